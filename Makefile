@@ -1,0 +1,54 @@
+# Targets for people; `make help` lists them. Everything from PyPI lands in .venv.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.8
+export BENTOML_DO_NOT_TRACK := True
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.DEFAULT_GOAL := help
+.PHONY: help install up down status test check format lock clean-state bench-pipeline
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+# The environment is as the lock says, each package checked against its hash.
+$(BIN)/uv:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed (make PYTHON=/path/to/python3.11)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+
+$(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/uv
+	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+install: $(VENV)/.installed ## create the environment from the lock
+
+up: $(VENV)/.installed ## start the system and run its main job; DETACH=1 returns when ready
+	@$(BIN)/readmission up $(if $(DETACH),--detach)
+
+down: $(VENV)/.installed ## stop the system
+	@$(BIN)/readmission down
+
+status: $(VENV)/.installed ## show every part, batch and the model
+	@$(BIN)/readmission status
+
+clean-state: $(VENV)/.installed ## stop the system and forget its state
+	@$(BIN)/readmission down --forget
+
+test: $(VENV)/.installed ## run the tests
+	@$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.installed ## formatting, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(BIN)/uv ## resolve the dependencies anew
+	$(BIN)/uv pip compile -q --python-version 3.11 --all-extras --no-emit-index-url --no-emit-find-links --no-annotate \
+		--generate-hashes --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock

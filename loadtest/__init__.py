@@ -1,0 +1,1 @@
+"""Load tests that decide: profiles, thresholds and the capacity finder."""

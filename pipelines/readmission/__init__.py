@@ -1,0 +1,1 @@
+"""Predict the readmission of diabetic patients: data, training, promotion and operation."""

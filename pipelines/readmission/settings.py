@@ -1,0 +1,139 @@
+"""Settings of the whole system: `READMISSION_*` variables or a file; the package's only reader of them."""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from readmission.errors import UserError
+
+#: Database roles, one a component; each may do what its step needs and nothing else.
+Role = Literal["owner", "ingest", "process", "train", "score", "serving", "monitor", "mlflow", "airflow"]
+
+
+class Settings(BaseSettings):
+    """Hold what an installation may choose; every field is `READMISSION_<FIELD>` in the environment.
+
+    A file of the same names (`READMISSION_SETTINGS`, default `$READMISSION_HOME/settings.env`) is
+    read below the environment. Passwords have no default.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="READMISSION_", extra="ignore")
+
+    home: Path = Field(Path(".state"), description="State folder of the embedded system.")
+    source: str = Field("", description="The data: a csv, the UCI zip, or the URL of one; empty: UCI.")
+    batch_size: int = Field(15_000, ge=1, description="Raw rows in a batch.")
+    seed: int = Field(7, description="Seed of every random choice.")
+    log_format: Literal["text", "json"] = Field("text", description="Log lines for people or machines.")
+
+    postgres_host: str = Field("127.0.0.1", description="Database server.")
+    postgres_port: int = Field(15432, description="Database port; in embedded mode also the one to open.")
+    postgres_database: str = Field("readmission", description="Database of raw, clean, training, serving.")
+    postgres_admin_user: str = Field("postgres", description="Who may create roles; for `migrate` only.")
+    postgres_password_admin: SecretStr | None = Field(None, description="For `migrate` only.")
+    postgres_password_owner: SecretStr | None = None
+    postgres_password_ingest: SecretStr | None = None
+    postgres_password_process: SecretStr | None = None
+    postgres_password_train: SecretStr | None = None
+    postgres_password_score: SecretStr | None = None
+    postgres_password_serving: SecretStr | None = None
+    postgres_password_monitor: SecretStr | None = None
+    postgres_password_mlflow: SecretStr | None = None
+    postgres_password_airflow: SecretStr | None = None
+
+    object_store: str = Field("", description="Folder or s3://bucket/prefix of clean snapshots.")
+    s3_endpoint: str = Field("", description="URL of an S3 that is not Amazon's, such as MinIO.")
+
+    mlflow_port: int = Field(15000, description="Port of the embedded MLflow.")
+    mlflow_uri: str = Field("", description="MLflow server; empty: the embedded one.")
+    mlflow_artifacts: str = Field("", description="Folder or s3:// where the MLflow server keeps artifacts.")
+    experiment: str = Field("diabetes_readmission", description="MLflow experiment.")
+    model_name: str = Field("diabetes_readmission", description="Registered model.")
+
+    api_host: str = Field("127.0.0.1", description="Address the API listens on.")
+    api_port: int = Field(18080, description="Port of the API.")
+    api_url: str = Field("", description="Where clients find the API; empty: the embedded one.")
+    api_workers: int = Field(1, ge=1, description="Processes of the API.")
+    reload_interval: float = Field(5.0, gt=0, description="Seconds between looks at the champion alias.")
+    reload_token: SecretStr | None = Field(None, description="Token of POST /reload-model; none: refused.")
+
+    ui_host: str = Field("127.0.0.1", description="Address the demo listens on.")
+    ui_port: int = Field(18081, description="Port of the demo.")
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def tracking_uri(self) -> str:
+        """Return the MLflow server's URL."""
+        return self.mlflow_uri or f"http://127.0.0.1:{self.mlflow_port}"
+
+    @property
+    def api(self) -> str:
+        """Return the API's URL as a client reaches it."""
+        return (self.api_url or f"http://127.0.0.1:{self.api_port}").rstrip("/")
+
+    @property
+    def objects(self) -> str:
+        """Return where clean snapshots are kept: a folder or an s3:// URL."""
+        return self.object_store or str(self.home / "objects")
+
+    @property
+    def artifacts(self) -> str:
+        """Return where the MLflow server keeps artifacts: a folder or an s3:// URL."""
+        return self.mlflow_artifacts or str(self.home / "mlflow-artifacts")
+
+    def password(self, role: Role | Literal["admin"]) -> str:
+        """Return the database password of one role.
+
+        Raises:
+            UserError: the password is not set here; names the variable.
+        """
+        secret: SecretStr | None = getattr(self, f"postgres_password_{role}")
+        if secret is None:
+            raise UserError(
+                f"READMISSION_POSTGRES_PASSWORD_{role.upper()} is not set, and there is no embedded system "
+                f"in {self.home}: run `make up`, or give the password of database role readmission_{role}."
+            )
+        return secret.get_secret_value()
+
+    def database_url(self, role: Role, database: str = "") -> str:
+        """Return the SQLAlchemy URL of one role's connection (driver psycopg2).
+
+        Raises:
+            UserError: the role's password is not set.
+        """
+        return (
+            f"postgresql+psycopg2://readmission_{role}:{quote(self.password(role), safe='')}"
+            f"@{self.postgres_host}:{self.postgres_port}/{database or self.postgres_database}"
+        )
+
+
+@lru_cache(maxsize=1)
+def load() -> Settings:
+    """Read the settings once: environment, then the settings file, then the embedded system's secrets.
+
+    Raises:
+        UserError: a value is not allowed; names the variable and what is allowed.
+    """
+    home = Path(os.environ.get("READMISSION_HOME", ".state"))
+    named = os.environ.get("READMISSION_SETTINGS")
+    if named and not Path(named).is_file():
+        raise UserError(f"READMISSION_SETTINGS names {named}, which is not a file.")
+    files = [home / "secrets.env", home / "settings.env", *([Path(named)] if named else [])]
+    try:
+        return Settings(_env_file=files)  # type: ignore[call-arg]
+    except ValueError as error:
+        raise UserError(_explain(error)) from error
+
+
+def _explain(error: ValueError) -> str:
+    details: list[Any] = getattr(error, "errors", lambda **_: [])(include_input=False)
+    lines = [f"READMISSION_{str(d['loc'][0]).upper()}: {d['msg']}" for d in details if d.get("loc")]
+    return "Settings are not valid: " + ("; ".join(lines) or str(error))

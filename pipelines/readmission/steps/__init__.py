@@ -1,0 +1,1 @@
+"""One module a step: typed arguments and `run`; no step imports another."""
