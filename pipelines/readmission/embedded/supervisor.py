@@ -1,0 +1,156 @@
+"""supervisord as the keeper of the parts: restarts, log files, a clean stop without orphans."""
+
+import configparser
+import contextlib
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from readmission.embedded.parts import Part
+from readmission.errors import UserError
+from readmission.settings import Settings
+
+
+class Supervisor:
+    """Talk to the supervisord of one state folder."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._home = settings.home
+        self._logs = settings.home / "logs"
+        # Not below the state folder: a socket's path may have 108 characters at most.
+        name = hashlib.sha256(str(settings.home).encode()).hexdigest()[:16]
+        self._socket = Path(tempfile.gettempdir()) / f"readmission-{os.geteuid()}-{name}.sock"
+
+    @property
+    def _rpc(self) -> Any:
+        # A connection of its own for each call: a refused one cannot be used again.
+        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
+        return ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+    def running(self) -> bool:
+        """Tell whether supervisord answers."""
+        try:
+            self._rpc.getState()
+        except (OSError, Fault):
+            return False
+        return True
+
+    def launch(self, parts: Iterable[Part]) -> None:
+        """Start supervisord with the parts known and none running.
+
+        Raises:
+            UserError: it did not come up; names its log.
+        """
+        self._logs.mkdir(parents=True, exist_ok=True)
+        config = self._home / "supervisord.conf"
+        config.write_text(self._configuration(parts))
+        with (self._logs / "supervisord.out").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(config)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,  # Ctrl-C in the terminal is ours to handle, in order
+            )  # fmt: skip
+        deadline = time.monotonic() + 20
+        while not self.running():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise UserError(f"The supervisor did not start: see {self._logs / 'supervisord.out'}")
+            time.sleep(0.05)
+
+    def start(self, name: str) -> None:
+        """Start one part; nothing happens when it runs already."""
+        with contextlib.suppress(Fault):
+            self._rpc.startProcess(name, False)
+
+    def stop(self, name: str) -> None:
+        """Stop one part and wait for its end."""
+        with contextlib.suppress(Fault):
+            self._rpc.stopProcess(name)
+
+    def states(self) -> dict[str, tuple[str, int | None]]:
+        """Return each part's state word (RUNNING, FATAL, ...) and its pid; empty without supervisord."""
+        try:
+            return {p["name"]: (p["statename"], p["pid"] or None) for p in self._rpc.getAllProcessInfo()}
+        except (OSError, Fault):
+            return {}
+
+    def shutdown(self, timeout: float = 60) -> None:
+        """Stop every part, in the reverse of the start order, and supervisord itself."""
+        if not self.running():
+            return
+        pid = int(self._rpc.getPID())
+        for name in ("ui", "api"):
+            self.stop(name)
+        self._rpc.shutdown()
+        deadline = time.monotonic() + timeout
+        while _alive(pid):
+            if time.monotonic() > deadline:
+                raise UserError(f"The supervisor (process {pid}) did not end in {timeout:.0f} s: see {self._logs}")
+            time.sleep(0.1)
+
+    def log_of(self, name: str) -> Path:
+        """Return the path of one part's log."""
+        return self._logs / f"{name}.log"
+
+    def _configuration(self, parts: Iterable[Part]) -> str:
+        config = configparser.RawConfigParser()
+        config["unix_http_server"] = {"file": str(self._socket), "chmod": "0700"}
+        config["rpcinterface:supervisor"] = {
+            "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+        }
+        config["supervisord"] = {
+            "logfile": str(self._logs / "supervisord.log"),
+            "pidfile": str(self._home / "supervisord.pid"),
+            "childlogdir": str(self._logs),
+            "silent": "true",
+            **({"user": "root"} if os.geteuid() == 0 else {}),
+        }
+        for position, part in enumerate(parts):
+            config[f"program:{part.name}"] = {
+                "command": " ".join(_quote(word) for word in part.command),
+                "directory": "/",
+                "autostart": "false",
+                "startsecs": "1",
+                "startretries": "3",
+                "stopsignal": part.stop_signal,
+                "stopwaitsecs": "30",
+                "stopasgroup": "false" if part.name == "postgres" else "true",
+                "killasgroup": "true",
+                "priority": str(position),
+                "redirect_stderr": "true",
+                "stdout_logfile": str(self.log_of(part.name)),
+                "stdout_logfile_maxbytes": "10MB",
+                "stdout_logfile_backups": "2",
+                "environment": ",".join(f'{key}="{_escape(value)}"' for key, value in part.environment.items()),
+            }
+        text = io.StringIO()
+        config.write(text)
+        return text.getvalue()
+
+
+def _escape(word: str) -> str:
+    return word.replace("%", "%%")  # supervisord expands %(name)s
+
+
+def _quote(word: str) -> str:
+    return '"' + _escape(word).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")")[-1].split()[0] != "Z"
+    except FileNotFoundError:
+        return True  # no /proc here

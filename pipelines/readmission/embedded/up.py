@@ -1,0 +1,146 @@
+"""`readmission up`: start the parts, run the main job, stay until Ctrl-C."""
+
+import logging
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from readmission import settings as configuration
+from readmission.embedded import postgres, secrets, status
+from readmission.embedded.down import stop
+from readmission.embedded.parts import Part, parts, refuse_busy_ports
+from readmission.embedded.supervisor import Supervisor
+from readmission.errors import UserError
+from readmission.sample import sample_path
+from readmission.settings import Settings
+from readmission.steps import migrate
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    settings: Settings,
+    *,
+    detach: Annotated[bool, typer.Option(help="Return once the system is ready; `readmission down` stops it.")] = False,
+    sample: Annotated[bool, typer.Option(help="Use a small synthetic data set instead of the real one.")] = False,
+) -> None:
+    """Start Postgres, MLflow, the API and the demo, then ingest, train and promote up to a served prediction.
+
+    State is kept: a second start goes on from it in seconds. In the foreground, Ctrl-C stops everything.
+
+    Raises:
+        UserError: a port is busy, a part or a step failed; names its log.
+    """
+    began = time.monotonic()
+    settings = _with_secrets(settings)
+    supervisor = Supervisor(settings)
+    try:
+        start_parts(settings, supervisor)
+        main_job(settings, str(sample_path(settings)) if sample else "")
+        wait_for("a prediction", lambda: status.collect(settings)["ready"], supervisor, "api", seconds=60)
+        typer.echo(status.render(status.collect(settings)))
+        typer.echo(f"Ready in {time.monotonic() - began:.1f} s.")
+        if not detach:
+            _stay(supervisor)
+    except BaseException as error:
+        if not detach or not isinstance(error, UserError):
+            stop(settings)
+        raise
+    if not detach:
+        stop(settings)
+
+
+def start_parts(settings: Settings, supervisor: Supervisor) -> None:
+    """Bring up every part; those that run already are left alone."""
+    wanted = parts(settings)
+    if not supervisor.running():
+        refuse_busy_ports(wanted)
+        supervisor.launch(wanted)
+    postgres.initialise(settings)
+    supervisor.start("postgres")
+    _wait_for_part(supervisor, wanted[0])
+    migrate.run(settings)
+    for part in wanted[1:]:
+        supervisor.start(part.name)
+
+
+def main_job(settings: Settings, source: str) -> None:
+    """Run the steps up to a Production model; what is done already is not done again."""
+    supervisor = Supervisor(settings)
+    by_name = {part.name: part for part in parts(settings)}
+    before = status.batches(settings)
+    step("ingest", "--all", *(["--source", source] if source else []))
+    step("process")
+    _wait_for_part(supervisor, by_name["mlflow"])
+    if status.batches(settings) != before or not status.promoted(settings):
+        step("train")
+        step("promote")
+    _wait_for_part(supervisor, by_name["api"])
+    _wait_for_part(supervisor, by_name["ui"])
+
+
+def step(verb: str, *arguments: str) -> None:
+    """Run one verb as its own process, its log on ours.
+
+    Raises:
+        UserError: it failed.
+    """
+    log.info("— %s", verb)
+    result = subprocess.run([sys.executable, "-m", "readmission.cli", verb, *arguments], check=False)
+    if result.returncode:
+        raise UserError(f"The step `{verb}` failed; what it said stands above. The parts' logs: `readmission status`.")
+
+
+def wait_for(what: str, ready: Callable[[], bool], supervisor: Supervisor, part: str, seconds: float) -> None:
+    """Wait until something is so, saying what for; a part that gave up ends the wait.
+
+    Raises:
+        UserError: the part is gone or the time is over; names its log.
+    """
+    deadline = time.monotonic() + seconds
+    said = time.monotonic() + 2
+    while not ready():
+        state, _ = supervisor.states().get(part, ("STOPPED", None))
+        if state == "FATAL" or time.monotonic() > deadline:
+            problem = "ended at its start, again and again" if state == "FATAL" else f"not seen in {seconds:.0f} s"
+            raise UserError(f"Waiting for {what}: {problem}.\n{_tail(supervisor.log_of(part))}")
+        if time.monotonic() > said:
+            log.info("waiting for %s ...", what)
+            said = time.monotonic() + 10
+        time.sleep(0.2)
+
+
+def _wait_for_part(supervisor: Supervisor, part: Part) -> None:
+    wait_for(part.name, part.healthy, supervisor, part.name, seconds=120)
+
+
+def _tail(path: Path) -> str:
+    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    return "\n".join([f"The end of {path}:", *lines[-15:]])
+
+
+def _with_secrets(settings: Settings) -> Settings:
+    secrets.ensure(settings.home)
+    configuration.load.cache_clear()
+    return configuration.load()
+
+
+def _stay(supervisor: Supervisor) -> None:
+    typer.echo("Ctrl-C stops the system.")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    down: set[str] = set()
+    try:
+        while supervisor.running():
+            fatal = {name for name, (state, _) in supervisor.states().items() if state == "FATAL"}
+            for name in fatal - down:
+                log.warning("%s does not stay up: see %s", name, supervisor.log_of(name))
+            down = fatal
+            time.sleep(1)
+    except KeyboardInterrupt:
+        typer.echo("\nStopping ...")

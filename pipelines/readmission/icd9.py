@@ -1,0 +1,118 @@
+"""Read ICD-9-CM codes: an ordered number, the chapter, and the comorbidity groups a code belongs to.
+
+Groups follow the ICD-9-CM code lists of Charlson and Elixhauser (Quan et al. 2005,
+doi:10.1097/01.mlr.0000182534.19832.83), shortened to what the first three diagnoses can show, with the
+diabetes subcodes (fourth digit: complication, fifth digit 2 or 3: uncontrolled).
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+#: Where the supplementary codes stand on the number line, beyond the 999.99 of the diseases.
+V_OFFSET, E_OFFSET = 1000.0, 2000.0
+
+#: The chapters of ICD-9-CM as (name, first number, first number of the next), in their order.
+CHAPTERS: tuple[tuple[str, float, float], ...] = (
+    ("infectious", 0, 140),
+    ("neoplasms", 140, 240),
+    ("endocrine", 240, 280),
+    ("blood", 280, 290),
+    ("mental", 290, 320),
+    ("nervous", 320, 390),
+    ("circulatory", 390, 460),
+    ("respiratory", 460, 520),
+    ("digestive", 520, 580),
+    ("genitourinary", 580, 630),
+    ("pregnancy", 630, 680),
+    ("skin", 680, 710),
+    ("musculoskeletal", 710, 740),
+    ("congenital", 740, 760),
+    ("perinatal", 760, 780),
+    ("symptoms", 780, 800),
+    ("injury", 800, V_OFFSET),
+    ("supplementary", V_OFFSET, E_OFFSET),
+    ("external", E_OFFSET, math.inf),
+)
+CHAPTER_NAMES: tuple[str, ...] = tuple(name for name, _, _ in CHAPTERS)
+
+#: Comorbidity group -> ranges of numbers, first included, last excluded.
+GROUPS: dict[str, tuple[tuple[float, float], ...]] = {
+    "myocardial_infarction": ((410, 411), (412, 413)),
+    "ischemic_heart": ((411, 412), (413, 415)),
+    "heart_failure": ((398.91, 398.92), (402.01, 402.02), (402.11, 402.12), (402.91, 402.92), (428, 429)),
+    "arrhythmia": ((426, 428),),
+    "valvular": ((394, 398), (424, 425)),
+    "cardiomyopathy": ((425, 426),),
+    "pulmonary_circulation": ((415, 418),),
+    "peripheral_vascular": ((440, 445), (785.4, 785.5), (V_OFFSET + 43.4, V_OFFSET + 43.5)),
+    "cerebrovascular": ((430, 439),),
+    "hypertension": ((401, 402),),
+    "hypertension_complicated": ((402, 406),),
+    "dementia": ((290, 291), (331, 332)),
+    "paralysis": ((342, 345),),
+    "chronic_pulmonary": ((490, 497), (500, 506)),
+    "pneumonia": ((480, 489),),
+    "respiratory_failure": ((518.8, 518.9), (799, 800)),
+    "rheumatic": ((710, 711), (714, 715), (725, 726)),
+    "peptic_ulcer": ((531, 535),),
+    "pancreatic": ((577, 578),),
+    "liver": ((70, 71), (570, 574)),
+    "renal_failure": ((584, 587), (588, 589), (V_OFFSET + 45.1, V_OFFSET + 45.2), (V_OFFSET + 56, V_OFFSET + 57)),
+    "cancer": ((140, 196), (200, 209)),
+    "metastatic": ((196, 200),),
+    "coagulopathy": ((286, 288),),
+    "anemia": ((280, 286),),
+    "fluid_electrolyte": ((276, 277),),
+    "obesity": ((278, 279),),
+    "hypothyroid": ((243, 245),),
+    "alcohol": ((291, 292), (303, 304), (305, 305.1)),
+    "drug_abuse": ((292, 293), (304, 305), (305.2, 306)),
+    "psychosis": ((295, 300),),
+    "depression": ((300.4, 300.5), (309, 310), (311, 312)),
+    "sepsis": ((38, 39), (995.9, 996)),
+    "skin_infection_ulcer": ((680, 687), (707, 708)),
+    "osteomyelitis": ((730, 731),),
+    "complication_of_care": ((996, V_OFFSET),),
+    "diabetes_ketoacidosis_coma": ((250.1, 250.4),),
+    "diabetes_renal": ((250.4, 250.5),),
+    "diabetes_nervous": ((250.6, 250.7),),
+    "diabetes_vascular": ((250.7, 250.8),),
+    "diabetes_complicated": ((250.4, 251),),
+}  # fmt: skip
+#: The groups in their order, and the one that needs the fifth digit.
+FLAG_NAMES: tuple[str, ...] = (*GROUPS, "diabetes_uncontrolled")
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Hold what one ICD-9 code says.
+
+    Attributes:
+        number: the code as a number: 250.83 -> 250.83, V27 -> 1027, E878 -> 2878; NaN when not known.
+        chapter: position in CHAPTER_NAMES; NaN when not known.
+        flags: 0.0 or 1.0 for each of FLAG_NAMES; all 0.0 when not known.
+    """
+
+    number: float
+    chapter: float
+    flags: tuple[float, ...]
+
+
+UNKNOWN = Code(math.nan, math.nan, (0.0,) * len(FLAG_NAMES))
+
+
+@lru_cache(maxsize=4096)
+def parse(code: str) -> Code:
+    """Read one code as the contract allows it (`contract.ICD9_PATTERN`).
+
+    Raises:
+        ValueError: the text is not an ICD-9 code.
+    """
+    offset = {"V": V_OFFSET, "E": E_OFFSET}.get(code[:1], 0.0)
+    # Rounded, so that V45.1 is the same double as the bound written in GROUPS.
+    number = round(offset + float(code[1:] if offset else code), 2)
+    chapter = next(i for i, (_, low, high) in enumerate(CHAPTERS) if low <= number < high)
+    groups = [any(low <= number < high for low, high in ranges) for ranges in GROUPS.values()]
+    uncontrolled = 250 <= number < 251 and code[5:6] in ("2", "3") and len(code) == 6
+    return Code(number, float(chapter), tuple(map(float, (*groups, uncontrolled))))

@@ -1,0 +1,1 @@
+"""Database migrations (alembic): forward only, from any released state."""

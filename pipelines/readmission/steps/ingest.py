@@ -1,0 +1,182 @@
+"""Take batches of raw rows into RAW: validated, counted, each row once; bad rows to quarantine."""
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import pandas as pd
+import pyarrow as pa
+import typer
+from psycopg2.extras import execute_values
+
+from readmission import contract, stores, validation
+from readmission.errors import UserError
+from readmission.settings import Settings
+from readmission.sources import FileSource, RawBatch, open_source
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SortedRows:
+    """Hold one batch sorted into what is taken, what is refused and what was there before.
+
+    Attributes:
+        accepted: text columns of the contract and `content_hash`.
+        refused: row number -> (the row, its reasons).
+        duplicate: rows that are already there, the same to the letter.
+    """
+
+    accepted: pd.DataFrame
+    refused: dict[int, tuple[dict[str, Any], list[validation.Reason]]]
+    duplicate: int
+
+
+def run(
+    settings: Settings,
+    *,
+    source: Annotated[str, typer.Option(help="Path or URL of a csv or of the UCI zip.")] = "",
+    batch: Annotated[int | None, typer.Option(min=1, help="Take this batch of the source, from 1.")] = None,
+    every: Annotated[bool, typer.Option("--all/--next", help="Take all missing batches, or the next one.")] = False,
+) -> list[int]:
+    """Ingest one named batch, the next one, or all that are missing; done ones are left alone.
+
+    Rows that the contract refuses go to raw.quarantine, with their reasons; a file that is not the contract's
+    table stops the step and changes nothing.
+
+    Args:
+        settings: the database, the source and the batch size.
+        source: path or URL that goes before the setting's.
+        batch: number of the batch in the source, from 1; None takes the next missing one.
+        every: take all missing batches.
+
+    Returns:
+        The batch ids that this run added; empty when there was nothing to do.
+
+    Raises:
+        UserError: the source is absent or not the contract's table; nothing was changed.
+    """
+    data = open_source(settings, source)
+    done = _done(settings, data)
+    missing = [n for n in range(1, data.batches + 1) if n not in done]
+    if batch is not None:
+        data.batch(batch)  # refuse a number that the source does not have
+        wanted = [n for n in missing if n == batch]
+    else:
+        wanted = missing if every else missing[:1]
+    if not wanted:
+        log.info("nothing to ingest: %s of %s batches of %s are in", len(done), data.batches, data.name)
+    return [added for n in wanted if (added := _ingest(settings, data, n)) is not None]
+
+
+def _done(settings: Settings, data: FileSource) -> set[int]:
+    with stores.transaction(settings, "ingest") as cursor:
+        cursor.execute("SELECT source_batch FROM raw.batches WHERE source_sha256 = %s", (data.sha256,))
+        done = {row[0] for row in cursor.fetchall()}
+        cursor.execute("SELECT 1 FROM raw.batches WHERE synthetic <> %s LIMIT 1", (data.synthetic,))
+        if cursor.fetchone():
+            held, given = ("real", "synthetic") if data.synthetic else ("synthetic", "real")
+            raise UserError(
+                f"The database holds {held} batches and {data.name} is {given}: they are never mixed. "
+                "Forget the old state first (`make clean-state`) or use another database."
+            )
+    return done
+
+
+def _ingest(settings: Settings, data: FileSource, number: int) -> int | None:
+    """Ingest one batch in one transaction; None when another run has just done it."""
+    started = datetime.now(UTC)
+    raw = data.batch(number)
+    with stores.transaction(settings, "ingest") as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('readmission.ingest'))")
+        cursor.execute(
+            "SELECT 1 FROM raw.batches WHERE source_sha256 = %s AND source_batch = %s", (data.sha256, number)
+        )
+        if cursor.fetchone():
+            return None
+        result = sort_rows(raw, _known(cursor, raw.frame))
+        cursor.execute("SELECT coalesce(max(batch_id), 0) + 1 FROM raw.batches")
+        batch_id = int(cursor.fetchone()[0])
+        _store(cursor, batch_id, result)
+        cursor.execute(
+            "INSERT INTO raw.batches (batch_id, source, source_sha256, source_batch, synthetic, rows_read, accepted,"
+            " quarantined, duplicate, started, finished) VALUES %s",
+            (
+                (
+                    batch_id, data.name, data.sha256, number, data.synthetic, raw.rows_read,
+                    len(result.accepted), len(result.refused), result.duplicate, started, datetime.now(UTC),
+                ),
+            ),
+        )  # fmt: skip
+    log.info(
+        "batch %s: read %s, accepted %s, quarantined %s, duplicate %s",
+        batch_id, raw.rows_read, len(result.accepted), len(result.refused), result.duplicate,
+    )  # fmt: skip
+    return batch_id
+
+
+def sort_rows(raw: RawBatch, known: dict[str, str]) -> SortedRows:
+    """Sort a batch's rows; rows read = accepted + refused + duplicate, always.
+
+    Args:
+        raw: the batch.
+        known: content hash by encounter_id of encounters that are already in RAW.
+    """
+    frame = raw.frame.assign(content_hash=content_hashes(raw.frame))
+    reasons = validation.problems(raw.frame)
+    sound = frame.drop(index=list(reasons))
+    first = sound.drop_duplicates("encounter_id").set_index("encounter_id")["content_hash"].to_dict()
+    original = sound["encounter_id"].map(lambda name: known.get(name) or first[name])
+    repeated = sound["encounter_id"].isin(known) | sound["encounter_id"].duplicated()
+    contradicting = sound.index[repeated & (original != sound["content_hash"])]
+    for label in contradicting:
+        reasons[label] = [
+            validation.Reason(
+                field="encounter_id",
+                problem="duplicate",
+                allowed="an encounter once, or the same again to the letter",
+            )
+        ]
+    rows = raw.frame.loc[sorted(reasons)].to_dict("index")
+    refused: dict[int, tuple[dict[str, Any], list[validation.Reason]]] = {
+        int(label): (rows[label], reasons[label]) for label in rows
+    }
+    for line in raw.unreadable:
+        problem = validation.Reason(
+            field="", problem=f"{line.found} fields", allowed=f"a row of {line.expected} fields"
+        )
+        refused[line.row_number] = ({"text": line.text}, [problem])
+    accepted = sound[~repeated]
+    return SortedRows(accepted, refused, int(repeated.sum()) - len(contradicting))
+
+
+def content_hashes(frame: pd.DataFrame) -> list[str]:
+    """Hash each row's text (sha256 of the values joined by the unit separator), in the contract's column order."""
+    columns = [frame[name].tolist() for name in contract.NAMES]
+    return [hashlib.sha256("\x1f".join(row).encode()).hexdigest() for row in zip(*columns, strict=True)]
+
+
+def _known(cursor: Any, frame: pd.DataFrame) -> dict[str, str]:
+    column = contract.BY_NAME["encounter_id"]
+    ids = [int(text) for text in frame["encounter_id"].unique() if not column.problem(text)]
+    cursor.execute("SELECT encounter_id, content_hash FROM raw.encounters WHERE encounter_id = ANY(%s)", (ids,))
+    return {str(encounter): digest for encounter, digest in cursor.fetchall()}
+
+
+def _store(cursor: Any, batch_id: int, result: SortedRows) -> None:
+    if len(result.accepted):
+        table = pa.Table.from_pandas(result.accepted, preserve_index=False)
+        ids = pa.array([batch_id] * len(result.accepted), pa.int32())
+        stores.copy_in(cursor, "raw.encounters", table.append_column("batch_id", ids))
+    execute_values(
+        cursor,
+        "INSERT INTO raw.quarantine (batch_id, row_number, content, reasons) VALUES %s",
+        [
+            # jsonb knows no NUL character.
+            (batch_id, number, json.dumps(row).replace("\\u0000", "\\ufffd"), json.dumps(reasons))
+            for number, (row, reasons) in result.refused.items()
+        ],
+    )

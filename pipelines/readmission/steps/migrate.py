@@ -1,0 +1,86 @@
+"""Create the databases, the roles and the tables, or bring them up to date."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import get_args
+
+import psycopg2
+from alembic import command
+from alembic.config import Config
+from psycopg2 import sql
+
+from readmission import stores
+from readmission.settings import Role, Settings
+
+log = logging.getLogger(__name__)
+
+#: Who owns which database; MLflow's and Airflow's tables are their own affair.
+OWNERS: dict[str, Role] = {"mlflow": "mlflow", "airflow": "airflow"}
+
+
+def run(settings: Settings) -> None:
+    """Create what is missing and migrate the tables forward; running it again changes nothing.
+
+    Needs READMISSION_POSTGRES_PASSWORD_ADMIN, of a user who may create roles and databases, and the
+    password of every role.
+    """
+    with _admin(settings) as cursor:
+        for role in get_args(Role):
+            _ensure_role(cursor, role, settings.password(role))
+        for database, role in {settings.postgres_database: "owner", **OWNERS}.items():
+            _ensure_database(cursor, database, role)
+    upgrade(settings)
+
+
+def upgrade(settings: Settings) -> None:
+    """Migrate the tables of the readmission database to the newest revision, as their owner."""
+    config = Config()
+    config.set_main_option("script_location", "readmission:migrations")
+    with stores.engine(settings, "owner").begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    log.info("database %s is up to date", settings.postgres_database)
+
+
+@contextlib.contextmanager
+def _admin(settings: Settings) -> Iterator["psycopg2.extensions.cursor"]:
+    with contextlib.closing(
+        psycopg2.connect(
+            host=settings.postgres_host,
+            port=settings.postgres_port,
+            dbname="postgres",
+            user=settings.postgres_admin_user,
+            password=settings.password("admin"),
+        )
+    ) as connection:
+        connection.autocommit = True  # CREATE DATABASE knows no transaction
+        with connection.cursor() as cursor:
+            yield cursor
+
+
+def _ensure_role(cursor: "psycopg2.extensions.cursor", role: str, password: str) -> None:
+    name = f"readmission_{role}"
+    cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
+    verb = "ALTER" if cursor.fetchone() else "CREATE"
+    cursor.execute(
+        sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(sql.SQL(verb), sql.Identifier(name), sql.Literal(password))
+    )
+    # An administrator who is not superuser must belong to a role to make it an owner.
+    cursor.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(name)))
+
+
+def _ensure_database(cursor: "psycopg2.extensions.cursor", database: str, role: str) -> None:
+    name, owner = sql.Identifier(database), sql.Identifier(f"readmission_{role}")
+    cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
+    if not cursor.fetchone():
+        cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, owner))
+        log.info("created database %s", database)
+    cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
+    if role == "owner":
+        for member in set(get_args(Role)) - {"owner", *OWNERS.values()}:
+            cursor.execute(
+                sql.SQL("GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}").format(
+                    name, sql.Identifier(f"readmission_{member}")
+                )
+            )

@@ -1,0 +1,128 @@
+"""Turn new RAW batches into CLEAN: typed, deaths and hospice left out, split by patient, snapshot kept."""
+
+import hashlib
+import io
+import logging
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from psycopg2 import sql
+
+from readmission import contract, icd9, stores
+from readmission.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: Whole numbers of `clean.encounters`; in the typed frame they are float64, NaN = unknown.
+_NUMBERS = tuple(c.name for c in contract.COLUMNS if c.kind in ("integer", "coded"))
+
+
+def run(settings: Settings) -> list[int]:
+    """Process every RAW batch that is not in CLEAN; done ones are left alone.
+
+    Args:
+        settings: the database and the object store.
+
+    Returns:
+        The batch ids that this run added.
+    """
+    with stores.transaction(settings, "process") as cursor:
+        cursor.execute(
+            "SELECT batch_id FROM raw.batches WHERE batch_id NOT IN (SELECT batch_id FROM clean.batches) ORDER BY 1"
+        )
+        new = [row[0] for row in cursor.fetchall()]
+    if not new:
+        log.info("nothing to process: every raw batch is in CLEAN")
+    return [batch_id for batch_id in new if _process(settings, batch_id)]
+
+
+def _process(settings: Settings, batch_id: int) -> bool:
+    """Process one batch in one transaction; False when another run has just done it."""
+    with stores.transaction(settings, "process") as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('readmission.process'))")
+        cursor.execute("SELECT 1 FROM clean.batches WHERE batch_id = %s", (batch_id,))
+        if cursor.fetchone():
+            return False
+        raw = _read_raw(cursor, batch_id)
+        frame = clean(raw, batch_id)
+        data = to_parquet(frame)
+        digest = hashlib.sha256(data).hexdigest()
+        key = f"clean/batch={batch_id:04d}/{digest}.parquet"
+        # Before the commit: an object that nobody refers to does no harm, the reverse would.
+        stores.objects(settings).put(key, data)
+        stores.copy_in(cursor, "clean.encounters", _with_diagnoses(frame))
+        cursor.execute(
+            "INSERT INTO clean.batches (batch_id, rows, excluded, snapshot, snapshot_sha256)"
+            " VALUES (%s, %s, %s, %s, %s)",
+            (batch_id, len(frame), len(raw) - len(frame), key, digest),
+        )
+    log.info("batch %s: %s rows clean, %s excluded (death or hospice)", batch_id, len(frame), len(raw) - len(frame))
+    return True
+
+
+def clean(raw: pd.DataFrame, batch_id: int) -> pd.DataFrame:
+    """Make the typed frame of one batch, without encounters that cannot be followed by a readmission.
+
+    Args:
+        raw: accepted rows, numbers as float64, texts as str, `?` already missing.
+        batch_id: goes to every row.
+
+    Returns:
+        Columns `contract.NAMES`, `batch_id`, `split`; ordered by encounter_id.
+    """
+    kept = raw[~raw["discharge_disposition_id"].isin(contract.EXCLUDED_DISPOSITIONS)]
+    kept = kept.sort_values("encounter_id", ignore_index=True)
+    return kept.assign(batch_id=batch_id, split=[split_of(int(patient)) for patient in kept["patient_nbr"]])
+
+
+@lru_cache(maxsize=1 << 20)
+def split_of(patient_nbr: int) -> str:
+    """Return the split a patient belongs to for ever: 70 % train, 15 % validation, 15 % test.
+
+    The first 8 hexadecimal digits of sha256 of the decimal number, modulo 100: below 70 train, below 85
+    validation, else test.
+    """
+    bucket = int(hashlib.sha256(str(patient_nbr).encode()).hexdigest()[:8], 16) % 100
+    return "train" if bucket < 70 else "validation" if bucket < 85 else "test"
+
+
+def to_parquet(frame: pd.DataFrame) -> bytes:
+    """Serialise the typed frame; the same frame gives the same bytes."""
+    buffer = io.BytesIO()
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    pyarrow.parquet.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _read_raw(cursor: Any, batch_id: int) -> pd.DataFrame:
+    query = sql.SQL("SELECT {} FROM raw.encounters WHERE batch_id = {}").format(
+        sql.SQL(", ").join(map(sql.Identifier, contract.NAMES)), sql.Literal(batch_id)
+    )
+    types: dict[str, pa.DataType] = dict.fromkeys(contract.NAMES, pa.string())
+    types |= dict.fromkeys(_NUMBERS, pa.float64()) | dict.fromkeys(contract.IDENTIFIERS, pa.int64())
+    table = pyarrow.csv.read_csv(
+        stores.copy_out(cursor, query),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=types, null_values=[contract.UNKNOWN], strings_can_be_null=True
+        ),
+    )
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def _with_diagnoses(frame: pd.DataFrame) -> pa.Table:
+    """Add the parsed diagnoses, and make whole numbers whole again for the database."""
+    columns: dict[str, Any] = {}
+    for name in contract.DIAGNOSES:
+        codes = frame[name].unique()
+        known = {code: icd9.parse(code) for code in codes if isinstance(code, str)}
+        chapters = {code: icd9.CHAPTER_NAMES[int(parsed.chapter)] for code, parsed in known.items()}
+        columns[f"{name}_number"] = frame[name].map({code: p.number for code, p in known.items()}).astype(np.float64)
+        columns[f"{name}_chapter"] = frame[name].map(chapters)
+    whole = {name: frame[name].astype("Int16") for name in _NUMBERS}
+    return pa.Table.from_pandas(frame.assign(**columns, **whole), preserve_index=False)

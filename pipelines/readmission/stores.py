@@ -1,0 +1,197 @@
+"""Adapters of the places where state lives: Postgres, the object store, MLflow."""
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import pandas as pd
+import psycopg2
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from psycopg2 import sql
+from sqlalchemy import Engine, create_engine
+
+from readmission.errors import UserError
+from readmission.settings import Role, Settings
+
+
+@lru_cache(maxsize=32)
+def _engine(url: str) -> Engine:
+    return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+
+
+def engine(settings: Settings, role: Role) -> Engine:
+    """Return the SQLAlchemy engine of one role's connections.
+
+    Raises:
+        UserError: the role's password is not set.
+    """
+    return _engine(settings.database_url(role))
+
+
+@contextlib.contextmanager
+def transaction(settings: Settings, role: Role) -> Iterator[Any]:
+    """Open a psycopg2 cursor in a transaction: committed at the end, rolled back on any error.
+
+    Raises:
+        UserError: the database cannot be reached, or the role's password is not set or wrong.
+    """
+    try:
+        connection = psycopg2.connect(
+            host=settings.postgres_host,
+            port=settings.postgres_port,
+            dbname=settings.postgres_database,
+            user=f"readmission_{role}",
+            password=settings.password(role),
+            connect_timeout=10,
+        )
+    except psycopg2.OperationalError as error:
+        raise UserError(
+            f"The database at {settings.postgres_host}:{settings.postgres_port} cannot be used by role "
+            f"readmission_{role}: {str(error).strip().splitlines()[-1]} (is the system up? `readmission status`)"
+        ) from error
+    with contextlib.closing(connection), connection, connection.cursor() as cursor:
+        yield cursor
+
+
+def copy_in(cursor: Any, table: str, data: pa.Table) -> None:
+    """Load an Arrow table by COPY; its column names are the target's, nulls are NULL."""
+    schema, _, name = table.rpartition(".")
+    buffer = io.BytesIO()
+    pyarrow.csv.write_csv(data, buffer, pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed"))
+    buffer.seek(0)
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(
+        sql.Identifier(*filter(None, (schema, name))),
+        sql.SQL(", ").join(map(sql.Identifier, data.column_names)),
+    )
+    cursor.copy_expert(statement, buffer)
+
+
+def copy_out(cursor: Any, query: sql.Composable | str) -> io.BytesIO:
+    """Return a query's rows as csv with a header, nulls as nothing."""
+    buffer = io.BytesIO()
+    text = query if isinstance(query, sql.Composable) else sql.SQL(query)
+    cursor.copy_expert(sql.SQL("COPY ({}) TO STDOUT (FORMAT csv, HEADER)").format(text), buffer)
+    buffer.seek(0)
+    return buffer
+
+
+class ObjectStore(Protocol):
+    """Keep immutable objects by key."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store an object whole, or not at all."""
+
+    def get(self, key: str) -> bytes:
+        """Return an object.
+
+        Raises:
+            KeyError: there is no such object.
+        """
+
+    def exists(self, key: str) -> bool:
+        """Tell whether the object is there."""
+
+
+class FolderStore:
+    """Keep objects as files below a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write a temporary file and rename it: a reader never sees half an object."""
+        path = self._root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_bytes(data)
+        temporary.replace(path)
+
+    def get(self, key: str) -> bytes:
+        """Read the file; KeyError when it is absent."""
+        try:
+            return (self._root / key).read_bytes()
+        except FileNotFoundError as error:
+            raise KeyError(key) from error
+
+    def exists(self, key: str) -> bool:
+        """Tell whether the file is there."""
+        return (self._root / key).is_file()
+
+
+class S3Store:
+    """Keep objects in a bucket; credentials are boto3's own (environment, profile, role)."""
+
+    def __init__(self, url: str, endpoint: str) -> None:
+        import boto3  # half a second to import: only for those who use S3
+
+        parts = urlsplit(url)
+        self._bucket, self._prefix = parts.netloc, parts.path.strip("/")
+        self._client = boto3.client("s3", endpoint_url=endpoint or None)
+
+    def _key(self, key: str) -> str:
+        return f"{self._prefix}/{key}" if self._prefix else key
+
+    def put(self, key: str, data: bytes) -> None:
+        """Upload an object."""
+        self._client.put_object(Bucket=self._bucket, Key=self._key(key), Body=data)
+
+    def get(self, key: str) -> bytes:
+        """Download an object; KeyError when it is absent."""
+        try:
+            body = self._client.get_object(Bucket=self._bucket, Key=self._key(key))["Body"]
+        except self._client.exceptions.NoSuchKey as error:
+            raise KeyError(key) from error
+        return bytes(body.read())
+
+    def exists(self, key: str) -> bool:
+        """Tell whether the bucket has the object."""
+        found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._key(key), MaxKeys=1)
+        return any(item["Key"] == self._key(key) for item in found.get("Contents", ()))
+
+
+def objects(settings: Settings) -> ObjectStore:
+    """Return the object store that the settings name."""
+    if settings.objects.startswith("s3://"):
+        return S3Store(settings.objects, settings.s3_endpoint)
+    return FolderStore(Path(settings.objects))
+
+
+def snapshot(settings: Settings, up_to: int | None = None) -> tuple[pd.DataFrame, str, list[int]]:
+    """Read the typed frame of the clean batches, from the object store.
+
+    Args:
+        settings: where the stores are.
+        up_to: last batch to take; None takes all.
+
+    Returns:
+        The frame (one row an encounter, ordered by batch and encounter; see docs/architecture.md), the data
+        hash (sha256 over the batches' hashes in order) and the batch ids.
+
+    Raises:
+        UserError: no clean batch is there, or a snapshot's content is not what was recorded.
+    """
+    with transaction(settings, "train") as cursor:
+        cursor.execute(
+            "SELECT batch_id, snapshot, snapshot_sha256 FROM clean.batches WHERE batch_id <= %s ORDER BY batch_id",
+            (up_to if up_to is not None else 2**31 - 1,),
+        )
+        rows: Sequence[tuple[int, str, str]] = cursor.fetchall()
+    if not rows:
+        raise UserError("There is no clean batch yet: run `readmission ingest --next` and `readmission process`.")
+    store = objects(settings)
+    tables = []
+    for batch_id, key, digest in rows:
+        data = store.get(key)
+        if sha256(data).hexdigest() != digest:
+            raise UserError(f"The clean snapshot of batch {batch_id} ({key}) is not what `process` wrote.")
+        tables.append(pyarrow.parquet.read_table(io.BytesIO(data)))
+    digest = sha256("".join(row[2] for row in rows).encode()).hexdigest()
+    return pa.concat_tables(tables).to_pandas(), digest, [row[0] for row in rows]

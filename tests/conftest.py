@@ -1,0 +1,130 @@
+"""Fixtures of all tests: a real Postgres, a real MLflow server, the synthetic sample, the real data if it is there."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from readmission import sample as synthetic
+from readmission import settings as configuration
+from readmission.embedded import parts, postgres, secrets
+from readmission.settings import Settings
+from readmission.steps import migrate
+
+REAL_DATA = Path(
+    os.environ.get("READMISSION_TEST_DATA", Path(__file__).parents[2] / "shared" / "data" / "dataset_diabetes.zip")
+)
+
+# A developer's own settings must not reach the tests.
+for name in [name for name in os.environ if name.startswith("READMISSION_")]:
+    del os.environ[name]
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(ready: Callable[[], bool], seconds: float, process: subprocess.Popen[bytes]) -> None:
+    """Poll until it is ready; fail when the process ends or the time is over."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        assert process.poll() is None, f"{process.args!r} ended with {process.returncode}"
+        assert time.monotonic() < deadline, f"{process.args!r} is not ready after {seconds} s"
+        time.sleep(0.1)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_settings() -> Iterator[None]:
+    configuration.load.cache_clear()
+    yield
+    configuration.load.cache_clear()
+
+
+def make_settings(home: Path, **values: object) -> Settings:
+    """Return settings of one state folder, with its secrets and nothing from outside."""
+    return Settings(_env_file=[secrets.ensure(home)], home=home, **values)  # type: ignore[call-arg, arg-type]
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Run a real PostgreSQL with migrated databases; its settings name the template of `database`."""
+    settings = make_settings(tmp_path_factory.mktemp("postgres"), postgres_port=free_port())
+    postgres.initialise(settings)
+    process = subprocess.Popen([*postgres.command(settings), "-c", "fsync=off"], cwd="/")
+    try:
+        wait_until(parts.listens("127.0.0.1", settings.postgres_port), 30, process)
+        migrate.run(settings)
+        yield settings
+    finally:
+        process.send_signal(2)
+        process.wait(30)
+
+
+@pytest.fixture
+def database(postgres_server: Settings, tmp_path: Path) -> Iterator[Settings]:
+    """Give settings with a fresh, migrated database and state folder of the test's own."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    admin = psycopg2.connect(
+        host="127.0.0.1",
+        port=postgres_server.postgres_port,
+        dbname="postgres",
+        user="postgres",
+        password=postgres_server.password("admin"),
+    )
+    admin.autocommit = True
+    with admin.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {postgres_server.postgres_database} OWNER readmission_owner")
+        cursor.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {name} TO PUBLIC")
+    yield postgres_server.model_copy(update={"postgres_database": name, "home": tmp_path / "home"})
+    with admin.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    admin.close()
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(postgres_server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run a real MLflow server on the Postgres of the tests; gives its URL."""
+    port = free_port()
+    log = tmp_path_factory.mktemp("mlflow") / "mlflow.log"
+    environment = os.environ | {
+        "READMISSION_HOME": str(postgres_server.home),
+        "READMISSION_POSTGRES_PORT": str(postgres_server.postgres_port),
+        "READMISSION_MLFLOW_PORT": str(port),
+    }
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "readmission.embedded.mlflow"], env=environment, stdout=out, stderr=out,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        wait_until(parts.answers(f"http://127.0.0.1:{port}/health"), 120, process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a synthetic csv of 2,000 encounters."""
+    path = tmp_path_factory.mktemp("sample") / "sample.csv"
+    path.write_bytes(synthetic.generate(2000, seed=7))
+    return path
+
+
+@pytest.fixture(scope="session")
+def real_source() -> Path:
+    """Give the real data set's path, or skip."""
+    if not REAL_DATA.is_file():
+        pytest.skip(f"the real data is not at {REAL_DATA}: set READMISSION_TEST_DATA to the UCI zip or csv")
+    return REAL_DATA
