@@ -1,0 +1,16 @@
+"""Serve the demo: ``python -m serving.demo``."""
+
+import uvicorn
+from readmission.settings import load
+
+from serving.demo.app import create
+
+if __name__ == "__main__":
+    settings = load()
+    uvicorn.run(
+        create(settings.api),
+        host=settings.ui_host,
+        port=settings.ui_port,
+        log_level="warning",
+        server_header=False,
+    )

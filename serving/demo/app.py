@@ -1,0 +1,90 @@
+"""Mount the page on FastAPI beside /health and /metrics, and let it load nothing from outside."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import gradio as gr
+from fastapi import FastAPI, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware.base import RequestResponseEndpoint
+
+from serving.demo.client import Client
+from serving.demo.page import TITLE, build
+
+HERE = Path(__file__).parent
+#: An uploaded file of encounters may not be larger; 100,000 encounters are about 20 MB.
+MAX_UPLOAD = "100mb"
+#: Gradio's page needs inline scripts and styles and evaluates templates; nothing may come from elsewhere.
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+        "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+        "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+THEME = gr.themes.Base(
+    primary_hue=gr.themes.colors.teal,
+    neutral_hue=gr.themes.colors.slate,
+    radius_size=gr.themes.sizes.radius_md,
+    font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"],
+    font_mono=["ui-monospace", "Consolas", "monospace"],
+)
+#: The page is light whatever the browser prefers: its colours carry meaning and are checked for contrast.
+HEAD = (
+    '<meta name="color-scheme" content="light"><script>'
+    "new MutationObserver(() => document.body?.classList.remove('dark'))"
+    ".observe(document.documentElement, {subtree: true, attributes: true, attributeFilter: ['class']})"
+    "</script>"
+)
+
+
+def create(api: str) -> FastAPI:
+    """Build the demo's ASGI application.
+
+    Args:
+        api: URL of the prediction API.
+    """
+    client = Client(api)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await client.close()
+
+    app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        """Say that the page is served; whether the API is, the page itself shows."""
+        return {"status": "ok"}
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """Return the Prometheus metrics of this process."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.middleware("http")
+    async def harden(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        response = await call_next(request)
+        response.headers.update(HEADERS)
+        return response
+
+    mounted: FastAPI = gr.mount_gradio_app(
+        app,
+        build(client),
+        path="",
+        footer_links=[],
+        run_history=False,
+        max_file_size=MAX_UPLOAD,
+        ssr_mode=False,
+        enable_monitoring=False,
+        mcp_server=False,
+        theme=THEME,
+        css_paths=HERE / "style.css",
+        head=HEAD,
+    )
+    return mounted

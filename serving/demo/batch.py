@@ -1,0 +1,120 @@
+"""Score an uploaded CSV through the API in chunks: bounded memory, an error stays with its row."""
+
+import csv
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+from readmission import contract
+
+from serving.demo.answer import band
+from serving.demo.client import Client
+from serving.demo.words import objection
+
+#: Rows in one request; the API takes up to 10,000.
+CHUNK = 2_000
+#: Errors shown on the page; the scored file has them all.
+SHOWN = 10
+RESULT_COLUMNS = (
+    "prediction", "probability_no", "probability_after_30", "probability_within_30", "model_version", "error",
+)  # fmt: skip
+_PROBABILITIES = dict(zip(("NO", ">30", "<30"), RESULT_COLUMNS[1:4], strict=True))
+
+
+class NotScorableError(Exception):
+    """The file cannot be read as encounters; the text says why, for a person."""
+
+
+@dataclass
+class Tally:
+    """Count what became of the rows so far."""
+
+    rows: int = 0
+    failed: int = 0
+    bands: Counter[str] = field(default_factory=Counter)
+    errors: list[tuple[int, str]] = field(default_factory=list)
+
+
+async def score(client: Client, source: Path, target: Path) -> AsyncIterator[Tally]:
+    """Write `source` with the API's answers to `target`; yield the count after each chunk.
+
+    The outcome column is neither sent nor copied. Columns the contract does not know are copied, not sent.
+
+    Raises:
+        NotScorableError: not a CSV with the required columns.
+        UnavailableError, RejectedError: from the API.
+    """
+    tally = Tally()
+    try:
+        with (
+            source.open(encoding="utf-8-sig", newline="") as lines,
+            target.open("w", encoding="utf-8", newline="") as out,
+        ):
+            reader = _reader(lines)
+            kept = [name for name in reader.fieldnames or () if name != contract.TARGET]
+            writer = csv.DictWriter(out, [*kept, *RESULT_COLUMNS], extrasaction="ignore", restval="")
+            writer.writeheader()
+            while rows := list(islice(reader, CHUNK)):
+                content = await client.predict_batch([to_record(row) for row in rows])
+                for row, result in zip(rows, results(content, len(rows)), strict=True):
+                    tally.rows += 1
+                    writer.writerow({**row, **_columns(result, tally)})
+                yield tally
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise NotScorableError("This is not a CSV file of UTF-8 text.") from error
+    if not tally.rows:
+        raise NotScorableError("The file has a header but no rows.")
+
+
+def to_record(row: Mapping[str, str | None]) -> dict[str, str | int]:
+    """Make the request of one row of text; ``?`` and empty cells of optional columns are left out.
+
+    A number that is not one is sent as it stands, so that the API says what is wrong with it.
+    """
+    record: dict[str, str | int] = {}
+    for column in contract.REQUEST_COLUMNS:
+        text = (row.get(column.name) or "").strip()
+        if not text or (text == contract.UNKNOWN and column.nullable):
+            continue
+        numeric = column.kind in ("integer", "coded", "identifier") and text.isascii() and text.isdigit()
+        record[column.name] = int(text) if numeric else text
+    return record
+
+
+def results(content: Mapping[str, Any], count: int) -> Iterator[Mapping[str, Any]]:
+    """Yield one result a record, in order: an answer, or ``{"errors": [...]}``."""
+    failed = {entry["index"]: entry for entry in content["errors"]}
+    answers = iter(content["predictions"])
+    for index in range(count):
+        yield failed[index] if index in failed else next(answers)
+
+
+def _reader(lines: TextIO) -> "csv.DictReader[str]":
+    reader = csv.DictReader(lines)
+    names = set(reader.fieldnames or ())
+    required = [column.name for column in contract.REQUEST_COLUMNS if column.required]
+    if absent := [name for name in required if name not in names]:
+        raise NotScorableError(
+            f"The first line must name the data set's columns; missing: {', '.join(absent)}. "
+            "The columns are separated by commas."
+        )
+    return reader
+
+
+def _columns(result: Mapping[str, Any], tally: Tally) -> dict[str, str]:
+    if errors := result.get("errors"):
+        sentence = "; ".join(f"{error['field']}: {objection(error)}" for error in errors)
+        tally.failed += 1
+        if len(tally.errors) < SHOWN:
+            tally.errors.append((tally.rows, sentence))
+        return {"error": sentence}
+    tally.bands[band(result["readmission_risk_30d"])[1]] += 1
+    probabilities = {_PROBABILITIES[name]: f"{p:.6f}" for name, p in result["probabilities"].items()}
+    return {
+        "prediction": result["prediction"],
+        **probabilities,
+        "model_version": str(result.get("model_version", "")),
+    }

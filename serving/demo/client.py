@@ -1,0 +1,98 @@
+"""Ask the prediction API, and turn every way it can fail into a sentence for the page."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+
+#: Seconds for one answer; a batch chunk gets ten times as long.
+TIMEOUT = 10.0
+
+
+class UnavailableError(Exception):
+    """No answer to be had just now; the text says why, for a person."""
+
+
+class RejectedError(Exception):
+    """The API refused the request; `errors` is its list of {field, problem, allowed}."""
+
+    def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(f"{len(errors)} fields refused")
+        self.errors = errors
+
+
+class Client:
+    """Talk to one API over one connection pool.
+
+    Args:
+        url: where the API listens, without a trailing slash.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT, trust_env=False)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def predict(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the API's answer to one encounter.
+
+        Raises:
+            RejectedError: a field is not allowed.
+            UnavailableError: the API is down, has no model, is busy or broken.
+        """
+        return await self._ask("POST", "/predict", record)
+
+    async def predict_batch(self, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return the API's answer to up to 10,000 encounters; errors are in it, by index.
+
+        Raises:
+            RejectedError, UnavailableError: as `predict`.
+        """
+        return await self._ask("POST", "/predict_batch", {"records": list(records)}, 10 * TIMEOUT)
+
+    async def model_info(self) -> dict[str, Any]:
+        """Return what the API says about its model.
+
+        Raises:
+            UnavailableError: the API is down or has no model.
+        """
+        return await self._ask("GET", "/model-info", None, 3.0)
+
+    async def _ask(self, method: str, path: str, body: Any, timeout: float = TIMEOUT) -> dict[str, Any]:
+        try:
+            answer = await self._http.request(method, path, json=body, timeout=timeout)
+        except httpx.TimeoutException as error:
+            raise UnavailableError("The prediction service took too long to answer.") from error
+        except httpx.TransportError as error:
+            raise UnavailableError("The prediction service cannot be reached.") from error
+        content = _json(answer)
+        if answer.is_success and content is not None:
+            return content
+        errors = (content or {}).get("errors")
+        if answer.status_code == httpx.codes.BAD_REQUEST and errors:
+            raise RejectedError(errors)
+        raise UnavailableError(_sentence(answer.status_code))
+
+
+def _json(answer: httpx.Response) -> dict[str, Any] | None:
+    try:
+        content = answer.json()
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _sentence(status: int) -> str:
+    match status:
+        case 401 | 403:
+            return "The prediction service does not accept this page's credentials."
+        case 413:
+            return "The request is larger than the prediction service takes."
+        case 429:
+            return "The prediction service is busy."
+        case 503:
+            return "The prediction service is running but has no model to answer with."
+    return f"The prediction service failed (HTTP {status})."

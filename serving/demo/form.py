@@ -1,0 +1,96 @@
+"""Generate the form from the contract: one input a feature, grouped for a clinician."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+from readmission import contract
+from readmission.contract import Column, Group
+
+from serving.demo.words import label, words
+
+#: Groups in the order a clinician thinks: title and hint.
+GROUPS: Mapping[Group, tuple[str, str]] = {
+    "patient": ("Patient", ""),
+    "stay": ("Hospital stay", "As known at discharge."),
+    "diagnoses": ("Diagnoses", "ICD-9 codes, such as 250.83, 428, V27 or E878."),
+    "labs": ("Laboratory", "The strongest result of the stay."),
+    "drugs": ("Diabetes drugs", "Prescribed during the stay, and how the dose changed."),
+}
+#: Drugs given to at least one patient in twenty come first; the rare ones are folded away.
+COMMON_DRUGS = frozenset(
+    {"metformin", "glimepiride", "glipizide", "glyburide", "pioglitazone", "rosiglitazone", "insulin"}
+)
+#: The choice of an optional field that nobody filled in: the field is left out of the request.
+NOT_KNOWN = ("Not known", "")
+
+Value = str | int | float | None
+
+
+def is_rare(column: Column) -> bool:
+    """Tell whether a field is folded away: a drug hardly anybody gets."""
+    return column.group == "drugs" and column.assumed is not None and column.name not in COMMON_DRUGS
+
+
+def field(column: Column) -> gr.components.Component:
+    """Build the input of one column; an error at it is shown by `mark`."""
+    common: dict[str, Any] = {
+        "label": label(column),
+        "elem_id": f"field-{column.name}",
+        "elem_classes": ["field"],
+        "min_width": 120,
+    }
+    match column.kind:
+        case "integer":
+            return gr.Number(value=None, placeholder=f"{column.minimum}–{column.maximum}", **common)
+        case "icd9":
+            return gr.Textbox(value="", placeholder="Not known", max_lines=1, **common)
+    optional = not column.required and column.assumed is None
+    choices = [*([NOT_KNOWN] if optional else []), *((words(column, v), v) for v in column.levels)]
+    return gr.Dropdown(choices=choices, value=default(column), **common)
+
+
+def default(column: Column) -> Value:
+    """Return what stands in an empty form: what the API would assume, else nothing."""
+    if column.kind in ("integer", "identifier") or column.required:
+        return None
+    return column.assumed or ""
+
+
+def fill(record: Mapping[str, str | int]) -> list[Value]:
+    """Return the value of every field, in contract order, for one request."""
+    return [
+        str(record[c.name]) if c.name in record and c.kind != "integer" else record.get(c.name, default(c))
+        for c in contract.FEATURES
+    ]
+
+
+def to_record(values: Sequence[Value]) -> dict[str, str | int | float]:
+    """Make the request of the form's values, in contract order; empty fields are left out.
+
+    Nothing is judged here: what is wrong, the API says.
+    """
+    request: dict[str, str | int | float] = {}
+    for column, value in zip(contract.FEATURES, values, strict=True):
+        text = value.strip() if isinstance(value, str) else value
+        if text is None or text == "":
+            continue
+        whole = column.kind == "coded" or (isinstance(text, float) and text.is_integer())
+        request[column.name] = int(text) if whole else text
+    return request
+
+
+def mark(problems: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the update of every field: the API's objection at those that have one, none elsewhere."""
+    return [
+        gr.update(
+            info=_sentence(problems.get(column.name, "")),
+            elem_classes=["field", "invalid"] if column.name in problems else ["field"],
+        )
+        for column in contract.FEATURES
+    ]
+
+
+def _sentence(objection: str) -> str:
+    said = objection.removeprefix("is ")
+    return said[:1].upper() + said[1:]

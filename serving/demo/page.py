@@ -1,0 +1,174 @@
+"""Lay out the page and connect it: one patient, many patients."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import gradio as gr
+from prometheus_client import Counter, Histogram
+from readmission import contract
+from readmission.contract import Column
+
+from serving.demo import form, notices
+from serving.demo.answer import answer as draw
+from serving.demo.batch import NotScorableError, Tally, score
+from serving.demo.client import Client, RejectedError, UnavailableError
+from serving.demo.presets import PRESETS, Preset
+from serving.demo.words import objection
+
+TITLE = "Readmission risk"
+#: Seconds between looks at the API's state.
+REFRESH = 15
+#: Uploaded and scored files hold patients' data: Gradio deletes them at this age (seconds).
+KEEP_FILES = 900
+
+REQUESTS = Counter("readmission_demo_requests_total", "Requests to the API by outcome.", ["route", "outcome"])
+SECONDS = Histogram("readmission_demo_request_seconds", "Time to an answer of the API.", ["route"])
+
+_STALE = "() => document.querySelector('#answer .answer')?.classList.add('stale')"
+_REVEAL = """() => { if (innerWidth < 1000)
+  document.querySelector('#answer').scrollIntoView({behavior: 'smooth', block: 'start'}) }"""
+
+
+def build(client: Client) -> gr.Blocks:
+    """Build the page.
+
+    Args:
+        client: the API it asks.
+    """
+    page: gr.Blocks
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(60, KEEP_FILES)) as page:
+        header = gr.HTML(notices.header(None), elem_id="header")
+
+        async def status() -> str:
+            try:
+                return notices.header(await client.model_info())
+            except (UnavailableError, RejectedError) as error:
+                return notices.header(None, str(error))
+
+        gr.on([page.load, gr.Timer(REFRESH).tick], status, outputs=header, **_quiet())
+        with gr.Tabs():
+            with gr.Tab("One patient"):
+                _one(client)
+            with gr.Tab("Many patients (CSV)"):
+                _many(client)
+        gr.HTML(notices.FOOTER, elem_id="foot")
+    return page
+
+
+def _one(client: Client) -> None:
+    with gr.Row(elem_id="one"):
+        with gr.Column(elem_id="form", scale=7):
+            with gr.Row(elem_id="presets"):
+                gr.HTML("<span>Start from an example</span>")
+                buttons = [gr.Button(preset.label, size="sm") for preset in PRESETS]
+                clear = gr.Button("Empty form", size="sm", elem_id="clear")
+            fields = _fields()
+        with gr.Column(elem_id="result", scale=5):
+            estimate = gr.Button("Estimate risk", variant="primary", elem_id="estimate")
+            answer = gr.HTML(notices.EMPTY, elem_id="answer")
+
+    async def ask(*values: form.Value) -> list[Any]:
+        html, problems = await _predict(client, values)
+        return [html, *form.mark(problems)]
+
+    shown = [answer, *fields]
+    asked = gr.on([estimate.click], ask, fields, shown, api_name="estimate", **_quiet())
+    asked.then(None, js=_REVEAL)
+    for button, preset in zip(buttons, PRESETS, strict=True):
+        filled = button.click(_filler(preset), None, fields, **_quiet(), api_visibility="private")
+        filled.then(ask, fields, shown, **_quiet(), api_visibility="private").then(None, js=_REVEAL)
+    clear.click(lambda: [notices.EMPTY, *_emptied()], None, shown, **_quiet(), api_visibility="private")
+    gr.on([f.input for f in fields], None, js=_STALE)
+
+
+def _fields() -> list[Any]:
+    built: dict[str, Any] = {}
+
+    def add(columns: list[Column]) -> None:
+        with gr.Row(elem_classes="fields"):
+            built.update({column.name: form.field(column) for column in columns})
+
+    for group, (title, hint) in form.GROUPS.items():
+        columns = contract.feature_columns(group)
+        with gr.Column(elem_classes="card", elem_id=f"group-{group}"):
+            gr.HTML(f"<h2>{title}</h2><p>{hint}</p>", elem_classes="card-title")
+            add([c for c in columns if not form.is_rare(c)])
+            if rare := [c for c in columns if form.is_rare(c)]:
+                with gr.Accordion(f"{len(rare)} rarely used drugs", open=False, elem_classes="rare"):
+                    add(rare)
+    return [built[name] for name in contract.FEATURE_NAMES]
+
+
+def _filler(preset: Preset) -> Any:
+    return lambda: form.fill(preset.record)
+
+
+def _emptied() -> list[dict[str, Any]]:
+    marks = form.mark({})
+    for update, column in zip(marks, contract.FEATURES, strict=True):
+        update["value"] = form.default(column)
+    return marks
+
+
+async def _predict(client: Client, values: tuple[form.Value, ...]) -> tuple[str, dict[str, str]]:
+    start, outcome = perf_counter(), "answered"
+    try:
+        return draw(await client.predict(form.to_record(values))), {}
+    except RejectedError as error:
+        outcome = "rejected"
+        said = {str(e["field"]): objection(e) for e in error.errors}
+        return notices.problems(error.errors), said
+    except UnavailableError as error:
+        outcome = "unavailable"
+        return notices.unavailable(str(error)), {}
+    finally:
+        REQUESTS.labels("predict", outcome).inc()
+        SECONDS.labels("predict").observe(perf_counter() - start)
+
+
+def _many(client: Client) -> None:
+    with gr.Column(elem_classes="card", elem_id="many"):
+        gr.HTML(notices.CSV_HELP, elem_classes="card-title")
+        upload = gr.File(label="CSV file of encounters", file_types=[".csv"], elem_id="upload", height=140)
+        report = gr.HTML(elem_id="report")
+        download = gr.DownloadButton(
+            "Download the scored CSV", visible=False, variant="primary", elem_id="download"
+        )
+
+    async def run(path: str | None) -> AsyncIterator[tuple[str, Any]]:
+        if path is None:
+            yield "", gr.update(visible=False)
+            return
+        async for step in _score(client, Path(path)):
+            yield step
+
+    upload.change(run, upload, [report, download], api_name="score_csv", **_quiet())
+
+
+async def _score(client: Client, source: Path) -> AsyncIterator[tuple[str, Any]]:
+    hidden = gr.update(visible=False)
+    outcome, tally = "answered", Tally()
+    with source.open("rb") as lines:
+        total = max(sum(1 for _ in lines) - 1, 1)
+    yield notices.progress(0, total), hidden
+    # Beside the upload: in Gradio's cache, where `delete_cache` finds it.
+    target = source.with_name(f"{source.stem}-scored.csv")
+    try:
+        async for tally in score(client, source, target):
+            yield notices.progress(tally.rows, total), hidden
+        yield notices.report(tally), gr.update(visible=True, value=str(target))
+    except NotScorableError as error:
+        outcome = "rejected"
+        yield notices.notice("This file cannot be scored", str(error)), hidden
+    except (UnavailableError, RejectedError) as error:
+        outcome = "unavailable"
+        yield notices.unavailable(str(error)), hidden
+    finally:
+        REQUESTS.labels("predict_batch", outcome).inc()
+
+
+def _quiet() -> dict[str, Any]:
+    """Answer several people at once, without Gradio's spinner over the page."""
+    return {"show_progress": "hidden", "concurrency_limit": 8}

@@ -1,0 +1,66 @@
+"""Turn the contract's levels into words a clinician reads; the raw value stays the choice's value."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from readmission import contract
+from readmission.contract import Column
+
+_LEVELS = {
+    "No": "No", "Ch": "Yes", "Yes": "Yes", "None": "Not tested", "Norm": "Normal",
+    "Unknown/Invalid": "Not stated", "PhysicianNotFound": "Physician not found",
+}  # fmt: skip
+_DOSES = {"No": "No", "Steady": "Steady", "Up": "Increased", "Down": "Decreased"}
+_PROBLEMS = {
+    "missing": "is needed",
+    "unknown": "is not a known column",
+    "type": "is not of the right kind",
+    "range": "is out of range",
+    "level": "is not one of the allowed values",
+    "pattern": "is not such a code",
+}
+#: What the API adds for optional columns; on a page one leaves the field empty.
+_TAIL = re.compile(r"(?:, or '\?' for unknown)?(?:; may be absent or null)?$")
+_RANGE = re.compile(r"\[(\d+)-(\d+)\)")
+_JOINED = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[a-z])(?=and[A-Z])")
+
+
+def words(column: Column, level: str) -> str:
+    """Say one allowed value in words: ``[70-80)`` is ``70–79 years``, ``3`` is ``3 · Elective``."""
+    if level in column.descriptions:
+        return f"{level} · {column.descriptions[level]}"
+    if column.group == "drugs" and len(column.levels) == len(_DOSES):
+        return _DOSES[level]
+    if bounds := _RANGE.fullmatch(level):
+        return f"{bounds[1]}–{int(bounds[2]) - 1} {column.unit}".rstrip()
+    if level in _LEVELS:
+        return _LEVELS[level]
+    if level.startswith(">"):
+        return f"Above {level[1:]} {column.unit}".replace(" %", "%")
+    return _JOINED.sub(" ", level).replace("/", " / ").replace("-", " – ").replace("&", " & ")
+
+
+def label(column: Column) -> str:
+    """Name the column for a person, with a mark when a request must give it."""
+    return f"{column.label} *" if column.required else column.label
+
+
+def title(field: str) -> str:
+    """Name a column for a person; one the contract does not know keeps its own name."""
+    column = contract.BY_NAME.get(field)
+    return column.label if column else field
+
+
+def objection(error: Mapping[str, Any]) -> str:
+    """Say what the API found wrong with one field, and what it allows there.
+
+    Args:
+        error: one of the API's {field, problem, allowed}.
+    """
+    code = str(error["problem"])
+    problem = _PROBLEMS.get(code, code)
+    allowed = _TAIL.sub("", str(error.get("allowed") or ""))
+    if code in ("missing", "unknown") or not allowed:
+        return f"{problem}."
+    return f"{problem}: give {allowed}."
