@@ -11,7 +11,6 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-
 from readmission import sample as synthetic
 from readmission import settings as configuration
 from readmission.embedded import parts, postgres, secrets

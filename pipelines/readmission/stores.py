@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 from psycopg2 import sql
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, NullPool, create_engine
 
 from readmission.errors import UserError
 from readmission.settings import Role, Settings
@@ -24,7 +24,8 @@ from readmission.settings import Role, Settings
 
 @lru_cache(maxsize=32)
 def _engine(url: str) -> Engine:
-    return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    # No pool: steps are short, and a held connection keeps others from moving or copying the database.
+    return create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 10})
 
 
 def engine(settings: Settings, role: Role) -> Engine:
