@@ -67,9 +67,7 @@ def report(tally: Tally) -> str:
     )
     rows = "".join(f"<tr><td>{number:,}</td><td>{escape(text)}</td></tr>" for number, text in tally.errors)
     more = (
-        f"<p>The first {len(tally.errors)} are shown; the file has all.</p>"
-        if tally.failed > len(tally.errors)
-        else ""
+        f"<p>The first {len(tally.errors)} are shown; the file has all.</p>" if tally.failed > len(tally.errors) else ""
     )
     count = "1 row" if tally.failed == 1 else f"{tally.failed:,} rows"
     errors = (

@@ -133,9 +133,7 @@ def _many(client: Client) -> None:
         gr.HTML(notices.CSV_HELP, elem_classes="card-title")
         upload = gr.File(label="CSV file of encounters", file_types=[".csv"], elem_id="upload", height=140)
         report = gr.HTML(elem_id="report")
-        download = gr.DownloadButton(
-            "Download the scored CSV", visible=False, variant="primary", elem_id="download"
-        )
+        download = gr.DownloadButton("Download the scored CSV", visible=False, variant="primary", elem_id="download")
 
     async def run(path: str | None) -> AsyncIterator[tuple[str, Any]]:
         if path is None:

@@ -96,9 +96,7 @@ def test_header_says_when_the_data_are_synthetic() -> None:
 
 def test_objection_is_a_sentence_without_the_api_s_own_tail() -> None:
     column = contract.BY_NAME["diag_1"]
-    said = objection(
-        {"field": "diag_1", "problem": "pattern", "allowed": column.allowed + "; may be absent or null"}
-    )
+    said = objection({"field": "diag_1", "problem": "pattern", "allowed": column.allowed + "; may be absent or null"})
     assert said == "is not such a code: give an ICD-9 code such as '250.83', '428', 'V27' or 'E878'."
 
 
