@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+
 from readmission import sample as synthetic
 from readmission import settings as configuration
 from readmission.embedded import parts, postgres, secrets

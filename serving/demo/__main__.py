@@ -1,8 +1,8 @@
 """Serve the demo: ``python -m serving.demo``."""
 
 import uvicorn
-from readmission.settings import load
 
+from readmission.settings import load
 from serving.demo.app import create
 
 if __name__ == "__main__":

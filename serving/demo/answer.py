@@ -5,7 +5,6 @@ from html import escape
 from typing import Any
 
 from readmission import contract
-
 from serving.demo.words import title
 
 #: Upper bounds of the bands of 30-day risk. Of the data set's encounters about 11 in 100 are followed by

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from readmission import contract
-
 from serving.demo.answer import band
 from serving.demo.client import Client
 from serving.demo.words import objection

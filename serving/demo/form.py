@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
+
 from readmission import contract
 from readmission.contract import Column, Group
-
 from serving.demo.words import label, words
 
 #: Groups in the order a clinician thinks: title and hint.

@@ -7,9 +7,9 @@ from typing import Any
 
 import gradio as gr
 from prometheus_client import Counter, Histogram
+
 from readmission import contract
 from readmission.contract import Column
-
 from serving.demo import form, notices
 from serving.demo.answer import answer as draw
 from serving.demo.batch import NotScorableError, Tally, score

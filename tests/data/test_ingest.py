@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
+
 from readmission import codes, contract, sources, stores, validation
 from readmission.errors import UserError
 from readmission.settings import Settings

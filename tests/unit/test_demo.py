@@ -10,8 +10,8 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from readmission import contract
 
+from readmission import contract
 from serving.demo import form, notices
 from serving.demo.answer import answer, band, hundred
 from serving.demo.batch import NotScorableError, Tally, score, to_record

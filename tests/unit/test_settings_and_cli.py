@@ -1,0 +1,72 @@
+"""The command line and the settings: help that teaches, errors in sentences, no default for a secret."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from readmission.cli import VERBS
+from readmission.errors import UserError
+from readmission.settings import Settings
+
+
+def readmission(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"READMISSION_HOME": str(home)} | variables
+    return subprocess.run(
+        [sys.executable, "-m", "readmission.cli", *arguments],
+        env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(tmp_path: Path, verb: str) -> None:
+    result = readmission(tmp_path, verb, "--help")
+    assert result.returncode == 0, result.stderr
+    words = result.stdout.split("Options:")[0].split()
+    assert len(words) > 8, result.stdout
+    assert "Args:" not in result.stdout
+
+
+def test_without_a_verb_the_verbs_are_listed(tmp_path: Path) -> None:
+    listed = readmission(tmp_path, "--help").stdout
+    assert all(f"  {verb} " in listed for verb in VERBS)
+
+
+def test_a_step_without_a_system_says_what_to_do(tmp_path: Path) -> None:
+    result = readmission(tmp_path, "process")
+    assert result.returncode == 1
+    assert result.stderr.startswith("readmission: READMISSION_POSTGRES_PASSWORD_PROCESS is not set")
+    assert "Traceback" not in result.stderr
+
+
+def test_a_wrong_setting_names_the_variable(tmp_path: Path) -> None:
+    result = readmission(tmp_path, "process", READMISSION_BATCH_SIZE="many")
+    assert result.returncode == 1
+    assert "READMISSION_BATCH_SIZE" in result.stderr
+    assert "integer" in result.stderr
+
+
+def test_an_unreachable_database_is_a_sentence(tmp_path: Path) -> None:
+    result = readmission(tmp_path, "process", READMISSION_POSTGRES_PASSWORD_PROCESS="x", READMISSION_POSTGRES_PORT="1")
+    assert result.returncode == 1
+    assert "127.0.0.1:1 cannot be used by role readmission_process" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_no_secret_has_a_default(tmp_path: Path) -> None:
+    bare = Settings(_env_file=None, home=tmp_path)  # type: ignore[call-arg]
+    secrets = {
+        name for name, field in Settings.model_fields.items() if SecretStr in getattr(field.annotation, "__args__", ())
+    }
+    assert len(secrets) > 8
+    assert all(getattr(bare, name) is None for name in secrets)
+    with pytest.raises(UserError, match="READMISSION_POSTGRES_PASSWORD_TRAIN"):
+        bare.database_url("train")
+
+
+def test_a_password_may_hold_any_character(tmp_path: Path) -> None:
+    config = Settings(_env_file=None, home=tmp_path, postgres_password_train=SecretStr("a/b@c:d%"))  # type: ignore[call-arg]
+    assert "readmission_train:a%2Fb%40c%3Ad%25@" in config.database_url("train")
