@@ -7,7 +7,7 @@ export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status test check format lock clean-state bench-pipeline
+.PHONY: docs help install up down status test check format lock clean-state bench-pipeline
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ check: $(VENV)/.installed ## formatting, lint, types
 format: $(VENV)/.installed ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.installed ## write the generated tables of the documentation
+	@{ sed '/^| variable/,$$d' docs/settings.md; $(BIN)/readmission settings --markdown; } > docs/settings.md.new && mv docs/settings.md.new docs/settings.md
 
 lock: $(BIN)/uv ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --python-version 3.11 --all-extras --no-emit-index-url --no-emit-find-links --no-annotate \

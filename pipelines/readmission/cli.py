@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "up": ("readmission.embedded.up", "Start the embedded system and run its main job."),
     "down": ("readmission.embedded.down", "Stop the embedded system."),
     "status": ("readmission.embedded.status", "Show every part, the batches and the model."),
+    "settings": ("readmission.steps.settings", "Show every setting: its variable, its value, what it means."),
     "migrate": ("readmission.steps.migrate", "Create databases, roles and tables, or bring them up to date."),
     "ingest": ("readmission.steps.ingest", "Take batches of raw rows into RAW; bad rows to quarantine."),
     "process": ("readmission.steps.process", "Turn new RAW batches into CLEAN: typed, split by patient."),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 import pandas as pd
@@ -16,19 +16,23 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 from psycopg2 import sql
-from sqlalchemy import Engine, NullPool, create_engine
 
 from readmission.errors import UserError
 from readmission.settings import Role, Settings
 
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
 
 @lru_cache(maxsize=32)
-def _engine(url: str) -> Engine:
+def _engine(url: str) -> "Engine":
+    from sqlalchemy import NullPool, create_engine  # a second to import: only for those who use it
+
     # No pool: steps are short, and a held connection keeps others from moving or copying the database.
     return create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 10})
 
 
-def engine(settings: Settings, role: Role) -> Engine:
+def engine(settings: Settings, role: Role) -> "Engine":
     """Return the SQLAlchemy engine of one role's connections.
 
     Raises:

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from readmission.cli import VERBS
 from readmission.errors import UserError
 from readmission.settings import Settings
+from readmission.steps.settings import table
 
 
 def readmission(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -70,3 +71,9 @@ def test_no_secret_has_a_default(tmp_path: Path) -> None:
 def test_a_password_may_hold_any_character(tmp_path: Path) -> None:
     config = Settings(_env_file=None, home=tmp_path, postgres_password_train=SecretStr("a/b@c:d%"))  # type: ignore[call-arg]
     assert "readmission_train:a%2Fb%40c%3Ad%25@" in config.database_url("train")
+
+
+def test_the_documented_settings_are_those_there_are() -> None:
+    documented = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+    assert documented.endswith(table() + "\n"), "run `make docs`"
+    assert all(field.description for name, field in Settings.model_fields.items() if "password" not in name)

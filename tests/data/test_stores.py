@@ -1,0 +1,66 @@
+"""The object store: a folder or S3, the same by both; real boto3 against moto's server."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from readmission import stores
+from readmission.settings import Settings
+from readmission.steps import ingest, process
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Run an S3 server with a bucket; gives its URL."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="lake")
+    yield endpoint
+    server.stop()
+
+
+def check(store: stores.ObjectStore) -> None:
+    assert not store.exists("a/b.bin")
+    with pytest.raises(KeyError):
+        store.get("a/b.bin")
+    store.put("a/b.bin", b"one")
+    store.put("a/b.bin", b"two")
+    assert store.exists("a/b.bin")
+    assert not store.exists("a/b")
+    assert store.get("a/b.bin") == b"two"
+
+
+def test_folder(tmp_path: Path) -> None:
+    check(stores.FolderStore(tmp_path))
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["b.bin"]
+
+
+def test_s3(s3: str) -> None:
+    check(stores.S3Store("s3://lake/some/prefix", s3))
+    assert (
+        boto3.client("s3", endpoint_url=s3).list_objects_v2(Bucket="lake")["Contents"][0]["Key"]
+        == "some/prefix/a/b.bin"
+    )
+
+
+def test_the_clean_snapshot_is_the_same_from_a_folder_and_from_s3(database: Settings, sample: Path, s3: str) -> None:
+    config = database.model_copy(update={"source": str(sample), "object_store": "s3://lake/clean", "s3_endpoint": s3})
+    ingest.run(config, every=True)
+    process.run(config)
+    frame, digest, _ = stores.snapshot(config)
+    folder = config.model_copy(update={"object_store": ""})
+    with stores.transaction(config, "process") as cursor:
+        cursor.execute("SELECT snapshot FROM clean.batches")
+        key = cursor.fetchone()[0]
+    stores.objects(folder).put(key, stores.objects(config).get(key))
+    again, same, _ = stores.snapshot(folder)
+    assert digest == same
+    assert again.equals(frame)
