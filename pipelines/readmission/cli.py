@@ -8,7 +8,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "status": ("readmission.embedded.status", "Show every part, the batches and the model."),
     "settings": ("readmission.steps.settings", "Show every setting: its variable, its value, what it means."),
     "migrate": ("readmission.steps.migrate", "Create databases, roles and tables, or bring them up to date."),
+    "feed": ("readmission.feed.serve", "Hand out the data set over HTTP as a hospital system would."),
     "ingest": ("readmission.steps.ingest", "Take batches of raw rows into RAW; bad rows to quarantine."),
     "process": ("readmission.steps.process", "Turn new RAW batches into CLEAN: typed, split by patient."),
 }
@@ -53,20 +54,22 @@ class Verbs(TyperGroup):
 def as_command(run: Callable[..., Any]) -> Callable[..., None]:
     """Make a command of a step's `run(settings, ...)`: its other arguments become options.
 
-    The help is the docstring up to its sections.
+    The help is the docstring up to its sections. A step that returns an empty list had nothing to do.
     """
     signature = inspect.signature(run, eval_str=True)
     parameters = [p for name, p in signature.parameters.items() if name != "settings"]
+    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
 
     @functools.wraps(run)
-    def command(**arguments: Any) -> None:
+    def command(context: typer.Context, **arguments: Any) -> None:
         settings = configuration.load()
         configure_logging(settings.log_format)
-        run(settings, **arguments)
+        if run(settings, **arguments) == []:
+            raise typer.Exit(context.obj)
 
     command.__doc__ = inspect.cleandoc(run.__doc__ or "").split("\n\nArgs:")[0].split("\n\nReturns:")[0]
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    command.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in (context, *parameters)}
     return command
 
 
@@ -107,12 +110,18 @@ app = typer.Typer(
 
 
 @app.callback()
-def _root() -> None:
+def _root(
+    context: typer.Context,
+    nothing_to_do: Annotated[
+        int, typer.Option(min=0, max=125, help="Exit code of a step that found nothing to do, for orchestrators.")
+    ] = 0,
+) -> None:
     """Predict the readmission of diabetic patients: each verb is one step of the system.
 
     Settings are READMISSION_* variables; see docs/settings.md. A usual day: `readmission up`, then
     `readmission ingest --next`, `process`, `train`, `promote`; `readmission status` shows where things stand.
     """
+    context.obj = nothing_to_do
 
 
 def main() -> None:

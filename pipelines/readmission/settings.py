@@ -25,7 +25,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="READMISSION_", extra="ignore")
 
     home: Path = Field(Path(".state"), description="State folder of the embedded system.")
-    source: str = Field("", description="The data: a csv, the UCI zip, or the URL of one; empty: UCI.")
+    source: str = Field(
+        "", description="The data: a csv, the UCI zip, the URL of one, or feed+http://HOST:PORT of a feed; empty: UCI."
+    )
     batch_size: int = Field(15_000, ge=1, description="Raw rows in a batch.")
     seed: int = Field(7, description="Seed of every random choice.")
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people or machines.")
@@ -63,6 +65,14 @@ class Settings(BaseSettings):
 
     ui_host: str = Field("127.0.0.1", description="Address the demo listens on.")
     ui_port: int = Field(18081, description="Port of the demo.")
+
+    feed_host: str = Field("127.0.0.1", description="Address the data feed listens on.")
+    feed_port: int = Field(18082, description="Port of the data feed.")
+    feed_source: str = Field("", description="The feed's own data: a csv, the UCI zip, or a URL; empty: UCI.")
+    feed_interval: float = Field(300, ge=0, description="Seconds from one batch to the next; 0: all at once.")
+    feed_opening: str = Field("09:00-23:55", description="Opening hours of the feed; empty: day and night.")
+    feed_zone: str = Field("America/Lima", description="Time zone of the opening hours.")
+    feed_token: SecretStr | None = Field(None, description="Token of the feed's POST /reset; none: refused.")
 
     @field_validator("home")
     @classmethod

@@ -7,6 +7,7 @@ import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 import pandas as pd
@@ -57,6 +58,33 @@ class RawBatch:
         return len(self.frame) + len(self.unreadable)
 
 
+class Source(Protocol):
+    """Hand out batches of raw rows."""
+
+    @property
+    def name(self) -> str:
+        """Return what a person calls it."""
+
+    @property
+    def sha256(self) -> str:
+        """Return the hash of all of it: the same rows by another way are the same batches."""
+
+    @property
+    def synthetic(self) -> bool:
+        """Tell whether it says of itself that it is not real."""
+
+    @property
+    def batches(self) -> int:
+        """Count the batches that can be taken now."""
+
+    def batch(self, number: int) -> RawBatch:
+        """Return one batch, from 1.
+
+        Raises:
+            UserError: it is no table of the contract, or has no such batch now.
+        """
+
+
 class FileSource:
     """Hand out the batches of one csv file's content."""
 
@@ -64,12 +92,12 @@ class FileSource:
         self.name = name
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.synthetic = content.startswith(SYNTHETIC_MARK)
-        self._content = content
+        self.content = content
         self._size = batch_size
 
     @cached_property
     def _table(self) -> tuple[pa.Table, list[Unreadable]]:
-        return parse(self._content, self.name)
+        return parse(self.content, self.name)
 
     @property
     def batches(self) -> int:
@@ -139,17 +167,30 @@ def parse(content: bytes, name: str) -> tuple[pa.Table, list[Unreadable]]:
     return table.select(list(contract.NAMES)), unreadable
 
 
-def open_source(settings: Settings, source: str = "") -> FileSource:
+def open_source(settings: Settings, source: str = "") -> Source:
     """Find the data: the argument, else the setting, else the local cache, else UCI.
 
     Args:
         settings: `source`, `home` (its `cache/` keeps the download) and `batch_size` are used.
-        source: path or URL of a csv or of the UCI zip; empty: as the settings say.
+        source: path or URL of a csv or of the UCI zip, or feed+http://... of a feed; empty: as the settings say.
 
     Raises:
         UserError: nothing is there; names what to do.
     """
     named = source or settings.source
+    if named.startswith("feed+"):
+        from readmission.feed.source import FeedSource  # it builds on this module
+
+        return FeedSource(named.removeprefix("feed+"), settings.batch_size)
+    return open_file(settings, named)
+
+
+def open_file(settings: Settings, named: str) -> FileSource:
+    """Find data that is a file: as `named`, else the local cache, else UCI.
+
+    Raises:
+        UserError: nothing is there; names what to do.
+    """
     if named.startswith(("http://", "https://")):
         return FileSource(named, _unzip(_download(named), named), settings.batch_size)
     if named:

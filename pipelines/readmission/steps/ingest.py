@@ -15,7 +15,7 @@ from psycopg2.extras import execute_values
 from readmission import contract, stores, validation
 from readmission.errors import UserError
 from readmission.settings import Settings
-from readmission.sources import FileSource, RawBatch, open_source
+from readmission.sources import RawBatch, Source, open_source
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +63,7 @@ def run(
     done = _done(settings, data)
     missing = [n for n in range(1, data.batches + 1) if n not in done]
     if batch is not None:
-        data.batch(batch)  # refuse a number that the source does not have
-        wanted = [n for n in missing if n == batch]
+        wanted = [] if batch in done else [batch]
     else:
         wanted = missing if every else missing[:1]
     if not wanted:
@@ -72,7 +71,7 @@ def run(
     return [added for n in wanted if (added := _ingest(settings, data, n)) is not None]
 
 
-def _done(settings: Settings, data: FileSource) -> set[int]:
+def _done(settings: Settings, data: Source) -> set[int]:
     with stores.transaction(settings, "ingest") as cursor:
         cursor.execute("SELECT source_batch FROM raw.batches WHERE source_sha256 = %s", (data.sha256,))
         done = {row[0] for row in cursor.fetchall()}
@@ -86,7 +85,7 @@ def _done(settings: Settings, data: FileSource) -> set[int]:
     return done
 
 
-def _ingest(settings: Settings, data: FileSource, number: int) -> int | None:
+def _ingest(settings: Settings, data: Source, number: int) -> int | None:
     """Ingest one batch in one transaction; None when another run has just done it."""
     started = datetime.now(UTC)
     raw = data.batch(number)

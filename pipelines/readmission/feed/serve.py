@@ -1,0 +1,49 @@
+"""`readmission feed`: start the feed's HTTP service."""
+
+import logging
+from datetime import timedelta
+
+import uvicorn
+
+from readmission.errors import UserError
+from readmission.feed.app import Feed
+from readmission.feed.chunks import Chunks
+from readmission.feed.schedule import Window
+from readmission.settings import Settings
+from readmission.sources import open_file
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> None:
+    """Hand out the data set over HTTP as a hospital system would: a batch at a time, within opening hours.
+
+    Ingest takes from it with READMISSION_SOURCE=feed+http://HOST:PORT. See docs/orchestration.md.
+
+    Raises:
+        UserError: the data, the hours or the zone are wrong; names the setting.
+    """
+    if settings.feed_source.startswith("feed+"):
+        raise UserError("READMISSION_FEED_SOURCE is itself a feed; name a csv, the UCI zip, or the URL of one.")
+    window = Window.parse(settings.feed_opening, settings.feed_zone)
+    folder = settings.home / "feed"
+    source = open_file(settings, settings.feed_source)
+    chunks = Chunks.cut(source, folder, settings.batch_size)
+    token = settings.feed_token.get_secret_value() if settings.feed_token else None
+    interval = timedelta(seconds=settings.feed_interval)
+    feed = Feed(chunks, settings.batch_size, window, interval, token, folder / "started")
+    log.info(
+        "feed of %s: %d batches, %s, at http://%s:%d",
+        source.name,
+        len(chunks.rows),
+        f"one every {settings.feed_interval:g} s" if settings.feed_interval else "all at once",
+        settings.feed_host,
+        settings.feed_port,
+    )
+    uvicorn.run(
+        feed.app(),
+        host=settings.feed_host,
+        port=settings.feed_port,
+        log_config=None,
+        timeout_graceful_shutdown=10,
+    )

@@ -1,0 +1,80 @@
+"""Ingest from a feed: the same tables as from the file, batch by batch, once each."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from readmission import stores
+from readmission.feed.app import Feed
+from readmission.feed.chunks import Chunks
+from readmission.feed.schedule import Window
+from readmission.settings import Settings
+from readmission.sources import FileSource
+from readmission.steps import ingest
+
+from .conftest import Clock, serve
+
+SIZE = 700
+
+
+@pytest.fixture
+def feed(sample: Path, tmp_path: Path) -> Iterator[tuple[Feed, str]]:
+    chunks = Chunks.cut(FileSource("sample.csv", sample.read_bytes(), SIZE), tmp_path / "feed", SIZE)
+    feed = Feed(chunks, SIZE, None, timedelta(minutes=5), None, tmp_path / "feed" / "started", Clock())
+    with serve(feed) as url:
+        yield feed, f"feed+{url}"
+
+
+def tables(settings: Settings) -> list[tuple[object, ...]]:
+    with stores.transaction(settings, "monitor") as cursor:
+        cursor.execute(
+            "SELECT batch_id, source_sha256, source_batch, synthetic, rows_read, accepted, quarantined, duplicate"
+            " FROM raw.batches ORDER BY 1"
+        )
+        return cursor.fetchall()
+
+
+def test_each_batch_comes_once_and_is_the_files(database: Settings, sample: Path, feed: tuple[Feed, str]) -> None:
+    settings = database.model_copy(update={"source": feed[1], "batch_size": SIZE})
+    assert ingest.run(settings) == [1]
+    assert ingest.run(settings) == []  # the next one is not there yet
+    feed[0].clock.now += timedelta(minutes=5)
+    assert ingest.run(settings) == [2]
+    feed[0].clock.now += timedelta(days=1)
+    assert ingest.run(settings) == [3]
+    assert ingest.run(settings) == []  # there is no further one
+    from_feed = tables(settings)
+    assert [row[4] for row in from_feed] == [700, 700, 600]
+    assert ingest.run(settings, source=str(sample), every=True) == []  # the same rows by another way
+    assert tables(settings) == from_feed
+
+
+def test_the_command_says_by_its_exit_code_that_there_was_nothing(database: Settings, feed: tuple[Feed, str]) -> None:
+    environment = os.environ | {
+        "READMISSION_HOME": str(database.home),
+        "READMISSION_POSTGRES_PORT": str(database.postgres_port),
+        "READMISSION_POSTGRES_DATABASE": database.postgres_database,
+        "READMISSION_POSTGRES_PASSWORD_INGEST": database.password("ingest"),
+        "READMISSION_BATCH_SIZE": str(SIZE),
+        "READMISSION_SOURCE": feed[1],
+    }
+
+    def ingest_next(*options: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "readmission.cli", *options, "ingest", "--next"]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        return result.returncode, result.stderr
+
+    assert ingest_next("--nothing-to-do", "99")[0] == 0
+    code, said = ingest_next("--nothing-to-do", "99")
+    assert code == 99
+    assert "nothing to ingest" in said
+    assert ingest_next()[0] == 0
+    feed[0].window = Window.parse("09:00-10:00", "UTC")
+    code, said = ingest_next("--nothing-to-do", "99")
+    assert code == 99
+    assert "closed until 2026-03-03T09:00:00+00:00" in said
