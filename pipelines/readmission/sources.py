@@ -167,30 +167,17 @@ def parse(content: bytes, name: str) -> tuple[pa.Table, list[Unreadable]]:
     return table.select(list(contract.NAMES)), unreadable
 
 
-def open_source(settings: Settings, source: str = "") -> Source:
+def open_source(settings: Settings, source: str = "") -> FileSource:
     """Find the data: the argument, else the setting, else the local cache, else UCI.
 
     Args:
         settings: `source`, `home` (its `cache/` keeps the download) and `batch_size` are used.
-        source: path or URL of a csv or of the UCI zip, or feed+http://... of a feed; empty: as the settings say.
+        source: path or URL of a csv or of the UCI zip; empty: as the settings say.
 
     Raises:
         UserError: nothing is there; names what to do.
     """
     named = source or settings.source
-    if named.startswith("feed+"):
-        from readmission.feed.source import FeedSource  # it builds on this module
-
-        return FeedSource(named.removeprefix("feed+"), settings.batch_size)
-    return open_file(settings, named)
-
-
-def open_file(settings: Settings, named: str) -> FileSource:
-    """Find data that is a file: as `named`, else the local cache, else UCI.
-
-    Raises:
-        UserError: nothing is there; names what to do.
-    """
     if named.startswith(("http://", "https://")):
         return FileSource(named, _unzip(_download(named), named), settings.batch_size)
     if named:

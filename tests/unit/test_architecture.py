@@ -19,6 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     "validation": {"contract", "codes"},
     "settings": {"errors"},
     "sources": {"contract", "errors", "settings"},
+    "feed": {"errors", "settings", "sources"},
     "sample": {"codes", "contract", "settings", "sources"},
     "stores": {"errors", "settings"},
     "migrations": set(),

@@ -10,7 +10,7 @@ from readmission.feed.app import Feed
 from readmission.feed.chunks import Chunks
 from readmission.feed.schedule import Window
 from readmission.settings import Settings
-from readmission.sources import open_file
+from readmission.sources import open_source
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,8 @@ def run(settings: Settings) -> None:
         raise UserError("READMISSION_FEED_SOURCE is itself a feed; name a csv, the UCI zip, or the URL of one.")
     window = Window.parse(settings.feed_opening, settings.feed_zone)
     folder = settings.home / "feed"
-    source = open_file(settings, settings.feed_source)
+    # Its own setting, not `source`: that one may name this very feed.
+    source = open_source(settings.model_copy(update={"source": settings.feed_source}))
     chunks = Chunks.cut(source, folder, settings.batch_size)
     token = settings.feed_token.get_secret_value() if settings.feed_token else None
     interval = timedelta(seconds=settings.feed_interval)

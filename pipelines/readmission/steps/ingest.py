@@ -14,6 +14,7 @@ from psycopg2.extras import execute_values
 
 from readmission import contract, stores, validation
 from readmission.errors import UserError
+from readmission.feed.source import FeedSource
 from readmission.settings import Settings
 from readmission.sources import RawBatch, Source, open_source
 
@@ -49,7 +50,7 @@ def run(
 
     Args:
         settings: the database, the source and the batch size.
-        source: path or URL that goes before the setting's.
+        source: path, URL or feed+URL that goes before the setting's.
         batch: number of the batch in the source, from 1; None takes the next missing one.
         every: take all missing batches.
 
@@ -59,13 +60,16 @@ def run(
     Raises:
         UserError: the source is absent or not the contract's table; nothing was changed.
     """
-    data = open_source(settings, source)
-    done = _done(settings, data)
-    missing = [n for n in range(1, data.batches + 1) if n not in done]
-    if batch is not None:
-        wanted = [] if batch in done else [batch]
+    named = source or settings.source
+    data: Source
+    if named.startswith("feed+"):
+        data = FeedSource(named.removeprefix("feed+"), settings.batch_size)
     else:
-        wanted = missing if every else missing[:1]
+        data = open_source(settings, source)
+    done = _done(settings, data)
+    offered = range(1, data.batches + 1) if batch is None else [batch]
+    missing = [n for n in offered if n not in done]
+    wanted = missing if every else missing[:1]
     if not wanted:
         log.info("nothing to ingest: %s of %s batches of %s are in", len(done), data.batches, data.name)
     return [added for n in wanted if (added := _ingest(settings, data, n)) is not None]
