@@ -58,6 +58,7 @@ class Supervisor:
             process = subprocess.Popen(
                 [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(config)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=os.environ | {"READMISSION_HOME": str(self._home)},  # the parts run in another folder
                 start_new_session=True,  # Ctrl-C in the terminal is ours to handle, in order
             )  # fmt: skip
         deadline = time.monotonic() + 20
