@@ -36,7 +36,7 @@ CHAPTERS: tuple[tuple[str, float, float], ...] = (
 )
 CHAPTER_NAMES: tuple[str, ...] = tuple(name for name, _, _ in CHAPTERS)
 
-#: Comorbidity group -> ranges of numbers, first included, last excluded.
+#: Comorbidity group -> ranges of numbers, first included, last excluded; V45.1 is 1045.1.
 GROUPS: dict[str, tuple[tuple[float, float], ...]] = {
     "myocardial_infarction": ((410, 411), (412, 413)),
     "ischemic_heart": ((411, 412), (413, 415)),
@@ -45,7 +45,7 @@ GROUPS: dict[str, tuple[tuple[float, float], ...]] = {
     "valvular": ((394, 398), (424, 425)),
     "cardiomyopathy": ((425, 426),),
     "pulmonary_circulation": ((415, 418),),
-    "peripheral_vascular": ((440, 445), (785.4, 785.5), (V_OFFSET + 43.4, V_OFFSET + 43.5)),
+    "peripheral_vascular": ((440, 445), (785.4, 785.5), (1043.4, 1043.5)),
     "cerebrovascular": ((430, 439),),
     "hypertension": ((401, 402),),
     "hypertension_complicated": ((402, 406),),
@@ -58,7 +58,7 @@ GROUPS: dict[str, tuple[tuple[float, float], ...]] = {
     "peptic_ulcer": ((531, 535),),
     "pancreatic": ((577, 578),),
     "liver": ((70, 71), (570, 574)),
-    "renal_failure": ((584, 587), (588, 589), (V_OFFSET + 45.1, V_OFFSET + 45.2), (V_OFFSET + 56, V_OFFSET + 57)),
+    "renal_failure": ((584, 587), (588, 589), (1045.1, 1045.2), (1056, 1057)),
     "cancer": ((140, 196), (200, 209)),
     "metastatic": ((196, 200),),
     "coagulopathy": ((286, 288),),

@@ -1,0 +1,196 @@
+"""Build the model families. Each is one sklearn Pipeline: typed frame in, three probabilities out.
+
+Every Pipeline has two named steps:
+
+* `encode`: `features.Encoder`, nothing learned; its `features` say what the columns of the matrix are.
+* `classify`: the family's classifier on that matrix, with `y` as positions in `contract.CLASSES`
+  (`features.target`), so that `predict_proba` has the classes in the contract's order.
+
+What a compiler of the fitted object (`readmission.scorer`) finds in `classify`:
+
+| family | object |
+|---|---|
+| lightgbm | `TwoHeads`: `any_` and `early_` are `LGBMClassifier` (`.booster_`: one binary tree list each) |
+| xgboost | `TwoHeads`: `any_` and `early_` are `XGBClassifier` (`.get_booster()`) |
+| gradient_boosting | Pipeline: `fill` (NaN -> -1), `boost` (`HistGradientBoostingClassifier`) |
+| random_forest, decision_tree | the sklearn classifier, three classes |
+| logistic_regression | Pipeline: `prepare` (ColumnTransformer `numbers`, `levels`), `regress` |
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from lightgbm import LGBMClassifier
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+from xgboost import XGBClassifier
+
+from readmission import contract
+from readmission.features import Encoder, Feature, Matrix
+
+Params = Mapping[str, Any]
+
+
+class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Predict three ordered classes by two binary classifiers.
+
+    With a = P(any readmission) and b = min(P(readmission within 30 days), a), the probabilities are
+    (1 - a, a - b, b). It costs two trees a boosting round where a three-class model costs three, and each
+    head is trained on the question it answers.
+
+    Args:
+        estimator: unfitted binary classifier with predict_proba, cloned for each head.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def fit(self, X: Matrix, y: npt.NDArray[np.int64]) -> "TwoHeads":  # noqa: N803
+        """Fit both heads; y: positions in contract.CLASSES."""
+        self.classes_ = np.arange(len(contract.CLASSES))
+        self.n_features_in_ = X.shape[1]
+        self.any_ = clone(self.estimator).fit(X, (y != contract.CLASSES.index("NO")).astype(np.int64))
+        self.early_ = clone(self.estimator).fit(X, (y == contract.EARLY).astype(np.int64))
+        return self
+
+    def predict_proba(self, X: Matrix) -> Matrix:  # noqa: N803
+        """Return (n, 3) probabilities in the order of contract.CLASSES."""
+        any_ = np.asarray(self.any_.predict_proba(X), dtype=np.float64)[:, 1]
+        early = np.minimum(np.asarray(self.early_.predict_proba(X), dtype=np.float64)[:, 1], any_)
+        return np.column_stack([1.0 - any_, any_ - early, early])
+
+    def predict(self, X: Matrix) -> npt.NDArray[np.int64]:  # noqa: N803
+        """Return the most probable class's position."""
+        positions: npt.NDArray[np.int64] = np.argmax(self.predict_proba(X), axis=1)
+        return positions
+
+    @property
+    def feature_importances_(self) -> Matrix:
+        """Return the mean of the heads' importances, each summing to one."""
+        shares = [np.asarray(h.feature_importances_, dtype=np.float64) for h in (self.any_, self.early_)]
+        return np.asarray(np.mean([s / max(s.sum(), 1e-12) for s in shares], axis=0), dtype=np.float64)
+
+
+def _logistic_regression(params: Params, seed: int, jobs: int, features: tuple[Feature, ...]) -> Any:
+    categorical = [i for i, f in enumerate(features) if f.categorical]
+    numbers = [i for i, f in enumerate(features) if not f.categorical]
+    levels = OneHotEncoder(
+        categories=[list(features[i].categories) for i in categorical],
+        handle_unknown="ignore",  # not known: no level's column is set
+        dtype=np.float32,
+    )
+    scaled = Pipeline(
+        [("fill", SimpleImputer(strategy="median", keep_empty_features=True)), ("scale", StandardScaler())]
+    )
+    prepare = ColumnTransformer([("numbers", scaled, numbers), ("levels", levels, categorical)])
+    regress = LogisticRegression(**{"C": 0.02, "max_iter": 100, "tol": 1e-3, "random_state": seed, **params})
+    return Pipeline([("prepare", prepare), ("regress", regress)])
+
+
+def _decision_tree(params: Params, seed: int, jobs: int, features: tuple[Feature, ...]) -> Any:
+    return DecisionTreeClassifier(**{"max_depth": 8, "min_samples_leaf": 200, "random_state": seed, **params})
+
+
+def _random_forest(params: Params, seed: int, jobs: int, features: tuple[Feature, ...]) -> Any:
+    defaults = {"n_estimators": 100, "min_samples_leaf": 30, "max_features": 0.3, "max_samples": 0.5}
+    return RandomForestClassifier(**{**defaults, "n_jobs": jobs, "random_state": seed, **params})
+
+
+def _gradient_boosting(params: Params, seed: int, jobs: int, features: tuple[Feature, ...]) -> Any:
+    defaults = {"max_iter": 100, "learning_rate": 0.08, "max_leaf_nodes": 31, "min_samples_leaf": 100}
+    defaults |= {"l2_regularization": 10.0, "max_features": 0.5, "early_stopping": False}
+    boost = HistGradientBoostingClassifier(**{**defaults, "random_state": seed, **params})
+    # It refuses a column without any known value, and the first batches have no payer_code.
+    fill = SimpleImputer(strategy="constant", fill_value=-1.0, keep_empty_features=True)
+    return Pipeline([("fill", fill), ("boost", boost)])
+
+
+def _lightgbm(params: Params, seed: int, jobs: int, features: tuple[Feature, ...]) -> Any:
+    defaults = {"n_estimators": 100, "learning_rate": 0.08, "num_leaves": 31, "min_child_samples": 100}
+    defaults |= {"colsample_bytree": 0.5, "subsample": 0.8, "subsample_freq": 1, "reg_lambda": 10.0}
+    fixed = {
+        "n_jobs": jobs,
+        "random_state": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbose": -1,
+    }
+    return TwoHeads(LGBMClassifier(**{**defaults, **fixed, **params}))
+
+
+def _xgboost(params: Params, seed: int, jobs: int, features: tuple[Feature, ...]) -> Any:
+    defaults: dict[str, Any] = {
+        "n_estimators": 150,
+        "learning_rate": 0.06,
+        "max_depth": 5,
+        "min_child_weight": 10.0,
+    }
+    defaults |= {"colsample_bytree": 0.5, "subsample": 0.8, "reg_lambda": 10.0, "tree_method": "hist"}
+    return TwoHeads(XGBClassifier(**{**defaults, "n_jobs": jobs, "random_state": seed, **params}))
+
+
+#: What skops may load from a file of these Pipelines besides what it trusts by itself.
+TRUSTED_TYPES = (
+    "collections.OrderedDict",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "numpy.dtype",
+    "readmission.features.Encoder",
+    "readmission.models.TwoHeads",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+)
+
+#: Family -> builder of its classifier: (overriding parameters, seed, threads, the matrix's features).
+FAMILIES: Mapping[str, Callable[[Params, int, int, tuple[Feature, ...]], Any]] = {
+    "logistic_regression": _logistic_regression,
+    "decision_tree": _decision_tree,
+    "random_forest": _random_forest,
+    "gradient_boosting": _gradient_boosting,
+    "lightgbm": _lightgbm,
+    "xgboost": _xgboost,
+}
+
+
+def build(
+    family: str,
+    params: Params | None = None,
+    *,
+    seed: int = 7,
+    jobs: int = 1,
+    names: tuple[str, ...] | None = None,
+) -> Pipeline:
+    """Return the unfitted Pipeline of one family.
+
+    Args:
+        family: a key of FAMILIES.
+        params: parameters of the family's estimator that replace its defaults.
+        seed: of every random choice.
+        jobs: threads, where the family has a setting for it.
+        names: features to use; None: all.
+
+    Raises:
+        KeyError: the family is not known.
+    """
+    encoder = Encoder(names)
+    classifier = FAMILIES[family](params or {}, seed, jobs, encoder.features)
+    return Pipeline([("encode", encoder), ("classify", classifier)])
+
+
+def parameters(pipeline: Pipeline) -> dict[str, Any]:
+    """Return the estimator's parameters that a person would compare: numbers, texts and flags, by name."""
+    classifier = pipeline.named_steps["classify"]
+    estimator = classifier.estimator if isinstance(classifier, TwoHeads) else classifier
+    estimator = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    found = estimator.get_params(deep=False)
+    return {k: v for k, v in found.items() if isinstance(v, int | float | str) and k != "missing"}
