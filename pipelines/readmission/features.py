@@ -11,15 +11,16 @@ compute the same numbers without pandas:
 | `icd9_flag` | the largest `icd9.parse(code).flags[position]` of the three diagnoses; none known: 0 |
 """
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin
 
 from readmission import contract, icd9
 
@@ -116,6 +117,20 @@ def typed_frame(raw: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns, index=raw.index)
 
 
+@lru_cache(maxsize=1 << 20)
+def split_of(patient_nbr: int) -> str:
+    """Return the split a patient belongs to for ever: 70 % train, 15 % validation, 15 % test.
+
+    The first 8 hexadecimal digits of sha256 of the decimal number, modulo 100: below 70 train, below 85
+    validation, else test.
+
+    >>> split_of(8222157), split_of(900), split_of(774)
+    ('train', 'validation', 'test')
+    """
+    bucket = int(hashlib.sha256(str(patient_nbr).encode()).hexdigest()[:8], 16) % 100
+    return "train" if bucket < 70 else "validation" if bucket < 85 else "test"
+
+
 def target(frame: pd.DataFrame) -> npt.NDArray[np.int64]:
     """Return the outcome as positions in `contract.CLASSES`: the y of every model.
 
@@ -187,37 +202,3 @@ def _positions(values: pd.Series, levels: Sequence[str]) -> npt.NDArray[np.int64
     table = np.array([*(position.get(text, -1) for text in distinct), -1], dtype=np.int64)
     found: npt.NDArray[np.int64] = table[codes]
     return found
-
-
-class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Put `encode` at the head of an sklearn Pipeline; nothing is learned from data.
-
-    Args:
-        names: names of the features to compute, in order; None: all of FEATURES.
-    """
-
-    def __init__(self, names: tuple[str, ...] | None = None) -> None:
-        self.names = names
-
-    @property
-    def features(self) -> tuple[Feature, ...]:
-        """Return what the columns of the output are."""
-        if self.names is None:
-            return FEATURES
-        known = {feature.name: feature for feature in FEATURES}
-        return tuple(known[name] for name in self.names)
-
-    def fit(self, X: pd.DataFrame, y: object = None) -> "Encoder":  # noqa: N803
-        """Do nothing: the contract alone decides the encoding."""
-        return self
-
-    def transform(self, X: pd.DataFrame) -> Matrix:  # noqa: N803
-        """Return `encode(X)`: float64 (n, features)."""
-        return encode(X, self.features)
-
-    def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
-        """Return the names of the output's columns."""
-        return np.array([feature.name for feature in self.features], dtype=object)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True

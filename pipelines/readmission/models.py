@@ -2,7 +2,7 @@
 
 Every Pipeline has two named steps:
 
-* `encode`: `features.Encoder`, nothing learned; its `features` say what the columns of the matrix are.
+* `encode`: `Encoder`, nothing learned; its `features` say what the columns of the matrix are.
 * `classify`: the family's classifier on that matrix, with `y` as positions in `contract.CLASSES`
   (`features.target`), so that `predict_proba` has the classes in the contract's order.
 
@@ -22,8 +22,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from lightgbm import LGBMClassifier
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
@@ -33,10 +34,44 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
 
-from readmission import contract
-from readmission.features import Encoder, Feature, Matrix
+from readmission import contract, features
+from readmission.features import Feature, Matrix
 
 Params = Mapping[str, Any]
+
+
+class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Put `features.encode` at the head of an sklearn Pipeline; nothing is learned from data.
+
+    Args:
+        names: names of the features to compute, in order; None: all of features.FEATURES.
+    """
+
+    def __init__(self, names: tuple[str, ...] | None = None) -> None:
+        self.names = names
+
+    @property
+    def features(self) -> tuple[features.Feature, ...]:
+        """Return what the columns of the output are."""
+        if self.names is None:
+            return features.FEATURES
+        known = {feature.name: feature for feature in features.FEATURES}
+        return tuple(known[name] for name in self.names)
+
+    def fit(self, X: pd.DataFrame, y: object = None) -> "Encoder":  # noqa: N803
+        """Do nothing: the contract alone decides the encoding."""
+        return self
+
+    def transform(self, X: pd.DataFrame) -> Matrix:  # noqa: N803
+        """Return `features.encode(X)`: float64 (n, features)."""
+        return features.encode(X, self.features)
+
+    def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
+        """Return the names of the output's columns."""
+        return np.array([feature.name for feature in self.features], dtype=object)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
 
 
 class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -79,11 +114,11 @@ class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(np.mean([s / max(s.sum(), 1e-12) for s in shares], axis=0), dtype=np.float64)
 
 
-def _logistic_regression(params: Params, seed: int, jobs: int, features: tuple[Feature, ...]) -> Any:
-    categorical = [i for i, f in enumerate(features) if f.categorical]
-    numbers = [i for i, f in enumerate(features) if not f.categorical]
+def _logistic_regression(params: Params, seed: int, jobs: int, columns: tuple[Feature, ...]) -> Any:
+    categorical = [i for i, f in enumerate(columns) if f.categorical]
+    numbers = [i for i, f in enumerate(columns) if not f.categorical]
     levels = OneHotEncoder(
-        categories=[list(features[i].categories) for i in categorical],
+        categories=[list(columns[i].categories) for i in categorical],
         handle_unknown="ignore",  # not known: no level's column is set
         dtype=np.float32,
     )
@@ -95,16 +130,16 @@ def _logistic_regression(params: Params, seed: int, jobs: int, features: tuple[F
     return Pipeline([("prepare", prepare), ("regress", regress)])
 
 
-def _decision_tree(params: Params, seed: int, jobs: int, features: tuple[Feature, ...]) -> Any:
+def _decision_tree(params: Params, seed: int, jobs: int, columns: tuple[Feature, ...]) -> Any:
     return DecisionTreeClassifier(**{"max_depth": 8, "min_samples_leaf": 200, "random_state": seed, **params})
 
 
-def _random_forest(params: Params, seed: int, jobs: int, features: tuple[Feature, ...]) -> Any:
+def _random_forest(params: Params, seed: int, jobs: int, columns: tuple[Feature, ...]) -> Any:
     defaults = {"n_estimators": 100, "min_samples_leaf": 30, "max_features": 0.3, "max_samples": 0.5}
     return RandomForestClassifier(**{**defaults, "n_jobs": jobs, "random_state": seed, **params})
 
 
-def _gradient_boosting(params: Params, seed: int, jobs: int, features: tuple[Feature, ...]) -> Any:
+def _gradient_boosting(params: Params, seed: int, jobs: int, columns: tuple[Feature, ...]) -> Any:
     defaults = {"max_iter": 100, "learning_rate": 0.08, "max_leaf_nodes": 31, "min_samples_leaf": 100}
     defaults |= {"l2_regularization": 10.0, "max_features": 0.5, "early_stopping": False}
     boost = HistGradientBoostingClassifier(**{**defaults, "random_state": seed, **params})
@@ -113,7 +148,7 @@ def _gradient_boosting(params: Params, seed: int, jobs: int, features: tuple[Fea
     return Pipeline([("fill", fill), ("boost", boost)])
 
 
-def _lightgbm(params: Params, seed: int, jobs: int, features: tuple[Feature, ...]) -> Any:
+def _lightgbm(params: Params, seed: int, jobs: int, columns: tuple[Feature, ...]) -> Any:
     defaults = {"n_estimators": 100, "learning_rate": 0.08, "num_leaves": 31, "min_child_samples": 100}
     defaults |= {"colsample_bytree": 0.5, "subsample": 0.8, "subsample_freq": 1, "reg_lambda": 10.0}
     fixed = {
@@ -126,7 +161,7 @@ def _lightgbm(params: Params, seed: int, jobs: int, features: tuple[Feature, ...
     return TwoHeads(LGBMClassifier(**{**defaults, **fixed, **params}))
 
 
-def _xgboost(params: Params, seed: int, jobs: int, features: tuple[Feature, ...]) -> Any:
+def _xgboost(params: Params, seed: int, jobs: int, columns: tuple[Feature, ...]) -> Any:
     defaults: dict[str, Any] = {
         "n_estimators": 150,
         "learning_rate": 0.06,
@@ -143,7 +178,7 @@ TRUSTED_TYPES = (
     "lightgbm.basic.Booster",
     "lightgbm.sklearn.LGBMClassifier",
     "numpy.dtype",
-    "readmission.features.Encoder",
+    "readmission.models.Encoder",
     "readmission.models.TwoHeads",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",

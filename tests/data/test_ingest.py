@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 
-from readmission import codes, contract, sources, stores, validation
+from readmission import codes, contract, features, sources, stores, validation
 from readmission.errors import UserError
 from readmission.settings import Settings
 from readmission.steps import ingest, process
@@ -255,7 +255,7 @@ def test_a_role_may_do_what_its_step_needs_and_nothing_else(database: Settings, 
     ("patient", "split"), [(8222157, "train"), (84259809, "validation"), (48330783, "test"), (42519267, "train")]
 )
 def test_split_of_a_patient_never_changes(patient: int, split: str) -> None:
-    assert process.split_of(patient) == split
+    assert features.split_of(patient) == split
 
 
 def test_missing_tokens_become_missing_and_the_text_none_stays(database: Settings, sample: Path) -> None:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from readmission import contract, features, icd9
 
 NAMES = [feature.name for feature in features.FEATURES]

@@ -2,8 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from readmission import contract, features, models
 from threadpoolctl import threadpool_limits
+
+from readmission import contract, features, models
 
 
 @pytest.fixture(autouse=True, scope="module")

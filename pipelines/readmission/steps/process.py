@@ -3,7 +3,6 @@
 import hashlib
 import io
 import logging
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from psycopg2 import sql
 
-from readmission import contract, icd9, stores
+from readmission import contract, features, icd9, stores
 from readmission.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -77,18 +76,7 @@ def clean(raw: pd.DataFrame, batch_id: int) -> pd.DataFrame:
     """
     kept = raw[~raw["discharge_disposition_id"].isin(contract.EXCLUDED_DISPOSITIONS)]
     kept = kept.sort_values("encounter_id", ignore_index=True)
-    return kept.assign(batch_id=batch_id, split=[split_of(int(patient)) for patient in kept["patient_nbr"]])
-
-
-@lru_cache(maxsize=1 << 20)
-def split_of(patient_nbr: int) -> str:
-    """Return the split a patient belongs to for ever: 70 % train, 15 % validation, 15 % test.
-
-    The first 8 hexadecimal digits of sha256 of the decimal number, modulo 100: below 70 train, below 85
-    validation, else test.
-    """
-    bucket = int(hashlib.sha256(str(patient_nbr).encode()).hexdigest()[:8], 16) % 100
-    return "train" if bucket < 70 else "validation" if bucket < 85 else "test"
+    return kept.assign(batch_id=batch_id, split=[features.split_of(int(patient)) for patient in kept["patient_nbr"]])
 
 
 def to_parquet(frame: pd.DataFrame) -> bytes:
