@@ -1,5 +1,6 @@
 """The parts of the embedded system: what each runs, where it answers, how its health is seen."""
 
+import shutil
 import socket
 import sys
 from collections.abc import Callable
@@ -67,7 +68,9 @@ def listens(host: str, port: int) -> Healthy:
 
 def parts(settings: Settings) -> list[Part]:
     """List the parts in the order they start."""
-    python = [sys.executable, "-m"]
+    # A part ends with its supervisor, even with a killed one: no orphan holds a port.
+    bound = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
+    python = [*bound, sys.executable, "-m"]
     api_url, ui_url = f"http://127.0.0.1:{settings.api_port}", f"http://127.0.0.1:{settings.ui_port}"
     return [
         Part(

@@ -69,13 +69,16 @@ def command(settings: Settings) -> list[str]:
 
 
 def _prefix(home: Path) -> list[str]:
-    """Return what drops root's privileges, nothing for an ordinary user."""
-    if os.geteuid() != 0:
-        return []
+    """Return what drops root's privileges, and ends the server when its parent is killed."""
     if not shutil.which("setpriv"):
-        raise UserError("Started by root, the embedded PostgreSQL needs `setpriv` (Debian package util-linux).")
+        if os.geteuid() == 0:
+            raise UserError("Started by root, the embedded PostgreSQL needs `setpriv` (Debian package util-linux).")
+        return []
+    base = ["setpriv", "--pdeathsig", "INT"]
+    if os.geteuid() != 0:
+        return [*base, "--"]
     user = pwd.getpwnam(UNPRIVILEGED)
-    base = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    base += [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
     if all(path.stat().st_mode & 0o001 for path in (*home.parents, home, *BINARIES.parents)):
         return [*base, "--inh-caps=-all", "--ambient-caps=-all", "--"]
     # A folder above is closed to others (a clone below /root, say): keep the one capability that lets the
