@@ -1,5 +1,6 @@
 """The command line: `readmission <verb>`; the only place that configures logging."""
 
+import contextlib
 import functools
 import importlib
 import inspect
@@ -15,6 +16,7 @@ from typer.core import TyperGroup
 
 from readmission import settings as configuration
 from readmission.errors import UserError
+from readmission.settings import Role, Settings
 
 #: Every verb: its module (with `run(settings, ...)`, whose annotated arguments become options) and a line of help.
 VERBS: dict[str, tuple[str, str]] = {
@@ -26,6 +28,17 @@ VERBS: dict[str, tuple[str, str]] = {
     "feed": ("readmission.feed.serve", "Hand out the data set over HTTP as a hospital system would."),
     "ingest": ("readmission.steps.ingest", "Take batches of raw rows into RAW; bad rows to quarantine."),
     "process": ("readmission.steps.process", "Turn new RAW batches into CLEAN: typed, split by patient."),
+}
+
+#: Steps whose runs are recorded in monitoring.step_runs, with the database role of each.
+RECORDED: dict[str, Role] = {
+    "ingest": "ingest",
+    "process": "process",
+    "train": "train",
+    "promote": "train",
+    "score": "score",
+    "monitor": "monitor",
+    "retrain": "monitor",
 }
 
 
@@ -42,7 +55,7 @@ class Verbs(TyperGroup):
             return None
         module = importlib.import_module(VERBS[cmd_name][0])
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
-        app.command(cmd_name)(as_command(module.run))
+        app.command(cmd_name)(as_command(module.run, cmd_name))
         return typer.main.get_command(app)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -51,7 +64,7 @@ class Verbs(TyperGroup):
             formatter.write_dl([(name, line) for name, (_, line) in VERBS.items()])
 
 
-def as_command(run: Callable[..., Any]) -> Callable[..., None]:
+def as_command(run: Callable[..., Any], verb: str) -> Callable[..., None]:
     """Make a command of a step's `run(settings, ...)`: its other arguments become options.
 
     The help is the docstring up to its sections. A step that returns an empty list had nothing to do.
@@ -64,13 +77,25 @@ def as_command(run: Callable[..., Any]) -> Callable[..., None]:
     def command(context: typer.Context, **arguments: Any) -> None:
         settings = configuration.load()
         configure_logging(settings.log_format)
-        if run(settings, **arguments) == []:
-            raise typer.Exit(context.obj)
+        with recorded(settings, verb) as nothing_to_do:
+            if run(settings, **arguments) != []:
+                return
+            nothing_to_do()
+        raise typer.Exit(context.obj)
 
     command.__doc__ = inspect.cleandoc(run.__doc__ or "").split("\n\nArgs:")[0].split("\n\nReturns:")[0]
     command.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in (context, *parameters)}
     return command
+
+
+def recorded(settings: Settings, verb: str) -> contextlib.AbstractContextManager[Callable[[], None]]:
+    """Record the run of a pipeline step in the database; other verbs leave no trace."""
+    if verb not in RECORDED:
+        return contextlib.nullcontext(lambda: None)
+    from readmission import stores  # with pandas: half a second that `--help` does not need
+
+    return stores.recorded(settings, verb, RECORDED[verb])
 
 
 class JsonFormatter(logging.Formatter):

@@ -74,6 +74,20 @@ class Settings(BaseSettings):
     feed_zone: str = Field("America/Lima", description="Time zone of the opening hours.")
     feed_token: SecretStr | None = Field(None, description="Token of the feed's POST /reset; none: refused.")
 
+    exporter_host: str = Field("127.0.0.1", description="Address the exporter of metrics listens on.")
+    exporter_port: int = Field(18090, description="Port of the exporter of metrics.")
+    drift_psi: float = Field(0.2, gt=0, description="PSI from which a column has drifted.")
+    drift_psi_large: float = Field(0.5, gt=0, description="PSI from which one clinical column alone alarms.")
+    drift_columns: int = Field(3, ge=1, description="Drifted clinical columns that make an alarm together.")
+    drift_windows: int = Field(2, ge=1, description="Windows in a row that must show it.")
+    drift_window_rows: int = Field(2_500, ge=100, description="Encounters of one window of a batch.")
+    drift_minimum_rows: int = Field(500, ge=50, description="Rows below which a window is not judged.")
+    outcome_delay_days: float = Field(30, ge=0, description="Days after which a prediction's outcome can be known.")
+    outcome_coverage: float = Field(0.5, ge=0, le=1, description="Known outcomes below which quality is not judged.")
+    retrain_cooldown_hours: float = Field(
+        24, ge=0, description="Least time between two retrainings by drift or quality."
+    )
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:

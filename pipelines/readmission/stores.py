@@ -2,8 +2,10 @@
 
 import contextlib
 import io
+import logging
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +24,8 @@ from readmission.settings import Role, Settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+log = logging.getLogger(__name__)
 
 
 @lru_cache(maxsize=32)
@@ -162,6 +166,36 @@ class S3Store:
         return any(item["Key"] == self._key(key) for item in found.get("Contents", ()))
 
 
+@contextlib.contextmanager
+def recorded(settings: Settings, step: str, role: Role) -> Iterator[Callable[[], None]]:
+    """Record when a step ran and how it ended, in monitoring.step_runs; never fails the step.
+
+    Args:
+        settings: where the database is.
+        step: the verb.
+        role: the step's own; it may insert here.
+
+    Yields:
+        What to call when the step found nothing to do.
+    """
+    began, said, result = time.monotonic(), list[str](), "failure"
+    try:
+        yield lambda: said.append("nothing to do")
+        result = said[-1] if said else "success"
+    finally:
+        try:
+            with transaction(settings, role) as cursor:
+                cursor.execute(
+                    "INSERT INTO monitoring.step_runs (step, started, result)"
+                    " VALUES (%s, now() - make_interval(secs => %s), %s)",
+                    (step, time.monotonic() - began, result),
+                )
+        except (UserError, psycopg2.Error) as error:
+            # A step that failed for want of the database has said so itself.
+            level = logging.DEBUG if result == "failure" else logging.WARNING
+            log.log(level, "the run of %s is not recorded: %s", step, str(error).strip().splitlines()[0])
+
+
 def objects(settings: Settings) -> ObjectStore:
     """Return the object store that the settings name."""
     if settings.objects.startswith("s3://"):
@@ -169,12 +203,13 @@ def objects(settings: Settings) -> ObjectStore:
     return FolderStore(Path(settings.objects))
 
 
-def snapshot(settings: Settings, up_to: int | None = None) -> tuple[pd.DataFrame, str, list[int]]:
+def snapshot(settings: Settings, up_to: int | None = None, role: Role = "train") -> tuple[pd.DataFrame, str, list[int]]:
     """Read the typed frame of the clean batches, from the object store.
 
     Args:
         settings: where the stores are.
         up_to: last batch to take; None takes all.
+        role: whose right to read the list of batches is used.
 
     Returns:
         The frame (one row an encounter, ordered by batch and encounter; see docs/architecture.md), the data
@@ -183,7 +218,7 @@ def snapshot(settings: Settings, up_to: int | None = None) -> tuple[pd.DataFrame
     Raises:
         UserError: no clean batch is there, or a snapshot's content is not what was recorded.
     """
-    with transaction(settings, "train") as cursor:
+    with transaction(settings, role) as cursor:
         cursor.execute(
             "SELECT batch_id, snapshot, snapshot_sha256 FROM clean.batches WHERE batch_id <= %s ORDER BY batch_id",
             (up_to if up_to is not None else 2**31 - 1,),

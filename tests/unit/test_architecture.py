@@ -23,8 +23,9 @@ ALLOWED: dict[str, set[str]] = {
     "sample": {"codes", "contract", "settings", "sources"},
     "stores": {"errors", "settings"},
     "migrations": set(),
+    "drift": {"contract", "icd9"},
 }
-PURE = {"contract", "codes", "icd9", "validation", "features", "models", "evaluation"}
+PURE = {"contract", "codes", "icd9", "validation", "features", "models", "evaluation", "drift"}
 
 
 def imported(path: Path) -> set[str]:
