@@ -154,7 +154,8 @@ def compare(reference: pd.DataFrame, window: pd.DataFrame, seed: int = 7) -> lis
     """Measure the drift of every column, and of the score when both frames have it.
 
     Args:
-        reference, window: typed frames; a column `SCORE` (0..1) is optional.
+        reference: typed frame; a column `SCORE` (0..1) is optional.
+        window: typed frame, likewise.
         seed: of the bootstrap.
 
     Returns:
