@@ -23,6 +23,8 @@ $(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/uv
 	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
+include kubernetes.mk
+
 install: $(VENV)/.installed ## create the environment from the lock
 
 up: $(VENV)/.installed ## start the system and run its main job; DETACH=1 returns when ready

@@ -1,0 +1,45 @@
+{{/* Name of a chart's objects: the release's name is not repeated when the chart is installed alone. */}}
+{{- define "common.fullname" -}}
+{{- $name := ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) (contains .Chart.Name .Release.Name) -}}
+{{- with .component }}{{ $name = printf "%s-%s" $name . }}{{ end -}}
+{{- $name | trunc 63 | trimSuffix "-" -}}
+{{- end }}
+
+{{/* What selects the pods of one component; never changes over a release's life. */}}
+{{- define "common.selectorLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: {{ .component | default .Chart.Name }}
+{{- end }}
+
+{{- define "common.labels" -}}
+{{ include "common.selectorLabels" . }}
+app.kubernetes.io/part-of: readmission
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{/* metadata of an object: name, namespace, labels. */}}
+{{- define "common.metadata" -}}
+name: {{ include "common.fullname" . }}
+namespace: {{ .Release.Namespace }}
+labels: {{- include "common.labels" . | nindent 2 }}
+{{- end }}
+
+{{/* metadata of a Job that helm runs around an install or upgrade. */}}
+{{- define "common.hookMetadata" -}}
+{{ include "common.metadata" . }}
+annotations:
+  helm.sh/hook: {{ .hook }}
+  helm.sh/hook-weight: {{ .weight | default 0 | quote }}
+  helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
+{{- define "common.serviceAccountName" -}}
+{{ .Values.serviceAccount.name | default (include "common.fullname" (omit . "component")) }}
+{{- end }}
+
+{{/* URL of a sibling chart's Service in the same release. */}}
+{{- define "common.siblingUrl" -}}
+http://{{ .root.Release.Name }}-{{ .chart }}:{{ .port }}
+{{- end }}

@@ -1,0 +1,124 @@
+{{/* Labels and annotations of a pod. */}}
+{{- define "common.podMetadata" -}}
+labels:
+  {{- include "common.labels" . | nindent 2 }}
+  {{- with .Values.podLabels }}{{ toYaml . | nindent 2 }}{{ end }}
+{{- with .Values.podAnnotations }}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/*
+What every pod has: Pod Security "restricted", no token, placement by values.
+enableServiceLinks is off because Kubernetes would set READMISSION_MLFLOW_PORT=tcp://... for the
+Service readmission-mlflow, which is the name of one of our settings.
+*/}}
+{{- define "common.pod" -}}
+serviceAccountName: {{ .hookServiceAccount | default (include "common.serviceAccountName" .) }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
+  fsGroup: 10001
+  seccompProfile: {type: RuntimeDefault}
+{{- with .Values.global.image.pullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Replicas on different nodes and zones where there are any; `spread: required` refuses to share a node. */}}
+{{- define "common.spread" -}}
+{{- $when := ternary "DoNotSchedule" "ScheduleAnyway" (eq .Values.spread "required") -}}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: {{ $when }}
+    labelSelector: {matchLabels: {{ include "common.selectorLabels" . | fromYaml | toJson }}}
+  - maxSkew: 1
+    topologyKey: topology.kubernetes.io/zone
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector: {matchLabels: {{ include "common.selectorLabels" . | fromYaml | toJson }}}
+{{- end }}
+
+{{/* registry/name:tag; the tag is the chart's appVersion, which is the version in pyproject.toml. */}}
+{{- define "common.image" -}}
+{{- $global := .Values.global.image -}}
+{{- $name := printf "%s:%s" (.image | default .Values.image) ($global.tag | default .Chart.AppVersion) -}}
+{{- if $global.registry }}{{ $name = printf "%s/%s" $global.registry $name }}{{ end -}}
+{{- $name -}}
+{{- end }}
+
+{{/* What every container has: image, read-only root, no capabilities, resources, a writable /tmp. */}}
+{{- define "common.container" -}}
+image: {{ include "common.image" . }}
+imagePullPolicy: {{ .Values.global.image.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+resources: {{- toYaml (.resources | default .Values.resources) | nindent 2 }}
+volumeMounts:
+  - {name: tmp, mountPath: /tmp}
+  {{- with .mounts }}{{ toYaml . | nindent 2 }}{{ end }}
+{{- end }}
+
+{{- define "common.volumes" -}}
+volumes:
+  - {name: tmp, emptyDir: {sizeLimit: {{ .Values.tmpSize | default "1Gi" }}}}
+  {{- with .volumes }}{{ toYaml . | nindent 2 }}{{ end }}
+{{- end }}
+
+{{/* Variables: `environment` of the values (plain) and one variable from a Secret. */}}
+{{- define "common.extraEnv" -}}
+{{- range $name, $value := .Values.environment }}
+- {name: {{ $name }}, value: {{ $value | quote }}}
+{{- end }}
+{{- end }}
+
+{{- define "common.secretEnv" -}}
+- name: {{ .name }}
+  valueFrom: {secretKeyRef: {name: {{ .secret }}, key: {{ .key }}}}
+{{- end }}
+
+{{/* Where Postgres is, and the password of one role. */}}
+{{- define "common.postgresEnv" -}}
+- {name: READMISSION_POSTGRES_HOST, value: {{ required "global.postgres.host: name the Postgres server" .Values.global.postgres.host | quote }}}
+- {name: READMISSION_POSTGRES_PORT, value: {{ .Values.global.postgres.port | quote }}}
+- {name: READMISSION_POSTGRES_DATABASE, value: {{ .Values.global.postgres.database | quote }}}
+{{- with .role }}
+{{ include "common.secretEnv" (dict "name" (printf "READMISSION_POSTGRES_PASSWORD_%s" (upper .)) "secret" $.Values.database.existingSecret "key" $.Values.database.key) }}
+{{- end }}
+{{- end }}
+
+{{/* Three probes of one HTTP server: long patience at the start, then readiness and liveness. */}}
+{{- define "common.probes" -}}
+startupProbe:
+  httpGet: {path: {{ .alive }}, port: {{ .port | default "http" }}}
+  periodSeconds: 3
+  timeoutSeconds: 5
+  failureThreshold: {{ .patience | default 60 }}
+readinessProbe:
+  httpGet: {path: {{ .ready }}, port: {{ .port | default "http" }}}
+  periodSeconds: {{ .readyPeriod | default 5 }}
+  timeoutSeconds: 5
+  failureThreshold: 2
+livenessProbe:
+  httpGet: {path: {{ .alive }}, port: {{ .port | default "http" }}}
+  periodSeconds: 15
+  timeoutSeconds: 10
+  failureThreshold: 4
+{{- end }}

@@ -1,0 +1,92 @@
+"""Make the Secrets that are absent, with random values: credentials.py SECRETS_JSON NAMESPACE.
+
+SECRETS_JSON is a list of {namespace, name, data: {key: text}}, where `{name}` in a text stands for the random
+value of that name. Every random value is kept in the Secret `credentials` of NAMESPACE, so that a Secret made
+later gets the value that the others already have. What exists is never changed: to bring a password of your
+own, make its Secrets first. Standard library only: it runs in a pod of the cluster, with that pod's account.
+"""
+
+import base64
+import json
+import os
+import re
+import secrets
+import ssl
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+PLACEHOLDER = re.compile(r"\{([a-z0-9-]+)\}")
+
+Call = Callable[[str, str, "dict[str, Any] | None"], "dict[str, Any] | None"]
+
+
+def call(method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any] | None:
+    """Ask the API server; None when what was asked for is absent (404) or is already there (409)."""
+    host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
+    kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+    request = urllib.request.Request(
+        f"https://{host}:{port}/api/v1/namespaces/{path}",
+        json.dumps(body).encode() if body else None,
+        {"Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}", "Content-Type": kind},
+        method=method,
+    )
+    context = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
+    try:
+        with urllib.request.urlopen(request, context=context, timeout=30) as answer:  # noqa: S310 (https, above)
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        if error.code in (404, 409):
+            return None
+        raise SystemExit(f"{method} {path}: {error} {error.read().decode()[:500]}") from error
+
+
+def random_value(name: str) -> str:
+    """Return a new secret: hex digits, safe in URLs and on command lines, or a Fernet key for `*-fernet`."""
+    if name.endswith("-fernet"):
+        return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    return secrets.token_hex(24)
+
+
+def encoded(data: dict[str, str]) -> dict[str, str]:
+    """Return the data of a Secret as the API takes it."""
+    return {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+
+
+def make(wanted: list[dict[str, Any]], namespace: str, call: Call) -> list[str]:
+    """Make what is absent of the wanted Secrets; return their `namespace/name`."""
+    absent = [s for s in wanted if call("GET", f"{s['namespace']}/secrets/{s['name']}", None) is None]
+    if not absent:
+        return []
+    store = call("GET", f"{namespace}/secrets/credentials", None)
+    known = {k: base64.b64decode(v).decode() for k, v in ((store or {}).get("data") or {}).items()}
+    names = {n for s in absent for text in s["data"].values() for n in PLACEHOLDER.findall(text)}
+    fresh = {name: random_value(name) for name in sorted(names - known.keys())}
+    # The store first: a Job killed after this line finds the same values again.
+    if store is None:
+        body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "credentials"}, "data": encoded(fresh)}
+        if call("POST", f"{namespace}/secrets", body) is None:
+            raise SystemExit("Another run of this Job is making the credentials; this one gives way.")
+    elif fresh:
+        call("PATCH", f"{namespace}/secrets/credentials", {"data": encoded(fresh)})
+    values = known | fresh
+    for secret in absent:
+        data = {k: PLACEHOLDER.sub(lambda m: values[m[1]], text) for k, text in secret["data"].items()}
+        body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret["name"]}, "data": encoded(data)}
+        call("POST", f"{secret['namespace']}/secrets", body)
+    return [f"{s['namespace']}/{s['name']}" for s in absent]
+
+
+def main() -> None:
+    """Make the Secrets and say which."""
+    wanted, namespace = json.loads(Path(sys.argv[1]).read_text()), sys.argv[2]
+    made = make(wanted, namespace, call)
+    print(f"made {len(made)} of {len(wanted)} Secrets:", ", ".join(made) or "all exist")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,11 @@
+{{/* One side of a NetworkPolicy rule: the peer and the ports of the one that is called. */}}
+{{- define "foundation.rule" -}}
+{{- with .ports }}
+ports: [{{ range $i, $port := . }}{{ if $i }}, {{ end }}{port: {{ $port }}}{{ end }}]
+{{- end }}
+{{- if .peer.namespace }}
+{{ .key }}: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ .peer.namespace }}}}, podSelector: {matchLabels: {{ .peer.pods | default dict | toJson }}}}]
+{{- else if .peer.cidr }}
+{{ .key }}: [{ipBlock: {cidr: {{ .peer.cidr }}}}]
+{{- end }}
+{{- end }}

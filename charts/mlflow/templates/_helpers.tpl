@@ -1,0 +1,23 @@
+{{/* The database by URL; libpq takes the password from PGPASSWORD, so it is in no argument. */}}
+{{- define "mlflow.backend" -}}
+{{- $p := .Values.global.postgres -}}
+postgresql+psycopg2://readmission_mlflow@{{ required "global.postgres.host: name the Postgres server" $p.host }}:{{ $p.port }}/{{ .Values.database.name }}
+{{- end }}
+
+{{/* Host headers to accept: MLflow answers 403 to others, against DNS rebinding. */}}
+{{- define "mlflow.allowedHosts" -}}
+{{- $n := include "common.fullname" . -}}
+{{- $hosts := list "localhost" "localhost:*" "127.0.0.1:*" -}}
+{{- range list $n (printf "%s.%s" $n .Release.Namespace) (printf "%s.%s.svc" $n .Release.Namespace) (printf "%s.%s.svc.cluster.local" $n .Release.Namespace) -}}
+{{- $hosts = concat $hosts (list . (printf "%s:*" .)) -}}
+{{- end -}}
+{{- with .Values.ingress.host }}{{ $hosts = append $hosts . }}{{ end -}}
+{{- concat $hosts .Values.allowedHosts | join "," -}}
+{{- end }}
+
+{{- define "mlflow.env" -}}
+{{ include "common.secretEnv" (dict "name" "PGPASSWORD" "secret" .Values.database.existingSecret "key" .Values.database.key) }}
+- {name: HOME, value: /tmp}
+- {name: MLFLOW_DISABLE_TELEMETRY, value: "true"}
+- {name: MLFLOW_SERVER_ENABLE_JOB_EXECUTION, value: "false"}
+{{- end }}

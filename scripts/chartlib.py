@@ -1,0 +1,188 @@
+"""Render the releases of helmfile.yaml with Helm's own engine from PyPI: no helm, no helmfile, no network.
+
+Of helmfile it knows what helmfile.yaml uses: environments, state values, `*.gotmpl` values, templated `chart`,
+`version` and `installedTemplate`. Each template runs in Helm's engine as the only template of a chart made for it;
+`make e2e` compares the result with the real helmfile's.
+"""
+
+import io
+import json
+import shutil
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import helm_python as helm
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+CHARTS = ROOT / "charts"
+#: Ours, in the order in which they are built: the library, what uses it, the umbrella.
+PARTS = sorted(p.parent.name for p in CHARTS.glob("*/Chart.yaml") if p.parent.name not in ("common", "readmission"))
+CHART_NAMES = [*PARTS, "readmission"]
+ENVIRONMENTS = ["dev", "staging", "prod", "offline"]
+
+
+class Loader(yaml.CSafeLoader):
+    """Read YAML as Kubernetes does: `=` and dates are text."""
+
+
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag.rsplit(":")[-1] not in ("value", "timestamp")]
+    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release of an environment: its chart (folder or archive) and its values."""
+
+    name: str
+    namespace: str
+    chart: str
+    version: str
+    values: dict[str, Any]
+
+    @property
+    def ours(self) -> bool:
+        """Tell whether the chart is one of this repository."""
+        return self.chart.startswith("charts/")
+
+    def archive(self, folder: Path) -> Path:
+        """Return where the chart of others lies in a folder of charts."""
+        return (
+            folder
+            / f"{self.chart.rsplit('/')[-1].removesuffix('.tgz').removesuffix('-' + self.version)}-{self.version}.tgz"
+        )
+
+
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return two levels of values as one, as helm and helmfile do: maps merge, all else is replaced."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result
+
+
+@lru_cache(maxsize=64)
+def _template_chart(template: str) -> helm.Chart:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, content in (
+            ("t/Chart.yaml", "apiVersion: v2\nname: t\nversion: 0.0.1\n"),
+            ("t/templates/t.yaml", template),
+        ):
+            info = tarfile.TarInfo(name)
+            info.size = len(content.encode())
+            archive.addfile(info, io.BytesIO(content.encode()))
+    return helm.Chart.load_archive(buffer.getvalue())
+
+
+def render_template(template: str, values: dict[str, Any], release: str = "x") -> str:
+    """Render one Go template with `.Values` and `.Release.Name`."""
+    return _template_chart(template).render(values, name=release, namespace="default")["t/templates/t.yaml"]
+
+
+def helmfile() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the two documents of helmfile.yaml: environments, and releases with repositories."""
+    environments, rest = yaml.safe_load_all((ROOT / "helmfile.yaml").read_text())
+    return environments["environments"], rest
+
+
+def state(environment: str, **over: Any) -> dict[str, Any]:
+    """Return the state values of an environment."""
+    values: dict[str, Any] = {}
+    for name in helmfile()[0][environment]["values"]:
+        values = merged(values, yaml.safe_load((ROOT / name).read_text()) or {})
+    return merged(values, over)
+
+
+def releases(environment: str, **over: Any) -> list[Release]:
+    """Return what an environment installs, in the order of helmfile.yaml."""
+    values = state(environment, **over)
+    found = []
+    for spec in helmfile()[1]["releases"]:
+        text = {k: render_template(v, values, spec["name"]) for k, v in spec.items() if isinstance(v, str)}
+        if text.get("installedTemplate", "true") != "true":
+            continue
+        chart_values: dict[str, Any] = {}
+        for name in spec.get("values", []):
+            content = render_template((ROOT / name).read_text(), values, spec["name"])
+            chart_values = merged(chart_values, yaml.safe_load(content) or {})
+        found.append(Release(text["name"], text["namespace"], text["chart"], text.get("version", ""), chart_values))
+    return found
+
+
+def build_dependencies(folder: Path = CHARTS) -> None:
+    """Put each chart's dependencies, which are its siblings, into its charts/ folder: `helm dependency build`."""
+    for name in CHART_NAMES:
+        target = folder / name / "charts"
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir()
+        for dependency in yaml.safe_load((folder / name / "Chart.yaml").read_text()).get("dependencies", []):
+            helm.package(folder / dependency["repository"].removeprefix("file://../"), destination=target)
+
+
+def render(release: Release, chart: Path) -> list[dict[str, Any]]:
+    """Render a release to its objects, hooks and tests included; custom resource definitions too."""
+    with helm.Chart.load(chart) as loaded:
+        manifests = loaded.render(release.values, name=release.name, namespace=release.namespace)
+        texts = [text for name, text in sorted(manifests.items()) if not name.endswith("NOTES.txt")]
+        texts += [crd["data"] for crd in loaded.crds]
+    return [o for text in texts for o in yaml.load_all(text, Loader) if o]
+
+
+def render_ours(
+    name: str, values: dict[str, Any] | None = None, namespace: str = "readmission"
+) -> list[dict[str, Any]]:
+    """Render one of our charts alone (dependencies must be built)."""
+    return render(Release(name, namespace, f"charts/{name}", "", values or {}), CHARTS / name)
+
+
+def custom_schemas(objects: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the schemas that CustomResourceDefinitions among objects bring: (apiVersion, kind) -> schema."""
+    return {
+        (f"{crd['spec']['group']}/{version['name']}", crd["spec"]["names"]["kind"]): version["schema"][
+            "openAPIV3Schema"
+        ]
+        for crd in objects
+        if crd["kind"] == "CustomResourceDefinition"
+        for version in crd["spec"]["versions"]
+    }
+
+
+def images(objects: list[dict[str, Any]]) -> set[str]:
+    """Return every image that objects name: of containers, and of the operator's custom resources and arguments."""
+    found: set[str] = set()
+
+    def walk(node: Any) -> None:
+        if isinstance(node, dict):
+            image = node.get("image")
+            if isinstance(image, str) and ":" in image:
+                found.add(image)
+            for value in node.values():
+                walk(value)
+        elif isinstance(node, list):
+            for value in node:
+                walk(value)
+        elif isinstance(node, str) and "config-reloader=" in node:
+            found.add(node.split("=", 1)[1])
+
+    walk([o for o in objects if o["kind"] != "CustomResourceDefinition"])
+    return found
+
+
+def as_json(value: Any) -> str:
+    """Return a value in one canonical form, for comparing."""
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def temporary_copy() -> Path:
+    """Copy charts/ to a temporary folder, for tests that change them."""
+    folder = Path(tempfile.mkdtemp()) / "charts"
+    shutil.copytree(CHARTS, folder)
+    return folder

@@ -1,0 +1,36 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+
+import chartlib
+
+
+@pytest.fixture(scope="session", autouse=True)
+def dependencies():
+    chartlib.build_dependencies()
+
+
+@pytest.fixture(scope="session")
+def platform():
+    """Objects of every release of ours with everything on, as prod has it: release -> objects."""
+    everything = {"feed": {"enabled": True}, "loadtest": {"enabled": True}}
+    values = chartlib.state("prod")["overrides"]["readmission"]
+    over = {"overrides": {"readmission": chartlib.merged(values, everything)}}
+    return {r.name: chartlib.render(r, chartlib.ROOT / r.chart) for r in chartlib.releases("prod", **over) if r.ours}
+
+
+@pytest.fixture(scope="session")
+def pods(platform):
+    """(name, namespace, labels, pod spec) of everything of ours that runs."""
+    found = []
+    for item in (o for objects in platform.values() for o in objects):
+        meta = item["metadata"]
+        if item["kind"] == "Pod":
+            found.append((meta["name"], meta["namespace"], meta["labels"], item["spec"]))
+        elif item["kind"] in ("Deployment", "Job", "StatefulSet", "CronJob"):
+            template = item["spec"]["template"]
+            found.append((meta["name"], meta["namespace"], template["metadata"]["labels"], template["spec"]))
+    return found

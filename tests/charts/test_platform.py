@@ -1,0 +1,175 @@
+"""What holds for every object of ours, whatever chart makes it."""
+
+import re
+
+import chartlib
+import helm_python as helm
+import pytest
+import yaml
+
+LABELS = {f"app.kubernetes.io/{k}" for k in ("name", "instance", "component", "part-of", "version", "managed-by")}
+SELECTOR = {f"app.kubernetes.io/{k}" for k in ("name", "instance", "component")}
+HOST = {"global": {"postgres": {"host": "db"}}}
+
+
+def of_kind(platform, *kinds):
+    return [o for objects in platform.values() for o in objects if o["kind"] in kinds]
+
+
+def test_pods_are_restricted(pods):
+    assert len(pods) >= 12
+    for name, _, _, spec in pods:
+        security = spec["securityContext"]
+        assert security["runAsNonRoot"] and security["runAsUser"] > 0, name
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert spec["enableServiceLinks"] is False, name
+        assert spec["automountServiceAccountToken"] is name.endswith("credentials"), name
+        for container in spec["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }, name
+            resources = container["resources"]
+            assert resources["requests"].keys() >= {"cpu", "memory"} and "memory" in resources["limits"], name
+
+
+def test_servers_have_three_probes(platform):
+    servers = 0
+    for item in of_kind(platform, "Deployment"):
+        container = item["spec"]["template"]["spec"]["containers"][0]
+        if container.get("ports") and "loadtest" not in item["metadata"]["name"]:
+            servers += 1
+            assert container.keys() >= {"startupProbe", "readinessProbe", "livenessProbe"}, item["metadata"]["name"]
+    assert servers >= 4
+
+
+def test_labels_and_selectors(platform, pods):
+    for item in (o for objects in platform.values() for o in objects):
+        assert item["metadata"]["labels"].keys() >= LABELS, (item["kind"], item["metadata"]["name"])
+    for item in of_kind(platform, "Deployment", "Service", "ServiceMonitor", "PodDisruptionBudget"):
+        selector = item["spec"]["selector"]
+        labels = selector.get("matchLabels", selector)
+        assert labels.keys() == SELECTOR
+        if item["kind"] != "ServiceMonitor":
+            assert any(labels.items() <= own.items() for _, _, own, _ in pods), item["metadata"]["name"]
+
+
+def test_monitors_find_their_service(platform):
+    services = of_kind(platform, "Service")
+    for monitor in of_kind(platform, "ServiceMonitor"):
+        wanted = monitor["spec"]["selector"]["matchLabels"].items()
+        [service] = [s for s in services if wanted <= s["metadata"]["labels"].items()]
+        assert monitor["spec"]["endpoints"][0]["port"] in {p["name"] for p in service["spec"]["ports"]}
+
+
+def test_services_reach_named_ports(platform):
+    services = of_kind(platform, "Service")
+    assert len(services) >= 5
+    for service in services:
+        selector = service["spec"]["selector"].items()
+        templates = [d["spec"]["template"] for d in of_kind(platform, "Deployment")]
+        [target] = [t for t in templates if selector <= t["metadata"]["labels"].items()]
+        names = {p["name"] for p in target["spec"]["containers"][0]["ports"]}
+        assert {p["targetPort"] for p in service["spec"]["ports"]} <= names
+
+
+def test_images_carry_the_version(platform):
+    version = chartlib.state("prod")["version"]
+    for objects in platform.values():
+        for image in chartlib.images(objects):
+            assert image.startswith("registry.example.org/readmission/") and image.endswith(f":{version}")
+            name = image.rsplit("/")[-1].split(":")[0]
+            assert (chartlib.ROOT / "images" / name / "Dockerfile").is_file(), image
+
+
+def test_no_password_is_rendered(platform):
+    assert of_kind(platform, "Secret") == []
+    for item in (o for objects in platform.values() for o in objects):
+        plain = re.findall(r"\{'name': '([^']*(?:PASSWORD|TOKEN|SECRET)[^']*)', 'value'", str(item))
+        assert plain == [], item["metadata"]["name"]
+
+
+def test_each_pod_gets_only_its_own_password(pods):
+    own = {"inference": {"SERVING"}, "observability": {"MONITOR"}}
+    for name, _, labels, spec in pods:
+        variables = {e["name"] for c in spec["containers"] for e in c.get("env") or []}
+        prefix = "READMISSION_POSTGRES_PASSWORD_"
+        roles = {v.removeprefix(prefix) for v in variables if v.startswith(prefix)}
+        component = labels["app.kubernetes.io/component"]
+        if component != "migrate":
+            assert roles == own.get(component, set()), name
+
+
+def test_every_secret_that_is_named_is_made(platform, pods):
+    [config] = [o for o in of_kind(platform, "ConfigMap") if "secrets.json" in o["data"]]
+    made = {(s["namespace"], s["name"]): s["data"].keys() for s in yaml.safe_load(config["data"]["secrets.json"])}
+    seen = 0
+    for name, namespace, _, spec in pods:
+        for variable in (e for c in spec["containers"] for e in c.get("env") or [] if "valueFrom" in e):
+            reference = variable["valueFrom"]["secretKeyRef"]
+            assert reference["key"] in made.get((namespace, reference["name"]), ()), (name, reference)
+            seen += 1
+    assert seen >= 15
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "told"),
+    [
+        ("inference", {"replica": 2}, "replica"),
+        ("mlflow", {"artifacts": {"bucket": "x"}}, "bucket"),
+        ("readmission", {"global": {"postgres": {"hots": "x"}}}, "hots"),
+        ("readmission", {"demo": {"replica": 2}}, "replica"),
+        ("inference", {"spread": "often"}, "spread"),
+    ],
+)
+def test_values_that_are_unknown_are_refused(name, values, told):
+    with pytest.raises(helm.HelmError, match=told):
+        chartlib.render_ours(name, values)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "told"),
+    [
+        ("mlflow", {}, r"global\.postgres\.host: name the Postgres server"),
+        ("inference", HOST | {"ingress": {"enabled": True}}, r"ingress\.host: name the host"),
+        ("foundation", {"networkPolicies": {"flows": [{"from": ["mars"], "to": ["x"]}]}}, 'names the endpoint "mars"'),
+    ],
+)
+def test_wrong_combinations_say_what_is_missing(name, values, told):
+    with pytest.raises(helm.HelmError, match=told):
+        chartlib.render_ours(name, values)
+
+
+@pytest.mark.parametrize("name", chartlib.PARTS)
+def test_every_chart_installs_alone(name):
+    assert {o["kind"] for o in chartlib.render_ours(name, HOST)} & {"Deployment", "Namespace"}
+
+
+def test_the_api_keeps_its_service_through_an_update(platform):
+    [api] = [o for o in of_kind(platform, "Deployment") if o["metadata"]["name"] == "readmission-inference"]
+    pod = api["spec"]["template"]["spec"]
+    assert api["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    drain = int(pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
+    assert 0 < drain < pod["terminationGracePeriodSeconds"]
+    assert "replicas" not in api["spec"]  # the autoscaler's
+    assert of_kind(platform, "ScaledObject") and of_kind(platform, "PodDisruptionBudget")
+
+
+def test_scaling_is_by_hpa_without_keda():
+    kinds = {o["kind"] for o in chartlib.render_ours("inference", HOST | {"autoscaling": {"enabled": True}})}
+    assert "HorizontalPodAutoscaler" in kinds and "ScaledObject" not in kinds
+
+
+def test_namespaces_deny_by_default_and_are_restricted(platform):
+    namespaces = {o["metadata"]["name"]: o["metadata"]["labels"] for o in of_kind(platform, "Namespace")}
+    policies = of_kind(platform, "NetworkPolicy")
+    denied = {o["metadata"]["namespace"] for o in policies if o["metadata"]["name"] == "default-deny"}
+    assert denied == {"readmission", "readmission-data", "pipelines", "airflow"}
+    assert {namespaces[name]["pod-security.kubernetes.io/enforce"] for name in denied} == {"restricted"}
+
+
+def test_every_connection_that_is_allowed_has_both_ends(platform):
+    policies = {o["metadata"]["name"] for o in of_kind(platform, "NetworkPolicy")}
+    assert {"inference-to-postgres", "postgres-from-inference", "steps-to-object-store"} <= policies
+    assert not {"demo-to-postgres", "inference-to-object-store"} & policies

@@ -1,0 +1,110 @@
+"""The files that describe the charts, and the environments' differences."""
+
+import os
+import shutil
+import subprocess
+
+import chart_docs
+import chartlib
+import pytest
+import yaml
+
+import charts
+
+
+@pytest.fixture(scope="module")
+def upstream():
+    folder = charts.charts_folder()
+    if folder is None:
+        pytest.skip("the charts of others are not in CHARTS_DIR")
+    return folder
+
+
+def test_schemas_readmes_and_versions_are_fresh():
+    assert chart_docs.write_docs(check_only=True) == []
+
+
+def test_a_value_without_description_is_refused(tmp_path, monkeypatch):
+    shutil.copytree(chartlib.CHARTS / "demo", tmp_path / "demo")
+    with (tmp_path / "demo/values.yaml").open("a") as file:
+        file.write("secretSauce: 1\n")
+    monkeypatch.setattr(chart_docs, "CHARTS", tmp_path)
+    with pytest.raises(SystemExit, match="secretSauce has no description"):
+        chart_docs.chart_docs("demo")
+
+
+@pytest.mark.parametrize("environment", chartlib.ENVIRONMENTS)
+def test_environments_only_say_what_the_defaults_know(environment):
+    known = yaml.safe_load((chartlib.ROOT / "values/env/defaults.yaml").read_text())
+
+    def unknown(over, below, path=""):
+        for key, value in over.items():
+            if key not in below:
+                yield f"{path}{key}"
+            elif isinstance(value, dict) and below[key]:
+                yield from unknown(value, below[key], f"{path}{key}.")
+
+    over = yaml.safe_load((chartlib.ROOT / f"values/env/{environment}.yaml").read_text())
+    assert list(unknown(over, known)) == []
+
+
+def test_external_stores_leave_nothing_of_ours_behind():
+    external = {
+        "postgres": {"install": False, "host": "db.example.org"},
+        "objectStore": {"install": False, "endpoint": ""},
+    }
+    by_name = {r.name: r for r in chartlib.releases("dev", **external)}
+    assert not {"postgres", "minio"} & by_name.keys()
+    objects = chartlib.render(by_name["foundation"], chartlib.CHARTS / "foundation")
+    made = next(o["data"]["secrets.json"] for o in objects if "secrets.json" in o.get("data", {}))
+    assert "minio" not in made and "postgres-admin" not in made
+    policies = {o["metadata"]["name"]: o for o in objects if o["kind"] == "NetworkPolicy"}
+    assert policies["mlflow-to-postgres"]["spec"]["egress"] == [{"ports": [{"port": 5432}]}]
+    assert "postgres-from-mlflow" not in policies
+    mlflow = str(chartlib.render(by_name["readmission"], chartlib.CHARTS / "readmission"))
+    assert "@db.example.org:5432/mlflow" in mlflow and "MLFLOW_S3_ENDPOINT_URL" not in mlflow
+
+
+def test_validation_finds_mistakes():
+    problems: list[str] = []
+    wrong = [
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"port": 80}},
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {"replicas": "two"}},
+    ]
+    assert charts.validate("r", wrong, {}, problems)["kubernetes"] == 2
+    assert len(problems) == 2 and "port" in problems[0] and "Deployment d" in problems[1]
+
+
+def test_validation_of_custom_resources_finds_typos(upstream):
+    [crds] = [r for r in chartlib.releases("dev") if r.name == "prometheus-operator-crds"]
+    custom = charts.custom_schemas(chartlib.render(crds, crds.archive(upstream)))
+    monitor = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "ServiceMonitor",
+        "metadata": {"name": "m", "labels": {"a": "b"}},
+        "spec": {"selector": {}, "endpoints": [{"prt": "http"}]},
+    }
+    problems: list[str] = []
+    charts.validate("r", [monitor], custom, problems)
+    assert len(problems) == 1 and "prt" in problems[0]
+
+
+def test_offline_names_no_registry_but_the_mirror(upstream):
+    for release in chartlib.releases("offline"):
+        chart = charts.find_chart(release, upstream)
+        assert chart is not None, f"{release.name} is not in {upstream}"
+        for image in chartlib.images(chartlib.render(release, chart)):
+            assert image.startswith("registry.example.org/"), f"{release.name}: {image}"
+
+
+@pytest.mark.skipif(not shutil.which("helmfile"), reason="helmfile is not on the PATH")
+def test_helmfile_renders_the_same(upstream):
+    command = ["helmfile", "-q", "-e", "prod", "--state-values-set", f"chartsDir={upstream}", "template"]
+    command += ["--skip-deps", "--args", "--kube-version=1.34.0"]
+    output = subprocess.run(
+        command, cwd=chartlib.ROOT, env=os.environ | {"KUBECONFIG": "/dev/null"}, capture_output=True, check=True
+    )
+    theirs = {chartlib.as_json(o) for o in yaml.load_all(output.stdout, chartlib.Loader) if o}
+    ours = [o for r in chartlib.releases("prod") if r.ours for o in chartlib.render(r, chartlib.ROOT / r.chart)]
+    assert len(ours) > 60
+    assert [f"{o['kind']} {o['metadata']['name']}" for o in ours if chartlib.as_json(o) not in theirs] == []
