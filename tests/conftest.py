@@ -14,7 +14,7 @@ import pytest
 
 from readmission import sample as synthetic
 from readmission import settings as configuration
-from readmission.embedded import parts, postgres, secrets
+from readmission.embedded import part, postgres, secrets
 from readmission.settings import Settings
 from readmission.steps import migrate
 
@@ -62,7 +62,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settin
     postgres.initialise(settings)
     process = subprocess.Popen([*postgres.command(settings), "-c", "fsync=off"], cwd="/")
     try:
-        wait_until(parts.listens("127.0.0.1", settings.postgres_port), 30, process)
+        wait_until(part.listens("127.0.0.1", settings.postgres_port), 30, process)
         migrate.run(settings)
         yield settings
     finally:
@@ -107,7 +107,7 @@ def mlflow_server(postgres_server: Settings, tmp_path_factory: pytest.TempPathFa
             start_new_session=True,
         )  # fmt: skip
     try:
-        wait_until(parts.answers(f"http://127.0.0.1:{port}/health"), 120, process)
+        wait_until(part.answers(f"http://127.0.0.1:{port}/health"), 120, process)
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(process.pid, 15)

@@ -88,6 +88,14 @@ class Settings(BaseSettings):
         24, ge=0, description="Least time between two retrainings by drift or quality."
     )
 
+    airflow: bool = Field(False, description="Whether `up` starts Airflow and the feed: batches flow by themselves.")
+    airflow_port: int = Field(18083, description="Port of the embedded Airflow.")
+    airflow_password: SecretStr | None = Field(None, description="Password of `admin` in the embedded Airflow.")
+    airflow_secret: SecretStr | None = Field(None, description="What the embedded Airflow's keys are derived from.")
+    airflow_ingest_minutes: float = Field(1, gt=0, description="Minutes from one ingest to the next, embedded.")
+    airflow_approval: bool = Field(False, description="Whether a person approves promotions in the embedded Airflow.")
+    airflow_failure_webhook: SecretStr | None = Field(None, description="URL told of a task that failed for good.")
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:

@@ -1,76 +1,23 @@
 """The parts of the embedded system: what each runs, where it answers, how its health is seen."""
 
-import shutil
 import socket
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Collection
 
-import httpx
-
-from readmission.embedded import postgres
+from readmission.embedded import airflow, postgres
+from readmission.embedded.part import Part, answers, bound, listens
 from readmission.errors import UserError
 from readmission.settings import Settings
 
-Healthy = Callable[[], bool]
 
+def parts(settings: Settings, known: Collection[str] = ()) -> list[Part]:
+    """List the parts in the order they start; Airflow's when the setting or a running supervisor has them.
 
-@dataclass(frozen=True)
-class Part:
-    """Describe one supervised process.
-
-    Attributes:
-        name: as in `readmission status`.
-        command: its command line.
-        url: where a person or a program finds it.
-        host, port: what it listens on.
-        port_setting: the variable that moves it.
-        healthy: whether it answers.
-        environment: variables beside the inherited ones; no secret, they stand in a file.
-        stop_signal: what ends it cleanly.
+    Args:
+        settings: ports and what to start.
+        known: names of the parts that the running supervisor keeps.
     """
-
-    name: str
-    command: list[str]
-    url: str
-    host: str
-    port: int
-    port_setting: str
-    healthy: Healthy
-    environment: dict[str, str] = field(default_factory=dict)
-    stop_signal: str = "TERM"
-
-
-def answers(url: str) -> Healthy:
-    """Return a check that a GET answers 200 within two seconds."""
-
-    def check() -> bool:
-        try:
-            return httpx.get(url, timeout=2).status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    return check
-
-
-def listens(host: str, port: int) -> Healthy:
-    """Return a check that a TCP connection is accepted."""
-
-    def check() -> bool:
-        try:
-            with socket.create_connection((host, port), timeout=2):
-                return True
-        except OSError:
-            return False
-
-    return check
-
-
-def parts(settings: Settings) -> list[Part]:
-    """List the parts in the order they start."""
-    # A part ends with its supervisor, even with a killed one: no orphan holds a port.
-    bound = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
-    python = [*bound, sys.executable, "-m"]
+    python = [*bound(), sys.executable, "-m"]
     api_url, ui_url = f"http://127.0.0.1:{settings.api_port}", f"http://127.0.0.1:{settings.ui_port}"
     return [
         Part(
@@ -110,6 +57,7 @@ def parts(settings: Settings) -> list[Part]:
             "READMISSION_UI_PORT",
             answers(f"{ui_url}/health"),
         ),
+        *(airflow.parts(settings) if settings.airflow or "airflow" in known else ()),
     ]
 
 

@@ -17,7 +17,7 @@ def ensure(home: Path) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     path = home / "secrets.env"
     names = [f"READMISSION_POSTGRES_PASSWORD_{role.upper()}" for role in ("admin", *get_args(Role))]
-    names.append("READMISSION_RELOAD_TOKEN")
+    names += [f"READMISSION_{name}" for name in ("RELOAD_TOKEN", "FEED_TOKEN", "AIRFLOW_PASSWORD", "AIRFLOW_SECRET")]
     held = path.read_text() if path.exists() else ""
     known = {line.partition("=")[0] for line in held.splitlines()}
     missing = "".join(f"{name}={secrets.token_urlsafe(24)}\n" for name in names if name not in known)

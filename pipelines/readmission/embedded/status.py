@@ -7,7 +7,8 @@ import httpx
 import typer
 
 from readmission import contract, stores
-from readmission.embedded.parts import Part, parts
+from readmission.embedded.part import Part
+from readmission.embedded.parts import parts
 from readmission.embedded.supervisor import Supervisor
 from readmission.errors import UserError
 from readmission.settings import Settings
@@ -38,7 +39,7 @@ def collect(settings: Settings) -> dict[str, Any]:
         `ready`, `parts` (url, pid, healthy), `batches` (the ledger) and `model` (empty without a champion).
     """
     states = Supervisor(settings).states()
-    shown = {part.name: _part(part, states) for part in parts(settings)}
+    shown = {part.name: _part(part, states) for part in parts(settings, states)}
     model = _model(settings)
     return {
         "ready": bool(model) and _predicts(settings),

@@ -16,7 +16,7 @@ from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from readmission.embedded.parts import Part
+from readmission.embedded.part import Part
 from readmission.errors import UserError
 from readmission.settings import Settings
 
@@ -66,6 +66,15 @@ class Supervisor:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise UserError(f"The supervisor did not start: see {self._logs / 'supervisord.out'}")
             time.sleep(0.05)
+
+    def add(self, parts: Iterable[Part]) -> None:
+        """Make a running supervisord know parts that it was launched without; it goes on with the others."""
+        wanted, known = list(parts), self.states()
+        if new := [part for part in wanted if part.name not in known]:
+            (self._home / "supervisord.conf").write_text(self._configuration(wanted))
+            self._rpc.reloadConfig()
+            for part in new:
+                self._rpc.addProcessGroup(part.name)
 
     def start(self, name: str) -> None:
         """Start one part; nothing happens when it runs already."""

@@ -12,9 +12,10 @@ from typing import Annotated
 import typer
 
 from readmission import settings as configuration
-from readmission.embedded import postgres, secrets, status
+from readmission.embedded import airflow, postgres, secrets, status
 from readmission.embedded.down import stop
-from readmission.embedded.parts import Part, parts, refuse_busy_ports
+from readmission.embedded.part import Part
+from readmission.embedded.parts import parts, refuse_busy_ports
 from readmission.embedded.supervisor import Supervisor
 from readmission.errors import UserError
 from readmission.sample import sample_path
@@ -29,10 +30,14 @@ def run(
     *,
     detach: Annotated[bool, typer.Option(help="Return once the system is ready; `readmission down` stops it.")] = False,
     sample: Annotated[bool, typer.Option(help="Use a small synthetic data set instead of the real one.")] = False,
+    with_airflow: Annotated[
+        bool, typer.Option("--airflow", help="Also start Airflow and let it do the steps.")
+    ] = False,
 ) -> None:
     """Start Postgres, MLflow, the API and the demo, then ingest, train and promote up to a served prediction.
 
     State is kept: a second start goes on from it in seconds. In the foreground, Ctrl-C stops everything.
+    With Airflow, a feed hands out the batches and the DAGs do the steps, from the first batch to the last.
 
     Raises:
         UserError: a port is busy, a part or a step failed; names its log.
@@ -40,9 +45,15 @@ def run(
     began = time.monotonic()
     settings = _with_secrets(settings)
     supervisor = Supervisor(settings)
+    source = str(sample_path(settings)) if sample else ""
+    if with_airflow or settings.airflow:
+        settings = settings.model_copy(update={"airflow": True} | ({"feed_source": source} if sample else {}))
     try:
         start_parts(settings, supervisor)
-        main_job(settings, str(sample_path(settings)) if sample else "")
+        if settings.airflow:
+            wait_for_airflow(settings, supervisor)
+        else:
+            main_job(settings, source)
         wait_for("a prediction", lambda: status.collect(settings)["ready"], supervisor, "api", seconds=60)
         typer.echo(status.render(status.collect(settings)))
         typer.echo(f"Ready in {time.monotonic() - began:.1f} s.")
@@ -62,10 +73,13 @@ def start_parts(settings: Settings, supervisor: Supervisor) -> None:
     if not supervisor.running():
         refuse_busy_ports(wanted)
         supervisor.launch(wanted)
+    supervisor.add(wanted)
     postgres.initialise(settings)
     supervisor.start("postgres")
     _wait_for_part(supervisor, wanted[0])
     migrate.run(settings)
+    if settings.airflow:
+        airflow.migrate(settings)
     for part in wanted[1:]:
         supervisor.start(part.name)
 
@@ -83,6 +97,20 @@ def main_job(settings: Settings, source: str) -> None:
         step("promote")
     _wait_for_part(supervisor, by_name["api"])
     _wait_for_part(supervisor, by_name["ui"])
+
+
+def wait_for_airflow(settings: Settings, supervisor: Supervisor) -> None:
+    """Wait until Airflow's own flow has brought the first model into service."""
+    for part in parts(settings)[1:]:
+        _wait_for_part(supervisor, part)
+    log.info(
+        "Airflow (%s, user admin, password in %s) takes the batches",
+        f"http://127.0.0.1:{settings.airflow_port}",
+        settings.home / "secrets.env",
+    )
+    wait_for(
+        "Airflow to promote a model", lambda: status.promoted(settings), supervisor, "airflow-scheduler", seconds=1200
+    )
 
 
 def step(verb: str, *arguments: str) -> None:

@@ -1,0 +1,42 @@
+"""Take the next batch of raw rows.
+
+**What** — every few minutes (`[readmission] ingest_minutes`), the next batch of 15,000 rows from the data feed
+(`READMISSION_SOURCE=feed+http://...`; a file works as well) is checked against the contract and stored.
+
+**In** — the feed. **Out** — `raw.encounters`, `raw.quarantine` (refused rows with reasons), the ledger
+`raw.batches`; the asset `readmission_raw`, on which `readmission_process` starts.
+
+**Nothing new** — the feed has no further batch, none yet, or is closed: the task is *skipped*, the run succeeds.
+
+**When it fails** — the last line of the task's log says why. *Feed not reached*: the next run tries again, nothing
+is lost. *Not the contract's table*: the batch is left out whole; correct the source, then clear the task. Running
+it again is always safe: a batch that is in is not taken twice.
+"""
+
+from datetime import timedelta
+
+from airflow.configuration import conf
+from airflow.sdk import DAG, Param
+from step import COMMON, RAW, SECTION, Step
+
+with DAG(
+    dag_id="readmission_ingest",
+    schedule=timedelta(minutes=conf.getfloat(SECTION, "ingest_minutes", fallback=10)),
+    doc_md=__doc__,
+    tags=["readmission", "data"],
+    params={
+        "batch": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            title="Batch",
+            description="Number of the batch in the source; empty: the next one that is missing.",
+        )
+    },
+    **COMMON,
+):
+    Step(
+        task_id="ingest",
+        arguments=["{{ '--batch=%d' % params.batch if params.batch else '--next' }}"],
+        outlets=[RAW],
+    )

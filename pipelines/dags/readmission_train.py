@@ -1,0 +1,63 @@
+"""Train every model family on all clean batches, each in a task of its own.
+
+**In** — the clean snapshots. **Out** — a run a family in MLflow, a row each in `training.experiments`; the asset
+`readmission_candidates`, on which `readmission_promote` starts.
+
+**A family that fails** does not stop the others: as soon as all have ended and one has succeeded, promotion goes
+on, and says which are missing.
+
+**When it fails** — the last line of the family's log says why; clear that task alone. A family that is trained
+already on the same data by the same code is not trained twice.
+"""
+
+from airflow.configuration import conf
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, Param
+from airflow.sdk.exceptions import AirflowSkipException
+from step import CANDIDATES, CLEAN, COMMON, FAMILIES, SECTION, Step
+
+
+def skip_unless_wanted(context):
+    """Skip a family that this run does not ask for."""
+    family = context["task"].arguments[1]
+    if family not in context["params"]["families"]:
+        raise AirflowSkipException(f"{family} is not among the families of this run")
+
+
+with DAG(
+    dag_id="readmission_train",
+    schedule=[CLEAN],
+    doc_md=__doc__,
+    tags=["readmission", "model"],
+    params={
+        "families": Param(
+            FAMILIES,
+            type="array",
+            items={"type": "string", "enum": FAMILIES},
+            minItems=1,
+            examples=FAMILIES,
+            title="Families",
+            description="Which model families to train.",
+        ),
+        "batch_up_to": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            title="Up to batch",
+            description="Last batch to train on; empty: all.",
+        ),
+    },
+    **COMMON,
+):
+    train = Step.partial(
+        task_id="train",
+        pre_execute=skip_unless_wanted,
+        max_active_tis_per_dagrun=conf.getint(SECTION, "train_parallel", fallback=len(FAMILIES)),
+        map_index_template="{{ task.arguments[1] }}",
+    ).expand(
+        arguments=[
+            ["--models", family, "{{ '--batch-up-to=%d' % params.batch_up_to if params.batch_up_to else '' }}"]
+            for family in FAMILIES
+        ]
+    )
+    train >> EmptyOperator(task_id="candidates", trigger_rule="all_done_min_one_success", outlets=[CANDIDATES])

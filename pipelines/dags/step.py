@@ -1,0 +1,245 @@
+"""The one operator of these DAGs: `Step` runs `readmission <task_id> <arguments>`, in a pod or as a process.
+
+Which of the two is the setting `runtime`; a DAG file does not know. Settings are Airflow's own, section
+`[readmission]` of airflow.cfg or AIRFLOW__READMISSION__<NAME> in the environment:
+
+    runtime               kubernetes (default): a pod a step; local: a process of this machine
+    steps_file            resources, deadlines, Secrets of each step (default: steps.json beside this file)
+    retries, retry_delay  of a failed step: how often, and seconds before the first (they double)
+    failure_webhook       URL that is told of a step that failed for good, as JSON; empty: the log only
+    approval              true: a person approves each promotion in Airflow
+    ingest_minutes        how often the feed is asked for the next batch
+    train_parallel        model families trained at once
+    image, namespace, configmap   kubernetes: the steps' image, namespace and common settings
+    command               local: the `readmission` program of the steps' own environment
+"""
+
+import json
+import logging
+import os
+import shutil
+import urllib.request
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from airflow.configuration import conf
+from airflow.exceptions import AirflowConfigException
+from airflow.sdk import Asset
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+
+log = logging.getLogger(__name__)
+
+SECTION = "readmission"
+RUNTIME = conf.get(SECTION, "runtime", fallback="kubernetes")
+APPROVAL = conf.getboolean(SECTION, "approval", fallback=False)
+STEPS = json.loads(
+    Path(conf.get(SECTION, "steps_file", fallback=str(Path(__file__).with_name("steps.json")))).read_text()
+)
+#: Exit code of a step that found nothing to do: the task is skipped, and nothing is told to what follows.
+NOTHING_TO_DO = 99
+#: Model families, in the order of `readmission train --help`; a test compares them with the package.
+FAMILIES = [
+    "logistic_regression",
+    "decision_tree",
+    "random_forest",
+    "gradient_boosting",
+    "lightgbm",
+    "xgboost",
+]
+
+# What flows from DAG to DAG. The data itself is in Postgres, the object store and MLflow.
+RAW = Asset("readmission_raw")
+CLEAN = Asset("readmission_clean")
+CANDIDATES = Asset("readmission_candidates")
+CHAMPION = Asset("readmission_champion")
+
+
+def tell_failure(context):
+    """Say in the log, and to the webhook when one is set, which step failed for good."""
+    ti = context["ti"]
+    notice = {
+        "dag_id": ti.dag_id,
+        "task_id": ti.task_id,
+        "map_index": ti.map_index,
+        "run_id": context["run_id"],
+        "try_number": ti.try_number,
+        "error": str(context.get("exception") or "the task's process was lost"),
+    }
+    log.error("step %(dag_id)s.%(task_id)s failed for good in run %(run_id)s: %(error)s", notice)
+    url = conf.get(SECTION, "failure_webhook", fallback="")
+    if not url:
+        return
+    if not url.startswith(("http://", "https://")):
+        log.error("failure_webhook is no http(s) URL; nobody was told")
+        return
+    body = json.dumps(notice).encode()
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 (checked above)
+    try:
+        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
+    except OSError as error:
+        # The address may hold a token: it is not written down.
+        log.error("the failure webhook could not be reached: %s", error)
+
+
+#: `DAG(**COMMON)`: what every DAG of this folder has.
+COMMON = {
+    "start_date": datetime(2026, 1, 1),
+    "catchup": False,
+    # Two runs of one step would wait for each other in the database; one after the other is clearer.
+    "max_active_runs": 1,
+    "default_args": {
+        "owner": "data-team",
+        "retries": conf.getint(SECTION, "retries", fallback=3),
+        "retry_delay": timedelta(seconds=conf.getfloat(SECTION, "retry_delay", fallback=30)),
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": timedelta(minutes=10),
+        "on_failure_callback": tell_failure,
+    },
+}
+
+
+def _own(kwargs):
+    """Return one step's entry of the steps file, having set the task's timeout from it."""
+    verb = kwargs["task_id"]
+    if verb not in STEPS:
+        raise AirflowConfigException(f"The steps file knows {', '.join(STEPS)}, but no step {verb!r}.")
+    own = STEPS[verb]
+    # The pod's own deadline comes first; this one also ends a wait for a pod that never starts.
+    kwargs.setdefault("execution_timeout", timedelta(seconds=own["deadline_seconds"] + 300))
+    return own
+
+
+@contextmanager
+def _skipped_only_at_once(context):
+    """Let a first attempt be skipped, and a later one succeed.
+
+    An attempt that was lost after its work was done had no chance to tell those who wait for it; the retry finds
+    nothing to do and tells them. They lose nothing: a step that finds nothing new is skipped itself.
+    """
+    try:
+        yield
+    except AirflowSkipException as nothing:
+        if context["ti"].try_number == 1:
+            raise
+        log.info("%s An earlier attempt may have done it: what follows is told.", nothing)
+
+
+def _given(arguments):
+    """Leave out arguments that rendered to nothing: an optional param that was not given."""
+    return [argument for argument in arguments if argument]
+
+
+if RUNTIME == "kubernetes":
+    from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+    from airflow.providers.cncf.kubernetes.secret import Secret
+    from kubernetes.client import models as k8s
+
+    class Step(KubernetesPodOperator):
+        """Run one verb of `readmission` as a pod, with the house defaults."""
+
+        def __init__(self, *, arguments=(), **kwargs):
+            own = _own(kwargs)
+            verb = kwargs["task_id"]
+            house = {
+                "name": f"readmission-{verb}",
+                "namespace": conf.get(SECTION, "namespace", fallback="pipelines"),
+                "image": conf.get(SECTION, "image"),
+                "image_pull_policy": "IfNotPresent",
+                "cmds": ["readmission", "--nothing-to-do", str(NOTHING_TO_DO), verb],
+                "labels": {
+                    "app.kubernetes.io/name": "readmission",
+                    "app.kubernetes.io/component": "step",
+                    "app.kubernetes.io/part-of": "readmission",
+                    "app.kubernetes.io/managed-by": "airflow",
+                    "readmission/step": verb,
+                },
+                "container_resources": k8s.V1ResourceRequirements(**own["resources"]),
+                # Common settings from one ConfigMap; of credentials, a step gets only those it needs, and from
+                # Secrets alone: a failed pod's specification may be read by whoever reads logs.
+                "configmaps": [conf.get(SECTION, "configmap", fallback="readmission-settings")],
+                "secrets": [
+                    Secret("env", variable, source["name"], source["key"])
+                    for variable, source in own["secrets"].items()
+                ],
+                "log_pod_spec_on_failure": False,
+                "env_vars": {"HOME": "/tmp", "READMISSION_HOME": "/tmp/readmission"},  # noqa: S108 (an emptyDir)
+                "volumes": [k8s.V1Volume(name="tmp", empty_dir=k8s.V1EmptyDirVolumeSource(size_limit="4Gi"))],
+                "volume_mounts": [k8s.V1VolumeMount(name="tmp", mount_path="/tmp")],  # noqa: S108
+                # What Pod Security "restricted" asks, and a root filesystem that cannot be changed.
+                "security_context": k8s.V1PodSecurityContext(
+                    run_as_non_root=True,
+                    run_as_user=10001,
+                    run_as_group=10001,
+                    fs_group=10001,
+                    seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault"),
+                ),
+                "container_security_context": k8s.V1SecurityContext(
+                    allow_privilege_escalation=False,
+                    read_only_root_filesystem=True,
+                    capabilities=k8s.V1Capabilities(drop=["ALL"]),
+                ),
+                # A step talks to the database and MLflow, never to the cluster.
+                "automount_service_account_token": False,
+                # The sidecar would need another image and the right to exec; a step's output is in the stores.
+                "do_xcom_push": False,
+                # A worker that comes back finds its pod again instead of starting a second one.
+                "durable": True,
+                # Ends a step that hangs even when Airflow itself is gone.
+                "active_deadline_seconds": own["deadline_seconds"],
+                "startup_timeout_seconds": 600,  # the first pull of the image
+                "startup_check_interval_seconds": 1,
+                # With the log's end as termination message, the step's last sentence is in the task's error.
+                "termination_message_policy": "FallbackToLogsOnError",
+                "log_events_on_failure": True,
+                "on_finish_action": "delete_pod",
+                "skip_on_exit_code": NOTHING_TO_DO,
+                # Waiting needs no triggerer then, which nothing else here needs either.
+                "deferrable": False,
+            }
+            super().__init__(arguments=list(arguments), **(house | kwargs))
+
+        def execute(self, context):
+            """Run the pod to its end."""
+            self.arguments = _given(self.arguments)
+            with _skipped_only_at_once(context):
+                super().execute(context)
+
+elif RUNTIME == "local":
+    from airflow.providers.standard.hooks.subprocess import SubprocessHook
+    from airflow.sdk import BaseOperator
+
+    class Step(BaseOperator):
+        """Run one verb of `readmission` as a process in the steps' own environment."""
+
+        template_fields = ("arguments",)
+
+        def __init__(self, *, arguments=(), **kwargs):
+            _own(kwargs)
+            super().__init__(do_xcom_push=False, **kwargs)
+            self.arguments = list(arguments)
+
+        def execute(self, context):
+            """Run the process to its end; its output is the task's log, its last line the error."""
+            # Like a pod, it sees its settings and nothing of Airflow's.
+            kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
+            environment = {k: v for k, v in os.environ.items() if k in kept or k.startswith("READMISSION_")}
+            # Where the system can: a worker that is killed takes its step along, as a node would.
+            guard = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+            program = conf.get(SECTION, "command", fallback="readmission")
+            command = [program, "--nothing-to-do", str(NOTHING_TO_DO), self.task_id, *_given(self.arguments)]
+            self.hook = SubprocessHook()
+            result = self.hook.run_command([*guard, *command], env=environment | {"PYTHONUNBUFFERED": "1"})
+            if result.exit_code == NOTHING_TO_DO:
+                with _skipped_only_at_once(context):
+                    raise AirflowSkipException(result.output)
+            elif result.exit_code:
+                raise AirflowException(f"{self.task_id} exited with {result.exit_code}: {result.output}")
+
+        def on_kill(self):
+            """End the process when the task is stopped."""
+            if hook := getattr(self, "hook", None):
+                hook.send_sigterm()
+
+else:
+    raise AirflowConfigException(f"[{SECTION}] runtime is {RUNTIME!r}; allowed: kubernetes, local.")

@@ -1,0 +1,174 @@
+"""A real Airflow as parts of the embedded system, and the feed that its ingest takes batches from.
+
+`python -m readmission.embedded.airflow <arguments>` is `airflow <arguments>` with the settings of this system.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from readmission import settings as configuration
+from readmission.embedded.part import Part, answers, bound
+from readmission.errors import UserError
+from readmission.settings import Settings
+
+#: Of a checkout; a wheel holds no DAGs, and its Airflow is somebody else's.
+DAGS = Path(__file__).parents[2] / "dags"
+
+
+def parts(settings: Settings) -> list[Part]:
+    """List the feed and Airflow's parts in the order they start."""
+    url, feed = f"http://127.0.0.1:{settings.airflow_port}", f"http://{settings.feed_host}:{settings.feed_port}"
+    python = [*bound(), sys.executable, "-m"]
+    module = [*python, "readmission.embedded.airflow"]
+    server = [*module, "api-server", "--host", "127.0.0.1", "--port", str(settings.airflow_port), "--workers", "1"]
+    return [
+        Part(
+            "feed",
+            [*python, "readmission.cli", "feed"],
+            feed,
+            settings.feed_host,
+            settings.feed_port,
+            "READMISSION_FEED_PORT",
+            answers(f"{feed}/readyz"),
+            environment=_feed(settings),
+        ),
+        Part(
+            "airflow",
+            server,
+            url,
+            "127.0.0.1",
+            settings.airflow_port,
+            "READMISSION_AIRFLOW_PORT",
+            answers(f"{url}/api/v2/version"),
+        ),
+        # They listen nowhere: port 0 is always free. LocalExecutor's logs are files that the server reads itself.
+        Part(
+            "airflow-scheduler",
+            [*module, "scheduler", "--skip-serve-logs"],
+            url,
+            "127.0.0.1",
+            0,
+            "",
+            _reports(url, "scheduler"),
+        ),
+        Part(
+            "airflow-dag-processor",
+            [*module, "dag-processor"],
+            url,
+            "127.0.0.1",
+            0,
+            "",
+            _reports(url, "dag_processor"),
+        ),
+    ]
+
+
+def migrate(settings: Settings) -> None:
+    """Create Airflow's tables and its login, or bring them up to date.
+
+    Raises:
+        UserError: Airflow is not installed here, or its migration failed; gives its last words.
+    """
+    if not DAGS.is_dir():
+        raise UserError(f"There are no DAGs in {DAGS}: start Airflow from a clone of the repository.")
+    home = settings.home / "airflow"
+    home.mkdir(parents=True, exist_ok=True)
+    login = home / "passwords.json"
+    login.touch(mode=0o600)
+    login.write_text(json.dumps({"admin": _secret(settings, "password")}))
+    result = subprocess.run(
+        [sys.executable, "-m", "airflow", "db", "migrate"],
+        env=environment(settings), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if result.returncode:
+        raise UserError(f"Airflow's tables could not be made: {(result.stderr or result.stdout).strip()[-500:]}")
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the environment of Airflow's processes: this one's, and Airflow's configuration."""
+    database, url = settings.database_url("airflow", "airflow"), f"http://127.0.0.1:{settings.airflow_port}"
+    cores = os.cpu_count() or 1
+    options = {
+        ("core", "dags_folder"): str(DAGS),
+        ("core", "load_examples"): "False",
+        ("core", "executor"): "LocalExecutor",
+        ("core", "parallelism"): str(max(2, cores)),
+        ("core", "dags_are_paused_at_creation"): "False",
+        ("core", "fernet_key"): base64.urlsafe_b64encode(_derived(settings, "fernet")).decode(),
+        ("core", "execution_api_server_url"): f"{url}/execution/",
+        ("core", "simple_auth_manager_users"): "admin:admin",
+        ("core", "simple_auth_manager_passwords_file"): str(settings.home / "airflow" / "passwords.json"),
+        ("database", "sql_alchemy_conn"): database,
+        ("database", "sql_alchemy_conn_async"): database.replace("+psycopg2", "+asyncpg"),
+        ("api", "base_url"): url,
+        ("api", "secret_key"): _derived(settings, "session").hex(),
+        ("api_auth", "jwt_secret"): _derived(settings, "jwt").hex(),
+        ("usage_data_collection", "enabled"): "False",
+        ("readmission", "runtime"): "local",
+        ("readmission", "command"): str(Path(sys.executable).with_name("readmission")),
+        ("readmission", "ingest_minutes"): f"{settings.airflow_ingest_minutes:g}",
+        ("readmission", "approval"): str(settings.airflow_approval),
+        ("readmission", "failure_webhook"): _optional(settings, "airflow_failure_webhook"),
+        ("readmission", "train_parallel"): str(cores),
+        ("readmission", "retry_delay"): "5",
+    }
+    return os.environ | {
+        "AIRFLOW_HOME": str(settings.home / "airflow"),
+        "READMISSION_HOME": str(settings.home),
+        "READMISSION_SOURCE": f"feed+http://{settings.feed_host}:{settings.feed_port}",
+        **{f"AIRFLOW__{section}__{name}".upper(): value for (section, name), value in options.items()},
+    }
+
+
+def _feed(settings: Settings) -> dict[str, str]:
+    """Return the feed's environment: the system's own data, and short times unless others are set."""
+    short = {} if "feed_interval" in settings.model_fields_set else {"READMISSION_FEED_INTERVAL": "60"}
+    always = {} if "feed_opening" in settings.model_fields_set else {"READMISSION_FEED_OPENING": ""}
+    source = settings.feed_source or settings.source
+    return {"READMISSION_FEED_SOURCE": "" if source.startswith("feed+") else source, **short, **always}
+
+
+def _reports(url: str, component: str) -> Callable[[], bool]:
+    def check() -> bool:
+        try:
+            answer = httpx.get(f"{url}/api/v2/monitor/health", timeout=2)
+            return bool(answer.json()[component]["status"] == "healthy")
+        except (httpx.HTTPError, ValueError, KeyError):
+            return False
+
+    return check
+
+
+def _optional(settings: Settings, name: str) -> str:
+    secret = getattr(settings, name)
+    return secret.get_secret_value() if secret else ""
+
+
+def _secret(settings: Settings, name: str) -> str:
+    if not (value := _optional(settings, f"airflow_{name}")):
+        raise UserError(f"READMISSION_AIRFLOW_{name.upper()} is not set: `make up AIRFLOW=1` makes one.")
+    return value
+
+
+def _derived(settings: Settings, use: str) -> bytes:
+    """Derive one of Airflow's keys (32 bytes) from the system's secret for it."""
+    return hmac.digest(_secret(settings, "secret").encode(), use.encode(), hashlib.sha256)
+
+
+def main() -> None:
+    """Replace this process by Airflow's; passwords go by the environment, not the command line."""
+    arguments = [sys.executable, "-m", "airflow", *sys.argv[1:]]
+    os.execve(sys.executable, arguments, environment(configuration.load()))  # noqa: S606
+
+
+if __name__ == "__main__":
+    main()
