@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from readmission import contract
+from readmission import contract, stores
 from readmission.errors import UserError
 from readmission.settings import Settings
 
@@ -172,7 +172,7 @@ def open_source(settings: Settings, source: str = "") -> FileSource:
 
     Args:
         settings: `source`, `home` (its `cache/` keeps the download) and `batch_size` are used.
-        source: path or URL of a csv or of the UCI zip; empty: as the settings say.
+        source: path, URL or s3:// URL of a csv or of the UCI zip; empty: as the settings say.
 
     Raises:
         UserError: nothing is there; names what to do.
@@ -180,6 +180,8 @@ def open_source(settings: Settings, source: str = "") -> FileSource:
     named = source or settings.source
     if named.startswith(("http://", "https://")):
         return FileSource(named, _unzip(_download(named), named), settings.batch_size)
+    if named.startswith("s3://"):
+        return FileSource(named, _unzip(_object(named, settings.s3_endpoint), named), settings.batch_size)
     if named:
         path = Path(named).expanduser()
         if not path.is_file():
@@ -209,6 +211,18 @@ def _unzip(content: bytes, name: str) -> bytes:
             return archive.read(member)
     except zipfile.BadZipFile as error:
         raise UserError(f"{name} is a broken zip: {error}. Download it again.") from error
+
+
+def _object(url: str, endpoint: str) -> bytes:
+    import botocore.exceptions
+
+    folder, _, key = url.rpartition("/")
+    try:
+        return stores.S3Store(folder, endpoint).get(key)
+    except KeyError as error:
+        raise UserError(f"{url}: there is no such object.") from error
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        raise UserError(f"{url} cannot be read: {error}") from error
 
 
 def _download(url: str) -> bytes:

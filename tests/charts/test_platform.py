@@ -10,6 +10,7 @@ import yaml
 LABELS = {f"app.kubernetes.io/{k}" for k in ("name", "instance", "component", "part-of", "version", "managed-by")}
 SELECTOR = {f"app.kubernetes.io/{k}" for k in ("name", "instance", "component")}
 HOST = {"global": {"postgres": {"host": "db"}}}
+SOURCE = {"source": "s3://b/k"}
 
 
 def of_kind(platform, *kinds):
@@ -133,6 +134,7 @@ def test_values_that_are_unknown_are_refused(name, values, told):
     [
         ("mlflow", {}, r"global\.postgres\.host: name the Postgres server"),
         ("inference", HOST | {"ingress": {"enabled": True}}, r"ingress\.host: name the host"),
+        ("feed", {}, r"feed\.source: name the data"),
         ("foundation", {"networkPolicies": {"flows": [{"from": ["mars"], "to": ["x"]}]}}, 'names the endpoint "mars"'),
     ],
 )
@@ -143,7 +145,10 @@ def test_wrong_combinations_say_what_is_missing(name, values, told):
 
 @pytest.mark.parametrize("name", chartlib.PARTS)
 def test_every_chart_installs_alone(name):
-    assert {o["kind"] for o in chartlib.render_ours(name, HOST)} & {"Deployment", "Namespace"}
+    assert {o["kind"] for o in chartlib.render_ours(name, HOST | (SOURCE if name == "feed" else {}))} & {
+        "Deployment",
+        "Namespace",
+    }
 
 
 def test_the_api_keeps_its_service_through_an_update(platform):

@@ -8,7 +8,9 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from readmission import stores
+from readmission.errors import UserError
 from readmission.settings import Settings
+from readmission.sources import open_source
 from readmission.steps import ingest, process
 
 
@@ -64,3 +66,11 @@ def test_the_clean_snapshot_is_the_same_from_a_folder_and_from_s3(database: Sett
     again, same, _ = stores.snapshot(folder)
     assert digest == same
     assert again.equals(frame)
+
+
+def test_the_data_may_lie_in_s3(sample: Path, s3: str) -> None:
+    stores.S3Store("s3://lake/source", s3).put("data.csv", sample.read_bytes())
+    config = Settings(s3_endpoint=s3, source="s3://lake/source/data.csv")
+    assert open_source(config).sha256 == open_source(Settings(source=str(sample))).sha256
+    with pytest.raises(UserError, match="s3://lake/source/other.csv: there is no such object"):
+        open_source(config, "s3://lake/source/other.csv")

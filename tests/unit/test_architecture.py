@@ -18,7 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "contract": {"codes"},
     "validation": {"contract", "codes"},
     "settings": {"errors"},
-    "sources": {"contract", "errors", "settings"},
+    "sources": {"contract", "errors", "settings", "stores"},
     "feed": {"errors", "settings", "sources"},
     "sample": {"codes", "contract", "settings", "sources"},
     "stores": {"errors", "settings"},
