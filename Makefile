@@ -7,7 +7,7 @@ export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: docs help install up down status test check format lock clean-state bench-pipeline
+.PHONY: docs help install up down status test check format lock clean-state bench-pipeline load
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ clean-state: $(VENV)/.installed ## stop the system and forget its state
 
 test: $(VENV)/.installed ## run the tests
 	@$(BIN)/pytest $(ARGS)
+
+load: $(VENV)/.installed ## load the API by a profile: PROFILE=course HOST=... ROWS=...
+	@$(BIN)/python -m loadtest $(or $(PROFILE),smoke) $(if $(HOST),--host $(HOST)) $(if $(ROWS),--rows $(ROWS))
 
 check: $(VENV)/.installed ## formatting, lint, types
 	$(BIN)/ruff format --check .

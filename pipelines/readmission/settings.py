@@ -65,6 +65,7 @@ class Settings(BaseSettings):
 
     ui_host: str = Field("127.0.0.1", description="Address the demo listens on.")
     ui_port: int = Field(18081, description="Port of the demo.")
+    ui_api_key: SecretStr | None = Field(None, description="API key the demo uses; none: the API is open.")
 
     feed_host: str = Field("127.0.0.1", description="Address the data feed listens on.")
     feed_port: int = Field(18082, description="Port of the data feed.")

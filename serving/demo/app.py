@@ -42,13 +42,14 @@ HEAD = (
 )
 
 
-def create(api: str) -> FastAPI:
+def create(api: str, key: str = "") -> FastAPI:
     """Build the demo's ASGI application.
 
     Args:
         api: URL of the prediction API.
+        key: its key with the scope ``predict``; empty where it asks for none.
     """
-    client = Client(api)
+    client = Client(api, key)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

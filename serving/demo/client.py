@@ -1,5 +1,6 @@
 """Ask the prediction API, and turn every way it can fail into a sentence for the page."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,10 +8,16 @@ import httpx
 
 #: Seconds for one answer; a batch chunk gets ten times as long.
 TIMEOUT = 10.0
+#: How often a chunk of a file is offered again, a second apart, while the API scores other batches.
+PATIENCE = 30
 
 
 class UnavailableError(Exception):
     """No answer to be had just now; the text says why, for a person."""
+
+
+class BusyError(UnavailableError):
+    """The API asks to come back in a moment."""
 
 
 class RejectedError(Exception):
@@ -26,11 +33,12 @@ class Client:
 
     Args:
         url: where the API listens, without a trailing slash.
+        key: an API key with the scope ``predict``; empty where the API asks for none.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT, trust_env=False)
+    def __init__(self, url: str, key: str = "") -> None:
+        headers = {"X-API-Key": key} if key else {}
+        self._http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT, headers=headers, trust_env=False)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -51,7 +59,12 @@ class Client:
         Raises:
             RejectedError, UnavailableError: as `predict`.
         """
-        return await self._ask("POST", "/predict_batch", {"records": list(records)}, 10 * TIMEOUT)
+        for _ in range(PATIENCE):
+            try:
+                return await self._ask("POST", "/predict_batch", {"records": list(records)}, 10 * TIMEOUT)
+            except BusyError:
+                await asyncio.sleep(1)
+        raise UnavailableError("The prediction service is busy with other files.")
 
     async def model_info(self) -> dict[str, Any]:
         """Return what the API says about its model.
@@ -68,12 +81,14 @@ class Client:
             raise UnavailableError("The prediction service took too long to answer.") from error
         except httpx.TransportError as error:
             raise UnavailableError("The prediction service cannot be reached.") from error
-        content = _json(answer)
-        if answer.is_success and content is not None:
+        content = _json(answer) or {}
+        # A batch of which no record can be scored is refused as a whole, with the reasons by record.
+        if (answer.is_success and content) or "predictions" in content:
             return content
-        errors = (content or {}).get("errors")
-        if answer.status_code == httpx.codes.BAD_REQUEST and errors:
-            raise RejectedError(errors)
+        if answer.status_code == httpx.codes.BAD_REQUEST and content.get("errors"):
+            raise RejectedError(content["errors"])
+        if answer.headers.get("retry-after"):
+            raise BusyError("The prediction service is busy.")
         raise UnavailableError(_sentence(answer.status_code))
 
 

@@ -1,0 +1,122 @@
+"""Draw requests: rows of the real file where there is one, else values drawn from the contract."""
+
+import csv
+import io
+import random
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from readmission import contract
+from readmission.contract import Column
+from readmission.errors import UserError
+
+Record = dict[str, str | int]
+
+_DIAGNOSES = ("250.83", "276", "414", "428", "427", "486", "401", "V57", "584", "E878", "786", "715")
+_MEANS = {
+    "time_in_hospital": 4.4, "num_lab_procedures": 43, "num_procedures": 1.3, "num_medications": 16,
+    "number_outpatient": 0.4, "number_emergency": 0.2, "number_inpatient": 0.6, "number_diagnoses": 7.4,
+}  # fmt: skip
+
+
+def encounters(count: int, seed: int, source: Path | None = None) -> list[Record]:
+    """Draw encounters as requests, without identifiers.
+
+    Args:
+        count: how many.
+        seed: the same seed draws the same.
+        source: csv of the data set, or the zip that holds it; None: drawn from the contract.
+
+    Raises:
+        UserError: the source holds no encounters.
+    """
+    rng = random.Random(seed)  # noqa: S311 - a draw, not a secret
+    if source is None:
+        return [_drawn(rng) for _ in range(count)]
+    rows = list(islice(_rows(source), 20_000))
+    if not rows:
+        raise UserError(f"{source} holds no encounter with the data set's columns.")
+    return [request(rng.choice(rows)) for _ in range(count)]
+
+
+def request(row: Mapping[str, str]) -> Record:
+    """Make the request of one row of the file; what is unknown is left out."""
+    record: Record = {}
+    for column in contract.FEATURES:
+        text = row.get(column.name, contract.UNKNOWN)
+        if text != contract.UNKNOWN:
+            record[column.name] = int(text) if column.kind in ("integer", "coded") else text
+    return record
+
+
+def single(record: Record) -> bytes:
+    """Encode one encounter as the body of POST /predict."""
+    return msgspec.json.encode(record)
+
+
+def batch(records: list[Record]) -> bytes:
+    """Encode encounters as the body of POST /predict_batch."""
+    return msgspec.json.encode({"records": records})
+
+
+def invalid(record: Record, seed: int) -> bytes:
+    """Break one encounter in one of the ways people do: a level, a range, a name, a missing column."""
+    broken: dict[str, Any] = dict(record)
+    match seed % 4:
+        case 0:
+            broken["age"] = "seventy"
+        case 1:
+            broken["time_in_hospital"] = 99
+        case 2:
+            broken["blood_pressure"] = 120
+        case _:
+            del broken["gender"]
+    return msgspec.json.encode(broken)
+
+
+def _drawn(rng: random.Random) -> Record:
+    record: Record = {}
+    for column in contract.FEATURES:
+        if column.required or rng.random() < (0.97 if column.administrative else 0.9):
+            record[column.name] = _value(column, rng)
+    return record
+
+
+def _value(column: Column, rng: random.Random) -> str | int:
+    match column.kind:
+        case "integer":
+            draw = rng.expovariate(1 / _MEANS.get(column.name, 1.0))
+            return min(column.maximum, column.minimum + int(draw))
+        case "icd9":
+            return rng.choice(_DIAGNOSES)
+        case "coded":
+            return int(rng.choice(column.levels[:8]))
+    usual = column.assumed if column.assumed in column.levels else None
+    if usual is not None and column.name != "insulin" and rng.random() < 0.9:
+        return usual
+    return rng.choice(column.levels)
+
+
+def _rows(source: Path) -> Iterator[dict[str, str]]:
+    if source.suffix == ".zip":
+        with zipfile.ZipFile(source) as archive:
+            name = next((n for n in archive.namelist() if n.endswith("diabetic_data.csv")), None)
+            if name is None:
+                raise UserError(f"{source} holds no diabetic_data.csv.")
+            with archive.open(name) as lines:
+                yield from _encounters(io.TextIOWrapper(lines, encoding="utf-8"))
+    else:
+        with source.open(encoding="utf-8", newline="") as lines:
+            yield from _encounters(lines)
+
+
+def _encounters(lines: Iterable[str]) -> Iterator[dict[str, str]]:
+    # The synthetic sample starts with a comment.
+    for row in csv.DictReader(line for line in lines if not line.startswith("#")):
+        if all(column.problem(row.get(column.name) or "") is None for column in contract.FEATURES):
+            yield row
