@@ -20,7 +20,7 @@ CONTRACT_VERSION = 1
 UNKNOWN = "?"
 
 #: ICD-9-CM as it stands in the file: 250.83, V27, E878.
-ICD9_PATTERN = r"(?:\d{1,3}(?:\.\d{1,2})?|V\d{1,2}(?:\.\d{1,2})?|E\d{3}(?:\.\d)?)"
+ICD9_PATTERN = r"(?:[0-9]{1,3}(?:\.[0-9]{1,2})?|V[0-9]{1,2}(?:\.[0-9]{1,2})?|E[0-9]{3}(?:\.[0-9])?)"
 _ICD9 = re.compile(ICD9_PATTERN)
 
 TARGET = "readmitted"

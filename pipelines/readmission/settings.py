@@ -63,6 +63,27 @@ class Settings(BaseSettings):
     reload_interval: float = Field(5.0, gt=0, description="Seconds between looks at the champion alias.")
     reload_token: SecretStr | None = Field(None, description="Token of POST /reload-model; none: refused.")
 
+    api_keys: Path | None = Field(None, description="File of API keys (name:sha256:scopes); none: open.")
+    api_certificate: Path | None = Field(None, description="TLS certificate of the API (PEM); none: HTTP.")
+    api_certificate_key: Path | None = Field(None, description="Private key of the certificate (PEM).")
+    api_max_body: int = Field(65_536, ge=1_024, description="Bytes of one encounter's request; above: 413.")
+    api_max_batch_body: int = Field(33_554_432, ge=65_536, description="Bytes of a batch; above: 413.")
+    api_max_records: int = Field(10_000, ge=1, description="Records of one batch request.")
+    api_max_waiting: int = Field(128, ge=1, description="Requests of a worker waiting at once; above: 503.")
+    api_drain: float = Field(10.0, ge=0, description="Seconds that running requests get when it stops.")
+    prediction_log: Literal["group", "sync", "off"] = Field(
+        "group", description="When an answer is on disk: soon after (group), before it is sent, or never."
+    )
+    log_interval: float = Field(0.05, gt=0, description="Seconds between syncs of the prediction log.")
+    spool_bytes: int = Field(1 << 30, ge=1 << 20, description="Room of the log while the database is away.")
+    spool_full: Literal["drop", "refuse"] = Field(
+        "drop", description="When that is full: answer and count what is not logged, or refuse with 503."
+    )
+    challenger: Literal["off", "canary", "shadow"] = Field(
+        "off", description="Alias challenger: unused, answers a share of patients, or answers to the log only."
+    )
+    challenger_share: float = Field(0.1, ge=0, le=1, description="Share of requests of the challenger.")
+
     ui_host: str = Field("127.0.0.1", description="Address the demo listens on.")
     ui_port: int = Field(18081, description="Port of the demo.")
     ui_api_key: SecretStr | None = Field(None, description="API key the demo uses; none: the API is open.")

@@ -1,0 +1,82 @@
+"""Score encounters without pandas or sklearn: a promoted Pipeline compiled to lookups and native trees.
+
+`compiler.compile_pipeline` writes the artifact folder at promotion; `load` reads it in the API. See
+docs/architecture.md for the folder and `manifest.Manifest` for what it promises.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from readmission import contract
+from readmission.scorer import manifest as manifests
+from readmission.scorer.manifest import ArtifactError, Golden, Manifest
+from readmission.scorer.recipe import Explanation, Probabilities, Recipe
+from readmission.scorer.rows import Values
+
+__all__ = ["ArtifactError", "Explanation", "Golden", "Manifest", "Probabilities", "Scorer", "Values", "load"]
+
+#: Largest difference allowed between a scorer and its Pipeline.
+TOLERANCE = 1e-6
+
+
+class Scorer(Protocol):
+    """Score encounters; not safe to call from two threads at once."""
+
+    manifest: Manifest
+
+    def score(self, values: Values) -> Probabilities:
+        """Return the probabilities of one encounter."""
+
+    def score_many(self, rows: Sequence[Values]) -> list[Probabilities]:
+        """Return the probabilities of many."""
+
+    def explain(self, values: Values) -> Explanation | None:
+        """Return the contributions of raw columns, or None when the engine cannot say."""
+
+
+def load(folder: Path, *, threads: int = 1) -> Scorer:
+    """Load a compiled model after checking every file.
+
+    Args:
+        folder: the artifact folder.
+        threads: for large batches, where the engine has a use for them.
+
+    Raises:
+        ArtifactError: the folder is not whole, of another contract version, or cannot be read.
+    """
+    manifest = manifests.read(folder)
+    if manifest.engine == "pipeline":
+        # pandas and sklearn come in here and only here.
+        from readmission.scorer.pipeline import PipelineScorer
+
+        return PipelineScorer(folder, manifest)
+    try:
+        recipe = msgspec.json.decode((folder / manifests.SCORER).read_bytes(), type=Recipe)
+    except msgspec.DecodeError as error:
+        raise ArtifactError(f"{manifests.SCORER} cannot be read: {error}") from None
+    if manifest.engine == "linear":
+        from readmission.scorer.linear import LinearScorer
+
+        return LinearScorer(manifest, recipe)
+    from readmission.scorer.forest import TreeScorer
+
+    return TreeScorer(folder, manifest, recipe, threads)
+
+
+def check_golden(scorer: Scorer, rows: Sequence[Golden]) -> float:
+    """Answer the golden rows; return the largest difference.
+
+    Raises:
+        ArtifactError: an answer is not the one of the Pipeline.
+    """
+    worst = 0.0
+    for row in rows:
+        values = tuple(row.request.get(name) for name in contract.FEATURE_NAMES)
+        answer = scorer.score(values)
+        worst = max(worst, *(abs(x - y) for x, y in zip(answer, row.probabilities, strict=True)))
+    if not worst <= TOLERANCE:
+        raise ArtifactError(f"the golden rows are answered {worst:.2g} away from the Pipeline")
+    return worst

@@ -1,0 +1,246 @@
+"""Compile a fitted Pipeline into the artifact folder that the API loads, and prove that it is the same model."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from readmission import contract, scorer
+from readmission.features import Feature
+from readmission.models import Encoder
+from readmission.scorer import manifest as manifests
+from readmission.scorer import pipeline as pipelines
+from readmission.scorer import trees
+from readmission.scorer.manifest import ArtifactError, Engine, Golden, Manifest, Parity
+from readmission.scorer.recipe import Linear, Link, Recipe
+from readmission.scorer.rows import Layout, Table, Values
+
+TREES = "trees.txt"
+_GOLDEN_ROWS = 20
+_INVENTED_ROWS = 3_000
+log = logging.getLogger(__name__)
+
+
+def compile_pipeline(
+    pipeline: Any,
+    folder: Path,
+    *,
+    family: str,
+    sample: pd.DataFrame,
+    metrics: Mapping[str, float],
+    synthetic: bool,
+    run_id: str = "",
+    model_name: str = "diabetes_readmission",
+) -> Manifest:
+    """Write the artifact folder of one fitted Pipeline.
+
+    A classifier without a compiler is kept as the Pipeline itself (engine ``pipeline``).
+
+    Args:
+        pipeline: fitted, steps `encode` and `classify` as in `models`.
+        folder: where to write; made if needed. The manifest is written last.
+        family: key of `models.FAMILIES`.
+        sample: typed frame of real rows to compare on; rows invented from the contract are added, with
+            every level and many unknowns.
+        metrics: numbers of the training run.
+        synthetic: whether the training data was synthetic.
+        run_id: MLflow run.
+        model_name: registered model.
+
+    Returns:
+        the manifest, with the largest difference found.
+
+    Raises:
+        ArtifactError: the compiled model answers a row differently from the Pipeline by more than
+            `scorer.TOLERANCE`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [*pipelines.values(sample), *invented_rows(_INVENTED_ROWS)]
+    expected = pipeline.predict_proba(pipelines.frame(rows))
+    golden = [_golden(row, answer) for row, answer in _pick(rows, expected)]
+    (folder / manifests.GOLDEN).write_bytes(msgspec.json.format(msgspec.json.encode(golden)))
+    engine, count = _write_engine(pipeline, folder)
+    files = {p.name: manifests.sha256(p) for p in sorted(folder.iterdir()) if p.name != manifests.MANIFEST}
+    manifest = Manifest(
+        contract_version=contract.CONTRACT_VERSION,
+        model_name=model_name,
+        family=family,
+        engine=engine,
+        classes=contract.CLASSES,
+        trees=count,
+        synthetic=synthetic,
+        metrics={name: float(value) for name, value in metrics.items()},
+        run_id=run_id,
+        compiled_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        parity=Parity(0, 0.0),
+        files=files,
+    )
+    manifests.write(folder, manifest)
+    manifest = msgspec.structs.replace(manifest, parity=_compare(folder, rows, expected))
+    manifests.write(folder, manifest)
+    log.info("compiled %s for engine %s: %s", family, engine, manifest.parity)
+    return manifest
+
+
+def _compare(folder: Path, rows: Sequence[Values], expected: Any) -> Parity:
+    """Answer every row in both ways of the scorer: one by one, and as a batch."""
+    compiled = scorer.load(folder)
+    single = rows if compiled.manifest.engine != "pipeline" else rows[:20]
+    worst = max(
+        float(np.abs(np.array([compiled.score(row) for row in single]) - expected[: len(single)]).max()),
+        float(np.abs(np.array(compiled.score_many(rows)) - expected).max()),
+    )
+    if not worst <= scorer.TOLERANCE:
+        (folder / manifests.MANIFEST).unlink()
+        raise ArtifactError(f"the compiled model is {worst:.2g} away from its Pipeline: it is not served")
+    return Parity(len(rows), worst)
+
+
+def invented_rows(count: int, seed: int = 7) -> list[Values]:
+    """Invent rows from the contract alone: every level, extreme numbers, rare codes, many unknowns."""
+    random = Random(seed)  # noqa: S311 - test rows
+    rows: list[Values] = []
+    for _ in range(count):
+        unknown = random.choice((0.0, 0.1, 0.5, 1.0))
+        rows.append(tuple(_invent(column, random, unknown) for column in contract.FEATURES))
+    return rows
+
+
+def _invent(column: contract.Column, random: Random, unknown: float) -> str | int | None:
+    if not column.required and random.random() < unknown:
+        return contract.UNKNOWN if column.nullable and random.random() < 0.5 else None
+    match column.kind:
+        case "integer":
+            return random.randint(column.minimum, column.maximum)
+        case "coded":
+            return int(random.choice(column.levels))
+        case "level":
+            return random.choice(column.levels)
+        case _:
+            whole = random.choice((f"{random.randint(0, 999)}", f"V{random.randint(1, 91):02d}"))
+            decimals = random.choice(("", f".{random.randint(0, 9)}", f".{random.randint(0, 99):02d}"))
+            number = random.choice((whole + decimals, f"250.{random.randint(0, 93):02d}"))
+            return random.choice((number, number, f"E{random.randint(800, 999)}"))
+
+
+def _pick(rows: Sequence[Values], expected: Any) -> list[tuple[Values, Any]]:
+    step = max(1, len(rows) // _GOLDEN_ROWS)
+    return list(zip(rows[::step], expected[::step].tolist(), strict=True))
+
+
+def _golden(row: Values, answer: Sequence[float]) -> Golden:
+    pairs = zip(contract.FEATURE_NAMES, row, strict=True)
+    one, two, three = answer
+    return Golden({name: value for name, value in pairs if value is not None}, (one, two, three))
+
+
+def _write_engine(pipeline: Any, folder: Path) -> tuple[Engine, int]:
+    """Write scorer.json and the trees, or the Pipeline when nothing compiles it."""
+    encoder, classifier = pipeline.named_steps["encode"], pipeline.named_steps["classify"]
+    try:
+        features = encoder.features
+        if "regress" in getattr(classifier, "named_steps", ()):
+            recipe = _linear(classifier, features, _layout(encoder, single=False))
+            engine, count = "linear", 0
+        else:
+            ensemble, link = _ensemble(classifier, _positions(features))
+            layout = _layout(encoder, single=ensemble.single)
+            (folder / TREES).write_text(trees.text_model(ensemble, layout.width))
+            recipe = Recipe(layout=layout, link=link, base=ensemble.base, trees=TREES)
+            engine, count = "lightgbm", sum(map(len, ensemble.blocks))
+    except (ValueError, TypeError, AttributeError, KeyError) as reason:
+        log.warning("%s is served by its Pipeline: %s", type(classifier).__name__, reason)
+        pipelines.dump(pipeline, folder / pipelines.PIPELINE)
+        return "pipeline", 0
+    (folder / manifests.SCORER).write_bytes(msgspec.json.encode(recipe))
+    return engine, count  # type: ignore[return-value]
+
+
+def _ensemble(classifier: Any, positions: Sequence[int]) -> tuple[trees.Ensemble, Link]:
+    heads = [getattr(classifier, name, None) for name in ("any_", "early_")]
+    if all(hasattr(head, "booster_") for head in heads):
+        return trees.of_lightgbm([head.booster_ for head in heads if head], positions), "two_heads"
+    if all(hasattr(head, "get_booster") for head in heads):
+        return trees.of_xgboost(heads, positions), "two_heads"
+    if "boost" in getattr(classifier, "named_steps", ()):
+        fill = classifier.named_steps["fill"].fill_value
+        return trees.of_histogram(classifier.named_steps["boost"], positions, fill), "softmax"
+    if list(getattr(classifier, "classes_", ())) != [0, 1, 2]:
+        raise ValueError(f"no compiler for {type(classifier).__name__}")
+    members = [classifier] if hasattr(classifier, "tree_") else list(classifier.estimators_)
+    return trees.of_forest(members, len(contract.CLASSES), positions), "identity"
+
+
+def _single(features: Sequence[Feature]) -> list[int]:
+    return [i for i, feature in enumerate(features) if feature.rule in ("number", "level")]
+
+
+def _positions(features: Sequence[Feature]) -> list[int]:
+    """Return where each of the Pipeline's features stands in the scorer's row (see `rows.Layout`)."""
+    single = _single(features)
+    flags = [i for i, feature in enumerate(features) if feature.rule == "icd9_flag"]
+    found = {i: position for position, i in enumerate(single)}
+    for i, feature in enumerate(features):
+        if feature.rule in ("icd9_number", "icd9_chapter"):
+            pair = 2 * contract.DIAGNOSES.index(feature.source)
+            found[i] = len(single) + pair + (feature.rule == "icd9_chapter")
+    tail = len(single) + 2 * len(contract.DIAGNOSES)
+    found.update({i: tail + position for position, i in enumerate(flags)})
+    if len(found) != len(features):
+        raise ValueError("the encoder has features of a rule that the scorer does not know")
+    return [found[i] for i in range(len(features))]
+
+
+def _layout(encoder: Encoder, *, single: bool) -> Layout:
+    """Read every table off the encoder itself: each value of each column goes through it once."""
+    features = encoder.features
+    tables = tuple(_table(encoder, features[i], i) for i in _single(features))
+    flags = tuple(feature.position for feature in features if feature.rule == "icd9_flag")
+    return Layout(tables, flags, single)
+
+
+def _table(encoder: Encoder, feature: Feature, position: int) -> Table:
+    column = contract.BY_NAME[feature.source]
+    keys: list[str | int] = (
+        list(range(column.minimum, column.maximum + 1))
+        if column.kind == "integer"
+        else [int(level) if column.kind == "coded" else level for level in column.levels]
+    )
+    place = contract.FEATURE_NAMES.index(feature.source)
+    empty: list[str | int | None] = [None] * len(contract.FEATURES)
+    rows = [[*empty[:place], key, *empty[place + 1 :]] for key in (*keys, None)]
+    found = encoder.transform(pipelines.frame(rows))[:, position].tolist()
+    *numbers, absent = (None if math.isnan(x) else x for x in found)
+    return Table(feature.source, tuple(keys), tuple(numbers), absent)
+
+
+def _linear(classifier: Any, features: Sequence[Feature], layout: Layout) -> Recipe:
+    """Fold imputation, scaling, one-hot and weights into slopes and level weights over the row."""
+    prepare, regress = classifier.named_steps["prepare"], classifier.named_steps["regress"]
+    (_, scaled, numeric), (_, onehot, levelled) = prepare.transformers_
+    fill, scale = scaled.named_steps["fill"].statistics_, scaled.named_steps["scale"]
+    weights = regress.coef_.T
+    positions, outputs = _positions(features), len(contract.CLASSES)
+    fills, slopes = np.zeros(layout.width), np.zeros((layout.width, outputs))
+    levels: list[tuple[tuple[float, ...], ...]] = [() for _ in range(layout.width)]
+    for k, i in enumerate(numeric):
+        fills[positions[i]] = fill[k]
+        slopes[positions[i]] = weights[k] / scale.scale_[k]
+    base = regress.intercept_ - (scale.mean_ / scale.scale_) @ weights[: len(numeric)]
+    start = len(numeric)
+    for k, i in enumerate(levelled):
+        categories = onehot.categories_[k]
+        table = np.zeros((int(max(categories)) + 1, outputs))
+        for j, value in enumerate(categories):
+            table[int(value)] = weights[start + j]
+        start += len(categories)
+        levels[positions[i]] = tuple(map(tuple, table.tolist()))
+    linear = Linear(tuple(fills.tolist()), tuple(map(tuple, slopes.tolist())), tuple(levels))
+    return Recipe(layout=layout, link="softmax", base=tuple(base.tolist()), linear=linear)

@@ -1,0 +1,60 @@
+"""Score by a linear model over the row."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from readmission.scorer.manifest import Manifest
+from readmission.scorer.recipe import UNITS, Explanation, Linear, Probabilities, Recipe, softmax
+from readmission.scorer.rows import RowEncoder, Values
+
+
+class LinearScorer:
+    """Score by weights: numbers times slopes, and for a level column the weights of its level.
+
+    Args:
+        manifest: of the folder.
+        recipe: of that folder.
+    """
+
+    def __init__(self, manifest: Manifest, recipe: Recipe) -> None:
+        self.manifest = manifest
+        self._recipe = recipe
+        self._rows = RowEncoder(recipe.layout)
+        self._buffer = bytearray(self._rows.stride)
+        self._row = np.frombuffer(self._buffer, dtype=np.float64)
+        linear = recipe.linear or Linear((), (), ())
+        self._fill = np.array(linear.fill)
+        self._slopes = np.array(linear.slopes)
+        self._levels = [(i, np.array(table)) for i, table in enumerate(linear.levels) if table]
+        self._base = np.array(recipe.base)
+
+    def _terms(self, values: Values) -> Any:
+        self._rows.write(memoryview(self._buffer), 0, values)
+        row = self._row
+        terms = np.where(np.isnan(row), self._fill, row)[:, None] * self._slopes
+        for position, table in self._levels:
+            level = row[position]
+            if not math.isnan(level):
+                terms[position] = table[int(level)]
+        return terms
+
+    def score(self, values: Values) -> Probabilities:
+        """Return the probabilities of one encounter."""
+        return softmax((self._terms(values).sum(axis=0) + self._base).tolist())
+
+    def score_many(self, rows: Sequence[Values]) -> list[Probabilities]:
+        """Return the probabilities of many."""
+        return [self.score(values) for values in rows]
+
+    def explain(self, values: Values) -> Explanation:
+        """Return each raw column's term of the early class's margin; the mean term is not removed."""
+        terms = self._terms(values)[:, -1].tolist()
+        names = [source or "diagnoses" for source in self._recipe.layout.sources]
+        found = dict.fromkeys(names, 0.0)
+        for name, term in zip(names, terms, strict=True):
+            found[name] += term
+        base = float(self._base[-1])
+        return Explanation(UNITS[self._recipe.link], base, found, base + sum(terms))

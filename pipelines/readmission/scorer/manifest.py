@@ -1,0 +1,108 @@
+"""The artifact folder of a compiled model: what it is, and that every file is as it was written."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from readmission import contract
+from readmission.errors import UserError
+
+MANIFEST, SCORER, GOLDEN = "manifest.json", "scorer.json", "golden.json"
+
+Engine = Literal["lightgbm", "linear", "pipeline"]
+
+
+class ArtifactError(UserError):
+    """Say why an artifact folder must not be served."""
+
+
+class Parity(msgspec.Struct, frozen=True):
+    """State how the scorer was compared with its Pipeline: rows, and the largest absolute difference."""
+
+    rows: int
+    max_difference: float
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """Describe a compiled model.
+
+    Attributes:
+        contract_version: only an API of the same contract version serves it.
+        model_name: registered model.
+        family: key of `models.FAMILIES`.
+        engine: what computes the probabilities.
+        classes: in the order of every probability vector.
+        trees: number of trees evaluated for a row; 0 for engines without trees.
+        synthetic: trained on synthetic data; its figures say nothing about patients.
+        metrics: of the training run, for `/model-info`.
+        run_id: MLflow run it comes from.
+        compiled_at: ISO 8601, UTC.
+        parity: the comparison made at compile time.
+        files: name -> sha256 of every other file of the folder.
+    """
+
+    contract_version: int
+    model_name: str
+    family: str
+    engine: Engine
+    classes: tuple[str, ...]
+    trees: int
+    synthetic: bool
+    metrics: Mapping[str, float]
+    run_id: str
+    compiled_at: str
+    parity: Parity
+    files: Mapping[str, str]
+
+
+class Golden(msgspec.Struct, frozen=True):
+    """Hold one request and the probabilities that the Pipeline gave it, in the order of the classes."""
+
+    request: dict[str, str | int]
+    probabilities: tuple[float, float, float]
+
+
+def sha256(path: Path) -> str:
+    """Return the hex digest of one file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest; last, so that a folder with a manifest is whole."""
+    (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
+
+
+def read(folder: Path) -> Manifest:
+    """Read the manifest of a folder and check every file against it.
+
+    Raises:
+        ArtifactError: a file is missing or not what was written, or the contract version is another.
+    """
+    try:
+        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        raise ArtifactError(f"{folder.name} has no {MANIFEST}: the model was not compiled") from None
+    except msgspec.DecodeError as error:
+        raise ArtifactError(f"{MANIFEST} cannot be read: {error}") from None
+    if manifest.contract_version != contract.CONTRACT_VERSION:
+        raise ArtifactError(
+            f"the model is of contract version {manifest.contract_version}, "
+            f"this software serves version {contract.CONTRACT_VERSION}"
+        )
+    if manifest.classes != contract.CLASSES:
+        raise ArtifactError(f"the model's classes {manifest.classes} are not {contract.CLASSES}")
+    for name, digest in manifest.files.items():
+        if Path(name).name != name:
+            raise ArtifactError(f"{MANIFEST} names a file outside its folder")
+        if not (folder / name).is_file() or sha256(folder / name) != digest:
+            raise ArtifactError(f"{name} is missing or is not what was compiled (sha256)")
+    return manifest
+
+
+def golden(folder: Path) -> list[Golden]:
+    """Read the golden rows of a folder."""
+    return msgspec.json.decode((folder / GOLDEN).read_bytes(), type=list[Golden])

@@ -1,0 +1,107 @@
+"""Evaluate trees by LightGBM's C library alone: importing the Python package would bring pandas and sklearn.
+
+The calls and constants are those of LightGBM's public C API (include/LightGBM/c_api.h).
+"""
+
+import ctypes
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from readmission.scorer.manifest import ArtifactError
+
+_FLOAT32, _FLOAT64 = 0, 1
+_RAW, _CONTRIBUTIONS = 1, 3
+_ROW_MAJOR = 1
+
+
+@lru_cache(maxsize=1)
+def _library() -> ctypes.CDLL:
+    spec = find_spec("lightgbm")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        path = Path(folder) / "lib" / "lib_lightgbm.so"
+        if path.is_file():
+            library = ctypes.CDLL(str(path))
+            library.LGBM_GetLastError.restype = ctypes.c_char_p
+            return library
+    raise ArtifactError("the lightgbm package is not installed: its library evaluates the trees")
+
+
+def _check(status: int) -> None:
+    if status != 0:
+        raise ArtifactError("LightGBM: " + _library().LGBM_GetLastError().decode(errors="replace"))
+
+
+class Trees:
+    """Hold one set of trees. Not re-entrant: each thread that predicts at the same time needs its own.
+
+    Args:
+        path: model in LightGBM's text format.
+        width: columns of a row.
+        outputs: raw scores of a row.
+        single: rows are float32, otherwise float64.
+    """
+
+    def __init__(self, path: Path, *, width: int, outputs: int, single: bool) -> None:
+        library = _library()
+        self._outputs, self._width = outputs, width
+        self._dtype = _FLOAT32 if single else _FLOAT64
+        self._handle = ctypes.c_void_p()
+        iterations = ctypes.c_int()
+        _check(
+            library.LGBM_BoosterLoadModelFromString(
+                ctypes.c_char_p(path.read_bytes()), ctypes.byref(iterations), ctypes.byref(self._handle)
+            )
+        )
+        self.buffer = bytearray(width * (4 if single else 8))
+        self._data = (ctypes.c_char * len(self.buffer)).from_buffer(self.buffer)
+        self._fast = ctypes.c_void_p()
+        _check(
+            library.LGBM_BoosterPredictForMatSingleRowFastInit(
+                self._handle, ctypes.c_int(_RAW), ctypes.c_int(0), ctypes.c_int(-1),
+                ctypes.c_int(self._dtype), ctypes.c_int32(width), ctypes.c_char_p(b"num_threads=1"),
+                ctypes.byref(self._fast),
+            )
+        )  # fmt: skip
+        #: The raw scores of the last `predict`.
+        self.scores = (ctypes.c_double * outputs)()
+        length = ctypes.c_int64()
+        self._predict = library.LGBM_BoosterPredictForMatSingleRowFast
+        self._arguments = (self._fast, self._data, ctypes.byref(length), self.scores)
+
+    def predict(self) -> None:
+        """Evaluate the row in `buffer`; the result is in `scores`."""
+        if self._predict(*self._arguments):
+            _check(-1)
+
+    def predict_many(self, rows: bytearray, count: int, *, threads: int) -> "ctypes.Array[ctypes.c_double]":
+        """Return the raw scores of `count` rows, row after row."""
+        return self._matrix(rows, count, _RAW, self._outputs, threads)
+
+    def contributions(self) -> "ctypes.Array[ctypes.c_double]":
+        """Return TreeSHAP of the row in `buffer`: for each output, each column's share, then the base."""
+        return self._matrix(self.buffer, 1, _CONTRIBUTIONS, self._outputs * (self._width + 1), 1)
+
+    def _matrix(
+        self, rows: bytearray, count: int, kind: int, per_row: int, threads: int
+    ) -> "ctypes.Array[ctypes.c_double]":
+        scores = (ctypes.c_double * (count * per_row))()
+        length = ctypes.c_int64()
+        data = (ctypes.c_char * len(rows)).from_buffer(rows)
+        _check(
+            _library().LGBM_BoosterPredictForMat(
+                self._handle, data, ctypes.c_int(self._dtype), ctypes.c_int32(count),
+                ctypes.c_int32(self._width), ctypes.c_int(_ROW_MAJOR), ctypes.c_int(kind), ctypes.c_int(0),
+                ctypes.c_int(-1), ctypes.c_char_p(f"num_threads={threads}".encode()),
+                ctypes.byref(length), scores,
+            )
+        )  # fmt: skip
+        return scores
+
+    def __del__(self) -> None:
+        # Interpreter shutdown may have taken the library away already.
+        library = _library() if _library is not None else None
+        if library is not None and getattr(self, "_fast", None):
+            library.LGBM_FastConfigFree(self._fast)
+        if library is not None and getattr(self, "_handle", None):
+            library.LGBM_BoosterFree(self._handle)

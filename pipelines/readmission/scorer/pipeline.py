@@ -1,0 +1,93 @@
+"""Score by the fitted Pipeline itself, for a family that has no compiler: slower, and heavier in memory."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from readmission import contract
+from readmission.scorer.manifest import ArtifactError, Manifest
+from readmission.scorer.recipe import Explanation, Probabilities
+from readmission.scorer.rows import Values
+
+PIPELINE = "pipeline.skops"
+#: Modules whose types a stored Pipeline may hold; skops refuses anything else.
+TRUSTED = ("readmission.", "sklearn.", "numpy.", "lightgbm.", "xgboost.", "collections.")
+
+
+def frame(rows: Sequence[Values]) -> pd.DataFrame:
+    """Return the typed frame (docs/architecture.md) of values as the API decodes them."""
+    columns: dict[str, Any] = {}
+    for position, column in enumerate(contract.FEATURES):
+        taken = [row[position] for row in rows]
+        known = [column.assumed if v is None else None if v == contract.UNKNOWN else v for v in taken]
+        if column.kind in ("integer", "coded"):
+            columns[column.name] = np.array([math.nan if v is None else float(v) for v in known])
+        else:
+            columns[column.name] = pd.Series(known, dtype="str")
+    return pd.DataFrame(columns)
+
+
+def values(typed: pd.DataFrame) -> list[Values]:
+    """Return the rows of a typed frame as the API would decode them; the inverse of `frame`."""
+    columns: list[list[str | int | None]] = []
+    for column in contract.FEATURES:
+        series = typed[column.name]
+        number = column.kind in ("integer", "coded")
+        columns.append([None if pd.isna(v) else int(v) if number else str(v) for v in series])
+    return list(zip(*columns, strict=True))
+
+
+def dump(pipeline: Any, path: Path) -> None:
+    """Write a Pipeline by skops.
+
+    Raises:
+        ArtifactError: it holds types that `load` would refuse.
+    """
+    from skops.io import dumps
+
+    data = dumps(pipeline)
+    _trusted(data)
+    path.write_bytes(data)
+
+
+def _trusted(data: bytes) -> list[str]:
+    from skops.io import get_untrusted_types
+
+    types: list[str] = get_untrusted_types(data=data)
+    refused = [name for name in types if not name.startswith(TRUSTED)]
+    if refused:
+        raise ArtifactError(f"the Pipeline holds types that are not trusted: {', '.join(sorted(refused))}")
+    return types
+
+
+class PipelineScorer:
+    """Score by `Pipeline.predict_proba` on a typed frame.
+
+    Args:
+        folder: the artifact folder, already checked.
+        manifest: of that folder.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        from skops.io import loads
+
+        self.manifest = manifest
+        data = (folder / PIPELINE).read_bytes()
+        self._pipeline = loads(data, trusted=_trusted(data))
+
+    def score(self, values: Values) -> Probabilities:
+        """Return the probabilities of one encounter."""
+        return self.score_many([values])[0]
+
+    def score_many(self, rows: Sequence[Values]) -> list[Probabilities]:
+        """Return the probabilities of many."""
+        found = self._pipeline.predict_proba(frame(rows))
+        return [(one, two, three) for one, two, three in found.tolist()]
+
+    def explain(self, values: Values) -> Explanation | None:
+        """Return None: a Pipeline of any kind has no exact contributions."""
+        return None

@@ -1,0 +1,76 @@
+"""What a compiled model's scorer.json says, and how raw scores become probabilities."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from readmission.scorer.rows import Layout
+
+#: In the order of contract.CLASSES.
+Probabilities = tuple[float, float, float]
+#: How the engine's raw scores become probabilities.
+Link = Literal["two_heads", "softmax", "identity"]
+#: The unit of a margin, by link.
+UNITS = {"two_heads": "log_odds", "softmax": "margin", "identity": "probability"}
+
+
+class Linear(msgspec.Struct, frozen=True):
+    """Hold a linear model over the row: for each column what it adds to each output.
+
+    Attributes:
+        fill: number taken where a numeric column is not known.
+        slopes: by column, a number an output; numeric columns.
+        levels: by column, by level position, a number an output; empty for numeric columns.
+    """
+
+    fill: tuple[float, ...]
+    slopes: tuple[tuple[float, ...], ...]
+    levels: tuple[tuple[tuple[float, ...], ...], ...]
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """Hold what scorer.json says: the row's layout, the link, and the weights of a linear model."""
+
+    layout: Layout
+    link: Link
+    base: tuple[float, ...]
+    trees: str = ""
+    linear: Linear | None = None
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Explain one answer in log-odds of readmission within 30 days (or in probability, see `unit`).
+
+    Attributes:
+        unit: ``log_odds`` of the early head, ``margin`` of the softmax, or ``probability``.
+        base: what the model says of nobody in particular.
+        contributions: raw column -> its share; base and shares add up to `margin`.
+        margin: what the model says of this encounter.
+    """
+
+    unit: str
+    base: float
+    contributions: dict[str, float]
+    margin: float
+
+
+def sigmoid(x: float) -> float:
+    """Return 1 / (1 + e^-x) without overflow."""
+    return 1.0 / (1.0 + math.exp(-x)) if x > -700.0 else 0.0
+
+
+def softmax(scores: Sequence[float]) -> Probabilities:
+    """Return the three shares of e^score."""
+    top = max(scores)
+    one, two, three = (math.exp(score - top) for score in scores)
+    total = one + two + three
+    return one / total, two / total, three / total
+
+
+def two_heads(any_: float, early: float) -> Probabilities:
+    """Join the log-odds of any and of early readmission, as `models.TwoHeads` does."""
+    a = sigmoid(any_)
+    b = min(sigmoid(early), a)
+    return 1.0 - a, a - b, b

@@ -1,0 +1,130 @@
+"""Turn one encounter's values into the numbers of one matrix row: dictionary lookups, no numpy, no pandas.
+
+The tables were read off the Pipeline's own encoder when the model was compiled (`compiler`); only ICD-9
+codes, which are too many for a table, go through `icd9.parse`, the function that the encoder calls too.
+Columns of the row: the features of one column, then number and chapter of each diagnosis, then the flags.
+"""
+
+import struct
+from collections.abc import Sequence
+from operator import getitem, itemgetter
+
+import msgspec
+
+from readmission import contract, icd9
+
+#: Values of `contract.FEATURES` in their order (more may follow); None: absent. "?" is read as None.
+Values = Sequence[str | int | None]
+
+_CACHED = 20_000
+
+
+class Table(msgspec.Struct, frozen=True):
+    """Hold what the encoder makes of every value of one column.
+
+    Attributes:
+        source: raw column.
+        keys: its values; integers for `integer` and `coded` columns.
+        numbers: what stands in the matrix for each of them; None: NaN.
+        absent: what stands there when the value is not known; None: NaN.
+    """
+
+    source: str
+    keys: tuple[str | int, ...]
+    numbers: tuple[float | None, ...]
+    absent: float | None
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """Describe the columns of a scorer's matrix row.
+
+    Attributes:
+        tables: features of one column, in the row's order.
+        flags: positions in `icd9.FLAG_NAMES` of the flags, in the row's order.
+        single: whether the model compares float32 numbers (sklearn's trees, XGBoost) or float64.
+    """
+
+    tables: tuple[Table, ...]
+    flags: tuple[int, ...]
+    single: bool
+
+    @property
+    def width(self) -> int:
+        """Return the number of columns."""
+        return len(self.tables) + 2 * len(contract.DIAGNOSES) + len(self.flags)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Return the raw column behind each column of the row; empty for flags, which have three."""
+        pairs = tuple(name for name in contract.DIAGNOSES for _ in range(2))
+        return (*(table.source for table in self.tables), *pairs, *("" for _ in self.flags))
+
+
+def _lookup(table: Table) -> dict[str | int | None, float]:
+    nan = float("nan")
+    absent = nan if table.absent is None else table.absent
+    found: dict[str | int | None, float] = {None: absent, contract.UNKNOWN: absent}
+    found.update(
+        (key, nan if number is None else number) for key, number in zip(table.keys, table.numbers, strict=True)
+    )
+    return found
+
+
+class RowEncoder:
+    """Write rows into a buffer of doubles (or floats) that a native engine reads."""
+
+    def __init__(self, layout: Layout) -> None:
+        names = contract.FEATURE_NAMES
+        self.layout = layout
+        self._tables = [_lookup(table) for table in layout.tables]
+        self._pick = itemgetter(*(names.index(table.source) for table in layout.tables))
+        self._diagnoses = itemgetter(*(names.index(name) for name in contract.DIAGNOSES))
+        kind, size = ("f", 4) if layout.single else ("d", 8)
+        #: Bytes of one row.
+        self.stride = layout.width * size
+        self._head = struct.Struct(f"={len(layout.tables)}{kind}")
+        self._pair = struct.Struct(f"=2{kind}")
+        self._flags = struct.Struct(f"={len(layout.flags)}{kind}")
+        self._codes: dict[str | int | None, tuple[bytes, int]] = {}
+        self._combinations: dict[int, bytes] = {}
+
+    def write(self, buffer: memoryview, offset: int, values: Values) -> None:
+        """Write one row.
+
+        Args:
+            buffer: writable bytes with at least `stride` after `offset`.
+            offset: where the row begins.
+            values: an encounter that the contract allows.
+
+        Raises:
+            KeyError, ValueError: a value that validation should have refused.
+        """
+        head = self._head
+        head.pack_into(buffer, offset, *map(getitem, self._tables, self._pick(values)))
+        codes = self._codes
+        one, two, three = self._diagnoses(values)
+        first = codes.get(one) or self._read(one)
+        second = codes.get(two) or self._read(two)
+        third = codes.get(three) or self._read(three)
+        mask = first[1] | second[1] | third[1]
+        tail = self._combinations.get(mask)
+        if tail is None:
+            tail = self._combine(mask)
+        start = offset + head.size
+        buffer[start : offset + self.stride] = first[0] + second[0] + third[0] + tail
+
+    def _read(self, code: str | int | None) -> tuple[bytes, int]:
+        unknown = code is None or code == contract.UNKNOWN
+        parsed = icd9.UNKNOWN if unknown else icd9.parse(str(code))
+        mask = sum(1 << i for i, flag in enumerate(self.layout.flags) if parsed.flags[flag])
+        if len(self._codes) >= _CACHED:
+            self._codes.clear()
+        found = self._codes[code] = (self._pair.pack(parsed.number, parsed.chapter), mask)
+        return found
+
+    def _combine(self, mask: int) -> bytes:
+        if len(self._combinations) >= _CACHED:
+            self._combinations.clear()
+        bits = (float(mask >> i & 1) for i in range(len(self.layout.flags)))
+        found = self._combinations[mask] = self._flags.pack(*bits)
+        return found

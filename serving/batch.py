@@ -1,0 +1,193 @@
+"""Answer many encounters: one JSON request, or a stream of NDJSON or CSV of any length in bounded memory.
+
+Every piece of work is cut into parts of a few milliseconds and lets single predictions through in between.
+"""
+
+import asyncio
+import csv
+from collections.abc import AsyncIterator, Sequence
+from time import perf_counter
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from readmission.contract import CLASSES
+from serving import encounter, http
+from serving.encounter import Invalid, Problem, Values
+from serving.http import Receive, Refused, Reply, Scope, Send
+from serving.models import Served
+from serving.predict import Answer, Predictor, encode
+
+_PART = 250
+_LINE = 65_536
+
+
+class Records(msgspec.Struct, forbid_unknown_fields=True):
+    """Hold the body of POST /predict_batch."""
+
+    records: list[Raw]
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """Hold the problems of one record."""
+
+    index: int
+    errors: Sequence[Problem]
+
+
+_decode = msgspec.json.Decoder(Records).decode
+
+
+class Batch:
+    """Answer POST /predict_batch.
+
+    Args:
+        predictor: scores and keeps the books.
+        max_body: bytes of a JSON batch.
+        max_records: records of a JSON batch.
+    """
+
+    def __init__(self, predictor: Predictor, max_body: int, max_records: int) -> None:
+        self._predictor = predictor
+        self._max_body, self._max_records = max_body, max_records
+        # Two at a time: one reads while the other is scored; the rest is told to come back.
+        self._places = 2
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, given: bytes) -> Reply | None:
+        """Answer in the format of the request."""
+        if self._places == 0:
+            raise Refused(
+                http.sentence(503, "other batches are being scored", (b"retry-after", b"1")), "busy"
+            )  # fmt: skip
+        self._places -= 1
+        try:
+            kind = http.header(scope["headers"], b"content-type").partition(b";")[0].strip().lower()
+            model = self._predictor.choose((None,) * (encounter.WIDTH + 2), given)[0]
+            if kind == b"application/x-ndjson":
+                await http.send_stream(send, kind, self._ndjson(receive, model, given), given)
+                return None
+            if kind == b"text/csv":
+                await http.send_stream(send, kind, self._csv(receive, model, given), given)
+                return None
+            return await self._json(await http.whole_body(receive, self._max_body), model, given)
+        finally:
+            self._places += 1
+
+    async def _json(self, body: bytes, model: Served, given: bytes) -> Reply:
+        try:
+            records = _decode(body).records
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            allowed = '{"records": [...]} with one JSON object an encounter'
+            return http.reply(400, {"errors": [Problem("records", "json", allowed)]})
+        if not 1 <= len(records) <= self._max_records:
+            allowed = f"1 to {self._max_records:,} records; NDJSON has no limit"
+            return http.reply(400, {"errors": [Problem("records", "size", allowed)]})
+        answers: list[Answer] = []
+        failures: list[Failed] = []
+        for start in range(0, len(records), _PART):
+            found, failed = await self._part(records[start : start + _PART], model, given, start)
+            answers += found
+            failures += failed
+            await asyncio.sleep(0)
+        manifest = model.scorer.manifest
+        head = {"model_name": model.name, "model_version": model.version, "synthetic": manifest.synthetic}
+        status = 200 if answers else 400
+        return Reply(status, encode({"predictions": answers, "errors": failures, **head}))
+
+    async def _part(
+        self, records: Sequence[Any], model: Served, given: bytes, start: int
+    ) -> tuple[list[Answer], list[Failed]]:
+        """Answer some records of JSON: those that are valid, in order, and the problems of the others."""
+        rows: list[tuple[bytes, Values]] = []
+        failed: list[Failed] = []
+        for index, record in enumerate(records, start):
+            try:
+                rows.append((bytes(record), encounter.decode(record)))
+            except Invalid as invalid:
+                self._predictor.metrics.refused(invalid.problems)
+                failed.append(Failed(index, invalid.problems))
+        return await self._score(rows, model, given), failed
+
+    async def _score(self, rows: Sequence[tuple[bytes, Values]], model: Served, given: bytes) -> list[Answer]:
+        started = perf_counter()
+        values = [row[1] for row in rows]
+        if model.inline:
+            found = model.scorer.score_many(values)
+        else:
+            # A Pipeline takes its time: not in the event loop.
+            found = await asyncio.to_thread(model.scorer.score_many, values) if values else []
+        answer = self._predictor.answer
+        return [
+            answer(body, row, shares, model, "champion", given, started)
+            for (body, row), shares in zip(rows, found, strict=True)
+        ]
+
+    async def _ndjson(self, receive: Receive, model: Served, given: bytes) -> AsyncIterator[bytes]:
+        index = 0
+        async for lines in _parts(receive):
+            answers, failed = await self._part(lines, model, given, index)
+            problems = {failure.index: failure for failure in failed}
+            rest = iter(answers)
+            places = range(index, index + len(lines))
+            yield b"".join(encode(problems.get(i) or next(rest)) + b"\n" for i in places)
+            index += len(lines)
+
+    async def _csv(self, receive: Receive, model: Served, given: bytes) -> AsyncIterator[bytes]:
+        names: list[str] = []
+        async for lines in _parts(receive):
+            table = list(csv.reader(line.decode("utf-8-sig", errors="replace") for line in lines))
+            if not names and table:
+                names = table.pop(0)
+                yield _csv_line(("prediction_id", "prediction", *CLASSES, "model_version", "missing", "error"))
+            yield await self._csv_part(names, table, model, given)
+
+    async def _csv_part(self, names: list[str], table: list[list[str]], model: Served, given: bytes) -> bytes:
+        rows: list[tuple[bytes, Values]] = []
+        lines: list[bytes | None] = []
+        for cells in table:
+            try:
+                values = encounter.from_text(dict(zip(names, cells, strict=False)))
+                rows.append((encode(encounter.as_request(values)), values))
+                lines.append(None)
+            except Invalid as invalid:
+                self._predictor.metrics.refused(invalid.problems)
+                told = "; ".join(f"{p.field}: {p.problem} (allowed: {p.allowed})" for p in invalid.problems)
+                lines.append(_csv_line(("", "", "", "", "", "", "", told)))
+        answers = iter(await self._score(rows, model, given))
+        return b"".join(line if line is not None else _csv_answer(next(answers)) for line in lines)
+
+
+def _csv_answer(answer: Answer) -> bytes:
+    shares = answer.probabilities
+    numbers = (f"{shares.no:.9f}", f"{shares.late:.9f}", f"{shares.early:.9f}")
+    absent = " ".join(answer.missing)
+    return _csv_line((answer.prediction_id, answer.prediction, *numbers, answer.model_version, absent, ""))
+
+
+def _csv_line(cells: Sequence[str]) -> bytes:
+    quoted = ('"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in ',"\n') else cell for cell in cells)
+    return ",".join(quoted).encode() + b"\r\n"
+
+
+async def _parts(receive: Receive) -> AsyncIterator[list[bytes]]:
+    """Yield the lines of a body, some at a time; empty lines are left out.
+
+    Raises:
+        Refused: a line is longer than 64 KiB.
+    """
+    rest = b""
+    waiting: list[bytes] = []
+    async for chunk in http.chunks_of(receive):
+        *whole, rest = (rest + chunk).split(b"\n")
+        if len(rest) > _LINE:
+            raise http.too_large(_LINE)
+        waiting += (line for line in whole if line.strip())
+        while len(waiting) >= _PART:
+            yield waiting[:_PART]
+            del waiting[:_PART]
+            await asyncio.sleep(0)
+    if rest.strip():
+        waiting.append(rest)
+    if waiting:
+        yield waiting

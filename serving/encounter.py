@@ -1,0 +1,183 @@
+"""Decode and judge the encounters of a request: one C pass when all is well, sentences when not.
+
+The types come from the contract. A request that fails is read a second time, field by field with
+the same types, so that both ways always agree and a person sees every mistake at once.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import compress, repeat
+from operator import is_
+from typing import Annotated, Any, Literal, Union
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from readmission import contract
+from readmission.contract import Column
+
+#: What one row holds, in the order of `COLUMNS`; None: absent.
+Values = tuple[str | int | None, ...]
+
+COLUMNS: tuple[Column, ...] = contract.FEATURES
+_ORDER: tuple[Column, ...] = contract.FEATURES + tuple(
+    column for column in contract.REQUEST_COLUMNS if column.name in contract.IDENTIFIERS
+)
+#: How many of `Encounter`'s fields are features; the identifiers come after them.
+WIDTH = len(COLUMNS)
+PATIENT = tuple(column.name for column in _ORDER).index("patient_nbr")
+
+
+class Problem(Struct, frozen=True, omit_defaults=True):
+    """State one mistake of a request; never holds the value itself.
+
+    Attributes:
+        field: the column, or empty when the whole body or record is meant.
+        problem: ``missing``, ``unknown``, ``type``, ``range``, ``level``, ``pattern``, ``json`` or ``size``.
+        allowed: what may stand there.
+        index: position of the record in a batch.
+    """
+
+    field: str
+    problem: str
+    allowed: str
+    index: int | None = None
+
+
+class Invalid(Exception):  # noqa: N818 - it is an answer, not a failure
+    """Carry the problems of one encounter."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(f"{len(problems)} problems")
+        self.problems = tuple(problems)
+
+
+def _json_type(column: Column) -> Any:
+    match column.kind:
+        case "level":
+            levels = (*column.levels, contract.UNKNOWN) if column.nullable else column.levels
+            kind: Any = Literal[levels]
+        case "coded":
+            kind = Literal[tuple(map(int, column.levels))]
+        case "icd9":
+            kind = Annotated[str, Meta(pattern=rf"^(?:{contract.ICD9_PATTERN}|\?)\Z")]
+        case "identifier":
+            kind = Annotated[int, Meta(ge=1, le=10**18 - 1)]
+        case _:
+            kind = Annotated[int, Meta(ge=column.minimum, le=column.maximum)]
+    return kind if column.required else Union[kind, None]  # noqa: UP007 - built at run time
+
+
+def allowed(column: Column) -> str:
+    """Say what a request may hold in one column."""
+    return column.allowed if column.required else f"{column.allowed}; may be absent or null"
+
+
+def _identifier(column: Column) -> str:
+    return column.name.replace("-", "_")
+
+
+Encounter = msgspec.defstruct(
+    "Encounter",
+    [(_identifier(c), _json_type(c)) if c.required else (_identifier(c), _json_type(c), None) for c in _ORDER],
+    rename={_identifier(c): c.name for c in _ORDER},
+    forbid_unknown_fields=True,
+    kw_only=True,
+    gc=False,
+)
+
+_decode: Callable[[bytes], Any] = msgspec.json.Decoder(Encounter).decode
+_astuple: Callable[[Any], tuple[Any, ...]] = msgspec.structs.astuple
+_FIELDS = {c.name: msgspec.json.Decoder(_json_type(c)) for c in _ORDER}
+_BY_NAME: Mapping[str, Column] = {c.name: c for c in _ORDER}
+_NAMES = ", ".join(_BY_NAME)
+_REQUIRED = tuple(c for c in _ORDER if c.required)
+_RAW = msgspec.json.Decoder(dict[str, Raw])
+
+
+def decode(body: bytes) -> Values:
+    """Read one encounter.
+
+    Args:
+        body: a JSON object with the data set's own column names.
+
+    Returns:
+        The values in the order of `COLUMNS`, then encounter_id and patient_nbr; None where absent.
+
+    Raises:
+        Invalid: with every problem of the encounter.
+    """
+    try:
+        return _astuple(_decode(body))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Invalid(problems(body)) from None
+
+
+def problems(body: bytes) -> list[Problem]:
+    """List everything that is wrong with one encounter, in the order of its fields."""
+    try:
+        given = _RAW.decode(body)
+    except msgspec.ValidationError:
+        return [Problem("", "type", "a JSON object with the columns of one encounter")]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return [Problem("", "json", "a JSON object in UTF-8")]
+    found = [p for name, raw in given.items() if (p := _field_problem(name, raw)) is not None]
+    found += [Problem(c.name, "missing", c.allowed) for c in _REQUIRED if c.name not in given]
+    return found or [Problem("", "json", "a JSON object in UTF-8")]
+
+
+def _field_problem(name: str, raw: Raw) -> Problem | None:
+    column = _BY_NAME.get(name)
+    if column is None:
+        return Problem(name[:64], "unknown", f"one of the columns {_NAMES}")
+    try:
+        _FIELDS[name].decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Problem(name, _kind_of_problem(column, raw), allowed(column))
+    return None
+
+
+def _kind_of_problem(column: Column, raw: Raw) -> str:
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return "json"
+    text = column.kind in ("level", "icd9")
+    if value is None:
+        return "missing"
+    if isinstance(value, bool) or not isinstance(value, str if text else int):
+        return "type"
+    return {"level": "level", "coded": "level", "icd9": "pattern"}.get(column.kind, "range")
+
+
+def from_text(row: Mapping[str, str]) -> Values:
+    """Read one encounter of a CSV file: every value is text, empty or ``?`` means absent.
+
+    Raises:
+        Invalid: with every problem of the encounter.
+    """
+    found: list[Problem] = []
+    values: list[str | int | None] = []
+    for column in _ORDER:
+        text = row.get(column.name) or contract.UNKNOWN
+        if text == contract.UNKNOWN and not column.required:
+            values.append(None)
+            continue
+        problem = column.problem(text)
+        if problem is not None:
+            found.append(Problem(column.name, problem, allowed(column)))
+            continue
+        values.append(text if column.kind in ("level", "icd9") else int(text))
+    if found:
+        raise Invalid(found)
+    return tuple(values)
+
+
+def missing(values: Values) -> list[str]:
+    """Name the features that were absent (drugs are then taken as "No", lab results as "None")."""
+    return list(compress(contract.FEATURE_NAMES, map(is_, values, repeat(None))))
+
+
+def as_request(values: Values) -> dict[str, str | int]:
+    """Turn values back into the JSON object that decodes to them."""
+    pairs = zip(_ORDER, values, strict=True)
+    return {column.name: value for column, value in pairs if value is not None}

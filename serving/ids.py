@@ -1,0 +1,55 @@
+"""Make prediction ids: UUID version 7, in order of time, unique over workers and replicas."""
+
+import secrets
+import time
+from datetime import UTC, datetime
+
+_WRAP = 1 << 24
+
+
+class Ids:
+    """Make ids of one process: 48 bits of milliseconds, 50 random bits, a counter of 24 bits.
+
+    The strings of a millisecond are kept, since many requests share one.
+    """
+
+    __slots__ = ("_fixed", "_millisecond", "_next", "_prefix", "stamp")
+
+    def __init__(self) -> None:
+        draw = secrets.randbits(50)
+        self._fixed = f"7{draw >> 38:03x}-{0x8000 | (draw >> 24) & 0x3FFF:04x}-{draw & 0xFFFFFF:06x}"
+        self._next = secrets.randbits(20)
+        self._millisecond = 0
+        self._prefix = ""
+        #: The time of the last id: ISO 8601, UTC, milliseconds.
+        self.stamp = ""
+
+    def tick(self) -> int:
+        """Look at the clock; return milliseconds since 1970."""
+        now = time.time_ns() // 1_000_000
+        if now != self._millisecond:
+            self._millisecond = now
+            self._prefix = f"{now >> 16:08x}-{now & 0xFFFF:04x}-{self._fixed}"
+            moment = datetime.fromtimestamp(now / 1000, UTC)
+            self.stamp = moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+        return now
+
+    def one(self) -> str:
+        """Make one id of the last tick."""
+        number = self._next = (self._next + 1) % _WRAP
+        return f"{self._prefix}{number:06x}"
+
+    def many(self, count: int) -> list[str]:
+        """Make ids of the last tick for `count` records."""
+        return [self.one() for _ in range(count)]
+
+
+def moment(prediction_id: str) -> datetime | None:
+    """Return when an id was made, or None when it is not one of ours."""
+    digits = prediction_id.replace("-", "")
+    if len(prediction_id) != 36 or len(digits) != 32 or digits[12] != "7":
+        return None
+    try:
+        return datetime.fromtimestamp(int(digits[:12], 16) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,32 @@
+"""Serve the API as the settings say: `python -m serving.server`; SIGTERM or SIGINT end it after a drain."""
+
+import os
+import sys
+
+from readmission import settings as configuration
+from readmission.errors import UserError
+
+
+def main() -> None:
+    """Hand over to BentoML's server in this process: host, port, workers, TLS and drain by the settings."""
+    try:
+        settings = configuration.load()
+    except UserError as error:
+        sys.exit(str(error))
+    # Own folder: BentoML keeps the workers' metrics files there and empties it at the start.
+    os.environ.setdefault("BENTOML_HOME", str(settings.home / "bentoml"))
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+    os.environ.update(READMISSION_HOME=str(settings.home))
+    from bentoml_cli.cli import cli
+
+    arguments = ["serve", "serving.service:Readmission", "--host", settings.api_host]
+    arguments += ["--port", str(settings.api_port)]
+    arguments += ["--timeout-graceful-shutdown", str(max(1, round(settings.api_drain)))]
+    if settings.api_certificate and settings.api_certificate_key:
+        arguments += ["--ssl-certfile", str(settings.api_certificate)]
+        arguments += ["--ssl-keyfile", str(settings.api_certificate_key)]
+    cli(arguments)
+
+
+if __name__ == "__main__":
+    main()

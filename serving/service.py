@@ -1,0 +1,145 @@
+"""The BentoML service: `bentoml serve serving.service:Readmission`, `bentoml build`, `python -m serving.server`.
+
+BentoML packages the code, runs the workers and their life cycle. Its middleware (access log, tracing, timer)
+costs more than a prediction, so `to_asgi` puts the API in front of BentoML's own application; that is a
+documented way to get at it (`service_class`), and holds under `bentoml serve` and any other ASGI server.
+"""
+
+import asyncio
+import contextlib
+import logging
+from typing import Any
+
+import bentoml
+
+from readmission import settings as configuration
+from serving.app import Api
+from serving.batch import Batch
+from serving.guard import Guard
+from serving.http import Application
+from serving.info import Info
+from serving.metrics import Metrics
+from serving.models import Models
+from serving.predict import Predictor
+from serving.predictionlog import PredictionLog
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Hold everything of one worker process and wire it up."""
+
+    def __init__(self) -> None:
+        settings = self.settings = configuration.load()
+        models_folder = settings.home / "models" / settings.model_name
+        models_folder.mkdir(parents=True, exist_ok=True)
+        share = settings.challenger_share if settings.challenger == "canary" else 0.0
+        self.metrics = Metrics(settings.home)
+        self.models = Models(models_folder, settings.model_name, share)
+        token = settings.reload_token.get_secret_value() if settings.reload_token else ""
+        self.guard = Guard(settings.api_keys, token)
+        self.predictor = Predictor(self.models, self.metrics, None, shadow=settings.challenger == "shadow")
+        self.info = Info(self.predictor, models_folder)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def wrap(self, inner: Application) -> Api:
+        """Return the API in front of BentoML's application."""
+        settings = self.settings
+        api = Api(
+            inner, self.predictor, self.guard, max_body=settings.api_max_body,
+            max_waiting=settings.api_max_waiting, refuse_when_full=settings.spool_full == "refuse",
+            wait_for_disk=settings.prediction_log == "sync",
+        )  # fmt: skip
+        info = self.info
+        batch = Batch(self.predictor, settings.api_max_batch_body, settings.api_max_records)
+        api.routes |= {
+            "/predict_batch": {"POST": ("predict", batch)},
+            "/model-info": {"GET": (None, info.model)},
+            "/health": {"GET": (None, info.health)},
+            "/livez": {"GET": (None, info.live)},
+            "/readyz": {"GET": (None, info.ready)},
+            "/metrics": {"GET": (None, info.metrics)},
+            "/reload-model": {"POST": ("admin", info.reload)},
+            "/openapi.json": {"GET": (None, info.openapi)},
+            "/docs": {"GET": (None, info.docs)},
+            "/": {"GET": (None, info.docs)},
+        }
+        return api
+
+    async def start(self) -> None:
+        """Load the model on disk and start what runs beside the requests."""
+        settings = self.settings
+        if settings.prediction_log != "off":
+            self.predictor.log = PredictionLog(
+                settings.home / "spool", settings.log_interval, settings.spool_bytes,
+                sync=settings.prediction_log == "sync",
+            )  # fmt: skip
+        self.models.start(asyncio.get_running_loop())
+        self._tasks.append(asyncio.create_task(self._tick()))
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            try:
+                self.metrics.flush()
+                self.guard.refresh()
+                if self.predictor.log is not None:
+                    self.predictor.log.refresh()
+            except Exception:
+                # A failing look at metrics or keys must not end the looks to come.
+                log.exception("the periodic look failed")
+
+    async def stop(self) -> None:
+        """Write and forget what is left; requests have been answered by now."""
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self.models.stop()
+        if self.predictor.log is not None:
+            self.predictor.log.close()
+
+
+worker = Worker()
+
+
+class LeanService(bentoml.Service[Any]):  # type: ignore[misc]
+    """Put the API in front of BentoML's application."""
+
+    def to_asgi(self, is_main: bool = True) -> Application:
+        """Return the ASGI application of one worker."""
+        # uvicorn builds the arguments of its access log even when nobody reads it.
+        logging.getLogger("uvicorn.access").disabled = True
+        return worker.wrap(super().to_asgi(is_main=is_main))
+
+
+@bentoml.service(
+    name="readmission",
+    service_class=LeanService,
+    workers=worker.settings.api_workers,
+    traffic={"timeout": 60},
+    metrics={"enabled": False, "namespace": "bentoml_service"},
+    logging={"access": {"enabled": False}},
+)
+class Readmission:
+    """Predict readmission of diabetic patients; /docs describes the whole API."""
+
+    @bentoml.on_startup  # type: ignore[untyped-decorator]
+    async def start(self) -> None:
+        """Start the worker."""
+        await worker.start()
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    async def stop(self) -> None:
+        """Stop the worker."""
+        await worker.stop()
+
+    @bentoml.api  # type: ignore[untyped-decorator]
+    def predict(self, record: dict[str, Any], /) -> dict[str, Any]:
+        """Predict one encounter; over HTTP the lean route answers, this describes it to BentoML's clients."""
+        import msgspec
+
+        answer = worker.predictor.one(msgspec.json.encode(record), b"", 0.0)
+        if isinstance(answer, tuple):
+            raise bentoml.exceptions.ServiceUnavailable("this model is answered over HTTP only")
+        return dict(msgspec.to_builtins(answer))

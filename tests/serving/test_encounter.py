@@ -1,0 +1,118 @@
+"""What a request may hold: the fast way and the explaining way agree, whatever comes."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from readmission import contract
+from serving import encounter
+from serving.encounter import Invalid
+
+EXAMPLE = dict(contract.EXAMPLE)
+
+
+def problems(record: object) -> list[tuple[str, str]]:
+    with pytest.raises(Invalid) as caught:
+        encounter.decode(record if isinstance(record, bytes) else json.dumps(record).encode())
+    return [(p.field, p.problem) for p in caught.value.problems]
+
+
+def test_the_example_decodes_to_its_values() -> None:
+    values = encounter.decode(json.dumps(EXAMPLE).encode())
+    assert encounter.as_request(values) == EXAMPLE
+    assert encounter.missing(values) == [n for n in contract.FEATURE_NAMES if n not in EXAMPLE]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"age": None}, ("age", "missing")),
+        ({"age": 70}, ("age", "type")),
+        ({"age": "[70-81)"}, ("age", "level")),
+        ({"time_in_hospital": 15}, ("time_in_hospital", "range")),
+        ({"time_in_hospital": "3"}, ("time_in_hospital", "type")),
+        ({"time_in_hospital": True}, ("time_in_hospital", "type")),
+        ({"number_inpatient": -1}, ("number_inpatient", "range")),
+        ({"admission_type_id": 9}, ("admission_type_id", "level")),
+        ({"diag_1": "cancer"}, ("diag_1", "pattern")),
+        ({"diag_1": "428\n"}, ("diag_1", "pattern")),
+        ({"diag_1": "٤٢٨"}, ("diag_1", "pattern")),
+        ({"insulin": "?"}, ("insulin", "level")),
+        ({"patient_nbr": 0}, ("patient_nbr", "range")),
+        ({"readmitted": "NO"}, ("readmitted", "unknown")),
+        ({"metforminn": "No"}, ("metforminn", "unknown")),
+    ],
+)
+def test_a_wrong_field_is_named(change: dict[str, object], expected: tuple[str, str]) -> None:
+    assert problems({**EXAMPLE, **change}) == [expected]
+
+
+def test_every_problem_is_listed_at_once() -> None:
+    found = problems({"age": "old", "weight": 80, "x": 1})
+    required = [c.name for c in contract.REQUEST_COLUMNS if c.required and c.name != "age"]
+    assert found == [("age", "level"), ("weight", "type"), ("x", "unknown"), *((n, "missing") for n in required)]
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{", b"\xff\xfe", b"[" * 100_000, b'{"age":' * 50_000])
+def test_a_body_that_is_no_object_is_one_problem(body: bytes) -> None:
+    assert len(problems(body)) == 1
+
+
+def test_unknown_may_be_said_in_three_ways() -> None:
+    absent = {k: v for k, v in EXAMPLE.items() if k != "race"}
+    rows = [absent, {**EXAMPLE, "race": None}, {**EXAMPLE, "race": "?"}]
+    decoded = [encounter.decode(json.dumps(row).encode()) for row in rows]
+    assert [row[0] for row in decoded] == [None, None, "?"]
+
+
+def test_errors_never_repeat_a_value() -> None:
+    with pytest.raises(Invalid) as caught:
+        encounter.decode(json.dumps({**EXAMPLE, "age": "SECRET", "diag_1": "SECRET"}).encode())
+    assert "SECRET" not in repr(caught.value.problems)
+
+
+def level(column: contract.Column) -> st.SearchStrategy[object]:
+    match column.kind:
+        case "level":
+            return st.sampled_from(column.levels)
+        case "coded":
+            return st.sampled_from(column.levels).map(int)
+        case "icd9":
+            return st.from_regex(rf"\A{contract.ICD9_PATTERN}\Z")
+        case "identifier":
+            return st.integers(1, 10**18 - 1)
+    return st.integers(column.minimum, column.maximum)
+
+
+VALID = st.fixed_dictionaries(
+    {c.name: level(c) for c in contract.REQUEST_COLUMNS if c.required},
+    optional={c.name: st.none() | level(c) for c in contract.REQUEST_COLUMNS if not c.required},
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["?", "No", ">7", "V27"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@given(VALID)
+def test_whatever_the_contract_allows_is_taken(record: dict[str, object]) -> None:
+    values = encounter.decode(json.dumps(record).encode())
+    assert encounter.as_request(values) == {k: v for k, v in record.items() if v is not None}
+    text = {name: "?" if value is None else str(value) for name, value in record.items()}
+    assert encounter.from_text(text) == values
+
+
+@given(VALID, st.dictionaries(st.sampled_from([*contract.NAMES, "x"]), JSON, min_size=1, max_size=3))
+def test_both_ways_agree_on_anything(record: dict[str, object], changes: dict[str, object]) -> None:
+    body = json.dumps({**record, **changes}).encode()
+    told = [p for p in encounter.problems(body) if p.problem != "json" or p.field]
+    try:
+        encounter.decode(body)
+    except Invalid:
+        assert told
+        assert {p.field for p in told} <= set(changes)
+    else:
+        assert not told

@@ -1,0 +1,147 @@
+"""The compiled scorer is the Pipeline: every family, every level, unknowns, and artifacts that must not load."""
+
+import io
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pytest
+
+from readmission import contract, features, models, sample, scorer
+from readmission.scorer import compiler, manifest, trees
+from readmission.scorer import pipeline as pipelines
+from readmission.scorer.manifest import ArtifactError
+
+#: family -> parameters that keep the test short, and the engine that must serve it.
+FAMILIES = {
+    "logistic_regression": ({"max_iter": 20}, "linear"),
+    "decision_tree": ({}, "lightgbm"),
+    "random_forest": ({"n_estimators": 5}, "lightgbm"),
+    "gradient_boosting": ({"max_iter": 5}, "lightgbm"),
+    "lightgbm": ({"n_estimators": 20}, "lightgbm"),
+    "xgboost": ({"n_estimators": 20}, "lightgbm"),
+}
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    text = pd.read_csv(io.BytesIO(sample.generate(1500, seed=3)), dtype=str, keep_default_na=False, skiprows=1)
+    return features.typed_frame(text)
+
+
+@pytest.fixture(scope="module")
+def compiled(frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[object, Path]]:
+    found = {}
+    for family, (params, _) in FAMILIES.items():
+        fitted = models.build(family, params).fit(frame, features.target(frame))
+        folder = tmp_path_factory.mktemp(family)
+        compiler.compile_pipeline(
+            fitted, folder, family=family, sample=frame[:300], metrics={"test_accuracy": 0.5}, synthetic=True
+        )
+        found[family] = (fitted, folder)
+    return found
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_compiled_model_answers_as_its_pipeline(compiled, family: str) -> None:
+    fitted, folder = compiled[family]
+    loaded = scorer.load(folder)
+    rows = [*compiler.invented_rows(500, seed=11), (None,) * len(contract.FEATURES)]
+    expected = fitted.predict_proba(pipelines.frame(rows))
+    assert loaded.manifest.engine == FAMILIES[family][1]
+    assert loaded.manifest.parity.rows == 3300 and loaded.manifest.parity.max_difference <= 1e-6
+    assert np.abs(np.array([loaded.score(row) for row in rows]) - expected).max() <= 1e-6
+    assert np.abs(np.array(loaded.score_many(rows)) - expected).max() <= 1e-6
+    assert scorer.check_golden(loaded, manifest.golden(folder)) <= 1e-6
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_contributions_add_up_to_the_margin(compiled, family: str) -> None:
+    fitted, folder = compiled[family]
+    row = compiler.invented_rows(1, seed=5)[0]
+    told = scorer.load(folder).explain(row)
+    assert told.base + sum(told.contributions.values()) == pytest.approx(told.margin, abs=1e-6)
+    assert set(told.contributions) <= {*contract.FEATURE_NAMES, "diagnoses"}
+    if told.unit == "log_odds":
+        early = fitted.predict_proba(pipelines.frame([row]))[0, contract.EARLY]
+        assert 1 / (1 + np.exp(-told.margin)) == pytest.approx(early, abs=1e-6)
+
+
+def test_values_and_frames_are_each_others_inverse(frame: pd.DataFrame) -> None:
+    back = pipelines.frame(pipelines.values(frame))
+    pd.testing.assert_frame_equal(back, frame[list(contract.FEATURE_NAMES)].reset_index(drop=True))
+
+
+def test_a_family_without_a_compiler_is_served_by_its_pipeline(frame: pd.DataFrame, tmp_path: Path) -> None:
+    from sklearn.naive_bayes import GaussianNB
+    from sklearn.pipeline import Pipeline
+
+    encode = models.Encoder(("age", "time_in_hospital"))
+    known = frame.fillna({"age": "[50-60)"})
+    fitted = Pipeline([("encode", encode), ("classify", GaussianNB())]).fit(known, features.target(frame))
+    rows = compiler.invented_rows(50)
+    folder = tmp_path / "nb"
+    compiler_rows, compiler._INVENTED_ROWS = compiler._INVENTED_ROWS, 50
+    try:
+        found = compiler.compile_pipeline(
+            fitted, folder, family="naive_bayes", sample=known[:50], metrics={}, synthetic=True
+        )
+    finally:
+        compiler._INVENTED_ROWS = compiler_rows
+    assert found.engine == "pipeline"
+    loaded = scorer.load(folder)
+    assert np.allclose(loaded.score_many(rows), fitted.predict_proba(pipelines.frame(rows)))
+    assert loaded.explain(rows[0]) is None
+
+
+def test_a_wrong_translation_is_not_served(compiled, frame: pd.DataFrame, tmp_path: Path, monkeypatch) -> None:
+    fitted, _ = compiled["xgboost"]
+    right = trees.of_xgboost
+
+    def wrong(heads: object, positions: object) -> trees.Ensemble:
+        found = right(heads, positions)
+        return trees.Ensemble(found.blocks, (found.base[0] + 1e-4, found.base[1]), found.single)
+
+    monkeypatch.setattr(trees, "of_xgboost", wrong)
+    with pytest.raises(ArtifactError, match="away from its Pipeline"):
+        compiler.compile_pipeline(fitted, tmp_path, family="xgboost", sample=frame[:50], metrics={}, synthetic=True)
+    with pytest.raises(ArtifactError, match="has no manifest"):
+        scorer.load(tmp_path)
+
+
+@pytest.fixture
+def folder(compiled, tmp_path: Path) -> Path:
+    for path in compiled["lightgbm"][1].iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    return tmp_path
+
+
+def test_a_changed_file_is_refused(folder: Path) -> None:
+    path = folder / compiler.TREES
+    path.write_bytes(path.read_bytes().replace(b"leaf_value=", b"leaf_value=1", 1))
+    with pytest.raises(ArtifactError, match=r"trees\.txt is missing or is not what was compiled"):
+        scorer.load(folder)
+
+
+def test_another_contract_version_is_refused(folder: Path) -> None:
+    path = folder / manifest.MANIFEST
+    path.write_bytes(msgspec.json.encode(json.loads(path.read_bytes()) | {"contract_version": 99}))
+    with pytest.raises(ArtifactError, match="contract version 99"):
+        scorer.load(folder)
+
+
+def test_an_untrusted_type_is_refused(tmp_path: Path) -> None:
+    import subprocess
+
+    with pytest.raises(ArtifactError, match="not trusted"):
+        pipelines.dump({"run": subprocess.Popen}, tmp_path / "evil.skops")
+
+
+def test_golden_rows_that_differ_are_refused(compiled) -> None:
+    loaded = scorer.load(compiled["lightgbm"][1])
+    rows = manifest.golden(compiled["lightgbm"][1])
+    no, late, early = rows[0].probabilities
+    with pytest.raises(ArtifactError, match="golden rows"):
+        scorer.check_golden(loaded, [manifest.Golden(rows[0].request, (no - 0.01, late, early + 0.01))])
