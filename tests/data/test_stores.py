@@ -72,5 +72,5 @@ def test_the_data_may_lie_in_s3(sample: Path, s3: str) -> None:
     stores.S3Store("s3://lake/source", s3).put("data.csv", sample.read_bytes())
     config = Settings(s3_endpoint=s3, source="s3://lake/source/data.csv")
     assert open_source(config).sha256 == open_source(Settings(source=str(sample))).sha256
-    with pytest.raises(UserError, match="s3://lake/source/other.csv: there is no such object"):
+    with pytest.raises(UserError, match=r"s3://lake/source/other\.csv: there is no such object"):
         open_source(config, "s3://lake/source/other.csv")
