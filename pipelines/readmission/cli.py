@@ -28,6 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "feed": ("readmission.feed.serve", "Hand out the data set over HTTP as a hospital system would."),
     "ingest": ("readmission.steps.ingest", "Take batches of raw rows into RAW; bad rows to quarantine."),
     "process": ("readmission.steps.process", "Turn new RAW batches into CLEAN: typed, split by patient."),
+    "monitor": ("readmission.steps.monitor", "Look for drift in new batches and recent predictions."),
 }
 
 #: Steps whose runs are recorded in monitoring.step_runs, with the database role of each.

@@ -23,6 +23,8 @@ Floats = npt.NDArray[np.float64]
 #: Name of the score's row among the columns: the probability of the class "<30".
 SCORE = "score"
 _BINS = 10
+#: Levels that stand in their natural order, so that a distance has a meaning.
+_ORDERED = frozenset({"age", "weight", *contract.NUMERIC, SCORE})
 _RESAMPLES = 200
 
 
@@ -82,13 +84,21 @@ class Binning:
     """
 
     def __init__(self, reference: pd.DataFrame) -> None:
-        """Take the deciles of integers and of the score from the reference (the typed frame, `SCORE` if known)."""
+        """Take the deciles of integers and of the score from the reference, and count its rows.
+
+        Args:
+            reference: typed frame; a column `SCORE` (0..1, NaN = not scored) is optional.
+        """
         self._code: dict[str, Callable[[pd.Series], Floats]] = {}
         self.labels: dict[str, list[str]] = {}
         for column in contract.FEATURES:
             self._add(column, reference)
-        if SCORE in reference:
+        if SCORE in reference and reference[SCORE].notna().any():
             self._add_numeric(SCORE, reference[SCORE], digits=3)
+        #: Rows of the reference in every bin of every column.
+        self.before: dict[str, Counts] = self.counts(reference)
+        #: Its ordered columns: how often each value occurs.
+        self.values = {name: self._frequencies(name, reference) for name in _ORDERED & self.labels.keys()}
 
     def _add(self, column: contract.Column, reference: pd.DataFrame) -> None:
         if column.kind == "integer":
@@ -116,6 +126,22 @@ class Binning:
         inner = [f"{low}–<{high}" for low, high in itertools.pairwise(ends)]
         self.labels[name] = [f"<{ends[0]}", *inner, f"≥{ends[-1]}", "unknown"] if ends else ["all", "unknown"]
 
+    def _frequencies(self, name: str, frame: pd.DataFrame) -> pd.Series:
+        raw = name in contract.NUMERIC or name == SCORE
+        values = frame[name].round(3) if raw else pd.Series(self.codes(name, frame[name]))
+        return values.value_counts()
+
+    def distance(self, name: str, window: pd.DataFrame) -> float | None:
+        """Return the Wasserstein distance of an ordered column in standard deviations; None for others."""
+        if name not in self.values:
+            return None
+        before, now = self.values[name], self._frequencies(name, window)
+        if not len(before) or not len(now):
+            return None
+        numbers = before.index.to_numpy(np.float64)
+        spread = float(np.sqrt(np.cov(numbers, fweights=before.to_numpy(), ddof=0))) or 1.0
+        return float(wasserstein_distance(numbers, now.index, before, now)) / spread
+
     def codes(self, name: str, values: pd.Series) -> Floats:
         """Return the bin of each value, NaN where it is unknown."""
         return self._code[name](values)
@@ -125,7 +151,8 @@ class Binning:
         found = {}
         for name, labels in self.labels.items():
             if name in frame:
-                codes = self.codes(name, frame[name])
+                # An encounter without a score was not scored: that is no property of the patient.
+                codes = self.codes(name, frame[name].dropna() if name == SCORE else frame[name])
                 filled = np.where(np.isnan(codes), len(labels) - 1, codes).astype(np.int64)
                 found[name] = np.bincount(filled, minlength=len(labels))
         return found
@@ -150,24 +177,23 @@ def psi(before: npt.NDArray[np.generic], now: npt.NDArray[np.generic]) -> Floats
     return result
 
 
-def compare(reference: pd.DataFrame, window: pd.DataFrame, seed: int = 7) -> list[ColumnDrift]:
+def compare(reference: Binning | pd.DataFrame, window: pd.DataFrame, seed: int = 7) -> list[ColumnDrift]:
     """Measure the drift of every column, and of the score when both frames have it.
 
     Args:
-        reference: typed frame; a column `SCORE` (0..1) is optional.
-        window: typed frame, likewise.
+        reference: typed frame, or the bins of one that is compared many times.
+        window: typed frame; a column `SCORE` (0..1, NaN = not scored) is optional.
         seed: of the bootstrap.
 
     Returns:
         One entry a column, the largest PSI first.
     """
     rng = np.random.default_rng(seed)
-    binning = Binning(reference)
-    before, now = binning.counts(reference), binning.counts(window)
+    binning = reference if isinstance(reference, Binning) else Binning(reference)
     found = [
-        _column(name, before[name], now[name], _distance(binning, name, reference, window), rng)
-        for name in binning.labels
-        if name in now
+        _column(name, binning.before[name], now, binning.distance(name, window), rng)
+        for name, now in binning.counts(window).items()
+        if now.any()
     ]
     return sorted(found, key=lambda drift: -drift.psi)
 
@@ -189,23 +215,6 @@ def _column(name: str, before: Counts, now: Counts, wasserstein: float | None, r
         missing_before=float(p[-1]),
         missing_now=float(q[-1]),
     )
-
-
-#: Levels that stand in their natural order, so that a distance has a meaning.
-_ORDERED = frozenset({"age", "weight", *contract.NUMERIC, SCORE})
-
-
-def _distance(binning: Binning, name: str, reference: pd.DataFrame, window: pd.DataFrame) -> float | None:
-    if name not in _ORDERED:
-        return None
-    raw = name in contract.NUMERIC or name == SCORE
-    before, now = (
-        (frame[name].to_numpy(np.float64) if raw else binning.codes(name, frame[name])) for frame in (reference, window)
-    )
-    before, now = before[~np.isnan(before)], now[~np.isnan(now)]
-    if not len(before) or not len(now):
-        return None
-    return float(wasserstein_distance(before, now) / (before.std() or 1.0))
 
 
 def verdict(columns: Sequence[ColumnDrift], rule: Rule) -> tuple[list[str], list[str]]:
@@ -232,7 +241,6 @@ def alarm(windows: Sequence[Sequence[ColumnDrift]], rule: Rule) -> list[str]:
     return sorted(drifted if len(drifted) >= rule.columns else large)
 
 
-def shares(binning: Binning, frame: pd.DataFrame, name: str) -> Mapping[str, float]:
+def shares(binning: Binning, counts: Counts, name: str) -> Mapping[str, float]:
     """Return the share of rows in each bin of one column, by the bin's label."""
-    counts = binning.counts(frame[[name]])[name]
     return dict(zip(binning.labels[name], counts / max(1, counts.sum()), strict=True))

@@ -1,0 +1,168 @@
+"""Write the drift report: one HTML page with its pictures inside, nothing loaded from elsewhere. Pure."""
+
+import base64
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from readmission import contract, drift
+from readmission.drift import Binning, ColumnDrift, Rule
+
+_RED, _BLUE, _GREY, _LIGHT = "#b3261e", "#2b5f9e", "#8a8a8a", "#9ec1e8"
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1c1b1f;background:#fff}
+table{border-collapse:collapse;font-size:13px}td,th{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:right}
+td:first-child,th:first-child{text-align:left}img{max-width:100%}.alarm{color:#b3261e;font-weight:600}.admin{color:#777}
+"""
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """Hold what one report is about.
+
+    Attributes:
+        title: subject in words.
+        reference_name: what it is compared with, in words.
+        windows: name -> drift per column; the last is the one that the pictures show.
+        sizes: rows of each window.
+        alarm: columns that make the alarm; empty: none.
+        judged: whether every window has the rows that the rule asks for.
+        rule: the rule that was applied.
+    """
+
+    title: str
+    reference_name: str
+    windows: Mapping[str, Sequence[ColumnDrift]]
+    sizes: Mapping[str, int]
+    alarm: Sequence[str]
+    judged: bool
+    rule: Rule
+
+    @property
+    def columns(self) -> Sequence[ColumnDrift]:
+        """Return the drift of the last, widest window."""
+        return self.windows[list(self.windows)[-1]]
+
+
+def label(column: str) -> str:
+    """Return a column's name for a person."""
+    return "Predicted risk" if column == drift.SCORE else contract.BY_NAME[column].label
+
+
+def verdict(report: DriftReport) -> str:
+    """Say in one sentence what was found."""
+    rule = report.rule
+    if not report.judged:
+        return f"Not judged: a window has fewer than {rule.minimum} rows."
+    if report.alarm:
+        return f"ALARM: sustained drift of {', '.join(map(label, report.alarm))}."
+    drifted, _ = drift.verdict(report.columns, rule)
+    if drifted:
+        return (
+            f"No alarm. Drifted: {', '.join(map(label, drifted))}; the rule asks for {rule.columns} clinical columns "
+            f"at PSI {rule.moderate} or one at {rule.large}, in {rule.windows} windows in a row."
+        )
+    return f"No alarm: no clinical column reaches PSI {rule.moderate}."
+
+
+def html(report: DriftReport, reference: Binning, window: pd.DataFrame) -> str:
+    """Render the page.
+
+    Args:
+        report: the figures.
+        reference: what the windows were compared with.
+        window: typed frame of the last window.
+    """
+    sizes = ", ".join(f"{name} ({rows:,} rows)" for name, rows in report.sizes.items())
+    pictures = [
+        ("PSI of every column", overview(report)),
+        ("Largest differences", distributions(report, reference, window)),
+    ]
+    if len(report.windows) > 2:
+        pictures.append(("Window by window", timeline(report)))
+    shown = "".join(f"<h2>{escape(title)}</h2><img alt='{escape(title)}' src='{image}'>" for title, image in pictures)
+    return (
+        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{escape(report.title)}</title>"
+        f"<style>{_STYLE}</style><h1>Drift: {escape(report.title)}</h1>"
+        f"<p{' class=alarm' if report.alarm else ''}>{escape(verdict(report))}</p>"
+        f"<p>Compared with {escape(report.reference_name)}. Windows: {escape(sizes)}. Administrative columns "
+        f"are shown and never alarm.</p>{shown}<h2>Figures</h2>{_table(report)}</html>"
+    )
+
+
+def _table(report: DriftReport) -> str:
+    names = ("column", "PSI", "95 % band", "noise", "Jensen-Shannon", "Wasserstein / sd", "unknown before", "now")
+    rows = "".join(
+        f"<tr{' class=admin' if entry.administrative else ''}><td>{escape(label(entry.column))}</td>"
+        f"<td>{entry.psi:.3f}</td><td>{entry.low:.3f}–{entry.high:.3f}</td><td>{entry.noise:.3f}</td>"
+        f"<td>{entry.jensen_shannon:.3f}</td>"
+        f"<td>{'' if entry.wasserstein is None else f'{entry.wasserstein:.3f}'}</td>"
+        f"<td>{entry.missing_before:.1%}</td><td>{entry.missing_now:.1%}</td></tr>"
+        for entry in report.columns
+    )
+    return f"<table><tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>{rows}</table>"
+
+
+def overview(report: DriftReport) -> str:
+    """Draw the PSI of every column with its band, against the rule's thresholds."""
+    shown = list(reversed(report.columns))
+    figure = Figure(figsize=(10, 0.2 * len(shown) + 1), layout="constrained")
+    axes = figure.subplots()
+    for position, entry in enumerate(shown):
+        hit = not entry.administrative and entry.beyond(report.rule.moderate)
+        color = _GREY if entry.administrative else _RED if hit else _BLUE
+        axes.barh(position, entry.psi, color=color, height=0.7)
+        axes.plot([entry.low, entry.high], [position, position], color="black", linewidth=1)
+    for threshold, style in ((report.rule.moderate, "--"), (report.rule.large, "-")):
+        axes.axvline(threshold, color=_RED, linestyle=style, linewidth=1)
+    axes.set_xscale("symlog", linthresh=0.1)
+    axes.set_yticks(range(len(shown)), [label(entry.column) for entry in shown], fontsize=7)
+    axes.set_xlabel(f"PSI; grey: administrative; lines: {report.rule.moderate} drifted, {report.rule.large} large")
+    axes.set_ylim(-1, len(shown))
+    return image(figure)
+
+
+def distributions(report: DriftReport, reference: Binning, window: pd.DataFrame, most: int = 6) -> str:
+    """Draw the clinical columns that differ most, before and now."""
+    found = [entry for entry in report.columns if not entry.administrative][:most]
+    counts = reference.counts(window)
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    for axes, entry in zip(figure.subplots(2, 3).flat, found, strict=False):
+        before = drift.shares(reference, reference.before[entry.column], entry.column)
+        now = drift.shares(reference, counts[entry.column], entry.column)
+        bins = [name for name in before if max(before[name], now[name]) >= 0.002]
+        places = range(len(bins))
+        axes.bar([x - 0.2 for x in places], [before[b] for b in bins], 0.4, color=_LIGHT, label="before")
+        axes.bar([x + 0.2 for x in places], [now[b] for b in bins], 0.4, color=_BLUE, label="now")
+        axes.set_xticks(places, bins, rotation=90, fontsize=6)
+        axes.set_title(f"{label(entry.column)} (PSI {entry.psi:.2f})", fontsize=9)
+        axes.legend(fontsize=6)
+    return image(figure)
+
+
+def timeline(report: DriftReport, most: int = 12) -> str:
+    """Draw the PSI of the clinical columns that differ most, one column of the picture a window."""
+    names = [entry.column for entry in report.columns if not entry.administrative][:most]
+    values = [[_psi(columns, name) for columns in report.windows.values()] for name in names]
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    axes = figure.subplots()
+    shades = axes.imshow(values, aspect="auto", cmap="Reds", vmin=0, vmax=report.rule.large)
+    axes.set_yticks(range(len(names)), [label(name) for name in names], fontsize=7)
+    axes.set_xticks(range(len(report.windows)), list(report.windows), fontsize=7)
+    figure.colorbar(shades, label="PSI")
+    return image(figure)
+
+
+def _psi(columns: Iterable[ColumnDrift], name: str) -> float:
+    return next((entry.psi for entry in columns if entry.column == name), float("nan"))
+
+
+def image(figure: Figure) -> str:
+    """Return a figure as a data URL."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,159 @@
+"""Look for drift: of each new batch against all before it, of the predictions against the champion's training data."""
+
+import logging
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import typer
+
+from readmission import contract, drift, stores
+from readmission.features import typed_frame
+from readmission.monitoring import records, reports
+from readmission.monitoring.records import Champion
+from readmission.monitoring.reports import DriftReport
+from readmission.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: Windows of the predictions, the longest first; days.
+WINDOWS = {"30 days": 30, "7 days": 7, "1 day": 1}
+#: Predictions of one window that are read at most, the newest.
+MOST = 50_000
+
+
+def rule_of(settings: Settings) -> drift.Rule:
+    """Return the rule that the settings describe."""
+    return drift.Rule(
+        settings.drift_psi, settings.drift_psi_large, settings.drift_columns, settings.drift_windows,
+        settings.drift_minimum_rows,
+    )  # fmt: skip
+
+
+def run(
+    settings: Settings,
+    *,
+    again: Annotated[bool, typer.Option(help="Measure batches anew that have a report already.")] = False,
+) -> list[str]:
+    """Measure the drift of new batches and of recent predictions; write tables, HTML reports and MLflow runs.
+
+    A report replaces the one of the same subject. Health probes among the predictions are left out.
+
+    Args:
+        settings: the stores and the rule.
+        again: measure batches anew that have a report.
+
+    Returns:
+        The ids of the reports written.
+    """
+    champion = records.champion(settings)
+    frame, _, batches = stores.snapshot(settings, role="monitor")
+    frame = _with_score(settings, frame, champion)
+    known = set() if again else _reported(settings)
+    new = [batch_id for batch_id in batches[1:] if f"batch={batch_id:04d}" not in known]
+    written = [_batch(settings, frame, batch_id, champion) for batch_id in new]
+    if champion is not None:
+        written += _predictions(settings, frame, champion)
+    return written
+
+
+def _reported(settings: Settings) -> set[str]:
+    with stores.transaction(settings, "monitor") as cursor:
+        cursor.execute("SELECT report_id FROM monitoring.drift_reports WHERE subject = 'batch'")
+        return {row[0] for row in cursor.fetchall()}
+
+
+def _with_score(settings: Settings, frame: pd.DataFrame, champion: Champion | None) -> pd.DataFrame:
+    """Add the champion's risk where `score` has written it; not for rows that trained it, they look too good."""
+    if champion is None:
+        return frame
+    with stores.transaction(settings, "monitor") as cursor:
+        cursor.execute("SELECT encounter_id, p_early FROM serving.scores WHERE model_version = %s", (champion.version,))
+        scores = dict(cursor.fetchall())
+    if not scores:
+        log.info("no scores of version %s yet (`readmission score`): drift of the score is not measured", champion)
+        return frame
+    score = frame["encounter_id"].map(scores).astype(np.float64)
+    return frame.assign(**{drift.SCORE: score.where(frame["split"] != "train")})
+
+
+def _batch(settings: Settings, frame: pd.DataFrame, batch_id: int, champion: Champion | None) -> str:
+    rule = rule_of(settings)
+    reference, window = frame[frame["batch_id"] < batch_id], frame[frame["batch_id"] == batch_id]
+    bins = drift.Binning(reference)
+    parts = slices(window, rule, settings.drift_window_rows)
+    measured = [drift.compare(bins, part, settings.seed) for part in parts]
+    judged = min(map(len, parts)) >= rule.minimum
+    alarms = [drift.alarm(measured[: i + 1], rule) for i in range(len(measured))] if judged else []
+    names = [f"part {i + 1}" for i in range(len(parts))]
+    report = DriftReport(
+        title=f"batch {batch_id}",
+        reference_name=f"batches 1–{batch_id - 1} ({len(reference):,} rows)",
+        windows=dict(zip(names, measured, strict=True)) | {"batch": drift.compare(bins, window, settings.seed)},
+        sizes=dict(zip(names, map(len, parts), strict=True)) | {"batch": len(window)},
+        alarm=sorted(set().union(*alarms)),
+        judged=judged,
+        rule=rule,
+    )
+    return records.keep_drift(
+        settings, f"batch={batch_id:04d}", report, reports.html(report, bins, window), champion, batch_id
+    )
+
+
+def slices(window: pd.DataFrame, rule: drift.Rule, rows: int) -> list[pd.DataFrame]:
+    """Cut a batch into windows of about so many rows, in the order of the encounters; at least the rule's number."""
+    count = max(rule.windows, len(window) // rows)
+    return [window.iloc[positions] for positions in np.array_split(np.arange(len(window)), count)]
+
+
+def _predictions(settings: Settings, frame: pd.DataFrame, champion: Champion) -> list[str]:
+    recent = {name: _recent(settings, champion, days) for name, days in WINDOWS.items()}
+    recent = {name: window for name, window in recent.items() if len(window)}
+    if not recent:
+        log.info("no predictions of version %s in the last 30 days: nothing to compare", champion.version)
+        return []
+    last = champion.last_batch or int(frame["batch_id"].max())
+    reference, rule = frame[frame["batch_id"] <= last], rule_of(settings)
+    bins = drift.Binning(reference)
+    measured = {name: drift.compare(bins, window, settings.seed) for name, window in recent.items()}
+    judged = len(recent) >= rule.windows and all(len(w) >= rule.minimum for w in list(recent.values())[-rule.windows :])
+    report = DriftReport(
+        title=f"predictions of version {champion.version}",
+        reference_name=f"the training data of version {champion.version}: batches 1–{last} ({len(reference):,} rows)",
+        windows=measured,
+        sizes={name: len(window) for name, window in recent.items()},
+        alarm=drift.alarm(list(measured.values()), rule) if judged else [],
+        judged=judged,
+        rule=rule,
+    )
+    newest = list(recent.values())[-1]
+    report_id = f"predictions={datetime.now(UTC):%Y-%m-%d}"
+    return [records.keep_drift(settings, report_id, report, reports.html(report, bins, newest), champion, None)]
+
+
+def _recent(settings: Settings, champion: Champion, days: int) -> pd.DataFrame:
+    with stores.transaction(settings, "monitor") as cursor:
+        cursor.execute(
+            "SELECT inputs, p_early FROM serving.predictions WHERE model_version = %s"
+            " AND predicted_at > now() - make_interval(days => %s) AND request_id NOT LIKE 'probe-%%'"
+            " ORDER BY predicted_at DESC LIMIT %s",
+            (champion.version, days, MOST),
+        )
+        rows = cursor.fetchall()
+    return request_frame([inputs for inputs, _ in rows]).assign(
+        **{drift.SCORE: np.array([early for _, early in rows], np.float64)}
+    )
+
+
+def request_frame(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return logged requests as the typed frame: absent columns are what the contract takes them for."""
+    columns = {
+        column.name: [_text(record.get(column.name), column.assumed) for record in records]
+        for column in contract.FEATURES
+    }
+    return typed_frame(pd.DataFrame(columns, dtype="str"))
+
+
+def _text(value: Any, assumed: str | None) -> str:
+    return str(value) if value is not None else assumed or contract.UNKNOWN
