@@ -4,7 +4,8 @@ Which of the two is the setting `runtime`; a DAG file does not know. Settings ar
 `[readmission]` of airflow.cfg or AIRFLOW__READMISSION__<NAME> in the environment:
 
     runtime               kubernetes (default): a pod a step; local: a process of this machine
-    steps_file            resources, deadlines, Secrets of each step (default: steps.json beside this file)
+    steps                 JSON that goes before steps.json beside this file: resources, deadline, Secrets by step,
+                          such as {"train": {"resources": {"limits": {"memory": "4Gi"}}}}
     retries, retry_delay  of a failed step: how often, and seconds before the first (they double)
     failure_webhook       URL that is told of a step that failed for good, as JSON; empty: the log only
     approval              true: a person approves each promotion in Airflow
@@ -33,8 +34,16 @@ log = logging.getLogger(__name__)
 SECTION = "readmission"
 RUNTIME = conf.get(SECTION, "runtime", fallback="kubernetes")
 APPROVAL = conf.getboolean(SECTION, "approval", fallback=False)
-STEPS = json.loads(
-    Path(conf.get(SECTION, "steps_file", fallback=str(Path(__file__).with_name("steps.json")))).read_text()
+
+
+def _merged(base, over):
+    """Return a mapping with another's values before its own, at every depth."""
+    return base | {k: _merged(base[k], v) if isinstance(base.get(k), dict) else v for k, v in over.items()}
+
+
+STEPS = _merged(
+    json.loads(Path(__file__).with_name("steps.json").read_text()),
+    json.loads(conf.get(SECTION, "steps", fallback="{}")),
 )
 #: Exit code of a step that found nothing to do: the task is skipped, and nothing is told to what follows.
 NOTHING_TO_DO = 99
@@ -100,14 +109,38 @@ COMMON = {
 
 
 def _own(kwargs):
-    """Return one step's entry of the steps file, having set the task's timeout from it."""
+    """Return one step's entry of steps.json, having set the task's timeout from it."""
     verb = kwargs["task_id"]
     if verb not in STEPS:
-        raise AirflowConfigException(f"The steps file knows {', '.join(STEPS)}, but no step {verb!r}.")
+        raise AirflowConfigException(f"steps.json knows {', '.join(STEPS)}, but no step {verb!r}.")
     own = STEPS[verb]
     # The pod's own deadline comes first; this one also ends a wait for a pod that never starts.
     kwargs.setdefault("execution_timeout", timedelta(seconds=own["deadline_seconds"] + 300))
     return own
+
+
+def _pod(own):
+    """Return what Pod Security "restricted" asks, a root filesystem that cannot be changed, and the step's size."""
+    container = {
+        "name": "base",
+        "resources": own["resources"],
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 (an emptyDir)
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+    user = {"runAsNonRoot": True, "runAsUser": 10001, "runAsGroup": 10001, "fsGroup": 10001}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "spec": {
+            "containers": [container],
+            "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "4Gi"}}],
+            "securityContext": user | {"seccompProfile": {"type": "RuntimeDefault"}},
+        },
+    }
 
 
 @contextmanager
@@ -133,7 +166,6 @@ def _given(arguments):
 if RUNTIME == "kubernetes":
     from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
     from airflow.providers.cncf.kubernetes.secret import Secret
-    from kubernetes.client import models as k8s
 
     class Step(KubernetesPodOperator):
         """Run one verb of `readmission` as a pod, with the house defaults."""
@@ -154,31 +186,15 @@ if RUNTIME == "kubernetes":
                     "app.kubernetes.io/managed-by": "airflow",
                     "readmission/step": verb,
                 },
-                "container_resources": k8s.V1ResourceRequirements(**own["resources"]),
                 # Common settings from one ConfigMap; of credentials, a step gets only those it needs, and from
-                # Secrets alone: a failed pod's specification may be read by whoever reads logs.
+                # Secrets alone: whoever may read a pod's specification sees no password.
                 "configmaps": [conf.get(SECTION, "configmap", fallback="readmission-settings")],
                 "secrets": [
                     Secret("env", variable, source["name"], source["key"])
                     for variable, source in own["secrets"].items()
                 ],
-                "log_pod_spec_on_failure": False,
                 "env_vars": {"HOME": "/tmp", "READMISSION_HOME": "/tmp/readmission"},  # noqa: S108 (an emptyDir)
-                "volumes": [k8s.V1Volume(name="tmp", empty_dir=k8s.V1EmptyDirVolumeSource(size_limit="4Gi"))],
-                "volume_mounts": [k8s.V1VolumeMount(name="tmp", mount_path="/tmp")],  # noqa: S108
-                # What Pod Security "restricted" asks, and a root filesystem that cannot be changed.
-                "security_context": k8s.V1PodSecurityContext(
-                    run_as_non_root=True,
-                    run_as_user=10001,
-                    run_as_group=10001,
-                    fs_group=10001,
-                    seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault"),
-                ),
-                "container_security_context": k8s.V1SecurityContext(
-                    allow_privilege_escalation=False,
-                    read_only_root_filesystem=True,
-                    capabilities=k8s.V1Capabilities(drop=["ALL"]),
-                ),
+                "pod_template_dict": _pod(own),
                 # A step talks to the database and MLflow, never to the cluster.
                 "automount_service_account_token": False,
                 # The sidecar would need another image and the right to exec; a step's output is in the stores.
@@ -192,9 +208,11 @@ if RUNTIME == "kubernetes":
                 # With the log's end as termination message, the step's last sentence is in the task's error.
                 "termination_message_policy": "FallbackToLogsOnError",
                 "log_events_on_failure": True,
+                # Pages of YAML that hide that sentence.
+                "log_pod_spec_on_failure": False,
                 "on_finish_action": "delete_pod",
                 "skip_on_exit_code": NOTHING_TO_DO,
-                # Waiting needs no triggerer then, which nothing else here needs either.
+                # Waiting then needs no triggerer, which nothing else here needs either.
                 "deferrable": False,
             }
             super().__init__(arguments=list(arguments), **(house | kwargs))

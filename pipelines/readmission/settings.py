@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", description="Address the API listens on.")
     api_port: int = Field(18080, description="Port of the API.")
     api_url: str = Field("", description="Where clients find the API; empty: the embedded one.")
+    api_replicas_url: str = Field("", description="Name of every API replica (headless Service); empty: as API_URL.")
     api_workers: int = Field(1, ge=1, description="Processes of the API.")
     reload_interval: float = Field(5.0, gt=0, description="Seconds between looks at the champion alias.")
     reload_token: SecretStr | None = Field(None, description="Token of POST /reload-model; none: refused.")

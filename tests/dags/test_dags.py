@@ -1,0 +1,163 @@
+"""What every DAG of the folder has: it loads, quickly, says what it does, and its tasks are verbs of the CLI."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from readmission import cli, models
+
+from .conftest import DAGS, FILES, configured, dags
+
+RUNTIMES = ("local", "kubernetes")
+#: Tasks that are Airflow's own, not steps: a person's answer, and the sign that all families have ended.
+NO_STEPS = {"approve", "candidates"}
+#: Verbs of `readmission.steps` that no DAG runs: done once by whoever installs, or by a person in need.
+BY_HAND = {"migrate", "settings", "rollback"}
+
+
+def steps(dag: Any) -> list[Any]:
+    return [task for task in dag.tasks if task.task_id not in NO_STEPS]
+
+
+def test_a_file_is_a_dag_of_its_name() -> None:
+    for runtime in RUNTIMES:
+        with dags(runtime=runtime) as found:
+            assert set(found) == {path.stem for path in FILES}
+
+
+def test_a_runtime_that_is_none_is_named() -> None:
+    with (
+        pytest.raises(Exception, match="runtime is 'docker'; allowed: kubernetes, local"),
+        configured(runtime="docker"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("path", sorted(DAGS.glob("*.py")), ids=lambda path: path.stem)
+def test_a_file_imports_airflow_and_the_standard_library_only(path: Path) -> None:
+    allowed = {*sys.stdlib_module_names, "airflow", "step"}
+    tree = ast.parse(path.read_text())
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.split(".")[0] for name in names} <= allowed
+    # What is called while a file is read must not wait for anything: no connection, no variable of the database.
+    calls = {node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and hasattr(node.func, "attr")}
+    assert not calls & {"get_connection", "get_variable", "connect"}
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_each_file_is_read_in_less_than_a_second(runtime: str, tmp_path: Path) -> None:
+    """As the dag processor does it: Airflow's modules are there, the file is read in a process of its own."""
+    program = textwrap.dedent(
+        f"""
+        import json, os, sys, time
+        from airflow.dag_processing.dagbag import DagBag
+        from airflow.utils.file import iter_airflow_imports
+        sys.path.insert(0, {str(DAGS)!r})
+        files = {[str(path) for path in (*FILES, DAGS / "preload_kubernetes.py")]}
+        for path in files:
+            for module in iter_airflow_imports(path):
+                if {runtime!r} == "kubernetes" or "kubernetes" not in module:
+                    __import__(module)
+        for path in files[:-1]:
+            if (pid := os.fork()) == 0:
+                # CPU time: other work on the machine does not count.
+                began = time.process_time()
+                bag = DagBag(dag_folder=path)
+                print(json.dumps([path, time.process_time() - began, len(bag.dags)]), flush=True)
+                os._exit(0)
+            os.waitpid(pid, 0)
+        """
+    )
+    environment = os.environ | {"AIRFLOW__READMISSION__RUNTIME": runtime, "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR"}
+    result = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    read = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("[")]
+    assert len(read) == len(FILES)
+    for path, seconds, count in read:
+        assert count == 1, path
+        assert seconds < 1, (path, seconds)
+
+
+def test_every_dag_is_documented_and_safe_to_leave_alone() -> None:
+    with dags(runtime="local") as found:
+        for dag in found.values():
+            for word in ("**In**", "**Out**", "**When it fails**"):
+                assert word in dag.doc_md, (dag.dag_id, word)
+            assert "readmission" in dag.tags and len(dag.tags) > 1
+            assert dag.max_active_runs == 1
+            assert dag.catchup is False
+            for task in dag.tasks:
+                assert task.owner == "data-team"
+                assert task.retries >= 1 and task.retry_exponential_backoff
+                assert task.on_failure_callback
+            for task in steps(dag):
+                assert task.execution_timeout is not None, task
+            for name in dag.params:
+                param = dag.params.get_param(name)
+                assert {"type", "title"} <= set(param.schema) and param.description, (dag.dag_id, name)
+
+
+def test_tasks_are_verbs_and_verbs_are_tasks() -> None:
+    with dags(runtime="local") as found:
+        tasks = {task.task_id for dag in found.values() for task in steps(dag)}
+        others = {task.task_id for dag in found.values() for task in dag.tasks} - tasks
+    verbs = {verb for verb, (module, _) in cli.VERBS.items() if module.startswith("readmission.steps.")}
+    assert tasks == verbs - BY_HAND
+    assert others == NO_STEPS
+
+
+@pytest.mark.parametrize("given", [{}, {"batch": 3, "batch_up_to": 2, "file": "x.csv", "each_batch": True}])
+def test_the_command_line_takes_the_arguments_that_the_dags_give(given: dict[str, Any]) -> None:
+    import typer
+
+    with dags(runtime="local") as found, configured(runtime="local") as operator:
+        for dag in found.values():
+            params = {name: dag.params[name] for name in dag.params}
+            params |= {name: value for name, value in given.items() if name in params}
+            for task in steps(dag):
+                lists = task.expand_input.value["arguments"] if task.is_mapped else [task.arguments]
+                for arguments in lists:
+                    rendered = [dag.get_template_env().from_string(a).render(params=params) for a in arguments]
+                    command = typer.main.get_command(cli.app).get_command(None, task.task_id)
+                    assert command is not None, task.task_id
+                    command.make_context(task.task_id, operator._given(rendered))
+
+
+def test_the_families_are_the_packages() -> None:
+    with configured(runtime="local") as operator:
+        assert list(models.FAMILIES) == operator.FAMILIES
+
+
+def test_what_flows_from_dag_to_dag() -> None:
+    with dags(runtime="local") as found:
+        triggers = {dag.dag_id: getattr(dag.timetable, "asset_condition", None) for dag in found.values()}
+        waits = {dag_id: {a.name for a in all_of.objects} for dag_id, all_of in triggers.items() if all_of}
+        tells = {dag.dag_id: {a.name for task in dag.tasks for a in task.outlets} for dag in found.values()}
+    assert waits == {
+        "readmission_process": {"readmission_raw"},
+        "readmission_train": {"readmission_clean"},
+        "readmission_promote": {"readmission_candidates"},
+        "readmission_batch_score": {"readmission_champion"},
+    }
+    for dag_id, assets in waits.items():
+        assert any(assets <= told for other, told in tells.items() if other != dag_id), dag_id
+
+
+def test_params_are_checked() -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with dags(runtime="local") as found:
+        params = found["readmission_train"].params
+        for name, wrong in [("families", ["perceptron"]), ("families", []), ("batch_up_to", 0)]:
+            with pytest.raises(ParamValidationError):
+                params.get_param(name).resolve(wrong)
+        assert params.get_param("families").resolve(["lightgbm"]) == ["lightgbm"]

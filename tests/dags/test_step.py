@@ -1,0 +1,241 @@
+"""The operator: a pod as it would be created, and a real process as it ends."""
+
+import http.server
+import json
+import logging
+import os
+import signal
+import stat
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from .conftest import FILES, configured, dags
+
+PASSWORDS = {
+    "ingest": {"READMISSION_POSTGRES_PASSWORD_INGEST"},
+    "process": {"READMISSION_POSTGRES_PASSWORD_PROCESS"},
+    "train": {"READMISSION_POSTGRES_PASSWORD_TRAIN"},
+    "promote": {"READMISSION_POSTGRES_PASSWORD_TRAIN"},
+    "reload": set(),
+    "score": {"READMISSION_POSTGRES_PASSWORD_SCORE"},
+}
+
+
+def pods() -> list[tuple[str, Any]]:
+    """Every step of every DAG as (verb, pod), as it would be sent to the cluster."""
+    found = []
+    with dags(runtime="kubernetes") as by_id:
+        for dag in by_id.values():
+            for task in dag.tasks:
+                if task.is_mapped:
+                    task = task.unmap({"arguments": ["--models", "lightgbm"]})
+                if hasattr(task, "build_pod_request_obj"):
+                    found.append((task.task_id, task.build_pod_request_obj(dry_run=True)))
+    assert len(found) >= len(FILES)
+    return found
+
+
+@pytest.fixture(scope="module")
+def built() -> list[tuple[str, Any]]:
+    return pods()
+
+
+def test_a_pod_runs_the_verb_in_the_stated_image_and_names_itself(built: list[tuple[str, Any]]) -> None:
+    for verb, pod in built:
+        (container,) = pod.spec.containers
+        assert container.image == "registry.example/pipeline:0.1.0"
+        assert container.command == ["readmission", "--nothing-to-do", "99", verb]
+        assert pod.metadata.namespace == "pipelines"
+        assert pod.metadata.name.startswith(f"readmission-{verb}-")
+        labels = pod.metadata.labels
+        assert labels["readmission/step"] == verb
+        assert labels["app.kubernetes.io/part-of"] == "readmission"
+        assert labels["app.kubernetes.io/component"] == "step"  # what the network policies name
+
+
+def test_a_pod_may_do_nothing_but_its_step(built: list[tuple[str, Any]]) -> None:
+    for _, pod in built:
+        spec, (container,) = pod.spec, pod.spec.containers
+        assert spec.automount_service_account_token is False
+        assert spec.restart_policy == "Never"
+        assert spec.security_context.run_as_non_root is True
+        assert spec.security_context.run_as_user == 10001  # of images/pipeline
+        assert spec.security_context.seccomp_profile.type == "RuntimeDefault"
+        assert container.security_context.allow_privilege_escalation is False
+        assert container.security_context.read_only_root_filesystem is True
+        assert container.security_context.capabilities.drop == ["ALL"]
+        assert [(m.name, m.mount_path) for m in container.volume_mounts] == [("tmp", "/tmp")]
+        assert spec.volumes[0].empty_dir.size_limit
+        assert not spec.host_network and not spec.init_containers
+
+
+def test_a_pod_has_its_size_and_its_end(built: list[tuple[str, Any]]) -> None:
+    for verb, pod in built:
+        resources = pod.spec.containers[0].resources
+        assert set(resources.requests) == {"cpu", "memory"}, verb
+        assert "memory" in resources.limits, verb
+        assert 60 <= pod.spec.active_deadline_seconds <= 3600
+        assert pod.spec.containers[0].termination_message_policy == "FallbackToLogsOnError"
+
+
+def test_credentials_come_from_secrets_and_are_the_steps_own(built: list[tuple[str, Any]]) -> None:
+    for verb, pod in built:
+        (container,) = pod.spec.containers
+        plain = {e.name for e in container.env if e.value is not None}
+        secret = {e.name for e in container.env if e.value_from and e.value_from.secret_key_ref}
+        assert plain == {"HOME", "READMISSION_HOME"}, verb
+        assert {name for name in secret if "POSTGRES" in name} == PASSWORDS[verb]
+        assert [s.config_map_ref.name for s in container.env_from] == ["readmission-settings"]
+
+
+def test_sizes_and_secrets_can_be_overridden_for_one_step() -> None:
+    override = {"train": {"deadline_seconds": 7200, "resources": {"limits": {"memory": "8Gi"}}}}
+    with configured(runtime="kubernetes", steps=json.dumps(override)) as operator:
+        pod = operator.Step(task_id="train").build_pod_request_obj(dry_run=True)
+        other = operator.Step(task_id="process").build_pod_request_obj(dry_run=True)
+        with pytest.raises(Exception, match="no step 'trian'"):
+            operator.Step(task_id="trian")
+    assert pod.spec.active_deadline_seconds == 7200
+    assert pod.spec.containers[0].resources.limits == {"memory": "8Gi"}
+    assert pod.spec.containers[0].resources.requests["cpu"]
+    assert other.spec.containers[0].resources.limits != {"memory": "8Gi"}
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """A program that notes how it was called and ends as its environment says."""
+    path = tmp_path / "readmission"
+    path.write_text(
+        f"""#!/bin/sh
+echo "$@" > {tmp_path}/called; env > {tmp_path}/environment
+echo "a line of progress"
+case "$READMISSION_TEST" in sleep) echo $$ > {tmp_path}/pid; exec sleep 60;; esac
+echo "the last sentence" >&2
+exit "$READMISSION_TEST"
+"""
+    )
+    path.chmod(path.stat().st_mode | stat.S_IEXEC)
+    return path
+
+
+def run(program: Path, code: str, try_number: int = 1, arguments: tuple[str, ...] = ()) -> Any:
+    os.environ["READMISSION_TEST"] = code
+    try:
+        with configured(runtime="local", command=str(program)) as operator:
+            step = operator.Step(task_id="ingest", arguments=arguments)
+            return step.execute({"ti": SimpleNamespace(try_number=try_number)})
+    finally:
+        del os.environ["READMISSION_TEST"]
+
+
+def test_a_process_is_called_with_the_verb_and_sees_nothing_of_airflow(program: Path, tmp_path: Path) -> None:
+    run(program, "0", arguments=("--next", ""))
+    assert (tmp_path / "called").read_text() == "--nothing-to-do 99 ingest --next\n"
+    names = {line.partition("=")[0] for line in (tmp_path / "environment").read_text().splitlines()}
+    assert "READMISSION_TEST" in names
+    assert not {name for name in names if name.startswith("AIRFLOW")}
+
+
+def test_a_failure_carries_code_and_last_sentence(program: Path) -> None:
+    from airflow.sdk.exceptions import AirflowException
+
+    with pytest.raises(AirflowException, match="ingest exited with 3: the last sentence"):
+        run(program, "3")
+
+
+def test_nothing_to_do_is_skipped_at_once_and_told_on_after_a_lost_attempt(program: Path) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    with pytest.raises(AirflowSkipException):
+        run(program, "99")
+    assert run(program, "99", try_number=2) is None
+
+
+def test_a_stopped_task_ends_its_process(program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("READMISSION_TEST", "sleep")
+    with configured(runtime="local", command=str(program)) as operator:
+        step = operator.Step(task_id="ingest")
+        failure: list[BaseException] = []
+
+        def target() -> None:
+            try:
+                step.execute({"ti": SimpleNamespace(try_number=1)})
+            except Exception as error:
+                failure.append(error)
+
+        thread = threading.Thread(target=target)
+        thread.start()
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+            time.sleep(0.01)
+        step.on_kill()
+        thread.join(10)
+    assert "exited with -15" in str(failure[0]) or "exited with 143" in str(failure[0])
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_killed_worker_takes_its_process_along(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("READMISSION_TEST", "sleep")
+    with configured(runtime="local", command=str(program)) as operator:
+        if (worker := os.fork()) == 0:
+            try:
+                operator.Step(task_id="ingest").execute({"ti": SimpleNamespace(try_number=1)})
+            finally:
+                os._exit(1)
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        time.sleep(0.01)
+    os.kill(worker, signal.SIGKILL)
+    os.waitpid(worker, 0)
+    deadline = time.monotonic() + 5
+    state = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
+    while state.exists() and state.read_text().rsplit(")")[-1].split()[0] != "Z":
+        assert time.monotonic() < deadline, "the step outlived its worker"
+        time.sleep(0.05)
+
+
+def test_a_failure_is_told_to_the_webhook_and_a_dead_webhook_hides_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    got: list[dict[str, Any]] = []
+
+    class Hook(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Hook)
+    threading.Thread(target=server.serve_forever).start()
+    ti = SimpleNamespace(dag_id="readmission_train", task_id="train", map_index=3, try_number=4)
+    context = {"ti": ti, "run_id": "manual", "exception": ValueError("no memory")}
+    try:
+        with configured(runtime="local", failure_webhook=f"http://127.0.0.1:{server.server_port}/x") as operator:
+            operator.tell_failure(context)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert got[0] | {"task_id": "train", "map_index": 3, "error": "no memory"} == got[0]
+    with caplog.at_level(logging.ERROR):
+        for url, said in [
+            ("http://127.0.0.1:1/token", "could not be reached"),
+            ("file:///etc/passwd", "no http(s) URL"),
+        ]:
+            caplog.clear()
+            with configured(runtime="local", failure_webhook=url) as operator:
+                operator.tell_failure(context)
+            assert said in caplog.text and "no memory" in caplog.text
+            assert "token" not in caplog.text
+
+
+def test_the_deadline_of_a_pod_comes_before_that_of_the_task() -> None:
+    with configured(runtime="kubernetes") as operator:
+        step = operator.Step(task_id="train")
+        assert step.execution_timeout > timedelta(seconds=step.active_deadline_seconds)
