@@ -115,7 +115,9 @@ def _own(kwargs):
         raise AirflowConfigException(f"steps.json knows {', '.join(STEPS)}, but no step {verb!r}.")
     own = STEPS[verb]
     # The pod's own deadline comes first; this one also ends a wait for a pod that never starts.
-    kwargs.setdefault("execution_timeout", timedelta(seconds=own["deadline_seconds"] + 300))
+    # A mapped task brings None.
+    if kwargs.get("execution_timeout") is None:
+        kwargs["execution_timeout"] = timedelta(seconds=own["deadline_seconds"] + 300)
     return own
 
 
