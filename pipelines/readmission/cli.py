@@ -30,6 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "process": ("readmission.steps.process", "Turn new RAW batches into CLEAN: typed, split by patient."),
     "monitor": ("readmission.steps.monitor", "Look for drift in new batches and recent predictions."),
     "reload": ("readmission.steps.reload", "Tell the API of the champion; wait until every replica answers with it."),
+    "exporter": ("readmission.steps.exporter", "Serve metrics of what only the database knows."),
 }
 
 #: Steps whose runs are recorded in monitoring.step_runs, with the database role of each.

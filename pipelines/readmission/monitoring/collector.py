@@ -1,0 +1,131 @@
+"""Collect the metrics of the database and the health of the other services, for Prometheus."""
+
+import logging
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
+
+import httpx
+import psycopg2
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from readmission import stores
+from readmission.errors import UserError
+from readmission.monitoring.queries import QUERIES, Query
+from readmission.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: What the collector measures itself: name -> (meaning, labels).
+OWN = {
+    "readmission_exporter_database_up": ("1 when the database answered the last scrape.", ()),
+    "readmission_exporter_scrape_duration_seconds": ("Time of the queries of the last scrape.", ()),
+    "readmission_service_up": ("1 when a service answers its health page.", ("service",)),
+    "readmission_service_answer_seconds": ("Time of that answer.", ("service",)),
+    "readmission_certificate_expiry_timestamp_seconds": (
+        "When the TLS certificate of a service ends; only for https.",
+        ("service",),
+    ),
+}
+
+
+class DatabaseCollector(Collector):
+    """Ask the database at a scrape, at most once in `every` seconds, whoever scrapes."""
+
+    def __init__(self, settings: Settings, every: float = 5.0) -> None:
+        self._settings, self._every = settings, every
+        self._lock = threading.Lock()
+        self._kept: list[Metric] = []
+        self._asked = float("-inf")
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: registering must not need the database."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        """Return every metric that can be had; without the database only what says so."""
+        with self._lock:
+            if time.monotonic() - self._asked >= self._every:
+                self._kept = [*self._database(), *self._services()]
+                self._asked = time.monotonic()
+            return list(self._kept)
+
+    def _database(self) -> Iterator[Metric]:
+        began, found, up = time.monotonic(), list[Metric](), 1.0
+        try:
+            with stores.transaction(self._settings, "monitor") as cursor:
+                # One snapshot for all, and no query may hold a scrape up.
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                cursor.execute("SET LOCAL statement_timeout = '5s'")
+                for query in QUERIES:
+                    cursor.execute(query.sql)
+                    found.append(_family(query, cursor.fetchall()))
+        except (UserError, psycopg2.Error) as error:
+            log.warning("the database cannot be asked: %s", str(error).strip().splitlines()[0])
+            found, up = [], 0.0
+        yield from found
+        yield _own("readmission_exporter_database_up", [((), up)])
+        yield _own("readmission_exporter_scrape_duration_seconds", [((), time.monotonic() - began)])
+
+    def _services(self) -> Iterator[Metric]:
+        pages = {
+            "mlflow": f"{self._settings.tracking_uri}/health",
+            "api": f"{self._settings.api}/readyz",
+        }
+        up: Samples = []
+        seconds: Samples = []
+        ends: Samples = []
+        for service, url in pages.items():
+            began = time.monotonic()
+            up.append(((service,), float(_answers(url))))
+            seconds.append(((service,), time.monotonic() - began))
+            if url.startswith("https://") and (end := certificate_end(url)):
+                ends.append(((service,), end))
+        yield _own("readmission_service_up", up)
+        yield _own("readmission_service_answer_seconds", seconds)
+        yield _own("readmission_certificate_expiry_timestamp_seconds", ends)
+
+
+Samples = list[tuple[tuple[str, ...], float]]
+
+
+def _own(name: str, samples: Samples) -> Metric:
+    text, labels = OWN[name]
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for values, number in samples:
+        family.add_metric(values, number)
+    return family
+
+
+def _family(query: Query, rows: list[tuple[object, ...]]) -> Metric:
+    kind = CounterMetricFamily if query.kind == "counter" else GaugeMetricFamily
+    family = kind(query.name.removesuffix("_total"), query.text, labels=query.labels)
+    for *labels, number in rows:
+        if number is not None:
+            family.add_metric([str(label) for label in labels], float(str(number)))
+    return family
+
+
+def _answers(url: str) -> bool:
+    try:
+        # Whether the certificate is in order is another metric's affair.
+        return httpx.get(url, timeout=2, verify=False).status_code == 200  # noqa: S501
+    except httpx.HTTPError:
+        return False
+
+
+def certificate_end(url: str) -> float | None:
+    """Return when the certificate of an https URL ends, in seconds since 1970; None when it cannot be seen."""
+    place = urlsplit(url)
+    try:
+        with socket.create_connection((place.hostname or "", place.port or 443), timeout=2) as connection:
+            context = ssl.create_default_context()
+            with context.wrap_socket(connection, server_hostname=place.hostname) as secure:
+                return float(ssl.cert_time_to_seconds(str((secure.getpeercert() or {})["notAfter"])))
+    except (OSError, KeyError, ValueError):
+        return None

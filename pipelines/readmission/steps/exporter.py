@@ -1,0 +1,31 @@
+"""Serve the metrics of the database to Prometheus."""
+
+import logging
+import threading
+
+from prometheus_client import CollectorRegistry, start_http_server
+
+from readmission.errors import UserError
+from readmission.monitoring.collector import DatabaseCollector
+from readmission.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> None:
+    """Answer GET /metrics until it is stopped: batches, champion, drift, live quality, steps, database.
+
+    Raises:
+        UserError: the port cannot be used.
+    """
+    registry = CollectorRegistry()
+    registry.register(DatabaseCollector(settings))
+    place = f"{settings.exporter_host}:{settings.exporter_port}"
+    try:
+        start_http_server(settings.exporter_port, settings.exporter_host, registry)
+    except OSError as error:
+        raise UserError(
+            f"The exporter cannot listen on {place} ({error.strerror}): choose another READMISSION_EXPORTER_PORT."
+        ) from error
+    log.info("metrics on http://%s/metrics", place)
+    threading.Event().wait()

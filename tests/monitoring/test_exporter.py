@@ -1,0 +1,67 @@
+"""The exporter: every metric from a real database, and a plain word when there is none."""
+
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from readmission import stores
+from readmission.monitoring.collector import OWN, DatabaseCollector
+from readmission.monitoring.queries import QUERIES
+from readmission.settings import Settings
+from readmission.steps import ingest, process
+
+
+def scrape(config: Settings) -> dict[str, dict[tuple[str, ...], float]]:
+    registry = CollectorRegistry()
+    registry.register(DatabaseCollector(config, every=0))
+    page = generate_latest(registry).decode()
+    return {
+        sample_name: {tuple(s.labels.values()): s.value for s in family.samples if s.name == sample_name}
+        for family in text_string_to_metric_families(page)
+        for sample_name in {s.name for s in family.samples}
+    }
+
+
+@pytest.fixture
+def config(database: Settings) -> Settings:
+    return database.model_copy(update={"mlflow_uri": "http://127.0.0.1:9", "api_url": "http://127.0.0.1:9"})
+
+
+def test_what_the_database_holds_is_what_is_exposed(config: Settings, sample: Path) -> None:
+    small = config.model_copy(update={"batch_size": 1500})
+    ingest.run(small, source=str(sample), every=True)
+    with stores.recorded(small, "process", "process"):
+        process.run(small)
+    found = scrape(config)
+    assert found["readmission_exporter_database_up"] == {(): 1.0}
+    assert found["readmission_batches"] == {("raw",): 2.0, ("clean",): 2.0}
+    assert found["readmission_batch_rows"]["1", "accepted"] == 1500
+    assert sum(v for (_, result), v in found["readmission_batch_rows"].items() if result == "accepted") == 2000
+    assert found["readmission_batch_quarantine_ratio"] == {(): 0.0}
+    assert found["readmission_step_runs_total"] == {("success", "process"): 1.0}  # labels are sorted
+    assert found["readmission_step_failed"] == {("process",): 0.0}
+    assert found["readmission_service_up"] == {("mlflow",): 0.0, ("api",): 0.0}
+    assert found["readmission_database_size_bytes"][()] > 1e6
+
+
+def test_an_empty_database_is_no_error(config: Settings) -> None:
+    found = scrape(config)
+    assert found["readmission_batches"] == {("raw",): 0.0, ("clean",): 0.0}
+    assert "readmission_champion_info" not in found
+    assert found["readmission_retraining_decisions_total"] == {("true",): 0.0, ("false",): 0.0}
+
+
+def test_without_a_database_the_exporter_says_so_and_nothing_stale(config: Settings) -> None:
+    found = scrape(config.model_copy(update={"postgres_port": 9}))
+    assert found["readmission_exporter_database_up"] == {(): 0.0}
+    assert set(found) <= set(OWN)
+
+
+def test_names_are_those_of_the_field() -> None:
+    for query in QUERIES:
+        assert query.name.startswith("readmission_")
+        assert query.name.endswith("_total") == (query.kind == "counter"), query.name
+        assert not query.name.endswith(("_count", "_sum", "_bucket")), query.name
+        assert query.text.endswith("."), query.name
