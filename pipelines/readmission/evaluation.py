@@ -1,0 +1,259 @@
+"""Judge probabilities: metrics, intervals by patients, paired comparison, slices. Pure.
+
+The event is readmission within 30 days (class `<30`, position `contract.EARLY`); `_30` in a metric's name
+says that it is about this event against the rest. Everything takes weights, because the bootstrap resamples
+*patients*: rows of one patient are not independent.
+
+References: clustered bootstrap: Field and Welsh 2007, doi:10.1111/j.1467-9868.2007.00593.x;
+expected calibration error: Naeini et al. 2015, here with ten bins of equal size.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from readmission import contract
+
+Array = npt.NDArray[Any]
+Metrics = dict[str, float]
+
+#: Shares of patients that a team could follow up, for which recall and precision are given.
+ALERT_RATES = (0.05, 0.10, 0.20)
+BINS = 10
+RESAMPLES = 500
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Hold a figure with its 95 % interval.
+
+    Attributes:
+        value: on the rows as they are.
+        low, high: 2.5 and 97.5 percentiles over the resamples.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}]"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Hold outcomes with their predicted probabilities.
+
+    Attributes:
+        y: positions in contract.CLASSES, (n,).
+        probabilities: (n, 3), in the order of contract.CLASSES.
+        patients: patient_nbr of each row, (n,).
+    """
+
+    y: Array
+    probabilities: Array
+    patients: Array
+
+    @property
+    def early(self) -> Array:
+        """Return the predicted probability of readmission within 30 days."""
+        return self.probabilities[:, contract.EARLY]
+
+    @property
+    def event(self) -> Array:
+        """Tell which rows were readmitted within 30 days."""
+        found: Array = self.y == contract.EARLY
+        return found
+
+    @cached_property
+    def _ranked(self) -> tuple[Array, Array]:
+        """Return the order by falling risk, and where each group of equal risks starts in it."""
+        order = np.argsort(-self.early, kind="stable")
+        return order, np.flatnonzero(np.r_[True, np.diff(self.early[order]) != 0])
+
+    @cached_property
+    def bins(self) -> Array:
+        """Return the calibration bin of each row: BINS of equal size by risk, equal risks together."""
+        edges = np.unique(np.quantile(self.early, np.linspace(0, 1, BINS + 1)[1:-1]))
+        found: Array = np.searchsorted(edges, self.early, side="left")
+        return found
+
+    @cached_property
+    def _cells(self) -> Array:
+        cells: Array = self.y * len(contract.CLASSES) + self.probabilities.argmax(axis=1)
+        return cells
+
+    @cached_property
+    def _losses(self) -> Array:
+        losses: Array = -np.log(np.clip(self.probabilities[np.arange(len(self.y)), self.y], 1e-15, 1))
+        return losses
+
+    def confusion(self, weights: Array | None = None) -> Array:
+        """Return the 3 x 3 table, true class by most probable class."""
+        size = len(contract.CLASSES)
+        return np.bincount(self._cells, weights=weights, minlength=size * size).reshape(size, size)
+
+    def part(self, rows: Array) -> "Scored":
+        """Return some of the rows, by mask or positions."""
+        return Scored(self.y[rows], self.probabilities[rows], self.patients[rows])
+
+    def ranking(self, weights: Array) -> tuple[Array, Array]:
+        """Return weights of events and of others in each group of equal risk, by falling risk."""
+        order, starts = self._ranked
+        events = np.add.reduceat((weights * self.event)[order], starts)
+        return events, np.add.reduceat(weights[order], starts) - events
+
+
+def measure(scored: Scored, weights: Array | None = None) -> Metrics:
+    """Return every metric of one model on one set of rows.
+
+    Args:
+        scored: the rows.
+        weights: of the rows; None: 1 each.
+
+    Returns:
+        by name without prefix; ROC-AUC and PR-AUC are NaN when there is no event or nothing but events.
+    """
+    weights = np.ones(len(scored.y)) if weights is None else weights
+    return {
+        **_of_classes(scored.confusion(weights)),
+        "log_loss": float(np.average(scored._losses, weights=weights)),
+        "brier_30": float(np.average((scored.early - scored.event) ** 2, weights=weights)),
+        "ece_30": _calibration_error(scored, weights),
+        "prevalence_30": float(np.average(scored.event, weights=weights)),
+        **_of_ranking(*scored.ranking(weights)),
+    }
+
+
+def _of_classes(table: Array) -> Metrics:
+    hits, true, predicted = np.diag(table), table.sum(axis=1), table.sum(axis=0)
+    recall = hits / np.maximum(true, 1e-12)
+    precision = hits / np.maximum(predicted, 1e-12)
+    f1 = 2 * hits / np.maximum(true + predicted, 1e-12)
+    found = {
+        "accuracy": hits.sum() / true.sum(),
+        "f1_score_weighted": (f1 * true).sum() / true.sum(),
+        "f1_macro": f1.mean(),
+    }
+    for i in range(len(contract.CLASSES)):
+        found |= {f"recall_class_{i}": recall[i], f"precision_class_{i}": precision[i], f"f1_class_{i}": f1[i]}
+    return {name: float(value) for name, value in found.items()}
+
+
+def _of_ranking(events: Array, others: Array) -> Metrics:
+    total, rest = events.sum(), others.sum()
+    if not total or not rest:
+        return {"roc_auc_30": float("nan"), "pr_auc_30": float("nan")}
+    caught = np.cumsum(events)
+    called = caught + np.cumsum(others)
+    found = {
+        "roc_auc_30": float((others * (caught - events / 2)).sum() / (total * rest)),
+        "pr_auc_30": float((events * caught / np.maximum(called, 1e-12)).sum() / total),
+    }
+    for rate in ALERT_RATES:
+        # Within a group of equal risks the alerts are taken at random: linear between the groups.
+        hits = np.interp(rate * called[-1], np.r_[0, called], np.r_[0, caught])
+        name = f"alert_{round(rate * 100)}"
+        found[f"recall_at_{name}"] = float(hits / total)
+        found[f"precision_at_{name}"] = float(hits / (rate * called[-1]))
+    return found
+
+
+def _calibration_error(scored: Scored, weights: Array) -> float:
+    gap = np.bincount(scored.bins, weights=weights * (scored.early - scored.event))
+    return float(np.abs(gap).sum() / weights.sum())
+
+
+def resample(patients: Array, resamples: int = RESAMPLES, seed: int = 7) -> Iterator[Array]:
+    """Yield weights of rows: how often each row's patient was drawn, with replacement."""
+    _, rows = np.unique(patients, return_inverse=True)
+    count = int(rows.max()) + 1
+    random = np.random.default_rng(seed)
+    for _ in range(resamples):
+        yield np.bincount(random.integers(0, count, count), minlength=count)[rows].astype(np.float64)
+
+
+def intervals(scored: Scored, resamples: int = RESAMPLES, seed: int = 7) -> dict[str, Interval]:
+    """Return every metric with its interval by bootstrap of patients."""
+    drawn = pd.DataFrame([measure(scored, w) for w in resample(scored.patients, resamples, seed)])
+    return {name: _interval(value, drawn[name]) for name, value in measure(scored).items()}
+
+
+def compare(candidate: Scored, champion: Scored, metric: str, resamples: int = RESAMPLES, seed: int = 7) -> Interval:
+    """Return candidate minus champion, oriented so that positive is better, on the same rows.
+
+    Each resample draws the same patients for both, which takes out what they have in common.
+
+    Raises:
+        ValueError: the two are not about the same rows.
+    """
+    if not np.array_equal(candidate.y, champion.y) or not np.array_equal(candidate.patients, champion.patients):
+        raise ValueError("candidate and champion must be scored on the same rows")
+    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+
+    def difference(weights: Array | None) -> float:
+        return sign * (measure(candidate, weights)[metric] - measure(champion, weights)[metric])
+
+    drawn = pd.Series([difference(w) for w in resample(candidate.patients, resamples, seed)])
+    return _interval(difference(None), drawn)
+
+
+LOWER_IS_BETTER = frozenset({"log_loss", "brier_30", "ece_30"})
+
+
+def _interval(value: float, drawn: pd.Series) -> Interval:
+    return Interval(value, float(drawn.quantile(0.025)), float(drawn.quantile(0.975)))
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Describe how a model does on one group of people.
+
+    Attributes:
+        column, level: the group; level `unknown` gathers missing.
+        rows: encounters of the group.
+        prevalence, predicted: observed and mean predicted share of readmission within 30 days.
+        recall: share of its events that are above the threshold.
+        alerts: share of its encounters above the threshold.
+        roc_auc: within the group.
+        judged: whether there are enough rows for a gate.
+    """
+
+    column: str
+    level: str
+    rows: int
+    prevalence: float
+    predicted: float
+    recall: float
+    alerts: float
+    roc_auc: float
+    judged: bool
+
+
+def threshold_at(scored: Scored, alert_rate: float) -> float:
+    """Return the risk at or above which this share of the rows lies."""
+    return float(np.quantile(scored.early, 1 - alert_rate))
+
+
+def slices(frame: pd.DataFrame, scored: Scored, threshold: float, columns: Sequence[str], minimum: int) -> list[Slice]:
+    """Judge each level of some columns by itself; levels with fewer rows than `minimum` are only shown."""
+    found = []
+    for column in columns:
+        groups: Mapping[Any, Array] = frame[column].fillna("unknown").groupby(frame[column].fillna("unknown")).indices
+        for level, rows in sorted(groups.items()):
+            part = scored.part(rows)
+            above = part.early >= threshold
+            events = max(int(part.event.sum()), 1)
+            found.append(
+                Slice(
+                    column, str(level), len(rows), float(part.event.mean()), float(part.early.mean()),
+                    float((above & part.event).sum() / events), float(above.mean()),
+                    measure(part)["roc_auc_30"], len(rows) >= minimum,
+                )
+            )  # fmt: skip
+    return found
