@@ -28,6 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "feed": ("readmission.feed.serve", "Hand out the data set over HTTP as a hospital system would."),
     "ingest": ("readmission.steps.ingest", "Take batches of raw rows into RAW; bad rows to quarantine."),
     "process": ("readmission.steps.process", "Turn new RAW batches into CLEAN: typed, split by patient."),
+    "train": ("readmission.steps.train", "Train model families on the clean batches."),
     "monitor": ("readmission.steps.monitor", "Look for drift in new batches and recent predictions."),
     "reload": ("readmission.steps.reload", "Tell the API of the champion; wait until every replica answers with it."),
     "exporter": ("readmission.steps.exporter", "Serve metrics of what only the database knows."),

@@ -131,6 +131,13 @@ def split_of(patient_nbr: int) -> str:
     return "train" if bucket < 70 else "validation" if bucket < 85 else "test"
 
 
+def example() -> pd.DataFrame:
+    """Return the contract's example as a typed frame of one row."""
+    given = {name: str(value) for name, value in contract.EXAMPLE.items()}
+    assumed = {c.name: c.assumed or contract.UNKNOWN for c in contract.FEATURES}
+    return typed_frame(pd.DataFrame([assumed | given]))
+
+
 def target(frame: pd.DataFrame) -> npt.NDArray[np.int64]:
     """Return the outcome as positions in `contract.CLASSES`: the y of every model.
 

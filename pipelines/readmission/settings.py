@@ -56,6 +56,14 @@ class Settings(BaseSettings):
     experiment: str = Field("diabetes_readmission", description="MLflow experiment.")
     model_name: str = Field("diabetes_readmission", description="Registered model.")
 
+    selection: Literal["roc_auc_30", "pr_auc_30", "log_loss"] = Field(
+        "roc_auc_30",
+        description="Validation metric that chooses a champion. ROC-AUC for <30 days ranks patients for a follow-up "
+        "whatever its capacity, and its difference between two models is the least noisy.",
+    )
+    train_jobs: int = Field(0, ge=0, description="Families trained at the same time, a thread each; 0: one a core.")
+    git_sha: str = Field("", description="Commit of this code; an image sets it, a checkout asks git.")
+
     api_host: str = Field("127.0.0.1", description="Address the API listens on.")
     api_port: int = Field(18080, description="Port of the API.")
     api_url: str = Field("", description="Where clients find the API; empty: the embedded one.")

@@ -1,0 +1,173 @@
+"""Train model families on the clean batches, each an MLflow run and a row of training.experiments."""
+
+import json
+import logging
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated
+
+import pandas as pd
+import typer
+from mlflow.tracking import MlflowClient
+
+from readmission import contract, features, models, pictures, stores, tracking, training
+from readmission.errors import UserError
+from readmission.settings import Settings
+from readmission.training import Candidate, Dataset
+
+log = logging.getLogger(__name__)
+
+#: The slowest first, so that the threads end together.
+_ORDER = ("gradient_boosting", "random_forest", "xgboost", "lightgbm", "logistic_regression", "decision_tree")
+
+
+def run(
+    settings: Settings,
+    *,
+    families: Annotated[
+        str, typer.Option("--models", help=f"Families, with commas between: {', '.join(models.FAMILIES)}. [all]")
+    ] = "",
+    batch_up_to: Annotated[int | None, typer.Option(help="Use the batches up to this one. [all]")] = None,
+    each_batch: Annotated[
+        bool, typer.Option(help="Train on batch 1, on 1-2, on 1-3 and so on: the learning curve.")
+    ] = False,
+    again: Annotated[bool, typer.Option(help="Train also what was trained on this data by this code.")] = False,
+) -> dict[str, str]:
+    """Train model families on the clean batches; each is a run in MLflow and a row of training.experiments.
+
+    A family that was trained on the same data, seed and code already is left alone. Nothing is promoted.
+
+    Returns:
+        run id by family, of the last snapshot.
+
+    Raises:
+        UserError: a family is not known, or there is no clean data.
+    """
+    wanted = _families(families)
+    client = tracking.connect(settings)
+    whole = load(settings, batch_up_to)
+    if not each_batch:
+        return train(settings, client, whole, wanted, again=again)
+    runs: dict[str, str] = {}
+    for batch in whole.batches:
+        runs = train(settings, client, load(settings, batch), wanted, again=again)
+    _learning_curve(settings, client, runs)
+    return runs
+
+
+def load(settings: Settings, up_to: int | None) -> Dataset:
+    """Read the snapshot up to a batch.
+
+    Raises:
+        UserError: there is no clean data.
+    """
+    frame, digest, batches = stores.snapshot(settings, up_to)
+    with stores.transaction(settings, "train") as cursor:
+        cursor.execute("SELECT bool_or(synthetic) FROM raw.batches WHERE batch_id = ANY(%s)", (batches,))
+        synthetic = bool(cursor.fetchone()[0])
+    return Dataset(frame, digest, batches, synthetic)
+
+
+def train(settings: Settings, client: MlflowClient, data: Dataset, wanted: list[str], *, again: bool) -> dict[str, str]:
+    """Train the wanted families on one snapshot; return run id by family."""
+    code = tracking.code_version(settings)
+    done = {} if again else _done(settings, data, code)
+    todo = [family for family in wanted if family not in done]
+    if len(todo) < len(wanted):
+        log.info("trained already on this data by this code: %s", ", ".join(sorted(set(wanted) - set(todo))))
+    if not todo:
+        return {family: done[family] for family in wanted}
+    began = time.perf_counter()
+    span = f"batches {data.batches[0]}-{data.batches[-1]}"
+    log.info("training %s on %s: %d rows%s", ", ".join(todo), span, len(data.frame), _made_up(data))
+    data.matrix, data.y  # noqa: B018  encoded once, before the threads want it
+    tags = _tags(data, code)
+    with (
+        tracking.run(client, settings, f"train {span}", {"step": "train", **tags}) as parent,
+        ThreadPoolExecutor(settings.train_jobs or os.cpu_count() or 1) as pool,
+    ):
+        child = {"mlflow.parentRunId": parent, **tags}
+        futures = {f: pool.submit(_train_one, settings, client, data, f, child) for f in todo}
+        runs = {family: future.result() for family, future in futures.items()}
+    log.info("trained %d families in %.1f s", len(todo), time.perf_counter() - began)
+    return {family: runs.get(family) or done[family] for family in wanted}
+
+
+def _train_one(settings: Settings, client: MlflowClient, data: Dataset, family: str, tags: dict[str, str]) -> str:
+    candidate = training.fit(data, family, settings.seed)
+    params = {
+        "family": family, "seed": settings.seed, "batch_first": data.batches[0], "batch_last": data.batches[-1],
+        "rows_train": len(data.rows("train")), "data_sha256": data.sha256, **candidate.params,
+    }  # fmt: skip
+    with tracking.run(client, settings, family, {"family": family, **tags}) as run_id:
+        tracking.log_run(client, run_id, params=params, metrics=candidate.metrics)
+        tracking.log_files(client, run_id, training.draw(candidate))
+        tracking.log_pipeline(candidate.pipeline, run_id, features.example())
+        _record(settings, data, candidate, run_id, tags["git_sha"])
+    return run_id
+
+
+def _tags(data: Dataset, code: str) -> dict[str, str]:
+    return {
+        "git_sha": code,
+        "data_sha256": data.sha256,
+        "batches": f"{data.batches[0]}-{data.batches[-1]}",
+        "synthetic": str(data.synthetic).lower(),
+        "contract_version": str(contract.CONTRACT_VERSION),
+    }
+
+
+def _made_up(data: Dataset) -> str:
+    return " of SYNTHETIC data" if data.synthetic else ""
+
+
+def _families(text: str) -> list[str]:
+    wanted = [name.strip() for name in text.split(",") if name.strip()] or list(models.FAMILIES)
+    for name in wanted:
+        if name not in models.FAMILIES:
+            raise UserError(f"--models: {name!r} is not a family; allowed: {', '.join(models.FAMILIES)}.")
+    return sorted(set(wanted), key=_ORDER.index)
+
+
+def _done(settings: Settings, data: Dataset, code: str) -> dict[str, str]:
+    with stores.transaction(settings, "train") as cursor:
+        cursor.execute(
+            "SELECT family, run_id FROM training.experiments WHERE data_sha256 = %s AND seed = %s AND git_sha = %s",
+            (data.sha256, settings.seed, code),
+        )
+        return dict(cursor.fetchall())
+
+
+def _record(settings: Settings, data: Dataset, candidate: Candidate, run_id: str, code: str) -> None:
+    metrics = {name: value for name, value in candidate.metrics.items() if value == value}
+    with stores.transaction(settings, "train") as cursor:
+        cursor.execute(
+            "INSERT INTO training.experiments"
+            " (run_id, family, first_batch, last_batch, data_sha256, synthetic, seed, git_sha, metrics)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT (family, data_sha256, seed, git_sha) DO UPDATE SET run_id = excluded.run_id,"
+            " metrics = excluded.metrics, trained_at = now()",
+            (
+                run_id, candidate.family, data.batches[0], data.batches[-1], data.sha256, data.synthetic,
+                settings.seed, code, json.dumps(metrics),
+            ),
+        )  # fmt: skip
+
+
+def _learning_curve(settings: Settings, client: MlflowClient, last: dict[str, str]) -> None:
+    """Show test ROC-AUC by number of batches as a table and, in the last parent run, as a picture."""
+    code = tracking.code_version(settings)
+    with stores.transaction(settings, "train") as cursor:
+        cursor.execute(
+            "SELECT family, last_batch, (metrics ->> 'test_roc_auc_30')::float8, (metrics ->> 'test_accuracy')::float8"
+            " FROM training.experiments WHERE git_sha = %s AND seed = %s AND family = ANY(%s) ORDER BY 1, 2",
+            (code, settings.seed, list(last)),
+        )
+        table = pd.DataFrame(cursor.fetchall(), columns=["family", "batches", "test_roc_auc_30", "test_accuracy"])
+    wide = table.pivot(index="family", columns="batches", values="test_roc_auc_30").round(4)
+    typer.echo(f"Test ROC-AUC for <30 days by batches trained on:\n{wide.to_string()}")
+    run_id = next(iter(last.values()))
+    parent = client.get_run(run_id).data.tags.get("mlflow.parentRunId", run_id)
+    curve = pictures.learning_curve(table, "test_roc_auc_30", "learning curve, test split of the batches so far")
+    tracking.log_files(client, parent, {"learning_curve.png": curve, "learning_curve.csv": table.to_csv(index=False)})
