@@ -1,4 +1,4 @@
-"""Judge probabilities: metrics, intervals by patients, paired comparison, slices. Pure.
+"""Judge probabilities: metrics, intervals by patients, paired comparison. Pure.
 
 The event is readmission within 30 days (class `<30`, position `contract.EARLY`); `_30` in a metric's name
 says that it is about this event against the rest. Everything takes weights, because the bootstrap resamples
@@ -8,7 +8,7 @@ References: clustered bootstrap: Field and Welsh 2007, doi:10.1111/j.1467-9868.2
 expected calibration error: Naeini et al. 2015, here with ten bins of equal size.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -208,52 +208,3 @@ LOWER_IS_BETTER = frozenset({"log_loss", "brier_30", "ece_30"})
 
 def _interval(value: float, drawn: pd.Series) -> Interval:
     return Interval(value, float(drawn.quantile(0.025)), float(drawn.quantile(0.975)))
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Describe how a model does on one group of people.
-
-    Attributes:
-        column, level: the group; level `unknown` gathers missing.
-        rows: encounters of the group.
-        prevalence, predicted: observed and mean predicted share of readmission within 30 days.
-        recall: share of its events that are above the threshold.
-        alerts: share of its encounters above the threshold.
-        roc_auc: within the group.
-        judged: whether there are enough rows for a gate.
-    """
-
-    column: str
-    level: str
-    rows: int
-    prevalence: float
-    predicted: float
-    recall: float
-    alerts: float
-    roc_auc: float
-    judged: bool
-
-
-def threshold_at(scored: Scored, alert_rate: float) -> float:
-    """Return the risk at or above which this share of the rows lies."""
-    return float(np.quantile(scored.early, 1 - alert_rate))
-
-
-def slices(frame: pd.DataFrame, scored: Scored, threshold: float, columns: Sequence[str], minimum: int) -> list[Slice]:
-    """Judge each level of some columns by itself; levels with fewer rows than `minimum` are only shown."""
-    found = []
-    for column in columns:
-        groups: Mapping[Any, Array] = frame[column].fillna("unknown").groupby(frame[column].fillna("unknown")).indices
-        for level, rows in sorted(groups.items()):
-            part = scored.part(rows)
-            above = part.early >= threshold
-            events = max(int(part.event.sum()), 1)
-            found.append(
-                Slice(
-                    column, str(level), len(rows), float(part.event.mean()), float(part.early.mean()),
-                    float((above & part.event).sum() / events), float(above.mean()),
-                    measure(part)["roc_auc_30"], len(rows) >= minimum,
-                )
-            )  # fmt: skip
-    return found

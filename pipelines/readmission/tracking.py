@@ -11,10 +11,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import httpx
 import mlflow
 import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param, RunTag
+from mlflow.environment_variables import MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
@@ -37,18 +39,21 @@ def connect(settings: Settings) -> MlflowClient:
     Raises:
         UserError: the server does not answer.
     """
+    MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="mlflow")
     # Deprecated, but the word a user of the registry looks for; the alias is what everything reads.
     warnings.filterwarnings("ignore", message=".*transition_model_version_stage.*")
-    mlflow.set_tracking_uri(settings.tracking_uri)
     try:
+        # Asked first by itself: MLflow's client would try for minutes.
+        httpx.get(f"{settings.tracking_uri}/health", timeout=10).raise_for_status()
+        mlflow.set_tracking_uri(settings.tracking_uri)
         mlflow.set_experiment(settings.experiment)
-    except MlflowException as error:
-        first = str(error).splitlines()[0]
+    except (httpx.HTTPError, MlflowException) as error:
+        problem = str(error).splitlines()[0]
         raise UserError(
-            f"MLflow at {settings.tracking_uri} cannot be used: {first} (see `readmission status`)"
+            f"MLflow at {settings.tracking_uri} cannot be used: {problem} (`readmission status`)"
         ) from error
     return MlflowClient(settings.tracking_uri)
 

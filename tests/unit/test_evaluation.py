@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
-from readmission import evaluation
+from readmission import evaluation, fairness
 from readmission.evaluation import Scored
 
 
@@ -106,8 +106,8 @@ def test_only_the_same_rows_can_be_compared(scored):
 
 def test_slices_show_all_and_judge_the_large(scored):
     frame = pd.DataFrame({"race": ["Asian"] * 100 + [None] * 900 + ["Caucasian"] * 2000})
-    threshold = evaluation.threshold_at(scored, 0.1)
-    found = {s.level: s for s in evaluation.slices(frame, scored, threshold, ["race"], 500)}
+    threshold = fairness.threshold_at(scored, 0.1)
+    found = {s.level: s for s in fairness.slices(frame, scored, threshold, ["race"], 500)}
     assert {level: (s.rows, s.judged) for level, s in found.items()} == {
         "Asian": (100, False),
         "unknown": (900, True),
