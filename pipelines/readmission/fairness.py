@@ -45,9 +45,13 @@ def threshold_at(scored: Scored, alert_rate: float) -> float:
 
 
 def slices(
-    frame: pd.DataFrame, scored: Scored, threshold: float, columns: Sequence[str] = COLUMNS, minimum: int = MINIMUM
+    frame: pd.DataFrame,
+    scored: Scored,
+    threshold: float,
+    columns: Sequence[str] = COLUMNS,
+    minimum: int = MINIMUM,
 ) -> list[Slice]:
-    """Judge each level of some columns by itself; levels with fewer rows than `minimum` are only shown."""
+    """Judge each level of some columns by itself; levels of fewer rows than `minimum` are only shown."""
     found = []
     for column in columns:
         groups: Mapping[Any, Array] = frame[column].fillna("unknown").groupby(frame[column].fillna("unknown")).indices
