@@ -163,7 +163,7 @@ class Api:
                 allow = ", ".join(sorted(methods)).encode()
                 raise Refused(http.sentence(405, f"{path} takes {allow.decode()}", (b"allow", allow)), "method")
             needed, handler = found
-            if needed is not None and self._guard.active:
+            if needed == "admin" or (needed is not None and self._guard.active):
                 self._guard.check(scope["headers"], needed)
             reply = await handler(scope, receive, send, given)
         except Refused as refused:

@@ -1,10 +1,12 @@
 """Make prediction ids: UUID version 7, in order of time, unique over workers and replicas."""
 
+import re
 import secrets
 import time
 from datetime import UTC, datetime
 
 _WRAP = 1 << 24
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
 class Ids:
@@ -46,10 +48,9 @@ class Ids:
 
 def moment(prediction_id: str) -> datetime | None:
     """Return when an id was made, or None when it is not one of ours."""
-    digits = prediction_id.replace("-", "")
-    if len(prediction_id) != 36 or len(digits) != 32 or digits[12] != "7":
+    if not _ID.fullmatch(prediction_id):
         return None
     try:
-        return datetime.fromtimestamp(int(digits[:12], 16) / 1000, UTC)
+        return datetime.fromtimestamp(int(prediction_id[:8] + prediction_id[9:13], 16) / 1000, UTC)
     except (ValueError, OverflowError, OSError):
         return None

@@ -8,13 +8,17 @@ documented way to get at it (`service_class`), and holds under `bentoml serve` a
 import asyncio
 import contextlib
 import logging
+import subprocess
 from typing import Any
 
 import bentoml
 
 from readmission import settings as configuration
+from serving import launch
 from serving.app import Api
 from serving.batch import Batch
+from serving.explain import Explain
+from serving.feedback import Feedback
 from serving.guard import Guard
 from serving.http import Application
 from serving.info import Info
@@ -41,6 +45,7 @@ class Worker:
         self.predictor = Predictor(self.models, self.metrics, None, shadow=settings.challenger == "shadow")
         self.info = Info(self.predictor, models_folder)
         self._tasks: list[asyncio.Task[None]] = []
+        self._sidecar: subprocess.Popen[bytes] | None = None
 
     def wrap(self, inner: Application) -> Api:
         """Return the API in front of BentoML's application."""
@@ -54,6 +59,8 @@ class Worker:
         batch = Batch(self.predictor, settings.api_max_batch_body, settings.api_max_records)
         api.routes |= {
             "/predict_batch": {"POST": ("predict", batch)},
+            "/explain": {"POST": ("predict", Explain(self.predictor, settings.api_max_body))},
+            "/feedback": {"POST": ("feedback", Feedback(settings))},
             "/model-info": {"GET": (None, info.model)},
             "/health": {"GET": (None, info.health)},
             "/livez": {"GET": (None, info.live)},
@@ -75,6 +82,7 @@ class Worker:
                 sync=settings.prediction_log == "sync",
             )  # fmt: skip
         self.models.start(asyncio.get_running_loop())
+        self._sidecar = launch.ensure(settings.home)
         self._tasks.append(asyncio.create_task(self._tick()))
 
     async def _tick(self) -> None:
@@ -85,6 +93,8 @@ class Worker:
                 self.guard.refresh()
                 if self.predictor.log is not None:
                     self.predictor.log.refresh()
+                if self._sidecar is None or self._sidecar.poll() is not None:
+                    self._sidecar = launch.ensure(self.settings.home)
             except Exception:
                 # A failing look at metrics or keys must not end the looks to come.
                 log.exception("the periodic look failed")

@@ -1,0 +1,29 @@
+"""Keep one sidecar running; apart from it, so that workers import neither its database nor its HTTP client."""
+
+import fcntl
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO
+
+LOCK = "sidecar.lock"
+
+
+def lock(home: Path) -> IO[bytes] | None:
+    """Take the lock of the sidecar, or return None when another process has it."""
+    file = (home / LOCK).open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file
+
+
+def ensure(home: Path) -> "subprocess.Popen[bytes] | None":
+    """Start the sidecar if nobody holds its lock; return the process, or None when there is one."""
+    held = lock(home)
+    if held is None:
+        return None
+    held.close()
+    return subprocess.Popen([sys.executable, "-m", "serving.sidecar"])

@@ -1,0 +1,50 @@
+"""Fixtures of the tests of the API: compiled models, started processes, a registry."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from api.tools import Api, Registry, Starter, free_port
+from readmission import features, models, sample
+from readmission.scorer import compiler
+from readmission.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Give the artifact folders of two different models."""
+    text = pd.read_csv(io.BytesIO(sample.generate(1500, seed=5)), dtype=str, keep_default_na=False, skiprows=1)
+    frame = features.typed_frame(text)
+    found = {}
+    for family, params in {"lightgbm": {"n_estimators": 20}, "decision_tree": {}}.items():
+        fitted = models.build(family, params).fit(frame, features.target(frame))
+        found[family] = tmp_path_factory.mktemp(family)
+        compiler.compile_pipeline(
+            fitted, found[family], family=family, sample=frame[:100], metrics={"test_roc_auc_30": 0.6}, synthetic=True
+        )
+    return found
+
+
+@pytest.fixture
+def start(database: Settings) -> Iterator[Starter]:
+    """Start APIs; each is ended with the test."""
+    database.home.mkdir(parents=True, exist_ok=True)
+    started: list[Api] = []
+
+    def run(**environment: object) -> Api:
+        api = Api(database, free_port(), {name: str(value) for name, value in environment.items()})
+        started.append(api)
+        return api
+
+    yield run
+    for api in started:
+        if api.process.poll() is None:
+            api.stop()
+
+
+@pytest.fixture
+def registry(mlflow_server: str) -> Registry:
+    return Registry(mlflow_server)

@@ -1,0 +1,173 @@
+"""What the tests of the API work with: a real API process, a real registry, a database that goes away."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg2
+from mlflow.tracking import MlflowClient
+
+from readmission import contract
+from readmission.settings import Settings
+
+EXAMPLE = dict(contract.EXAMPLE)
+TOKEN = "the-reload-token"
+
+
+def until(check: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """Return the first true answer; the last one raises what it raises."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if found := check():
+                return found
+        except (httpx.HTTPError, AssertionError, KeyError):
+            if time.monotonic() > deadline:
+                raise
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Api:
+    """A running API."""
+
+    def __init__(self, settings: Settings, port: int, environment: dict[str, str]) -> None:
+        self.home, self.port = settings.home, port
+        self.log = settings.home / f"api-{port}.log"
+        values = {
+            "READMISSION_HOME": settings.home,
+            "READMISSION_API_PORT": port,
+            "READMISSION_POSTGRES_PORT": settings.postgres_port,
+            "READMISSION_POSTGRES_DATABASE": settings.postgres_database,
+            "READMISSION_POSTGRES_PASSWORD_SERVING": settings.password("serving"),
+            "READMISSION_RELOAD_TOKEN": TOKEN,
+            "READMISSION_RELOAD_INTERVAL": "0.5",
+            "READMISSION_MLFLOW_URI": "http://127.0.0.1:9",
+            "BENTOML_HOME": settings.home / "bentoml",
+        } | environment
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "serving.server"],
+                env=os.environ | {name: str(value) for name, value in values.items()},
+                stdout=out, stderr=out, start_new_session=True,
+            )  # fmt: skip
+        scheme = "https" if "READMISSION_API_CERTIFICATE" in environment else "http"
+        self.http = httpx.Client(base_url=f"{scheme}://127.0.0.1:{port}", timeout=20, trust_env=False, verify=False)
+
+    def wait(self, path: str = "/livez", seconds: float = 60) -> "Api":
+        def there() -> bool:
+            assert self.process.poll() is None, self.log.read_text()
+            return self.http.get(path).status_code == 200
+
+        until(there, seconds)
+        return self
+
+    def predict(self, **changes: object) -> httpx.Response:
+        return self.http.post("/predict", json=EXAMPLE | changes)
+
+    def info(self) -> dict[str, Any]:
+        return self.http.get("/model-info").json()
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return the sum of the samples of one name whose labels match."""
+        total = 0.0
+        for line in self.http.get("/metrics").text.splitlines():
+            if line.startswith((name + "{", name + " ")) and all(f'{k}="{v}"' in line for k, v in labels.items()):
+                total += float(line.rpartition(" ")[2])
+        return total
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+    def workers(self) -> list[int]:
+        return [worker["pid"] for worker in self.info()["workers"]]
+
+    def kill(self) -> None:
+        """End everything at once, as a power cut does."""
+        for pid in [self.process.pid, *(int(p.stem) for p in self.home.glob("models/*/workers/*.json"))]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.process.wait(30)
+
+
+def place(settings: Settings, folder: Path, version: str, name: str = "diabetes_readmission") -> None:
+    """Put a model where the sidecar puts one, and name it champion."""
+    models_folder = settings.home / "models" / name
+    target = models_folder / version
+    target.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        (target / path.name).write_bytes(path.read_bytes())
+    temporary = models_folder / "aliases.part"
+    temporary.write_text(json.dumps({"champion": version, "registry": "ok"}))
+    temporary.replace(models_folder / "aliases.json")
+
+
+class Registry:
+    """Publish compiled models under a name of the test's own."""
+
+    def __init__(self, url: str) -> None:
+        self.url, self.name = url, f"test_{uuid.uuid4().hex[:8]}"
+        self.client = MlflowClient(url)
+        self.client.create_registered_model(self.name)
+        self.experiment = self.client.create_experiment(self.name)
+
+    def publish(self, folder: Path, alias: str = "champion") -> str:
+        run = self.client.create_run(self.experiment)
+        self.client.log_artifacts(run.info.run_id, str(folder), "serving")
+        version = self.client.create_model_version(self.name, f"runs:/{run.info.run_id}/model", run.info.run_id)
+        self.client.set_registered_model_alias(self.name, alias, version.version)
+        return str(version.version)
+
+    def environment(self) -> dict[str, str]:
+        return {"READMISSION_MLFLOW_URI": self.url, "READMISSION_MODEL_NAME": self.name}
+
+
+@contextmanager
+def database_down(settings: Settings) -> Iterator[None]:
+    """Close the test's database to everyone for a while; connections are ended."""
+    admin = psycopg2.connect(
+        host="127.0.0.1", port=settings.postgres_port, dbname="postgres", user="postgres",
+        password=settings.password("admin"),
+    )  # fmt: skip
+    admin.autocommit = True
+    with admin.cursor() as cursor:
+        cursor.execute(f"ALTER DATABASE {settings.postgres_database} ALLOW_CONNECTIONS false")
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (settings.postgres_database,)
+        )
+    yield
+    with admin.cursor() as cursor:
+        cursor.execute(f"ALTER DATABASE {settings.postgres_database} ALLOW_CONNECTIONS true")
+    admin.close()
+
+
+def rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
+    """Read as the monitor may."""
+    connection = psycopg2.connect(settings.database_url("monitor").replace("+psycopg2", ""))
+    with connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+    connection.close()
+    return found
+
+
+Starter = Callable[..., Api]
