@@ -1,0 +1,32 @@
+"""The usual service of a course: FastAPI, the model loaded by MLflow, a one-row DataFrame a request."""
+
+import mlflow
+import pandas as pd
+from fastapi import FastAPI
+
+from loadtest.bench.apps.schema import Answer, Encounter
+from readmission import contract, settings
+
+app = FastAPI()
+model = mlflow.pyfunc.load_model(str(settings.load().home / "pyfunc"))
+NUMBERS = {c.name: "float64" for c in contract.FEATURES if c.kind in ("integer", "coded")}
+
+
+@app.post("/predict")
+def predict(record: Encounter) -> Answer:  # type: ignore[valid-type]
+    """Answer one encounter."""
+    return _answers(pd.DataFrame([record.model_dump(by_alias=True)]))[0]  # type: ignore[attr-defined]
+
+
+@app.post("/predict_batch")
+def predict_batch(records: list[Encounter]) -> list[Answer]:  # type: ignore[valid-type]
+    """Answer many."""
+    return _answers(pd.DataFrame([record.model_dump(by_alias=True) for record in records]))  # type: ignore[attr-defined]
+
+
+def _answers(frame: pd.DataFrame) -> list[Answer]:
+    probabilities = model.predict(frame.astype(NUMBERS))
+    return [
+        Answer(prediction=contract.CLASSES[row.argmax()], probabilities=dict(zip(contract.CLASSES, row, strict=True)))
+        for row in probabilities
+    ]

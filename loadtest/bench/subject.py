@@ -1,0 +1,104 @@
+"""Prepare what every service of a benchmark serves: one model, and the requests."""
+
+import json
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+
+from loadtest import payloads
+from loadtest.payloads import Record
+from readmission import contract, features, models, scorer
+from readmission import sample as synthetic
+from readmission.scorer import compiler
+from readmission.scorer import pipeline as rows
+from readmission.settings import Settings
+from readmission.sources import open_source
+
+log = logging.getLogger(__name__)
+
+FAMILY = "lightgbm"
+#: Different encounters a run sends.
+DIFFERENT = 500
+#: Typical values that complete a request: services that take no unknowns get the same rows.
+_TYPICAL = {"race": "Caucasian", "weight": "[75-100)", "payer_code": "MC", "medical_specialty": "InternalMedicine"}
+
+
+def prepare(settings: Settings, source: str, folder: Path, *, alternatives: bool = True) -> dict[str, Any]:
+    """Train, compile and store the model below `folder`, which becomes the home of every service.
+
+    Args:
+        settings: seed and model name.
+        source: the data set; empty: the synthetic sample.
+        folder: emptied first.
+        alternatives: store it also as the other services load it.
+
+    Returns:
+        what the model is: family, trees, engine, rows, whether the data are synthetic.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    path = source or str(synthetic.sample_path(settings))
+    data = open_source(settings, path)
+    raw = pd.concat([data.batch(number + 1).frame for number in range(data.batches)])
+    frame = features.typed_frame(raw)
+    frame = frame[~frame["discharge_disposition_id"].isin(contract.EXCLUDED_DISPOSITIONS)]
+    train = frame[frame["patient_nbr"].map(features.split_of) == "train"]
+    log.info("training %s on %d rows", FAMILY, len(train))
+    pipeline = models.build(FAMILY, seed=settings.seed, jobs=2)
+    pipeline.fit(train[list(contract.FEATURE_NAMES)], features.target(train))
+    version = folder / "models" / settings.model_name / "1"
+    sample = train[list(contract.FEATURE_NAMES)].head(2000)
+    manifest = compiler.compile_pipeline(
+        pipeline, version, family=FAMILY, sample=sample, metrics={}, synthetic=data.synthetic
+    )
+    (version.parent / "aliases.json").write_text(json.dumps({"champion": "1", "registry": "ok"}))
+    if alternatives:
+        _store(pipeline, folder, sample)
+        _check(folder, version, sample)
+    return {
+        "family": FAMILY, "trees": manifest.trees, "engine": manifest.engine, "rows": len(train),
+        "synthetic": data.synthetic, "parity": manifest.parity.max_difference,
+    }  # fmt: skip
+
+
+def _store(pipeline: Any, folder: Path, sample: pd.DataFrame) -> None:
+    mlflow.sklearn.save_model(
+        pipeline,
+        str(folder / "pyfunc"),
+        serialization_format="skops",
+        skops_trusted_types=list(models.TRUSTED_TYPES),
+        signature=mlflow.models.infer_signature(sample, pipeline.predict_proba(sample)),
+        pip_requirements=["scikit-learn", "lightgbm"],
+        pyfunc_predict_fn="predict_proba",
+    )
+
+
+def requests(source: str, seed: int) -> list[Record]:
+    """Draw complete encounters, with the columns in the contract's order."""
+    drawn = payloads.encounters(DIFFERENT, seed, Path(source) if source else None)
+    return [_complete(record) for record in drawn]
+
+
+def _complete(record: Record) -> Record:
+    return {c.name: record[c.name] if c.name in record else _typical(c) for c in contract.FEATURES}
+
+
+def _typical(column: contract.Column) -> str | int:
+    if column.kind == "icd9":
+        return "250"
+    if column.levels:
+        level = _TYPICAL.get(column.name) or column.assumed or column.levels[0]
+        return int(level) if column.kind == "coded" else level
+    return column.minimum
+
+
+def _check(folder: Path, version: Path, sample: pd.DataFrame) -> None:
+    """Make sure that both sides of the comparison answer the same."""
+    ours = scorer.load(version).score_many(rows.values(sample))
+    theirs = mlflow.pyfunc.load_model(str(folder / "pyfunc")).predict(sample)
+    difference = max(abs(a - b) for one, two in zip(ours, theirs, strict=True) for a, b in zip(one, two, strict=True))
+    if difference > scorer.TOLERANCE:
+        raise AssertionError(f"the services would not serve the same model: they differ by {difference}")

@@ -1,0 +1,142 @@
+"""The demo in a real browser, and through Gradio's own client, in front of the real API."""
+
+import csv
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+
+from readmission import contract
+from serving.demo import form
+from serving.demo.presets import PRESETS
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Any, demo: str) -> Iterator[Any]:
+    yield from opened(browser, demo)
+
+
+def opened(browser: Any, url: str, width: int = 1280) -> Iterator[Any]:
+    tab = browser.new_page(viewport={"width": width, "height": 900})
+    tab.outside = []
+    tab.on("request", lambda r: tab.outside.append(r.url) if not r.url.startswith((url, "data:", "blob:")) else None)
+    tab.goto(url)
+    tab.wait_for_selector("#estimate")
+    yield tab
+    tab.close()
+
+
+def estimate(url: str, values: list[form.Value]) -> tuple[Any, ...]:
+    answers: tuple[Any, ...] = Client(url, verbose=False).predict(*values, api_name="/estimate")
+    return answers
+
+
+def test_presets_are_answered_with_rising_risk(demo: str, api: str) -> None:
+    risks = []
+    for preset in PRESETS:
+        html = estimate(demo, form.fill(preset.record))[0]
+        served = httpx.post(f"{api}/predict", json=dict(preset.record)).json()["readmission_risk_30d"]
+        risks.append(served)
+        assert f"<strong>{served:.0%}</strong>" in html
+    assert len(set(risks)) == len(risks)
+
+
+def test_an_empty_form_names_every_needed_field(demo: str) -> None:
+    html = estimate(demo, [form.default(column) for column in contract.FEATURES])[0]
+    needed = [column for column in contract.FEATURES if column.required]
+    assert f"{len(needed)} values need attention" in html
+    assert all(f'href="#field-{column.name}"' in html for column in needed)
+
+
+def test_a_file_is_scored_with_its_errors(demo: str, sample_rows: Path) -> None:
+    html, download = Client(demo, verbose=False).predict(handle_file(str(sample_rows)), api_name="/score_csv")
+    assert "2,599 of 2,600 rows scored" in html
+    with Path(download["value"]).open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert len(rows) == 2600
+    assert contract.TARGET not in rows[0]
+    assert [number for number, row in enumerate(rows) if row["error"]] == [2]
+    assert rows[2]["error"].startswith("age: is not one of the allowed values")
+    shares = ("probability_no", "probability_after_30", "probability_within_30")
+    assert all(abs(sum(float(row[name]) for name in shares) - 1) < 1e-5 for row in rows if not row["error"])
+
+
+def test_health_metrics_and_headers(demo: str) -> None:
+    assert httpx.get(f"{demo}/health").json() == {"status": "ok"}
+    estimate(demo, form.fill(PRESETS[0].record))
+    metrics = httpx.get(f"{demo}/metrics").text
+    assert re.search(r'readmission_demo_requests_total\{outcome="answered",route="predict"\} [1-9]', metrics)
+    policy = httpx.get(demo).headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "http" not in policy
+
+
+def test_page_says_the_data_are_synthetic_and_loads_nothing_from_outside(page: Any) -> None:
+    page.wait_for_selector(".banner")
+    assert "Synthetic data" in page.inner_text(".banner")
+    assert "diabetes_readmission · version 1" in page.inner_text(".state")
+    assert page.outside == []
+    assert "gradio" not in page.inner_text("body").lower()
+
+
+def test_preset_fills_the_form_and_draws_one_hundred_patients(page: Any) -> None:
+    page.get_by_role("button", name="Higher risk").click()
+    page.wait_for_selector("#answer .answer")
+    assert page.input_value("#field-number_inpatient input") == "4"
+    assert page.locator("#answer svg use").count() == 100
+    assert "risk of readmission within 30 days" in page.inner_text("#answer")
+    page.fill("#field-number_inpatient input", "0")
+    page.wait_for_selector("#answer .stale")
+    page.click("#estimate")
+    page.wait_for_selector("#answer .answer:not(.stale)")
+
+
+def test_error_stands_at_its_field_and_goes_away(page: Any) -> None:
+    page.get_by_role("button", name="Lower risk").click()
+    page.wait_for_selector("#answer .answer")
+    page.fill("#field-time_in_hospital input", "99")
+    page.click("#estimate")
+    page.wait_for_selector("#field-time_in_hospital.invalid")
+    assert "Out of range: give an integer from 1 to 14." in page.inner_text("#field-time_in_hospital")
+    page.fill("#field-time_in_hospital input", "3")
+    page.click("#estimate")
+    page.wait_for_selector("#answer .answer")
+    assert page.locator(".field.invalid").count() == 0
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_page_fits_its_width(browser: Any, demo: str, width: int) -> None:
+    for page in opened(browser, demo, width):
+        page.get_by_role("button", name="Medium risk").click()
+        page.wait_for_selector("#answer .answer")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.locator("#estimate").is_visible()
+
+
+def test_api_down_is_said_kindly_and_entries_stay(browser: Any, demo_alone: str) -> None:
+    for page in opened(browser, demo_alone):
+        page.get_by_role("button", name="Medium risk").click()
+        page.wait_for_selector("#answer .down")
+        assert "cannot be reached" in page.inner_text("#answer")
+        assert "Traceback" not in page.inner_text("body")
+        assert page.input_value("#field-number_inpatient input") == "2"
