@@ -36,6 +36,9 @@ down: $(VENV)/.installed ## stop the system
 status: $(VENV)/.installed ## show every part, batch and the model
 	@$(BIN)/readmission status
 
+dags: $(VENV)/.installed ## run the whole chain of Airflow's DAGs once, with no scheduler; BATCHES=2 for the first two
+	@$(BIN)/readmission dags $(if $(BATCHES),--batches $(BATCHES)) $(if $(SAMPLE),--sample)
+
 clean-state: $(VENV)/.installed ## stop the system and forget its state
 	@$(BIN)/readmission down --forget
 

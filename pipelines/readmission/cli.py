@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "up": ("readmission.embedded.up", "Start the embedded system and run its main job."),
     "down": ("readmission.embedded.down", "Stop the embedded system."),
     "status": ("readmission.embedded.status", "Show every part, the batches and the model."),
+    "dags": ("readmission.embedded.dags", "Run the whole chain of Airflow's DAGs once, with no scheduler."),
     "settings": ("readmission.steps.settings", "Show every setting: its variable, its value, what it means."),
     "migrate": ("readmission.steps.migrate", "Create databases, roles and tables, or bring them up to date."),
     "feed": ("readmission.feed.serve", "Hand out the data set over HTTP as a hospital system would."),

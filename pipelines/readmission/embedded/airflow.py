@@ -76,7 +76,7 @@ def migrate(settings: Settings) -> None:
     """Create Airflow's tables and its login, or bring them up to date.
 
     Raises:
-        UserError: Airflow is not installed here, or its migration failed; gives its last words.
+        UserError: there are no DAGs here, or Airflow's migration failed; gives its last words.
     """
     if not DAGS.is_dir():
         raise UserError(f"There are no DAGs in {DAGS}: start Airflow from a clone of the repository.")
@@ -85,9 +85,18 @@ def migrate(settings: Settings) -> None:
     login = home / "passwords.json"
     login.touch(mode=0o600)
     login.write_text(json.dumps({"admin": _secret(settings, "password")}))
+    migrate_tables(environment(settings))
+
+
+def migrate_tables(environment: dict[str, str]) -> None:
+    """Create the tables of the Airflow of an environment, or bring them up to date.
+
+    Raises:
+        UserError: that failed; gives Airflow's last words.
+    """
     result = subprocess.run(
         [sys.executable, "-m", "airflow", "db", "migrate"],
-        env=environment(settings), capture_output=True, text=True, check=False,
+        env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if result.returncode:
         raise UserError(f"Airflow's tables could not be made: {(result.stderr or result.stdout).strip()[-500:]}")

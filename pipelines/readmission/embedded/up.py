@@ -43,7 +43,7 @@ def run(
         UserError: a port is busy, a part or a step failed; names its log.
     """
     began = time.monotonic()
-    settings = _with_secrets(settings)
+    settings = with_secrets(settings)
     supervisor = Supervisor(settings)
     source = str(sample_path(settings)) if sample else ""
     if with_airflow or settings.airflow:
@@ -76,7 +76,7 @@ def start_parts(settings: Settings, supervisor: Supervisor) -> None:
     supervisor.add(wanted)
     postgres.initialise(settings)
     supervisor.start("postgres")
-    _wait_for_part(supervisor, wanted[0])
+    wait_for_part(supervisor, wanted[0])
     migrate.run(settings)
     if settings.airflow:
         airflow.migrate(settings)
@@ -91,18 +91,18 @@ def main_job(settings: Settings, source: str) -> None:
     before = status.batches(settings)
     step("ingest", "--all", *(["--source", source] if source else []))
     step("process")
-    _wait_for_part(supervisor, by_name["mlflow"])
+    wait_for_part(supervisor, by_name["mlflow"])
     if status.batches(settings) != before or not status.promoted(settings):
         step("train")
         step("promote")
-    _wait_for_part(supervisor, by_name["api"])
-    _wait_for_part(supervisor, by_name["ui"])
+    wait_for_part(supervisor, by_name["api"])
+    wait_for_part(supervisor, by_name["ui"])
 
 
 def wait_for_airflow(settings: Settings, supervisor: Supervisor) -> None:
     """Wait until Airflow's own flow has brought the first model into service."""
     for part in parts(settings)[1:]:
-        _wait_for_part(supervisor, part)
+        wait_for_part(supervisor, part)
     log.info(
         "Airflow (%s, user admin, password in %s) takes the batches",
         f"http://127.0.0.1:{settings.airflow_port}",
@@ -144,7 +144,8 @@ def wait_for(what: str, ready: Callable[[], bool], supervisor: Supervisor, part:
         time.sleep(0.2)
 
 
-def _wait_for_part(supervisor: Supervisor, part: Part) -> None:
+def wait_for_part(supervisor: Supervisor, part: Part) -> None:
+    """Wait until a part is healthy."""
     wait_for(part.name, part.healthy, supervisor, part.name, seconds=120)
 
 
@@ -153,7 +154,8 @@ def _tail(path: Path) -> str:
     return "\n".join([f"The end of {path}:", *lines[-15:]])
 
 
-def _with_secrets(settings: Settings) -> Settings:
+def with_secrets(settings: Settings) -> Settings:
+    """Make the secrets that are absent; return the settings with them."""
     secrets.ensure(settings.home)
     configuration.load.cache_clear()
     return configuration.load()
