@@ -39,6 +39,9 @@ status: $(VENV)/.installed ## show every part, batch and the model
 dags: $(VENV)/.installed ## run the whole chain of Airflow's DAGs once, with no scheduler; BATCHES=2 for the first two
 	@$(BIN)/readmission dags $(if $(BATCHES),--batches $(BATCHES)) $(if $(SAMPLE),--sample)
 
+bench-airflow: $(VENV)/.installed ## measure what the running embedded Airflow adds to a step
+	@$(BIN)/python -m readmission.embedded.overhead
+
 clean-state: $(VENV)/.installed ## stop the system and forget its state
 	@$(BIN)/readmission down --forget
 
