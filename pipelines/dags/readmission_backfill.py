@@ -10,7 +10,8 @@ meanwhile: two ingests, or two trainings of one family, wait for each other in t
 """
 
 from airflow.sdk import DAG, Param
-from step import CHAMPION, COMMON, Step
+from house import CHAMPION, COMMON
+from step import Step
 
 with DAG(
     dag_id="readmission_backfill",

@@ -10,7 +10,8 @@ never doubled.
 """
 
 from airflow.sdk import DAG, Param
-from step import CHAMPION, COMMON, Step
+from house import CHAMPION, COMMON
+from step import Step
 
 with DAG(
     dag_id="readmission_batch_score",

@@ -17,7 +17,8 @@ from datetime import timedelta
 
 from airflow.configuration import conf
 from airflow.sdk import DAG, Param
-from step import COMMON, RAW, SECTION, Step
+from house import COMMON, RAW, SECTION
+from step import Step
 
 with DAG(
     dag_id="readmission_ingest",

@@ -10,7 +10,8 @@ task to go on with the batches that are missing.
 """
 
 from airflow.sdk import DAG
-from step import CLEAN, COMMON, RAW, Step
+from house import CLEAN, COMMON, RAW
+from step import Step
 
 with DAG(
     dag_id="readmission_process",

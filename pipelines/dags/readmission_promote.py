@@ -21,7 +21,8 @@ from datetime import timedelta
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, Param
 from airflow.sdk.exceptions import AirflowSkipException
-from step import APPROVAL, CANDIDATES, CHAMPION, COMMON, Step
+from house import APPROVAL, CANDIDATES, CHAMPION, COMMON
+from step import Step
 
 
 def skip_unless_asked(context):

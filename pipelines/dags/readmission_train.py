@@ -14,7 +14,8 @@ from airflow.configuration import conf
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param
 from airflow.sdk.exceptions import AirflowSkipException
-from step import CANDIDATES, CLEAN, COMMON, FAMILIES, SECTION, Step
+from house import CANDIDATES, CLEAN, COMMON, FAMILIES, SECTION
+from step import Step
 
 
 def skip_unless_wanted(context):

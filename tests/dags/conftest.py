@@ -32,9 +32,11 @@ def configured(**options: str) -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in options.items():
             patch.setenv(f"AIRFLOW__READMISSION__{name.upper()}", value)
-        sys.modules.pop("step", None)
+        for name in ("house", "step"):
+            sys.modules.pop(name, None)
         yield importlib.import_module("step")
-    sys.modules.pop("step", None)
+    for name in ("house", "step"):
+        sys.modules.pop(name, None)
 
 
 @contextlib.contextmanager

@@ -44,7 +44,7 @@ def test_a_runtime_that_is_none_is_named() -> None:
 
 @pytest.mark.parametrize("path", sorted(DAGS.glob("*.py")), ids=lambda path: path.stem)
 def test_a_file_imports_airflow_and_the_standard_library_only(path: Path) -> None:
-    allowed = {*sys.stdlib_module_names, "airflow", "step"}
+    allowed = {*sys.stdlib_module_names, "airflow", "house", "step"}
     tree = ast.parse(path.read_text())
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
@@ -141,8 +141,8 @@ def test_the_command_line_takes_the_arguments_that_the_dags_give(given: dict[str
 
 
 def test_the_families_are_the_packages() -> None:
-    with configured(runtime="local") as operator:
-        assert list(models.FAMILIES) == operator.FAMILIES
+    with configured(runtime="local"):
+        assert list(models.FAMILIES) == sys.modules["house"].FAMILIES
 
 
 def test_what_flows_from_dag_to_dag() -> None:

@@ -103,7 +103,10 @@ def migrate_tables(environment: dict[str, str]) -> None:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Return the environment of Airflow's processes: this one's, and Airflow's configuration."""
+    """Return the environment of Airflow's processes: this one's, and Airflow's configuration.
+
+    What stands in the environment as AIRFLOW__READMISSION__* goes before the values for it here.
+    """
     database, url = settings.database_url("airflow", "airflow"), f"http://127.0.0.1:{settings.airflow_port}"
     cores = os.cpu_count() or 1
     options = {
@@ -135,6 +138,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "READMISSION_HOME": str(settings.home),
         "READMISSION_SOURCE": f"feed+http://{settings.feed_host}:{settings.feed_port}",
         **{f"AIRFLOW__{section}__{name}".upper(): value for (section, name), value in options.items()},
+        **{name: value for name, value in os.environ.items() if name.startswith("AIRFLOW__READMISSION__")},
     }
 
 

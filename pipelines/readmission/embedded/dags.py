@@ -20,6 +20,9 @@ def run(
     *,
     batches: Annotated[int, typer.Option(min=0, help="Take this many batches; 0: all that the source has.")] = 0,
     sample: Annotated[bool, typer.Option(help="Use a small synthetic data set instead of the real one.")] = False,
+    keep: Annotated[
+        bool, typer.Option(help="Leave the parts running in the end; `readmission down` stops them.")
+    ] = False,
 ) -> None:
     """Run every DAG in its order as `airflow dags test` does: batch by batch, then train, promote, score.
 
@@ -43,7 +46,7 @@ def run(
             env=environment, check=False,
         )  # fmt: skip
     finally:
-        if ours:
+        if ours and not keep:
             stop(settings)
     if result.returncode:
         raise UserError("A task of the chain failed; what it said stands above.")

@@ -1,0 +1,140 @@
+"""The whole chain by Airflow with everything real, each step killed once and one family failing for good.
+
+On the real data set when it is there (seven batches), else on two batches of the synthetic sample.
+"""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from readmission import models, sample, stores
+from readmission.settings import Settings
+from readmission.sources import FileSource, open_source
+from readmission.steps.ingest import content_hashes
+from tests.conftest import REAL_DATA, free_port, make_settings
+
+FAILING = "decision_tree"
+
+#: Stands in for `readmission`: the first call of each verb is killed without warning after its first line of output.
+SABOTEUR = """#!{python}
+import os, pathlib, signal, subprocess, sys, time
+verb, rest = sys.argv[3], sys.argv[4:]
+if {failing!r} in rest:
+    sys.exit("out of memory")
+mark = pathlib.Path({folder!r}) / f"killed-{{verb}}"
+command = [{python!r}, "-m", "readmission.cli", *sys.argv[1:]]
+if mark.exists():
+    os.execv(command[0], command)
+process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+mark.write_bytes(process.stdout.readline())
+time.sleep(0.5)
+process.kill()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@dataclass
+class Chain:
+    settings: Settings
+    source: FileSource
+    folder: Path
+    output: str
+    code: int
+
+    def query(self, text: str, role: str = "monitor") -> list[tuple]:  # type: ignore[type-arg]
+        with stores.transaction(self.settings, role) as cursor:  # type: ignore[arg-type]
+            cursor.execute(text)
+            return cursor.fetchall()
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    folder = tmp_path_factory.mktemp("chain")
+    ports = {name: free_port() for name in ("postgres_port", "mlflow_port", "api_port", "ui_port")}
+    source, size = REAL_DATA, 15_000
+    if not REAL_DATA.is_file():
+        source, size = folder / "sample.csv", 1_000
+        source.write_bytes(sample.generate(2_000, seed=7))
+    settings = make_settings(folder / "home", source=str(source), batch_size=size, **ports)
+    saboteur = folder / "readmission"
+    saboteur.write_text(SABOTEUR.format(python=sys.executable, failing=FAILING, folder=str(folder)))
+    saboteur.chmod(0o755)
+    own = {"home": settings.home, "source": source, "batch_size": size, **ports}
+    environment = os.environ | {f"READMISSION_{name.upper()}": str(value) for name, value in own.items()}
+    environment |= {f"AIRFLOW__READMISSION__{name}": value for name, value in
+                    {"COMMAND": str(saboteur), "RETRIES": "1", "RETRY_DELAY": "0.1"}.items()}  # fmt: skip
+    cli = [sys.executable, "-m", "readmission.cli"]
+    log = folder / "chain.log"
+    try:
+        with log.open("wb") as out:
+            ended = subprocess.run([*cli, "dags", "--keep"], env=environment, stdout=out, stderr=out, check=False)
+        yield Chain(settings, open_source(settings), folder, log.read_text(), ended.returncode)
+    finally:
+        subprocess.run([*cli, "down"], env=environment, check=True)
+
+
+def test_every_step_was_killed_once_and_the_chain_went_on(chain: Chain) -> None:
+    killed = {path.name.removeprefix("killed-") for path in chain.folder.glob("killed-*")}
+    assert killed == {"ingest", "process", "train", "promote", "reload", "score"}, chain.output[-3000:]
+    for name in ("ingest", "process", "train", "promote", "batch_score"):
+        assert f"readmission_{name}: success" in chain.output, chain.output[-3000:]
+
+
+def test_every_row_is_there_once_and_as_in_the_file(chain: Chain) -> None:
+    ledger = chain.query(
+        "SELECT source_batch, rows_read, accepted, quarantined, duplicate FROM raw.batches ORDER BY batch_id"
+    )
+    assert [row[0] for row in ledger] == list(range(1, chain.source.batches + 1))
+    assert all(read == accepted + refused + same for _, read, accepted, refused, same in ledger)
+    frames = [chain.source.batch(n).frame for n in range(1, chain.source.batches + 1)]
+    assert sum(row[1] for row in ledger) == sum(map(len, frames))
+    assert chain.query("SELECT count(*) FROM raw.encounters") == [(sum(row[2] for row in ledger),)]
+    expected = {h for frame in frames for h in content_hashes(frame)}
+    found = {row[0] for row in chain.query("SELECT content_hash FROM raw.encounters", "ingest")}
+    assert found <= expected and len(expected - found) == sum(row[3] for row in ledger)
+
+
+def test_every_batch_is_clean_once(chain: Chain) -> None:
+    batches = chain.query("SELECT batch_id, rows, snapshot, snapshot_sha256 FROM clean.batches ORDER BY 1")
+    assert [row[0] for row in batches] == list(range(1, chain.source.batches + 1))
+    assert chain.query("SELECT batch_id, count(*) FROM clean.encounters GROUP BY 1 ORDER BY 1") == [
+        (batch, rows) for batch, rows, _, _ in batches
+    ]
+    store = stores.objects(chain.settings)
+    for _, _, key, digest in batches:
+        assert hashlib.sha256(store.get(key)).hexdigest() == digest
+
+
+def test_a_failing_family_stops_no_other_and_is_named(chain: Chain) -> None:
+    trained = chain.query("SELECT family, last_batch FROM training.experiments ORDER BY 1")
+    assert trained == sorted((family, chain.source.batches) for family in models.FAMILIES if family != FAILING)
+    position = list(models.FAMILIES).index(FAILING)
+    assert chain.code == 1
+    assert f"failed: readmission_train.train[{position}]" in chain.output
+    ((reasons,),) = chain.query("SELECT reasons FROM training.promotions")
+    assert FAILING in json.dumps(reasons), reasons
+
+
+def test_one_model_is_registered_and_every_replica_serves_it(chain: Chain) -> None:
+    assert chain.query("SELECT decision, model_version FROM training.promotions") == [("promoted", "1")]
+    registry = f"{chain.settings.tracking_uri}/api/2.0/mlflow"
+    name = chain.settings.model_name
+    versions = httpx.get(f"{registry}/model-versions/search", params={"filter": f"name='{name}'"}, timeout=30).json()
+    assert [v["version"] for v in versions["model_versions"]] == ["1"]
+    assert httpx.get(f"{chain.settings.api}/model-info", timeout=30).json()["model_version"] == "1"
+    ((rows,),) = chain.query("SELECT count(*) FROM clean.encounters")
+    assert chain.query("SELECT model_version, count(*) FROM serving.scores GROUP BY 1") == [("1", rows)]
+
+
+def test_the_chain_says_what_each_step_took(chain: Chain) -> None:
+    lines = re.findall(r"^readmission_(\w+): success in ([\d.]+) s", chain.output, re.M)
+    assert [name for name, _ in lines].count("process") == chain.source.batches
