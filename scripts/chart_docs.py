@@ -12,6 +12,8 @@ from typing import Any
 import yaml
 from chartlib import CHART_NAMES, CHARTS, ROOT
 
+from readmission import contract
+
 TYPES = {"str": "string", "bool": "boolean", "int": "integer", "float": "number", "map": "object", "seq": "array"}
 
 
@@ -110,7 +112,8 @@ def versioned() -> dict[str, str]:
 
 def write_docs(check_only: bool = False) -> list[str]:
     """Write what is not as it should be, or with `check_only` just say so; return a line a file."""
-    wanted = versioned() | {f"charts/{n}/{f}": c for n in CHART_NAMES for f, c in chart_docs(n).items()}
+    example = {"charts/inference/files/example.json": json.dumps(dict(contract.EXAMPLE)) + "\n"}
+    wanted = versioned() | example | {f"charts/{n}/{f}": c for n in CHART_NAMES for f, c in chart_docs(n).items()}
     stale = [p for p, c in wanted.items() if not (ROOT / p).is_file() or (ROOT / p).read_text() != c]
     if not check_only:
         for path in stale:

@@ -6,7 +6,7 @@ It runs the component's own image, so that tests need no further one.
 {{- with .context -}}
 apiVersion: v1
 kind: Pod
-metadata: {{- include "common.hookMetadata" . | nindent 2 }}
+metadata: {{- include "common.hookMetadata" . | replace (printf "name: %s\n" (include "common.fullname" .)) (printf "name: %s-%s\n" (include "common.fullname" .) .test) | nindent 2 }}
 spec:
   restartPolicy: Never
   {{- include "common.pod" . | nindent 2 }}

@@ -1,0 +1,166 @@
+"""Install the system and bring it to its first prediction."""
+
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import boto3
+import httpx
+from cluster import ROOT, ProofError, forward, helmfile, kubectl, objects, run, secret, until
+
+from readmission import contract
+
+VALUES = Path(tempfile.mkdtemp()) / "prepared.yaml"
+
+
+def build_images() -> str:
+    """Build the images and hand them to the cluster: scripts/images and its settings."""
+    return " ".join(run("scripts/images").split())
+
+
+def versions() -> str:
+    """Say what cluster this is."""
+    nodes = objects("nodes")
+    return ", ".join(f"{n['metadata']['name']} {n['status']['nodeInfo']['kubeletVersion']}" for n in nodes)
+
+
+def foundation() -> str:
+    """Namespaces, policies, and credentials where they are absent."""
+    helmfile("-l", "name=foundation", "sync")
+    made = [s for s in objects("secrets") if s["metadata"]["name"].startswith("readmission-")]
+    return f"{len(made)} Secrets of the system"
+
+
+def prepare() -> str:
+    """Run what this cluster's operator does by hand (E2E_PREPARE): an external database, certificates."""
+    VALUES.write_text("{}\n")
+    if script := os.environ.get("E2E_PREPARE"):
+        run(script, str(VALUES))
+    return script or "nothing to do"
+
+
+def upload() -> str:
+    """Install the object store and put the data into it, as the pipelines' user."""
+    helmfile("-l", "name=prometheus-operator-crds", "-l", "name=minio", "sync", values=(VALUES,))
+    data = Path(os.environ.get("E2E_DATA") or ROOT / "../shared/data/dataset_diabetes.zip")
+    with forward("svc/minio", "readmission-data", 9000) as url:
+        keys = [secret("pipelines", "readmission-objects", k) for k in ("access-key", "secret-key")]
+        store = boto3.client(
+            "s3", endpoint_url=url, aws_access_key_id=keys[0], aws_secret_access_key=keys[1], region_name="us-east-1"
+        )
+        store.upload_file(str(data), "readmission", "source/dataset_diabetes.zip")
+    return f"{data.stat().st_size / 1e6:.1f} MB"
+
+
+def everything() -> str:
+    """Install all releases."""
+    helmfile("sync", values=(VALUES,))
+    return run("helm", "list", "-A", "-q").replace("\n", " ")
+
+
+def airflow(path: str, method: str = "GET", body: dict | None = None) -> dict:
+    """Ask Airflow's REST API as its admin."""
+    with forward("svc/airflow-api-server", "airflow", 8080) as url:
+        login = {"username": "admin", "password": secret("airflow", "airflow-keys", "admin-password")}
+        token = httpx.post(f"{url}/auth/token", json=login, timeout=60).raise_for_status().json()["access_token"]
+        answer = httpx.request(
+            method, f"{url}/api/v2/{path}", json=body, headers={"Authorization": f"Bearer {token}"}, timeout=60
+        )
+        return answer.raise_for_status().json()
+
+
+def runs() -> dict[str, list[str]]:
+    """Return the states of every DAG's runs, oldest first."""
+    found: dict[str, list[str]] = {}
+    for item in airflow("dags/~/dagRuns?order_by=start_date&limit=100")["dag_runs"]:
+        found.setdefault(item["dag_id"].removeprefix("readmission_"), []).append(item["state"])
+    return found
+
+
+def finished(number: int) -> str:
+    """Tell whether the chain from ingest to promotion has run so often, or fail with the failed task's log."""
+    now = runs()
+    for name in ("ingest", "process", "train", "promote"):
+        if now.get(name, [])[-1:] == ["failed"]:
+            raise SystemExit(f"DAG {name} failed: {failure(f'readmission_{name}')}")
+    said = {n: s.count("success") for n, s in now.items()}
+    print(f"     {time.strftime('%H:%M:%S')} DAG runs: {now}", flush=True)
+    return str(now) if all(said.get(n, 0) >= number for n in ("process", "train", "promote")) else ""
+
+
+def failure(dag: str) -> str:
+    """Return the end of the log of the first failed task of a DAG's last run."""
+    last = airflow(f"dags/{dag}/dagRuns?order_by=-start_date&limit=1")["dag_runs"][0]["dag_run_id"]
+    for task in airflow(f"dags/{dag}/dagRuns/{last}/taskInstances")["task_instances"]:
+        if task["state"] == "failed":
+            path = f"dags/{dag}/dagRuns/{last}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
+            log = airflow(f"{path}?map_index={task['map_index']}")
+            return f"{task['task_id']}: " + " / ".join(str(e.get("event", e)) for e in log["content"][-15:])
+    return "no failed task"
+
+
+def first_chain() -> str:
+    """Wait for Airflow to take the first batch through ingest, process, train and promote: each step a pod."""
+    return until(900, "the first champion", lambda: finished(1), pause=10)
+
+
+def second_chain() -> str:
+    """Ask for the second batch and wait for the chain."""
+    airflow("dags/readmission_ingest/dagRuns", "POST", {"logical_date": None})
+    return until(1200, "the second promotion", lambda: finished(2), pause=10)
+
+
+def prediction(url: str) -> dict:
+    """Ask for one prediction; return the answer."""
+    answer = httpx.post(f"{url}/predict", json=dict(contract.EXAMPLE), timeout=30)
+    if answer.status_code != 200:
+        raise ProofError(f"POST /predict: {answer.status_code} {answer.text[:300]}")
+    return answer.json()
+
+
+def first_prediction() -> str:
+    """Ask the Service for one prediction."""
+    kubectl("-n", "readmission", "rollout", "status", "deployment/readmission-inference", "--timeout=120s")
+    with forward("svc/readmission-inference", "readmission", 8080) as url:
+        return str(until(60, "a prediction", lambda: prediction(url)))[:160]
+
+
+def champion() -> str:
+    """Return the version behind the alias `champion` in MLflow."""
+    with forward("svc/readmission-mlflow", "readmission", 5000) as url:
+        query = {"name": "diabetes_readmission", "alias": "champion"}
+        answer = httpx.get(f"{url}/api/2.0/mlflow/registered-models/alias", params=query, timeout=30)
+        return answer.raise_for_status().json()["model_version"]["version"]
+
+
+def replicas() -> str:
+    """Ask every replica of the API for its version: that of the champion in MLflow."""
+    wanted, said = champion(), {}
+    for pod in objects("pods", "readmission", "app.kubernetes.io/component=inference"):
+        name = pod["metadata"]["name"]
+        with forward(f"pod/{name}", "readmission", 8080) as url:
+            said[name] = str(httpx.get(f"{url}/model-info", timeout=30).raise_for_status().json()["model_version"])
+    if not said or set(said.values()) != {wanted}:
+        raise ProofError(f"champion is {wanted}, the replicas say {said}")
+    return f"version {wanted} by {len(said)} of {len(said)} replicas"
+
+
+def sql(query: str) -> str:
+    """Ask the database through the exporter's pod, as the role `readmission_monitor`."""
+    program = (
+        "import os, psycopg2; e = lambda n: os.environ['READMISSION_POSTGRES_' + n];"
+        "c = psycopg2.connect(host=e('HOST'), port=e('PORT'), dbname=e('DATABASE'), user='readmission_monitor',"
+        " password=e('PASSWORD_MONITOR')).cursor(); c.execute(%r); print(c.fetchall())"
+    )
+    command = ["kubectl", "-n", "readmission", "exec", "deploy/readmission-observability", "--", "python", "-c"]
+    done = subprocess.run([*command, program % query], capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        raise ProofError(done.stderr[-500:])
+    return done.stdout.strip()
+
+
+def batches() -> str:
+    """Count what the steps have left in the database."""
+    return sql("SELECT count(*), sum(accepted), sum(quarantined) FROM raw.batches WHERE finished IS NOT NULL")
