@@ -4,7 +4,6 @@ On the real data set when it is there (seven batches), else on two batches of th
 """
 
 import hashlib
-import json
 import os
 import re
 import subprocess
@@ -39,7 +38,11 @@ if {failing!r} in rest:
 mark = pathlib.Path({folder!r}) / f"killed-{{verb}}"
 command = [{python!r}, "-m", "readmission.cli", *sys.argv[1:]]
 if mark.exists():
-    os.execv(command[0], command)
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    with (mark.parent / f"said-{{verb}}").open("ab") as said:
+        said.write(result.stdout)
+    sys.stdout.buffer.write(result.stdout)
+    sys.exit(result.returncode)
 process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 mark.write_bytes(process.stdout.readline())
 time.sleep(0.5)
@@ -126,8 +129,8 @@ def test_a_failing_family_stops_no_other_and_is_named(chain: Chain) -> None:
     position = list(models.FAMILIES).index(FAILING)
     assert chain.code == 1
     assert f"failed: readmission_train.train[{position}]" in chain.output
-    ((reasons,),) = chain.query("SELECT reasons FROM training.promotions")
-    assert FAILING in json.dumps(reasons), reasons
+    said = (chain.folder / "said-promote").read_text()
+    assert re.search(rf"not trained on this data, so not compared: {FAILING}$", said, re.M), said
 
 
 def test_one_model_is_registered_and_every_replica_serves_it(chain: Chain) -> None:

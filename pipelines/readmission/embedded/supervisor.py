@@ -93,7 +93,7 @@ class Supervisor:
         except (OSError, Fault):
             return {}
 
-    def shutdown(self, timeout: float = 60) -> None:
+    def shutdown(self, timeout: float = 180) -> None:
         """Stop every part, in the reverse of the start order, and supervisord itself."""
         if not self.running():
             return
