@@ -30,6 +30,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "ingest": ("readmission.steps.ingest", "Take batches of raw rows into RAW; bad rows to quarantine."),
     "process": ("readmission.steps.process", "Turn new RAW batches into CLEAN: typed, split by patient."),
     "train": ("readmission.steps.train", "Train model families on the clean batches."),
+    "promote": ("readmission.steps.promote", "Make the best candidate the champion, if every gate lets it."),
+    "rollback": ("readmission.steps.rollback", "Return to the champion before this one."),
     "monitor": ("readmission.steps.monitor", "Look for drift in new batches and recent predictions."),
     "reload": ("readmission.steps.reload", "Tell the API of the champion; wait until every replica answers with it."),
     "exporter": ("readmission.steps.exporter", "Serve metrics of what only the database knows."),

@@ -22,7 +22,8 @@ class Slice:
         column, level: the group; level `unknown` gathers missing.
         rows: encounters of the group.
         prevalence, predicted: observed and mean predicted share of readmission within 30 days.
-        recall: share of its events that are above the threshold.
+        recall, recall_error: share of its events that are above the threshold, and its standard error (of a
+            share estimated with two more events of each kind, so that it is not zero for few).
         alerts: share of its encounters above the threshold.
         roc_auc: within the group.
         judged: whether there are enough rows for a gate.
@@ -34,6 +35,7 @@ class Slice:
     prevalence: float
     predicted: float
     recall: float
+    recall_error: float
     alerts: float
     roc_auc: float
     judged: bool
@@ -59,10 +61,12 @@ def slices(
             part = scored.part(rows)
             above = part.early >= threshold
             events = max(int(part.event.sum()), 1)
+            hits = int((above & part.event).sum())
+            share = (hits + 2) / (events + 4)
             found.append(
                 Slice(
                     column, str(level), len(rows), float(part.event.mean()), float(part.early.mean()),
-                    float((above & part.event).sum() / events), float(above.mean()),
+                    hits / events, float(np.sqrt(share * (1 - share) / (events + 4))), float(above.mean()),
                     measure(part)["roc_auc_30"], len(rows) >= minimum,
                 )
             )  # fmt: skip

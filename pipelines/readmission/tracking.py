@@ -16,15 +16,16 @@ import mlflow
 import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param, RunTag
-from mlflow.environment_variables import MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
+from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR, MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, Schema, TensorSpec
 from sklearn.pipeline import Pipeline
 
-from readmission import contract, models
+from readmission import audit, contract, models
 from readmission.errors import UserError
+from readmission.gates import Verdict
 from readmission.settings import Settings
 
 CHAMPION, CHALLENGER, STAGE = "champion", "challenger", "Production"
@@ -40,6 +41,7 @@ def connect(settings: Settings) -> MlflowClient:
         UserError: the server does not answer.
     """
     MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="mlflow")
@@ -172,3 +174,41 @@ def champion(client: MlflowClient, settings: Settings) -> Any | None:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
+
+
+def make_champion(
+    client: MlflowClient, settings: Settings, candidate: audit.Candidate, uri: str, verdict: Verdict
+) -> str:
+    """Register a run's Pipeline, once, with its verdict, and make it champion; return the version."""
+    with contextlib.suppress(MlflowException):
+        client.create_registered_model(settings.model_name)
+    known = client.search_model_versions(f"name = '{settings.model_name}' and run_id = '{candidate.run_id}'")
+    tags = {
+        "family": candidate.family,
+        "batches": candidate.batches,
+        "data_sha256": candidate.data_sha256,
+        "synthetic": str(candidate.synthetic).lower(),
+        "gates": f"{sum(check.passed for check in verdict.checks)} of {len(verdict.checks)} passed",
+    }
+    told = f"{candidate.family}, batches {candidate.batches}\n\n```\n{verdict}\n```"
+    made = known[0] if known else client.create_model_version(
+        settings.model_name, uri, candidate.run_id, tags=tags, description=told, model_id=uri.removeprefix("models:/")
+    )  # fmt: skip
+    set_champion(client, settings, str(made.version))
+    return str(made.version)
+
+
+def set_champion(client: MlflowClient, settings: Settings, version: str) -> str:
+    """Move alias and stage word to a version; return its family.
+
+    Raises:
+        UserError: there is no such version.
+    """
+    try:
+        family = client.get_model_version(settings.model_name, version).tags.get("family", "unknown family")
+    except MlflowException as error:
+        raise UserError(f"Model {settings.model_name} has no version {version!r}.") from error
+    client.transition_model_version_stage(settings.model_name, version, STAGE, archive_existing_versions=True)
+    # Last: the alias is what the API follows.
+    client.set_registered_model_alias(settings.model_name, CHAMPION, version)
+    return str(family)

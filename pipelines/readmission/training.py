@@ -1,4 +1,4 @@
-"""Hold the training data of one snapshot, and fit and judge one family on it. No store, no MLflow."""
+"""Read the training data of one snapshot, and fit and judge one family on it."""
 
 import logging
 import time
@@ -14,9 +14,10 @@ from matplotlib.figure import Figure
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from readmission import evaluation, features, importance, models, pictures
+from readmission import evaluation, features, importance, models, pictures, stores
 from readmission.errors import UserError
 from readmission.evaluation import Metrics, Scored
+from readmission.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,11 @@ class Dataset:
     sha256: str
     batches: list[int]
     synthetic: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the matrix's columns."""
+        return tuple(feature.name for feature in features.FEATURES)
 
     @cached_property
     def matrix(self) -> features.Matrix:
@@ -65,6 +71,19 @@ class Dataset:
         """Return a split's outcomes with predicted probabilities."""
         rows = self.rows(split)
         return Scored(self.y[rows], probabilities, self.frame["patient_nbr"].to_numpy()[rows])
+
+
+def load(settings: Settings, up_to: int | None = None) -> Dataset:
+    """Read the clean snapshot up to a batch.
+
+    Raises:
+        UserError: there is no clean data.
+    """
+    frame, digest, batches = stores.snapshot(settings, up_to)
+    with stores.transaction(settings, "train") as cursor:
+        cursor.execute("SELECT bool_or(synthetic) FROM raw.batches WHERE batch_id = ANY(%s)", (batches,))
+        synthetic = bool(cursor.fetchone()[0])
+    return Dataset(frame, digest, batches, synthetic)
 
 
 @dataclass(frozen=True)

@@ -46,27 +46,14 @@ def run(
     """
     wanted = _families(families)
     client = tracking.connect(settings)
-    whole = load(settings, batch_up_to)
+    whole = training.load(settings, batch_up_to)
     if not each_batch:
         return train(settings, client, whole, wanted, again=again)
     runs: dict[str, str] = {}
     for batch in whole.batches:
-        runs = train(settings, client, load(settings, batch), wanted, again=again)
+        runs = train(settings, client, training.load(settings, batch), wanted, again=again)
     _learning_curve(settings, client, runs)
     return runs
-
-
-def load(settings: Settings, up_to: int | None) -> Dataset:
-    """Read the snapshot up to a batch.
-
-    Raises:
-        UserError: there is no clean data.
-    """
-    frame, digest, batches = stores.snapshot(settings, up_to)
-    with stores.transaction(settings, "train") as cursor:
-        cursor.execute("SELECT bool_or(synthetic) FROM raw.batches WHERE batch_id = ANY(%s)", (batches,))
-        synthetic = bool(cursor.fetchone()[0])
-    return Dataset(frame, digest, batches, synthetic)
 
 
 def train(settings: Settings, client: MlflowClient, data: Dataset, wanted: list[str], *, again: bool) -> dict[str, str]:
@@ -103,7 +90,8 @@ def _train_one(settings: Settings, client: MlflowClient, data: Dataset, family: 
     with tracking.run(client, settings, family, {"family": family, **tags}) as run_id:
         tracking.log_run(client, run_id, params=params, metrics=candidate.metrics)
         tracking.log_files(client, run_id, training.draw(candidate))
-        tracking.log_pipeline(candidate.pipeline, run_id, features.example())
+        uri = tracking.log_pipeline(candidate.pipeline, run_id, features.example())
+        tracking.log_run(client, run_id, tags={"model_uri": uri})
         _record(settings, data, candidate, run_id, tags["git_sha"])
     return run_id
 

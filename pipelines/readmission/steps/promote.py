@@ -1,0 +1,147 @@
+"""Make the best trained candidate the champion, if every gate lets it."""
+
+import getpass
+import json
+import logging
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from mlflow.tracking import MlflowClient
+from sklearn.pipeline import Pipeline
+
+from readmission import audit, evaluation, gates, judging, models, tracking, training
+from readmission.errors import UserError
+from readmission.gates import Verdict
+from readmission.scorer.compiler import compile_pipeline
+from readmission.scorer.manifest import ArtifactError
+from readmission.settings import Settings
+from readmission.training import Dataset
+
+log = logging.getLogger(__name__)
+
+#: Real rows on which a compiled model is compared with its Pipeline, beside the invented ones.
+_PARITY_ROWS = 2000
+
+
+@dataclass(frozen=True)
+class Champion:
+    """Hold the current champion's version with its Pipeline."""
+
+    version: Any
+    pipeline: Pipeline
+
+
+def run(
+    settings: Settings,
+    *,
+    batch_up_to: Annotated[int | None, typer.Option(help="Judge on the batches up to this one. [all]")] = None,
+    by: Annotated[str, typer.Option(help="Who decides, for the audit table. [the user of this process]")] = "",
+) -> str:
+    """Make the best trained candidate the champion, if every gate lets it.
+
+    Candidates are the newest run of each family on the same data; the best on validation comes first, and the
+    next when a gate stops it. Each decision is a row of training.promotions. The gates: gates.yaml.
+
+    Returns:
+        the version that is champion afterwards.
+
+    Raises:
+        UserError: nothing was trained on this data, or no candidate passes and there is no champion.
+    """
+    client = tracking.connect(settings)
+    data = training.load(settings, batch_up_to)
+    candidates = audit.candidates(settings, data.sha256, settings.selection)
+    if not candidates:
+        raise UserError(f"No model was trained on the clean batches {data.batches}: run `readmission train`.")
+    missing = sorted(set(models.FAMILIES) - {candidate.family for candidate in candidates})
+    if missing:
+        log.warning("not trained on this data, so not compared: %s", ", ".join(missing))
+    current = tracking.champion(client, settings)
+    champion = Champion(current, tracking.load_pipeline(_uri(client, current.run_id))) if current else None
+    who = by or getpass.getuser()
+    for candidate in candidates:
+        if champion and candidate.run_id == champion.version.run_id:
+            log.info("version %s (%s) stays champion: no better candidate", champion.version.version, candidate.family)
+            return str(champion.version.version)
+        version, verdict = _try(settings, client, data, candidate, champion, who)
+        if version:
+            return version
+        if {check.figure for check in verdict.failed} == {"difference_low"}:
+            break  # the rest are no better on validation
+    if champion is None:
+        raise UserError("No candidate passes the gates; nothing is promoted. The reasons stand above.")
+    log.warning("version %s stays champion", champion.version.version)
+    return str(champion.version.version)
+
+
+def _try(
+    settings: Settings,
+    client: MlflowClient,
+    data: Dataset,
+    candidate: audit.Candidate,
+    champion: Champion | None,
+    who: str,
+) -> tuple[str, Verdict]:
+    """Judge one candidate and promote it when it passes; the version is empty when it does not."""
+    pipeline = tracking.load_pipeline(_uri(client, candidate.run_id))
+    with tempfile.TemporaryDirectory() as directory:
+        folder = Path(directory)
+        verdict = _judge(settings, data, candidate, pipeline, champion, folder)
+        log.info("%s, run %s:\n%s", candidate.family, candidate.run_id, verdict)
+        tracking.log_files(client, candidate.run_id, {"verdict.json": json.dumps(verdict.as_data(), indent=2)})
+        replaced = str(champion.version.version) if champion else None
+        if not verdict.passed:
+            reasons = [f"{check.gate}: {check.figure} {check.value} must be {check.limit}" for check in verdict.failed]
+            log.warning("%s is refused: %s", candidate.family, "; ".join(reasons))
+            audit.record(settings, "refused", candidate, None, replaced, verdict.as_data(), who)
+            return "", verdict
+        client.log_artifacts(candidate.run_id, directory, "serving")
+    version = tracking.make_champion(client, settings, candidate, _uri(client, candidate.run_id), verdict)
+    audit.record(settings, "promoted", candidate, version, replaced, verdict.as_data(), who)
+    log.info("version %s (%s) is champion", version, candidate.family)
+    return version, verdict
+
+
+def _judge(
+    settings: Settings,
+    data: Dataset,
+    candidate: audit.Candidate,
+    pipeline: Pipeline,
+    champion: Champion | None,
+    folder: Path,
+) -> Verdict:
+    """Compute every figure, compile the candidate into the folder, and check the gates."""
+    judged = judging.quality(data, pipeline)
+    name, strength = judging.single_feature(data)
+    log.info("the strongest single feature is %s: ROC-AUC %.3f", name, strength)
+    figures = {**judged.figures, "single_feature_roc_auc": strength}
+    conditions = set() if data.synthetic else {"real"}
+    if champion:
+        other = judging.quality(data, champion.pipeline).scored["validation"]
+        difference = evaluation.compare(judged.scored["validation"], other, settings.selection, seed=settings.seed)
+        log.info("against version %s: %s %s", champion.version.version, settings.selection, difference)
+        figures |= {"difference": difference.value, "difference_low": difference.low}
+        same = champion.version.tags.get("data_sha256") == data.sha256
+        conditions |= {"champion", "same_data" if same else "new_data"}
+    try:
+        compile_pipeline(
+            pipeline,
+            folder,
+            family=candidate.family,
+            sample=data.frame.iloc[data.rows("test")[:_PARITY_ROWS]],
+            metrics={n: v for n, v in figures.items() if v == v},
+            synthetic=data.synthetic,
+            run_id=candidate.run_id,
+            model_name=settings.model_name,
+        )
+        figures |= judging.serving(folder)
+    except ArtifactError as error:
+        log.warning("%s cannot be served: %s", candidate.family, error)
+    return gates.judge(gates.load(), figures, conditions, len(data.batches))
+
+
+def _uri(client: MlflowClient, run_id: str) -> str:
+    return str(client.get_run(run_id).data.tags["model_uri"])

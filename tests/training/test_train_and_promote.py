@@ -1,0 +1,148 @@
+"""From clean batches to a champion and back, on a real Postgres and a real MLflow server."""
+
+import json
+import uuid
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow.tracking import MlflowClient
+
+from readmission import contract, gates, scorer, stores, tracking, training
+from readmission.errors import UserError
+from readmission.scorer import pipeline as pipelines
+from readmission.settings import Settings
+from readmission.steps import ingest, process, promote, rollback, train
+
+
+@pytest.fixture
+def system(database: Settings, mlflow_server: str) -> Settings:
+    """Give a database of the test's own and names of its own in the MLflow that all share."""
+    mine = uuid.uuid4().hex[:8]
+    return database.model_copy(
+        update={"mlflow_uri": mlflow_server, "experiment": f"test_{mine}", "model_name": f"model_{mine}"}
+    )
+
+
+def query(settings: Settings, statement: str) -> list[tuple[object, ...]]:
+    with stores.transaction(settings, "train") as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall()
+
+
+def clean(settings: Settings, source: Path, batch: int | None = None, batch_size: int = 1000) -> Settings:
+    """Ingest one batch, or all, and process."""
+    config = settings.model_copy(update={"source": str(source), "batch_size": batch_size})
+    ingest.run(config, batch=batch, every=batch is None)
+    process.run(config)
+    return config
+
+
+def test_from_clean_batches_to_a_champion_and_back(system: Settings, sample: Path) -> None:
+    config = clean(system, sample, 1)
+    runs = train.run(config, families="decision_tree,logistic_regression")
+    client = MlflowClient(config.tracking_uri)
+
+    # Each family is a run with what a person looks for, below one parent, and a row of experiments.
+    run = client.get_run(runs["decision_tree"])
+    assert {"test_roc_auc_30", "val_f1_score_weighted", "test_recall_class_2", "test_ece_30"} <= set(run.data.metrics)
+    assert run.data.params["seed"] == "7" and run.data.params["batch_last"] == "1"
+    assert run.data.tags["synthetic"] == "true" and run.data.tags["git_sha"]
+    names = {item.path for item in client.list_artifacts(runs["decision_tree"])}
+    assert {"confusion_matrix.png", "feature_importance.png", "roc_pr_curve.png", "calibration_curve.png"} <= names
+    parent = client.get_run(run.data.tags["mlflow.parentRunId"])
+    assert parent.info.status == run.info.status == "FINISHED"
+    assert query(config, "SELECT count(*) FROM training.experiments WHERE synthetic") == [(2,)]
+
+    # The same again is not trained again.
+    assert train.run(config, families="decision_tree,logistic_regression") == runs
+
+    # The best is promoted with alias, stage word, compiled files and an audit row; then there is nothing to do.
+    first = promote.run(config, by="a test")
+    version = client.get_model_version_by_alias(config.model_name, "champion")
+    assert str(version.version) == first and version.current_stage == "Production"
+    assert {item.path for item in client.list_artifacts(version.run_id, "serving")} >= {
+        "serving/manifest.json",
+        "serving/golden.json",
+    }
+    assert query(config, "SELECT decision, model_version, decided_by FROM training.promotions") == [
+        ("promoted", first, "a test")
+    ]
+    assert promote.run(config) == first
+
+    # More data gives a new champion; rolling back returns to the one before, and no further.
+    clean(system, sample, 2)
+    train.run(config, families="lightgbm")
+    second = promote.run(config)
+    assert second != first
+    assert client.get_model_version(config.model_name, first).current_stage == "Archived"
+    assert rollback.run(config, why="a test") == first
+    assert str(client.get_model_version_by_alias(config.model_name, "champion").version) == first
+    assert query(config, "SELECT decision, model_version, replaced_version FROM training.promotions ORDER BY id") == [
+        ("promoted", first, None),
+        ("promoted", second, first),
+        ("rolled back", first, second),
+    ]
+    with pytest.raises(UserError, match="first champion"):
+        rollback.run(config)
+    with pytest.raises(UserError, match="no version '99'"):
+        rollback.run(config, to="99")
+
+
+def test_without_data_or_models_the_steps_say_what_to_do(system: Settings, sample: Path) -> None:
+    with pytest.raises(UserError, match="no clean batch"):
+        train.run(system)
+    config = clean(system, sample, 1)
+    with pytest.raises(UserError, match="readmission train"):
+        promote.run(config)
+    with pytest.raises(UserError, match="no champion"):
+        rollback.run(config)
+    with pytest.raises(UserError, match="'forest' is not a family"):
+        train.run(config, families="forest")
+    with pytest.raises(UserError, match="cannot be used"):
+        train.run(config.model_copy(update={"mlflow_uri": "http://127.0.0.1:9"}))
+
+
+def test_a_refused_candidate_leaves_the_champion_and_its_reasons(
+    system: Settings, sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = clean(system, sample, 1)
+    train.run(config, families="decision_tree,logistic_regression")
+    strict = "[{name: never, figure: test_accuracy, at_least: 1.1, reason: a test}]"
+    monkeypatch.setattr(gates, "load", lambda read=gates.load: read(strict))
+    with pytest.raises(UserError, match="No candidate passes"):
+        promote.run(config)
+    rows = query(config, "SELECT decision, model_version, reasons FROM training.promotions")
+    assert [row[:2] for row in rows] == [("refused", None)] * 2
+    check = rows[0][2][0]
+    assert (check["gate"], check["passed"], check["limit"]) == ("never", False, "at least 1.1")
+    client = MlflowClient(config.tracking_uri)
+    assert tracking.champion(client, config) is None
+    run_id = query(config, "SELECT run_id FROM training.experiments LIMIT 1")[0][0]
+    assert json.loads(mlflow.artifacts.load_text(f"runs:/{run_id}/verdict.json"))[0]["gate"] == "never"
+
+
+@pytest.mark.real
+def test_the_real_data_gives_an_honest_champion_that_is_served_as_judged(
+    system: Settings, real_source: Path, tmp_path: Path
+) -> None:
+    config = clean(system, real_source, batch_size=15_000)
+    train.run(config, families="lightgbm,logistic_regression")
+    version = promote.run(config)
+    client = MlflowClient(config.tracking_uri)
+    champion = client.get_model_version(config.model_name, version)
+    found = client.get_run(champion.run_id).data.metrics
+    assert 0.67 <= found["test_roc_auc_30"] < 0.72
+    assert found["test_accuracy"] >= 0.58
+    assert found["test_ece_30"] <= 0.01
+
+    # What is served answers 2,000 raw test rows as the Pipeline in the registry does.
+    data = training.load(config)
+    rows = data.frame.iloc[data.rows("test")[-2000:]]
+    expected = tracking.load_pipeline(champion.source).predict_proba(rows)
+    client.download_artifacts(champion.run_id, "serving", str(tmp_path))
+    compiled = scorer.load(tmp_path / "serving")
+    served = np.array(compiled.score_many(pipelines.values(rows)))
+    assert np.abs(served - expected).max() <= 1e-6
+    assert compiled.manifest.classes == contract.CLASSES

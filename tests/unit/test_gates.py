@@ -1,0 +1,82 @@
+import pytest
+
+from readmission import gates
+
+GOOD = {
+    "val_roc_auc_30": 0.671, "test_roc_auc_30": 0.680, "test_pr_auc_30": 0.24, "single_feature_roc_auc": 0.61,
+    "val_accuracy": 0.59, "val_ece_30": 0.006, "test_ece_30": 0.007, "slice_recall_gap_low": 0.04,
+    "slice_calibration_gap": 0.02, "golden_difference": 1e-16, "scorer_microseconds": 40.0,
+    "artifact_megabytes": 1.0, "difference_low": 0.001,
+}  # fmt: skip
+ALL = {"real", "champion", "same_data"}
+
+
+def failed(changed, conditions=ALL, batches=7):
+    verdict = gates.judge(gates.load(), GOOD | changed, conditions, batches)
+    return {check.gate for check in verdict.failed}
+
+
+def test_an_honest_model_passes():
+    verdict = gates.judge(gates.load(), GOOD, ALL, 7)
+    assert verdict.passed, verdict
+    assert "not_worse_than_champion" not in {check.gate for check in verdict.checks}
+
+
+@pytest.mark.parametrize(
+    ("changed", "gate"),
+    [
+        ({"test_roc_auc_30": 0.72}, "leak_roc_auc_test"),
+        ({"val_roc_auc_30": 0.79}, "leak_roc_auc_validation"),
+        ({"test_pr_auc_30": 0.31}, "leak_pr_auc_test"),
+        ({"single_feature_roc_auc": 0.7}, "leak_single_feature"),
+        ({"val_roc_auc_30": 0.63}, "enough_skill"),
+        ({"val_accuracy": 0.53}, "enough_accuracy"),
+        ({"test_ece_30": 0.031}, "calibrated_test"),
+        ({"slice_recall_gap_low": 0.2}, "fair_recall"),
+        ({"slice_calibration_gap": 0.05}, "fair_calibration"),
+        ({"difference_low": -0.0001}, "better_than_champion"),
+        ({"golden_difference": 1e-3}, "answers_as_the_pipeline"),
+        ({"golden_difference": float("nan")}, "answers_as_the_pipeline"),
+        ({"scorer_microseconds": 5000}, "fast_enough"),
+        ({"artifact_megabytes": 200}, "small_enough"),
+    ],
+)
+def test_each_gate_stops_what_it_is_for(changed, gate):
+    assert failed(changed) == {gate}
+
+
+def test_a_figure_that_is_missing_fails():
+    figures = {name: value for name, value in GOOD.items() if name != "slice_recall_gap_low"}
+    assert [c.gate for c in gates.judge(gates.load(), figures, ALL, 7).failed] == ["fair_recall"]
+
+
+def test_newer_data_needs_only_not_to_be_worse():
+    assert failed({"difference_low": -0.004}, {"real", "champion", "new_data"}) == set()
+    assert failed({"difference_low": -0.006}, {"real", "champion", "new_data"}) == {"not_worse_than_champion"}
+
+
+def test_the_minimum_grows_with_the_batches():
+    assert failed({"val_roc_auc_30": 0.615}, batches=3) == set()
+    assert failed({"val_roc_auc_30": 0.615}, batches=4) == {"enough_skill"}
+    assert failed({"val_roc_auc_30": 0.639}, batches=70) == {"enough_skill"}
+
+
+def test_synthetic_data_is_not_asked_for_quality():
+    assert failed({"val_roc_auc_30": 0.5, "test_ece_30": 0.1, "val_accuracy": 0.3}, set()) == set()
+    assert failed({"golden_difference": 1.0}, set()) == {"answers_as_the_pipeline"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- {name: a, figure: b, reason: c}",
+        "- {name: a, figure: b, reason: c, at_least: 1, at_most: 2}",
+        "- {name: a, figure: b, at_least: 1}",
+        "- {name: a, figure: b, reason: c, at_least: 1, when: [full moon]}",
+        "- {name: a, figure: b, reason: c, at_least: 1, limit: 1}",
+        "[{name: a, figure: b, reason: c, below: 1}, {name: a, figure: b, reason: c, below: 1}]",
+    ],
+)
+def test_a_gate_that_is_not_well_formed_is_refused(text):
+    with pytest.raises(ValueError, match=r"gates\.yaml"):
+        gates.load(text)
