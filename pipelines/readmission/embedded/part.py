@@ -1,7 +1,6 @@
 """One part of the embedded system: what it runs, where it answers, how its health is seen."""
 
 import shutil
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -43,19 +42,6 @@ def answers(url: str) -> Healthy:
         try:
             return httpx.get(url, timeout=2).status_code == 200
         except httpx.HTTPError:
-            return False
-
-    return check
-
-
-def listens(host: str, port: int) -> Healthy:
-    """Return a check that a TCP connection is accepted."""
-
-    def check() -> bool:
-        try:
-            with socket.create_connection((host, port), timeout=2):
-                return True
-        except OSError:
             return False
 
     return check

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Collection
 
 from readmission.embedded import airflow, postgres
-from readmission.embedded.part import Part, answers, bound, listens
+from readmission.embedded.part import Part, answers, bound
 from readmission.errors import UserError
 from readmission.settings import Settings
 
@@ -27,7 +27,7 @@ def parts(settings: Settings, known: Collection[str] = ()) -> list[Part]:
             settings.postgres_host,
             settings.postgres_port,
             "READMISSION_POSTGRES_PORT",
-            listens(settings.postgres_host, settings.postgres_port),
+            postgres.accepts(settings),
             stop_signal="INT",  # PostgreSQL's "fast": disconnect clients, no recovery at the next start
         ),
         Part(

@@ -5,6 +5,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -66,6 +67,12 @@ def command(settings: Settings) -> list[str]:
         str(settings.home / "postgres"),
         *flags,
     ]
+
+
+def accepts(settings: Settings) -> Callable[[], bool]:
+    """Return a check that the server takes connections; one that still recovers listens and refuses them."""
+    ask = [str(BINARIES / "pg_isready"), "-q", "-h", settings.postgres_host, "-p", str(settings.postgres_port)]
+    return lambda: subprocess.run(ask, check=False).returncode == 0
 
 
 def _prefix(home: Path) -> list[str]:
