@@ -19,7 +19,7 @@ from serving.http import Receive, Refused, Reply, Scope, Send
 from serving.models import Served
 from serving.predict import Answer, Predictor, encode
 
-_PART = 250
+_PART = 500
 _LINE = 65_536
 
 
@@ -85,20 +85,24 @@ class Batch:
             return http.reply(400, {"errors": [Problem("records", "size", allowed)]})
         answers: list[Answer] = []
         failures: list[Failed] = []
+        # While one part is scored (C, without Python's lock) the next is decoded.
+        scoring: asyncio.Task[list[Answer]] | None = None
         for start in range(0, len(records), _PART):
-            found, failed = await self._part(records[start : start + _PART], model, given, start)
-            answers += found
+            rows, failed = self._read(records[start : start + _PART], start)
             failures += failed
+            if scoring is not None:
+                answers += await scoring
+            scoring = asyncio.create_task(self._score(rows, model, given))
             await asyncio.sleep(0)
+        if scoring is not None:
+            answers += await scoring
         manifest = model.scorer.manifest
         head = {"model_name": model.name, "model_version": model.version, "synthetic": manifest.synthetic}
         status = 200 if answers else 400
         return Reply(status, encode({"predictions": answers, "errors": failures, **head}))
 
-    async def _part(
-        self, records: Sequence[Any], model: Served, given: bytes, start: int
-    ) -> tuple[list[Answer], list[Failed]]:
-        """Answer some records of JSON: those that are valid, in order, and the problems of the others."""
+    def _read(self, records: Sequence[Any], start: int) -> tuple[list[tuple[bytes, Values]], list[Failed]]:
+        """Decode some records of JSON: those that are valid, in order, and the problems of the others."""
         rows: list[tuple[bytes, Values]] = []
         failed: list[Failed] = []
         for index, record in enumerate(records, start):
@@ -107,26 +111,20 @@ class Batch:
             except Invalid as invalid:
                 self._predictor.metrics.refused(invalid.problems)
                 failed.append(Failed(index, invalid.problems))
-        return await self._score(rows, model, given), failed
+        return rows, failed
 
     async def _score(self, rows: Sequence[tuple[bytes, Values]], model: Served, given: bytes) -> list[Answer]:
         started = perf_counter()
-        values = [row[1] for row in rows]
-        if model.inline:
-            found = model.scorer.score_many(values)
-        else:
-            # A Pipeline takes its time: not in the event loop.
-            found = await asyncio.to_thread(model.scorer.score_many, values) if values else []
-        answer = self._predictor.answer
-        return [
-            answer(body, row, shares, model, "champion", given, started)
-            for (body, row), shares in zip(rows, found, strict=True)
-        ]
+        if not rows:
+            return []
+        found = await asyncio.to_thread(model.scorer.score_many, [row[1] for row in rows])
+        return self._predictor.answers(rows, found, model, given, started)
 
     async def _ndjson(self, receive: Receive, model: Served, given: bytes) -> AsyncIterator[bytes]:
         index = 0
         async for lines in _parts(receive):
-            answers, failed = await self._part(lines, model, given, index)
+            rows, failed = self._read(lines, index)
+            answers = await self._score(rows, model, given)
             problems = {failure.index: failure for failure in failed}
             rest = iter(answers)
             places = range(index, index + len(lines))

@@ -1,5 +1,6 @@
 """Answer one encounter."""
 
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
@@ -120,6 +121,34 @@ class Predictor:
             prediction_id, CLASSES[position], Shares(no, late, early), early, model.name, model.version,
             absent, ids.stamp, [EXCLUDED] if values[_DISPOSITION] in EXCLUDED_DISPOSITIONS else None,
         )  # fmt: skip
+
+    def answers(
+        self, rows: Sequence[tuple[bytes, Values]], found: Sequence[Probabilities], model: Served,
+        request_id: bytes, started: float,
+    ) -> list[Answer]:  # fmt: skip
+        """Do what `answer` does for many rows at once; the latency of each is that of all."""
+        ids, log, name, version = self.ids, self.log, model.name, model.version
+        moment = ids.tick()
+        stamp, latency, given = ids.stamp, perf_counter() - started, request_id.decode("ascii")
+        scored, missing = self.metrics.scored, encounter.missing
+        written: list[Answer] = []
+        for (body, values), shares in zip(rows, found, strict=True):
+            no, late, early = shares
+            position = 0 if no >= late and no >= early else 1 if late >= early else 2
+            absent = missing(values)
+            prediction_id = ids.one()
+            scored(version, "champion", position, early, absent)
+            if log is not None:
+                log.append(
+                    Entry(prediction_id, moment, name, version, "champion", body, shares, latency,
+                          given or prediction_id)
+                )  # fmt: skip
+            notes = [EXCLUDED] if values[_DISPOSITION] in EXCLUDED_DISPOSITIONS else None
+            written.append(
+                Answer(prediction_id, CLASSES[position], Shares(no, late, early), early, name, version,
+                       absent, stamp, notes)
+            )  # fmt: skip
+        return written
 
     def one(self, body: bytes, request_id: bytes, started: float) -> Answer | tuple[Values, Served, str]:
         """Answer one request, or return what a thread has to score because the model is slow.

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import subprocess
+import sys
 from typing import Any
 
 import bentoml
@@ -81,6 +82,8 @@ class Worker:
                 settings.home / "spool", settings.log_interval, settings.spool_bytes,
                 sync=settings.prediction_log == "sync",
             )  # fmt: skip
+        # The threads beside the event loop (log, batches) hold Python's lock for 1 ms at most, not 5.
+        sys.setswitchinterval(0.001)
         self.models.start(asyncio.get_running_loop())
         self._sidecar = launch.ensure(settings.home)
         self._tasks.append(asyncio.create_task(self._tick()))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from api.tools import Api, Registry, Starter, free_port
+from api.tools import Api, Registry, Starter
 from readmission import features, models, sample
 from readmission.scorer import compiler
 from readmission.settings import Settings
@@ -31,11 +31,15 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def start(database: Settings) -> Iterator[Starter]:
     """Start APIs; each is ended with the test."""
-    database.home.mkdir(parents=True, exist_ok=True)
+    stored = {
+        "READMISSION_POSTGRES_PORT": str(database.postgres_port),
+        "READMISSION_POSTGRES_DATABASE": database.postgres_database,
+        "READMISSION_POSTGRES_PASSWORD_SERVING": database.password("serving"),
+    }
     started: list[Api] = []
 
     def run(**environment: object) -> Api:
-        api = Api(database, free_port(), {name: str(value) for name, value in environment.items()})
+        api = Api(database.home, stored | {name: str(value) for name, value in environment.items()})
         started.append(api)
         return api
 

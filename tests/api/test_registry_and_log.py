@@ -98,14 +98,14 @@ def test_what_must_not_be_served_is_not(
 def test_twenty_swaps_under_load_drop_and_mix_nothing(
     start: Starter, database: Settings, compiled: dict[str, Path]
 ) -> None:
-    place(database, compiled["lightgbm"], "1")
+    place(database.home, compiled["lightgbm"], "1")
     api = start(READMISSION_API_WORKERS=2).wait("/readyz")
     until(lambda: len(api.workers()) == 2)
     expected = {}
-    place(database, compiled["decision_tree"], "2")
+    place(database.home, compiled["decision_tree"], "2")
     until(lambda: all(w["champion"] == "2" for w in api.info()["workers"]))
     expected["even"] = api.predict().json()["probabilities"]
-    place(database, compiled["lightgbm"], "3")
+    place(database.home, compiled["lightgbm"], "3")
     until(lambda: all(w["champion"] == "3" for w in api.info()["workers"]))
     expected["odd"] = api.predict().json()["probabilities"]
     assert expected["odd"] != expected["even"]
@@ -122,7 +122,7 @@ def test_twenty_swaps_under_load_drop_and_mix_nothing(
     for thread in threads:
         thread.start()
     for number in range(4, 24):
-        place(database, compiled["lightgbm" if number % 2 else "decision_tree"], str(number))
+        place(database.home, compiled["lightgbm" if number % 2 else "decision_tree"], str(number))
         until(lambda n=str(number): all(w["champion"] == n for w in api.info()["workers"]), 5)
         until(lambda n=str(number): answers[-1][1]["model_version"] == n, 5)
     stop.set()
@@ -141,7 +141,7 @@ def test_twenty_swaps_under_load_drop_and_mix_nothing(
 def test_predictions_reach_the_database_once_with_everything(
     start: Starter, database: Settings, compiled: dict[str, Path]
 ) -> None:
-    place(database, compiled["lightgbm"], "1")
+    place(database.home, compiled["lightgbm"], "1")
     api = start().wait("/readyz")
     first = api.http.post("/predict", json=EXAMPLE, headers={"x-request-id": "abc-1"})
     assert first.headers["x-request-id"] == "abc-1"
@@ -163,7 +163,7 @@ def test_predictions_reach_the_database_once_with_everything(
 
 
 def test_the_database_may_be_away(start: Starter, database: Settings, compiled: dict[str, Path]) -> None:
-    place(database, compiled["lightgbm"], "1")
+    place(database.home, compiled["lightgbm"], "1")
     api = start().wait("/readyz")
     until(lambda: api.predict().status_code == 200)
     until(lambda: len(rows(database, STORED)) == 1)
@@ -182,7 +182,7 @@ def test_the_database_may_be_away(start: Starter, database: Settings, compiled: 
 def test_a_power_cut_loses_no_more_than_promised(
     start: Starter, database: Settings, compiled: dict[str, Path], mode: str
 ) -> None:
-    place(database, compiled["lightgbm"], "1")
+    place(database.home, compiled["lightgbm"], "1")
     with database_down(database):
         api = start(READMISSION_PREDICTION_LOG=mode).wait("/readyz")
         acknowledged: list[tuple[datetime, str]] = []
@@ -218,7 +218,7 @@ def test_a_power_cut_loses_no_more_than_promised(
 def test_outcomes_are_recorded_once_and_unknown_ones_refused(
     start: Starter, database: Settings, compiled: dict[str, Path]
 ) -> None:
-    place(database, compiled["lightgbm"], "1")
+    place(database.home, compiled["lightgbm"], "1")
     api = start().wait("/readyz")
     ids = [api.predict().json()["prediction_id"] for _ in range(3)]
     until(lambda: len(rows(database, STORED)) == 3)

@@ -47,19 +47,18 @@ def free_port() -> int:
 class Api:
     """A running API."""
 
-    def __init__(self, settings: Settings, port: int, environment: dict[str, str]) -> None:
-        self.home, self.port = settings.home, port
-        self.log = settings.home / f"api-{port}.log"
+    def __init__(self, home: Path, environment: dict[str, str]) -> None:
+        self.home, self.port = home, free_port()
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.log = home / f"api-{self.port}.log"
         values = {
-            "READMISSION_HOME": settings.home,
-            "READMISSION_API_PORT": port,
-            "READMISSION_POSTGRES_PORT": settings.postgres_port,
-            "READMISSION_POSTGRES_DATABASE": settings.postgres_database,
-            "READMISSION_POSTGRES_PASSWORD_SERVING": settings.password("serving"),
+            "READMISSION_HOME": home,
+            "READMISSION_API_PORT": self.port,
+            "READMISSION_POSTGRES_PORT": 9,
             "READMISSION_RELOAD_TOKEN": TOKEN,
             "READMISSION_RELOAD_INTERVAL": "0.5",
             "READMISSION_MLFLOW_URI": "http://127.0.0.1:9",
-            "BENTOML_HOME": settings.home / "bentoml",
+            "BENTOML_HOME": home / "bentoml",
         } | environment
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
@@ -68,7 +67,9 @@ class Api:
                 stdout=out, stderr=out, start_new_session=True,
             )  # fmt: skip
         scheme = "https" if "READMISSION_API_CERTIFICATE" in environment else "http"
-        self.http = httpx.Client(base_url=f"{scheme}://127.0.0.1:{port}", timeout=20, trust_env=False, verify=False)
+        self.http = httpx.Client(
+            base_url=f"{scheme}://127.0.0.1:{self.port}", timeout=20, trust_env=False, verify=False
+        )
 
     def wait(self, path: str = "/livez", seconds: float = 60) -> "Api":
         def there() -> bool:
@@ -109,16 +110,18 @@ class Api:
         self.process.wait(30)
 
 
-def place(settings: Settings, folder: Path, version: str, name: str = "diabetes_readmission") -> None:
-    """Put a model where the sidecar puts one, and name it champion."""
-    models_folder = settings.home / "models" / name
+def place(home: Path, folder: Path, version: str, alias: str = "champion") -> None:
+    """Put a model where the sidecar puts one, and give it the alias."""
+    models_folder = home / "models" / "diabetes_readmission"
     target = models_folder / version
     target.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
         (target / path.name).write_bytes(path.read_bytes())
+    path = models_folder / "aliases.json"
+    known = json.loads(path.read_text()) if path.exists() else {"registry": "ok"}
     temporary = models_folder / "aliases.part"
-    temporary.write_text(json.dumps({"champion": version, "registry": "ok"}))
-    temporary.replace(models_folder / "aliases.json")
+    temporary.write_text(json.dumps(known | {alias: version}))
+    temporary.replace(path)
 
 
 class Registry:

@@ -1,0 +1,284 @@
+"""The API as clients meet it: answers, refusals, limits, keys, streams, overload, drain."""
+
+import contextlib
+import hashlib
+import json
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api.tools import EXAMPLE, TOKEN, Api, place, until
+from readmission import contract, scorer
+
+REQUIRED = ("gender", "age", "time_in_hospital", "num_lab_procedures", "num_procedures", "num_medications")
+
+
+@pytest.fixture(scope="module")
+def api(compiled: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    home = tmp_path_factory.mktemp("api")
+    place(home, compiled["lightgbm"], "7")
+    keys = {"reader": ("r" * 20, "predict"), "ward": ("w" * 20, "predict,feedback"), "boss": ("b" * 20, "admin")}
+    lines = [f"{name}:{hashlib.sha256(key.encode()).hexdigest()}:{scopes}" for name, (key, scopes) in keys.items()]
+    (home / "keys").write_text("# name:sha256:scopes\n" + "\n".join(lines))
+    running = Api(
+        home,
+        {
+            "READMISSION_API_KEYS": str(home / "keys"),
+            "READMISSION_API_MAX_RECORDS": "600",
+            "READMISSION_CHALLENGER": "canary",
+            "READMISSION_CHALLENGER_SHARE": "0.5",
+        },
+    )
+    running.http.headers["authorization"] = "Bearer " + "w" * 20
+    running.wait("/readyz")
+    yield running
+    assert running.stop() == 0
+
+
+def test_an_answer_has_every_field(api: Api, compiled: dict[str, Path]) -> None:
+    answer = api.predict()
+    content = answer.json()
+    assert answer.status_code == 200
+    assert list(content) == [
+        "prediction_id", "prediction", "probabilities", "readmission_risk_30d", "model_name", "model_version",
+        "missing", "timestamp",
+    ]  # fmt: skip
+    values = tuple(EXAMPLE.get(name) for name in contract.FEATURE_NAMES)
+    expected = dict(zip(contract.CLASSES, scorer.load(compiled["lightgbm"]).score(values), strict=True))
+    assert content["probabilities"] == expected
+    assert content["prediction"] == max(expected, key=lambda name: expected[name])
+    assert content["readmission_risk_30d"] == expected["<30"]
+    assert content["missing"] == [name for name in contract.FEATURE_NAMES if name not in EXAMPLE]
+    assert uuid.UUID(content["prediction_id"]).version == 7
+    assert answer.headers["x-request-id"] == content["prediction_id"]
+    for name in ("x-content-type-options", "content-security-policy", "referrer-policy", "cache-control"):
+        assert answer.headers[name]
+
+
+def test_patients_who_died_get_a_note(api: Api) -> None:
+    assert "death or hospice" in api.predict(discharge_disposition_id=11).json()["notes"][0]
+
+
+def test_refusals_list_field_problem_and_what_is_allowed(api: Api) -> None:
+    before = api.metric("readmission_validation_failures_total", field="age", problem="level")
+    answer = api.predict(age="SECRET-VALUE", gender=3, xyz=1)
+    assert answer.status_code == 400 and "SECRET-VALUE" not in answer.text
+    found = {error["field"]: (error["problem"], error["allowed"]) for error in answer.json()["errors"]}
+    assert set(found) == {"age", "gender", "xyz"}
+    assert found["age"][0] == "level" and "'[0-10)'" in found["age"][1]
+    assert api.metric("readmission_validation_failures_total", field="age", problem="level") == before + 1
+    assert api.metric("readmission_validation_failures_total", field="other", problem="unknown") >= 1
+    assert "xyz" not in api.http.get("/metrics").text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [("GET", "/predict", 405), ("DELETE", "/feedback", 405), ("GET", "/nothing", 404), ("POST", "/predictx", 404)],
+)
+def test_other_requests_are_refused(api: Api, method: str, path: str, code: int) -> None:
+    assert api.http.request(method, path).status_code == code
+    assert "/nothing" not in api.http.get("/metrics").text
+
+
+def test_batches_answer_by_index(api: Api) -> None:
+    content = api.http.post("/predict_batch", json={"records": [EXAMPLE, {}, EXAMPLE, [], 3]}).json()
+    assert len(content["predictions"]) == 2 and [e["index"] for e in content["errors"]] == [1, 3, 4]
+    assert {e["field"] for e in content["errors"][0]["errors"]} > set(REQUIRED)
+    alone = api.predict().json()
+    assert content["predictions"][0]["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-12)
+    for wrong in ({"records": []}, {"records": [EXAMPLE] * 601}, {}, [], {"records": [EXAMPLE], "x": 1}):
+        assert api.http.post("/predict_batch", json=wrong).status_code == 400
+    assert api.http.post("/predict_batch", json={"records": [{}]}).status_code == 400
+
+
+def test_ndjson_streams_any_number(api: Api) -> None:
+    def lines() -> Iterator[bytes]:
+        for number in range(2500):
+            record = EXAMPLE if number != 1700 else {"age": "x"}
+            yield json.dumps(record).encode() + b"\n"
+            if number % 100 == 0:
+                yield b"\n"
+
+    kind = {"content-type": "application/x-ndjson"}
+    answer = api.http.post("/predict_batch", content=lines(), headers=kind)
+    found = [json.loads(line) for line in answer.text.splitlines()]
+    assert len(found) == 2500
+    assert found[1700]["index"] == 1700 and found[1700]["errors"]
+    assert all(entry["prediction"] for number, entry in enumerate(found) if number != 1700)
+
+
+def test_csv_answers_line_by_line(api: Api) -> None:
+    names = [c.name for c in contract.COLUMNS if c.name in EXAMPLE]
+    row = ",".join(str(EXAMPLE[name]) for name in names)
+    broken = row.replace("[70-80)", "elderly")
+    text = "\ufeff" + ",".join(names) + f"\r\n{row}\r\n{broken}\r\n"
+    answer = api.http.post("/predict_batch", content=text.encode(), headers={"content-type": "text/csv"})
+    head, good, bad = answer.text.splitlines()
+    assert head == "prediction_id,prediction,NO,>30,<30,model_version,missing,error"
+    assert good.split(",")[1] == api.predict().json()["prediction"]
+    assert "age: level" in bad
+
+
+def test_contributions_add_up(api: Api) -> None:
+    content = api.http.post("/explain", json=EXAMPLE).json()
+    assert content["base"] + sum(content["contributions"].values()) == pytest.approx(content["margin"], abs=1e-9)
+    assert api.http.post("/explain", json={}).status_code == 400
+
+
+def test_keys_have_scopes_and_are_read_anew(api: Api) -> None:
+    def call(key: str, path: str, body: object) -> int:
+        return httpx.post(f"{api.http.base_url}{path}", json=body, headers={"x-api-key": key}).status_code
+
+    assert call("", "/predict", EXAMPLE) == 401
+    assert call("wrong", "/predict", EXAMPLE) == 401
+    assert call("r" * 20, "/predict", EXAMPLE) == 200
+    assert call("r" * 20, "/feedback", {}) == 403
+    assert call("w" * 20, "/feedback", {}) == 400
+    assert call("w" * 20, "/reload-model", {}) == 403
+    assert call("b" * 20, "/reload-model", {}) == 202
+    assert call(TOKEN, "/reload-model", {}) == 202
+    assert call("n" * 20, "/predict", EXAMPLE) == 401
+    with (api.home / "keys").open("a") as file:
+        file.write(f"\nnew:{hashlib.sha256(b'n' * 20).hexdigest()}:predict\n")
+    until(lambda: call("n" * 20, "/predict", EXAMPLE) == 200)
+    assert api.http.get("/livez", headers={"authorization": ""}).status_code == 200
+
+
+def test_giant_and_slow_bodies_do_no_harm(api: Api) -> None:
+    assert api.http.post("/predict", content=b" " * 70_000).status_code == 413
+    with socket.create_connection(("127.0.0.1", api.port)) as slow:
+        key = "w" * 20
+        slow.sendall(f"POST /predict HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\ncontent-length: 900\r\n\r\n{{".encode())
+        started = time.perf_counter()
+        assert api.predict().status_code == 200
+        assert time.perf_counter() - started < 2
+    chunks = (b"x" * 65_536 for _ in range(2000))
+    # The server may close while the client still sends.
+    with contextlib.suppress(httpx.TransportError):
+        assert api.http.post("/predict_batch", content=chunks).status_code == 413
+    assert api.predict().status_code == 200
+
+
+def test_the_canary_gets_its_share_by_patient(api: Api, compiled: dict[str, Path]) -> None:
+    place(api.home, compiled["decision_tree"], "8", alias="challenger")
+    until(lambda: api.info()["challenger"])
+
+    def version(patient: int) -> str:
+        return str(api.predict(patient_nbr=patient).json()["model_version"])
+
+    first = {patient: version(patient) for patient in range(1, 81)}
+    assert first == {patient: version(patient) for patient in range(1, 81)}
+    share = sum(v == "8" for v in first.values()) / len(first)
+    assert 0.25 < share < 0.75
+    assert api.metric("readmission_predictions_total", variant="challenger", model_version="8") > 0
+    place(api.home, compiled["decision_tree"], "", alias="challenger")
+    until(lambda: api.info()["challenger"] is None)
+    assert {version(patient) for patient in range(1, 81)} == {"7"}
+
+
+def test_the_description_is_complete_and_nothing_loads_from_outside(api: Api) -> None:
+    document = api.http.get("/openapi.json").json()
+    assert set(document["paths"]) >= {"/predict", "/predict_batch", "/explain", "/feedback", "/model-info", "/health"}
+    schema = document["components"]["schemas"]["Encounter"]
+    assert set(schema["properties"]) == {c.name for c in contract.REQUEST_COLUMNS}
+    for path in ("/", "/docs"):
+        page = api.http.get(path)
+        assert page.status_code == 200 and not re.search(r"(src|href)=[\"']?(https?:)?//", page.text)
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+def test_bentoml_clients_work(api: Api) -> None:
+    import bentoml
+
+    with bentoml.SyncHTTPClient(str(api.http.base_url), token="w" * 20) as client:
+        assert client.predict(EXAMPLE)["prediction"] in contract.CLASSES
+
+
+def test_logs_hold_no_values_of_patients(api: Api) -> None:
+    api.predict(age="SECRET-VALUE", patient_nbr=987654321)
+    api.http.post("/predict_batch", content=b"SECRET-VALUE")
+    text = api.log.read_text()
+    assert "SECRET-VALUE" not in text and "987654321" not in text
+
+
+def test_overload_is_refused_at_once_and_passes(compiled: dict[str, Path], tmp_path: Path) -> None:
+    place(tmp_path, compiled["lightgbm"], "1")
+    api = Api(tmp_path, {"READMISSION_API_MAX_WAITING": "4"}).wait("/readyz")
+    try:
+        body = json.dumps(EXAMPLE).encode()
+        request = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+        sockets = [socket.create_connection(("127.0.0.1", api.port)) for _ in range(64)]
+        codes: list[bytes] = []
+        worker = api.workers()[0]
+        # The worker is held while all requests arrive, so that they wait together.
+        subprocess.run(["kill", "-STOP", str(worker)], check=True)
+        for connection in sockets:
+            connection.sendall(request)
+        subprocess.run(["kill", "-CONT", str(worker)], check=True)
+        for connection in sockets:
+            codes.append(connection.recv(65_536).split()[1])
+            connection.close()
+        assert codes.count(b"200") >= 4 and codes.count(b"503") >= 30
+        assert len(codes) == codes.count(b"200") + codes.count(b"503")
+        assert api.metric("readmission_requests_rejected_total", reason="busy") == codes.count(b"503")
+        assert api.predict().status_code == 200
+    finally:
+        api.stop()
+
+
+def test_shadow_drain_and_tls(compiled: dict[str, Path], tmp_path: Path) -> None:
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
+         "-keyout", str(key), "-out", str(certificate)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    place(tmp_path, compiled["lightgbm"], "1")
+    place(tmp_path, compiled["decision_tree"], "2", alias="challenger")
+    api = Api(
+        tmp_path,
+        {
+            "READMISSION_API_CERTIFICATE": str(certificate),
+            "READMISSION_API_CERTIFICATE_KEY": str(key),
+            "READMISSION_CHALLENGER": "shadow",
+        },
+    ).wait("/readyz")
+    assert {api.predict().json()["model_version"] for _ in range(20)} == {"1"}
+    assert api.metric("readmission_predictions_total", variant="shadow", model_version="2") == 20
+
+    failures: list[str] = []
+    stopping = threading.Event()
+
+    def load() -> None:
+        with httpx.Client(base_url=api.http.base_url, verify=False, trust_env=False) as client:
+            while True:
+                try:
+                    code = client.post("/predict", json=EXAMPLE).status_code
+                except httpx.ConnectError:
+                    return  # nobody listens any more: nothing was lost
+                except httpx.HTTPError as error:
+                    # A connection kept open may be closed between two requests.
+                    if not stopping.is_set() or not isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+                        failures.append(repr(error))
+                    return
+                if code != 200:
+                    failures.append(str(code))
+
+    threads = [threading.Thread(target=load) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    stopping.set()
+    assert api.stop(signal.SIGINT) == 0
+    for thread in threads:
+        thread.join()
+    assert not failures
