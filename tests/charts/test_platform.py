@@ -107,7 +107,9 @@ def test_every_secret_that_is_named_is_made(platform, pods):
     made = {(s["namespace"], s["name"]): s["data"].keys() for s in yaml.safe_load(config["data"]["secrets.json"])}
     seen = 0
     for name, namespace, _, spec in pods:
-        for variable in (e for c in spec["containers"] for e in c.get("env") or [] if "valueFrom" in e):
+        for variable in (
+            e for c in spec["containers"] for e in c.get("env") or [] if "secretKeyRef" in e.get("valueFrom", {})
+        ):
             reference = variable["valueFrom"]["secretKeyRef"]
             assert reference["key"] in made.get((namespace, reference["name"]), ()), (name, reference)
             seen += 1

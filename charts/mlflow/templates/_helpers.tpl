@@ -7,7 +7,8 @@ postgresql+psycopg2://readmission_mlflow@{{ required "global.postgres.host: name
 {{/* Host headers to accept: MLflow answers 403 to others, against DNS rebinding. */}}
 {{- define "mlflow.allowedHosts" -}}
 {{- $n := include "common.fullname" . -}}
-{{- $hosts := list "localhost" "localhost:*" "127.0.0.1:*" -}}
+{{- /* Prometheus scrapes the pod by its address. */ -}}
+{{- $hosts := list "$(POD_IP):*" "localhost" "localhost:*" "127.0.0.1:*" -}}
 {{- range list $n (printf "%s.%s" $n .Release.Namespace) (printf "%s.%s.svc" $n .Release.Namespace) (printf "%s.%s.svc.cluster.local" $n .Release.Namespace) -}}
 {{- $hosts = concat $hosts (list . (printf "%s:*" .)) -}}
 {{- end -}}
