@@ -1,0 +1,205 @@
+"""A typed client of the API, with retries: `with Client("http://127.0.0.1:18080") as api: api.predict({...})`.
+
+Needs httpx and msgspec alone.
+"""
+
+import random
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+import httpx
+import msgspec
+
+Record = Mapping[str, str | int | None]
+Outcome = Literal["NO", ">30", "<30"]
+_Answer = TypeVar("_Answer")
+#: Not now, but perhaps soon. A prediction asked twice is logged twice and harms nothing.
+_AGAIN = frozenset({408, 429, 502, 503, 504})
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Say what is wrong with one field."""
+
+    field: str
+    problem: str
+    allowed: str
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """Hold the answer to one encounter; `missing` names what was absent."""
+
+    prediction_id: str
+    prediction: Outcome
+    probabilities: dict[Outcome, float]
+    readmission_risk_30d: float
+    model_name: str
+    model_version: str
+    missing: list[str]
+    timestamp: datetime
+    notes: list[str] = []
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Hold the problems of one record of a batch."""
+
+    index: int
+    errors: list[Problem]
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Hold the answers to the valid records, in order, and the problems of the others."""
+
+    predictions: list[Prediction]
+    errors: list[Refusal]
+    model_name: str
+    model_version: str
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Hold what each raw column added to `base`; together they are `margin`."""
+
+    unit: str
+    base: float
+    contributions: dict[str, float]
+    margin: float
+
+
+class ApiError(Exception):
+    """The API did not answer as asked; `status` is None when it cannot be reached."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class InvalidError(ApiError):
+    """The request is not of the contract; `problems` lists every field."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        told = "; ".join(f"{p.field or 'the body'}: {p.problem}, allowed: {p.allowed}" for p in problems)
+        super().__init__(told, 400)
+        self.problems = tuple(problems)
+
+
+class Client:
+    """Ask the API; waits and asks again when it is busy or away.
+
+    Args:
+        url: of the API.
+        key: API key, when the installation has keys.
+        timeout: seconds for one try.
+        retries: further tries after the first.
+        verify: False, or a file of certificates, for a TLS certificate of one's own.
+    """
+
+    def __init__(
+        self, url: str, key: str = "", *, timeout: float = 10.0, retries: int = 4, verify: bool | str = True
+    ) -> None:
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=timeout, verify=verify)
+        self._retries = retries
+
+    def __enter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def predict(self, record: Record) -> Prediction:
+        """Predict one encounter, given by the data set's own column names.
+
+        Raises:
+            InvalidError: a field is not allowed.
+            ApiError: no answer, after the retries.
+        """
+        return self._post("/predict", record, Prediction)
+
+    def predict_batch(self, records: Sequence[Record]) -> Batch:
+        """Predict up to 10,000 encounters; what is wrong with some of them is in the answer, by index.
+
+        Raises:
+            InvalidError: there are none, or too many.
+            ApiError: no answer, after the retries.
+        """
+        return self._post("/predict_batch", {"records": list(records)}, Batch)
+
+    def predict_stream(self, records: Iterable[Record]) -> Iterator[Prediction | Refusal]:
+        """Predict any number of encounters in bounded memory, in order; no retries.
+
+        Raises:
+            ApiError: the stream broke.
+        """
+        lines = (msgspec.json.encode(record) + b"\n" for record in records)
+        kind = {"content-type": "application/x-ndjson"}
+        try:
+            with self._http.stream("POST", "/predict_batch", content=lines, headers=kind, timeout=None) as answer:
+                if answer.status_code != 200:
+                    answer.read()
+                    raise _error(answer)
+                for line in answer.iter_lines():
+                    if line.startswith('{"index"'):
+                        yield msgspec.json.decode(line, type=Refusal)
+                    else:
+                        yield msgspec.json.decode(line, type=Prediction)
+        except httpx.TransportError as error:
+            raise ApiError(f"the stream broke: {type(error).__name__}") from error
+
+    def explain(self, record: Record) -> Explanation:
+        """Explain a prediction; raises as `predict` does."""
+        return self._post("/explain", record, Explanation)
+
+    def feedback(self, prediction_id: str, outcome: Outcome, observed_at: datetime | None = None) -> str:
+        """Report what happened; return ``recorded`` or ``pending``. Repeating changes nothing.
+
+        Raises:
+            ApiError: status 404, the prediction is not known; or no answer, after the retries.
+        """
+        body = {"prediction_id": prediction_id, "outcome": outcome, "observed_at": observed_at}
+        return str(self._post("/feedback", body, dict[str, Any])["status"])
+
+    def model_info(self) -> dict[str, Any]:
+        """Return what answers: name, version, family, engine, metrics."""
+        return self._ask("GET", "/model-info", None, dict[str, Any])
+
+    def _post(self, path: str, body: object, kind: type[_Answer]) -> _Answer:
+        return self._ask("POST", path, msgspec.json.encode(body), kind)
+
+    def _ask(self, method: str, path: str, body: bytes | None, kind: type[_Answer]) -> _Answer:
+        for attempt in range(self._retries + 1):
+            wait = min(5.0, 0.1 * 2**attempt) * random.uniform(0.5, 1.0)  # noqa: S311 - to spread clients
+            try:
+                answer = self._http.request(method, path, content=body, headers={"content-type": "application/json"})
+            except httpx.TransportError as error:
+                failure = ApiError(f"{path} cannot be reached: {type(error).__name__}")
+            else:
+                if answer.is_success:
+                    return msgspec.json.decode(answer.content, type=kind)
+                failure = _error(answer)
+                if answer.status_code not in _AGAIN:
+                    raise failure
+                wait = max(wait, min(5.0, float(answer.headers.get("retry-after", 0))))
+            if attempt < self._retries:
+                time.sleep(wait)
+        raise failure
+
+
+def _error(answer: httpx.Response) -> ApiError:
+    try:
+        content = msgspec.json.decode(answer.content)
+        if answer.status_code == 400:
+            return InvalidError(msgspec.convert(content["errors"], list[Problem]))
+        told = str(content["error"])
+    except (msgspec.MsgspecError, KeyError, TypeError):
+        told = f"HTTP {answer.status_code}"
+    return ApiError(told, answer.status_code)
