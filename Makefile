@@ -7,7 +7,7 @@ export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: docs help install up down status test check format lock clean-state bench-pipeline load
+.PHONY: docs help install up down status test check format lock clean-state bench-pipeline load bento
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -66,3 +66,7 @@ docs: $(VENV)/.installed ## write the generated tables of the documentation
 lock: $(BIN)/uv ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --python-version 3.11 --all-extras --no-emit-index-url --no-emit-find-links --no-annotate \
 		--generate-hashes --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
+
+bento: $(VENV)/.installed ## build the API as a Bento (into BENTOML_HOME)
+	@rm -rf dist && $(BIN)/uv build -q --wheel --no-build-isolation --python $(BIN)/python -o dist .
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/bentoml build

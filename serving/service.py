@@ -37,7 +37,6 @@ class Worker:
     def __init__(self) -> None:
         settings = self.settings = configuration.load()
         models_folder = settings.home / "models" / settings.model_name
-        models_folder.mkdir(parents=True, exist_ok=True)
         share = settings.challenger_share if settings.challenger == "canary" else 0.0
         self.metrics = Metrics(settings.home)
         self.models = Models(models_folder, settings.model_name, share)
@@ -77,6 +76,7 @@ class Worker:
     async def start(self) -> None:
         """Load the model on disk and start what runs beside the requests."""
         settings = self.settings
+        (settings.home / "models" / settings.model_name).mkdir(parents=True, exist_ok=True)
         if settings.prediction_log != "off":
             self.predictor.log = PredictionLog(
                 settings.home / "spool", settings.log_interval, settings.spool_bytes,

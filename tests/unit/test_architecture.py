@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -23,6 +25,8 @@ ALLOWED: dict[str, set[str]] = {
     "sample": {"codes", "contract", "settings", "sources"},
     "stores": {"errors", "settings"},
     "migrations": set(),
+    "scorer": {"contract", "errors", "features", "icd9", "models"},
+    "client": set(),
     "drift": {"contract", "icd9"},
 }
 PURE = {"contract", "codes", "icd9", "validation", "features", "models", "evaluation", "drift"}
@@ -97,7 +101,15 @@ def test_modules_stay_small() -> None:
 
 def test_one_version() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"dist/readmission-{version}-py3-none-any.whl" in (ROOT / "bentofile.yaml").read_text()
     for chart in ROOT.glob("charts/*/Chart.yaml"):
         text = chart.read_text()
         if "type: library" not in text:
             assert re.search(rf'^appVersion: "?{re.escape(version)}"?$', text, re.M), chart
+
+
+def test_the_api_loads_neither_pandas_nor_sklearn() -> None:
+    heavy = {"pandas", "sklearn", "mlflow", "lightgbm", "xgboost", "scipy"}
+    code = "import sys, serving.service, readmission.scorer.forest; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not heavy & set(done.stdout.split())
