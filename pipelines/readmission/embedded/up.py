@@ -146,7 +146,7 @@ def wait_for(what: str, ready: Callable[[], bool], supervisor: Supervisor, part:
 
 def wait_for_part(supervisor: Supervisor, part: Part) -> None:
     """Wait until a part is healthy."""
-    wait_for(part.name, part.healthy, supervisor, part.name, seconds=120)
+    wait_for(part.name, part.healthy, supervisor, part.name, seconds=300)
 
 
 def _tail(path: Path) -> str:
