@@ -51,6 +51,14 @@ def candidates(settings: Settings, data_sha256: str, selection: str) -> list[Can
     return sorted(found, key=lambda c: (sign * c.metrics.get(f"val_{selection}", -sign * float("inf")), c.family))
 
 
+def newest_batch(settings: Settings) -> int | None:
+    """Return the last batch that any candidate was trained on; None when nothing was trained."""
+    with stores.transaction(settings, "train") as cursor:
+        cursor.execute("SELECT max(last_batch) FROM training.experiments")
+        (batch,) = cursor.fetchone()
+    return batch if batch is None else int(batch)
+
+
 def record(
     settings: Settings,
     decision: Decision,

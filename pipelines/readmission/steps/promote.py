@@ -37,7 +37,9 @@ class Champion:
 def run(
     settings: Settings,
     *,
-    batch_up_to: Annotated[int | None, typer.Option(help="Judge on the batches up to this one. [all]")] = None,
+    batch_up_to: Annotated[
+        int | None, typer.Option(help="Judge on the batches up to this one. [the last trained on]")
+    ] = None,
     by: Annotated[str, typer.Option(help="Who decides, for the audit table. [the user of this process]")] = "",
 ) -> str:
     """Make the best trained candidate the champion, if every gate lets it.
@@ -52,7 +54,8 @@ def run(
         UserError: nothing was trained on this data, or no candidate passes and there is no champion.
     """
     client = tracking.connect(settings)
-    data = training.load(settings, batch_up_to)
+    # Not simply the newest data: a batch may have come in since the training that is to be judged.
+    data = training.load(settings, batch_up_to or audit.newest_batch(settings))
     candidates = audit.candidates(settings, data.sha256, settings.selection)
     if not candidates:
         raise UserError(f"No model was trained on the clean batches {data.batches}: run `readmission train`.")
