@@ -7,7 +7,7 @@ export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: docs help install up down status test check format lock clean-state bench-pipeline load bento
+.PHONY: docs help install up down status test check format lock clean-state bench-pipeline load bento fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -70,3 +70,6 @@ lock: $(BIN)/uv ## resolve the dependencies anew
 bento: $(VENV)/.installed ## build the API as a Bento (into BENTOML_HOME)
 	@rm -rf dist && $(BIN)/uv build -q --wheel --no-build-isolation --python $(BIN)/python -o dist .
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/bentoml build
+
+fuzz: $(VENV)/.installed ## send 100,000 wrong and half-right requests to the API: no 5xx, memory flat
+	@FUZZ_REQUESTS=$(or $(N),100000) $(BIN)/pytest -s --timeout 3600 tests/api/test_fuzz.py -k breaks

@@ -98,8 +98,7 @@ class Batch:
             answers += await scoring
         manifest = model.scorer.manifest
         head = {"model_name": model.name, "model_version": model.version, "synthetic": manifest.synthetic}
-        status = 200 if answers else 400
-        return Reply(status, encode({"predictions": answers, "errors": failures, **head}))
+        return Reply(200, encode({"predictions": answers, "errors": failures, **head}))
 
     def _read(self, records: Sequence[Any], start: int) -> tuple[list[tuple[bytes, Values]], list[Failed]]:
         """Decode some records of JSON: those that are valid, in order, and the problems of the others."""

@@ -86,7 +86,7 @@ class Feedback:
             code = {"recorded": 200, "pending": 202, "unknown": 404}[states[0]]
             return http.reply(code, {"status": states[0]} if code != 404 else {"errors": [unknown]})
         counts = {state: states.count(state) for state in ("recorded", "pending", "unknown")}
-        return http.reply(200 if counts["recorded"] or counts["pending"] else 400, {**counts, "errors": errors})
+        return http.reply(200, {**counts, "errors": errors})
 
     def _record(self, outcomes: Sequence[tuple[str, str, datetime]]) -> list[str]:
         """Store what the database can place; keep on disk what is young or cannot be placed now."""

@@ -123,7 +123,9 @@ def document() -> dict[str, Any]:
     many = {"application/json": {"schema": batch}, "application/x-ndjson": lines, "text/csv": lines}
     one_or_more = {"anyOf": [{"$ref": "#/components/schemas/Outcome"}, {"type": "array"}]}
     plain = {"200": ""}
-    paths = {
+    told = {"type": "string", "description": "An answer or an error a line, in the order of the request."}
+    streams = {"application/x-ndjson": {"schema": told}, "text/csv": {"schema": told}}
+    paths: dict[str, Any] = {
         "/predict": {"post": _operation("Predict: one encounter", _content("Encounter"), {"200": "Answer", **usual})},
         "/predict_batch": {"post": _operation("Predict batch: many encounters", many, {"200": "Answers", **usual})},
         "/explain": {"post": _operation("Explain: contributions of the columns", _content("Encounter"),
@@ -138,6 +140,7 @@ def document() -> dict[str, Any]:
         "/readyz": {"get": _operation("Ready: a prediction can be made", None, {"200": "", "503": "Sentence"})},
         "/metrics": {"get": _operation("Metrics: for Prometheus", None, plain)},
     }  # fmt: skip
+    paths["/predict_batch"]["post"]["responses"]["200"]["content"] |= streams
     info = {
         "title": "Readmission API", "version": version("readmission"), "license": {"name": "Apache-2.0"},
         "description": "Probability that a diabetic patient is readmitted, by the data set's own columns.",
