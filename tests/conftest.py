@@ -62,7 +62,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settin
     postgres.initialise(settings)
     process = subprocess.Popen([*postgres.command(settings), "-c", "fsync=off"], cwd="/")
     try:
-        wait_until(part.listens("127.0.0.1", settings.postgres_port), 30, process)
+        wait_until(postgres.accepts(settings), 30, process)
         migrate.run(settings)
         yield settings
     finally:
