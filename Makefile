@@ -63,6 +63,9 @@ format: $(VENV)/.installed ## format the code
 docs: $(VENV)/.installed ## write the generated tables of the documentation
 	@{ sed '/^| variable/,$$d' docs/settings.md; $(BIN)/readmission settings --markdown; } > docs/settings.md.new && mv docs/settings.md.new docs/settings.md
 
+bench-pipeline: $(VENV)/.installed ## measure raw rows to a champion in a fresh folder; ARGS="--replicate 10"
+	@$(BIN)/python scripts/bench_pipeline.py $(ARGS)
+
 lock: $(BIN)/uv ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --python-version 3.11 --all-extras --no-emit-index-url --no-emit-find-links --no-annotate \
 		--generate-hashes --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock

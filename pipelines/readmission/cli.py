@@ -31,6 +31,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "process": ("readmission.steps.process", "Turn new RAW batches into CLEAN: typed, split by patient."),
     "train": ("readmission.steps.train", "Train model families on the clean batches."),
     "promote": ("readmission.steps.promote", "Make the best candidate the champion, if every gate lets it."),
+    "report": ("readmission.steps.report", "Print the champion's quality on test, with intervals."),
+    "score": ("readmission.steps.score", "Score the clean table, or a file, with the champion."),
     "rollback": ("readmission.steps.rollback", "Return to the champion before this one."),
     "monitor": ("readmission.steps.monitor", "Look for drift in new batches and recent predictions."),
     "reload": ("readmission.steps.reload", "Tell the API of the champion; wait until every replica answers with it."),

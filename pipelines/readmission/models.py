@@ -135,12 +135,12 @@ def _decision_tree(params: Params, seed: int, jobs: int, columns: tuple[Feature,
 
 
 def _random_forest(params: Params, seed: int, jobs: int, columns: tuple[Feature, ...]) -> Any:
-    defaults = {"n_estimators": 100, "min_samples_leaf": 30, "max_features": 0.3, "max_samples": 0.5}
+    defaults = {"n_estimators": 60, "min_samples_leaf": 30, "max_features": 0.3, "max_samples": 0.5}
     return RandomForestClassifier(**{**defaults, "n_jobs": jobs, "random_state": seed, **params})
 
 
 def _gradient_boosting(params: Params, seed: int, jobs: int, columns: tuple[Feature, ...]) -> Any:
-    defaults = {"max_iter": 100, "learning_rate": 0.08, "max_leaf_nodes": 31, "min_samples_leaf": 100}
+    defaults = {"max_iter": 70, "learning_rate": 0.1, "max_leaf_nodes": 31, "min_samples_leaf": 100}
     defaults |= {"l2_regularization": 10.0, "max_features": 0.5, "early_stopping": False}
     boost = HistGradientBoostingClassifier(**{**defaults, "random_state": seed, **params})
     # It refuses a column without any known value, and the first batches have no payer_code.

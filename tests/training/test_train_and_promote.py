@@ -13,7 +13,7 @@ from readmission import contract, gates, scorer, stores, tracking, training
 from readmission.errors import UserError
 from readmission.scorer import pipeline as pipelines
 from readmission.settings import Settings
-from readmission.steps import ingest, process, promote, rollback, train
+from readmission.steps import ingest, process, promote, report, rollback, score, train
 
 
 @pytest.fixture
@@ -39,7 +39,9 @@ def clean(settings: Settings, source: Path, batch: int | None = None, batch_size
     return config
 
 
-def test_from_clean_batches_to_a_champion_and_back(system: Settings, sample: Path) -> None:
+def test_from_clean_batches_to_a_champion_and_back(
+    system: Settings, sample: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = clean(system, sample, 1)
     runs = train.run(config, families="decision_tree,logistic_regression")
     client = MlflowClient(config.tracking_uri)
@@ -70,6 +72,17 @@ def test_from_clean_batches_to_a_champion_and_back(system: Settings, sample: Pat
         ("promoted", first, "a test")
     ]
     assert promote.run(config) == first
+
+    # It scores the clean table, again with the same rows, and says how good it is.
+    rows = len(training.load(config).frame)
+    assert score.run(config) == score.run(config) == rows
+    scored = "SELECT count(*), count(DISTINCT model_version), max(abs(p_no + p_late + p_early - 1)) < 1e-5"
+    with stores.transaction(config, "monitor") as cursor:
+        cursor.execute(scored + " FROM serving.scores")
+        assert cursor.fetchall() == [(rows, 1, True)]
+    report.run(config, resamples=50)
+    told = capsys.readouterr().out
+    assert "SYNTHETIC" in told and "ROC-AUC" in told
 
     # More data gives a new champion; rolling back returns to the one before, and no further.
     clean(system, sample, 2)

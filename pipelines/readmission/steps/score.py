@@ -1,0 +1,117 @@
+"""Score encounters with the champion: the clean table into serving.scores, or a file into a file."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import typer
+
+from readmission import contract, features, stores, tracking
+from readmission.errors import UserError
+from readmission.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_COLUMNS = ["p_no", "p_late", "p_early"]  # in the order of contract.CLASSES
+_PART = 50_000
+
+
+def run(
+    settings: Settings,
+    *,
+    file: Annotated[Path | None, typer.Option(help="A csv of raw columns; then --out is needed too.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the scored csv goes.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Score this clean batch only. [all]")] = None,
+) -> int:
+    """Score encounters with the champion: every clean encounter into serving.scores, or a csv into a csv.
+
+    Encounters that this version has scored before get the same row again.
+
+    Returns:
+        number of encounters scored.
+
+    Raises:
+        UserError: there is no champion; the file cannot be read or breaks the contract, with row and column.
+    """
+    if (file is None) != (out is None):
+        raise UserError("--file and --out go together.")
+    client = tracking.connect(settings)
+    champion = tracking.champion(client, settings)
+    if champion is None:
+        raise UserError("There is no champion yet: run `readmission train` and `readmission promote`.")
+    pipeline = tracking.load_pipeline(champion.source)
+    if file is not None and out is not None:
+        raw = read(file)
+        scores = pipeline.predict_proba(features.typed_frame(raw))
+        names = [f"probability_{name}" for name in contract.CLASSES]
+        told = pd.DataFrame(scores, columns=names, index=raw.index).round(6)
+        told["prediction"] = np.array(contract.CLASSES)[scores.argmax(axis=1)]
+        raw.join(told.assign(model_version=champion.version)).to_csv(out, index=False)
+        log.info("%d encounters scored by version %s into %s", len(raw), champion.version, out)
+        return len(raw)
+    frame, _, _ = stores.snapshot(settings, batch, role="score")
+    if batch is not None:
+        frame = frame[frame["batch_id"] == batch]
+    for start in range(0, len(frame), _PART):
+        part = frame.iloc[start : start + _PART]
+        _store(settings, part["encounter_id"], pipeline.predict_proba(part), str(champion.version))
+    log.info("%d encounters scored by version %s", len(frame), champion.version)
+    return len(frame)
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read raw columns from a csv: those of a request, in any order; other columns are kept.
+
+    Absent optional columns become unknown, or what the contract assumes.
+
+    Raises:
+        UserError: not a csv, a required column is absent, or a value is not allowed.
+    """
+    try:
+        raw = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as csv: {error}") from error
+    absent = [c.name for c in contract.FEATURES if c.required and c.name not in raw]
+    if absent:
+        raise UserError(f"{path} lacks the columns {', '.join(absent)}.")
+    for column in contract.REQUEST_COLUMNS:
+        if column.name not in raw:
+            if column in contract.FEATURES:
+                raw[column.name] = column.assumed or contract.UNKNOWN
+            continue
+        if not column.required:
+            raw[column.name] = raw[column.name].replace("", column.assumed or contract.UNKNOWN)
+        _check(path, raw[column.name], column)
+    return raw
+
+
+def _check(path: Path, values: pd.Series, column: contract.Column) -> None:
+    for text in values.unique():
+        # An optional value may be unknown even where the hospital's file always has one.
+        if column.problem(text) and (column.required or text != contract.UNKNOWN):
+            row = int(np.flatnonzero((values == text).to_numpy())[0]) + 1
+            raise UserError(f"{path}, row {row}: {column.name} is {text!r}; allowed: {column.allowed}.")
+
+
+def _store(settings: Settings, encounters: pd.Series, scores: np.ndarray, version: str) -> None:
+    """Write scores; those of the same version are replaced."""
+    table = pa.table(
+        {
+            "encounter_id": pa.array(encounters.to_numpy()),
+            "model_name": pa.array([settings.model_name] * len(encounters)),
+            "model_version": pa.array([version] * len(encounters)),
+            **{name: pa.array(scores[:, i]) for i, name in enumerate(_COLUMNS)},
+        }
+    )
+    names = ", ".join(table.column_names)
+    with stores.transaction(settings, "score") as cursor:
+        cursor.execute("CREATE TEMP TABLE fresh (LIKE serving.scores INCLUDING DEFAULTS) ON COMMIT DROP")
+        stores.copy_in(cursor, "fresh", table)
+        cursor.execute(
+            f"INSERT INTO serving.scores ({names}) SELECT {names} FROM fresh"  # noqa: S608  our own names
+            " ON CONFLICT (encounter_id, model_name, model_version) DO UPDATE"
+            " SET p_no = excluded.p_no, p_late = excluded.p_late, p_early = excluded.p_early, scored_at = now()"
+        )

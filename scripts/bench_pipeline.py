@@ -1,0 +1,169 @@
+"""Measure ingest -> process -> train (six families) -> promote in a fresh state folder: seconds and peak memory.
+
+    make bench-pipeline                  the data as it is
+    make bench-pipeline ARGS="--replicate 10"   ten times the rows: ids and patients are new in each copy
+
+Postgres and MLflow run as in the embedded system and are up before the clock starts.
+"""
+
+import argparse
+import csv
+import io
+import os
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from readmission.embedded import part, postgres, secrets
+from readmission.settings import Settings
+from readmission.sources import open_source
+from readmission.steps import migrate
+
+STEPS = (("ingest", "--all"), ("process",), ("train",), ("promote",))
+
+
+class Memory(threading.Thread):
+    """Watch the largest sum of resident memory (shared pages counted once a process group, as PSS)."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak: dict[str, int] = {}
+        self.stopped = threading.Event()
+
+    def run(self) -> None:
+        """Look five times a second."""
+        while not self.stopped.wait(0.2):
+            steps = servers = 0
+            for process in psutil.Process().children(recursive=True):
+                try:
+                    size, line = process.memory_full_info().pss, " ".join(process.cmdline())
+                except psutil.Error:
+                    continue
+                if "readmission.cli" in line:
+                    steps += size
+                else:
+                    servers += size
+            for name, size in (("steps", steps), ("servers", servers), ("together", steps + servers)):
+                self.peak[name] = max(self.peak.get(name, 0), size)
+
+
+def free_port() -> int:
+    """Return a free TCP port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def replicate(source: str, times: int, folder: Path) -> Path:
+    """Write the rows several times, with encounters and patients of their own in each copy."""
+    path = folder / "replicated.csv"
+    rows = list(csv.reader(io.StringIO(read(source))))
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(rows[0])
+        for copy in range(times):
+            for row in rows[1:]:
+                writer.writerow([int(row[0]) + copy * 10**9, int(row[1]) + copy * 10**9, *row[2:]])
+    return path
+
+
+def read(source: str) -> str:
+    """Return the text of a csv, or of the csv in the UCI zip."""
+    path = Path(source)
+    if path.suffix != ".zip":
+        return path.read_text()
+    import zipfile
+
+    with zipfile.ZipFile(path) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("diabetic_data.csv"))
+        return archive.read(name).decode()
+
+
+def main() -> int:
+    """Run the measurement and print it; 1 when a step fails."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--source", default="", help="csv or UCI zip [READMISSION_SOURCE, or the UCI download]")
+    parser.add_argument("--replicate", type=int, default=1, help="copies of every row")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-pipeline-") as directory:
+        home = Path(directory)
+        home.chmod(0o755)  # Postgres runs as an unprivileged user
+        ports = {"postgres_port": free_port(), "mlflow_port": free_port()}
+        settings = Settings(_env_file=[secrets.ensure(home)], home=home, **ports)
+        source = chosen.source or settings.source or str(open_source(settings, "").path)
+        if chosen.replicate > 1:
+            source = str(replicate(source, chosen.replicate, home))
+        environment = os.environ | {
+            "READMISSION_HOME": str(home), "READMISSION_SOURCE": source,
+            "READMISSION_POSTGRES_PORT": str(ports["postgres_port"]),
+            "READMISSION_MLFLOW_PORT": str(ports["mlflow_port"]),
+        }  # fmt: skip
+        return measure(settings, environment)
+
+
+def measure(settings: Settings, environment: dict[str, str]) -> int:
+    """Start the servers, run every step under the clock, stop the servers."""
+    postgres.initialise(settings)
+    log = (settings.home / "servers.log").open("wb")
+    servers = [
+        subprocess.Popen(postgres.command(settings), cwd="/", stdout=log, stderr=log),
+        subprocess.Popen(
+            [sys.executable, "-m", "readmission.embedded.mlflow"], env=environment, stdout=log, stderr=log
+        ),
+    ]
+    memory = Memory()
+    try:
+        wait(part.listens("127.0.0.1", settings.postgres_port))
+        migrate.run(settings)
+        wait(part.answers(f"{settings.tracking_uri}/health"))
+        memory.start()
+        total, before = 0.0, cpu_seconds()
+        start = before
+        for step in STEPS:
+            began = time.perf_counter()
+            if subprocess.run([sys.executable, "-m", "readmission.cli", *step], env=environment).returncode:
+                print(f"{step[0]} failed; see above")
+                return 1
+            seconds, used = time.perf_counter() - began, cpu_seconds()
+            total += seconds
+            print(f"{step[0]:<10} {seconds:7.1f} s, {used - before:6.1f} s of CPU", flush=True)
+            before = used
+        memory.stopped.set()
+        gigabytes = {name: size / 1e9 for name, size in memory.peak.items()}
+        told = ", ".join(f"{name} {size:.2f} GB" for name, size in gigabytes.items())
+        print(f"{'together':<10} {total:7.1f} s, {before - start:6.1f} s of CPU; peak memory (PSS): {told}")
+        print(f"machine: {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} (above the cores: seconds mean little)")
+        return 0
+    finally:
+        memory.stopped.set()
+        for server in servers[::-1]:
+            server.send_signal(2)
+        for server in servers:
+            server.wait(60)
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time of the steps that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def wait(ready: Callable[[], bool]) -> None:
+    """Poll for two minutes."""
+    deadline = time.monotonic() + 120
+    while not ready():
+        if time.monotonic() > deadline:
+            raise SystemExit("a server did not start in two minutes")
+        time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
