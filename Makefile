@@ -7,7 +7,7 @@ export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: docs help install up down status test check format lock clean-state bench-pipeline load bento fuzz
+.PHONY: docs help install up down status test check format lock clean-state bench-pipeline load bento fuzz bench bench-check capacity disrupt bench-naive
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -50,6 +50,21 @@ test: $(VENV)/.installed ## run the tests
 
 load: $(VENV)/.installed ## load the API by a profile: PROFILE=course HOST=... ROWS=...
 	@$(BIN)/python -m loadtest $(or $(PROFILE),smoke) $(if $(HOST),--host $(HOST)) $(if $(ROWS),--rows $(ROWS))
+
+bench: $(VENV)/.installed ## measure the API beside what one would otherwise run: SOURCE=...
+	@$(BIN)/python -m loadtest.bench run $(if $(SOURCE),--source $(SOURCE)) $(if $(WORKERS),--workers $(WORKERS))
+
+bench-naive: $(VENV)/.installed ## measure ingest and process beside pandas, to_sql and row loops: SOURCE=...
+	@$(BIN)/python -m loadtest.bench.pipeline $(if $(SOURCE),--source $(SOURCE))
+
+bench-check: $(VENV)/.installed ## fail when the API is slower than stored, by ratios
+	@$(BIN)/python -m loadtest.bench check
+
+capacity: $(VENV)/.installed ## find how many users the API carries: HOST=... or WORKERS=1,2,4
+	@$(BIN)/python -m loadtest.capacity $(if $(HOST),--host $(HOST)) $(if $(WORKERS),--workers $(WORKERS))
+
+disrupt: $(VENV)/.installed ## count failed requests while models are swapped and workers end
+	@$(BIN)/python -m loadtest.disrupt
 
 check: $(VENV)/.installed ## formatting, lint, types
 	$(BIN)/ruff format --check .

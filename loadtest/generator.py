@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from loadtest.result import Result, summarise
+
 new_event_loop: Callable[[], asyncio.AbstractEventLoop]
 try:
     from uvloop import new_event_loop
@@ -27,26 +29,6 @@ _END = b"\r\n\r\n"
 GRACE = 10.0
 
 
-class Result(msgspec.Struct, frozen=True):
-    """Hold what one run measured; latencies in milliseconds, of answers with 2xx only.
-
-    Attributes:
-        statuses: answers by HTTP status.
-        broken: connections that ended, or never answered, with a request under way.
-    """
-
-    seconds: float
-    answered: int
-    failed: int
-    per_second: float
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
-    worst_ms: float
-    statuses: dict[str, int]
-    broken: int
-
-
 class Run:
     """Count one run: closed loop (each connection waits for its answer) or open (a fixed rate).
 
@@ -56,6 +38,7 @@ class Run:
         connections: how many at once; in a closed loop these are the users.
         wait: least and most seconds a user thinks between two requests (closed loop).
         rate: requests a second of an open loop; latency then counts from the moment it was due. 0: closed loop.
+        until: an open loop ends early once this file is there.
     """
 
     def __init__(
@@ -65,12 +48,13 @@ class Run:
         connections: int,
         wait: tuple[float, float] = (0.0, 0.0),
         rate: float = 0.0,
+        until: Path | None = None,
     ) -> None:
         parts = urlsplit(url)
         self.host, self.port = parts.hostname or "127.0.0.1", parts.port or 80
         head = f"POST {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
         self.requests = [f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in bodies]
-        self.connections, self.wait, self.rate = connections, wait, rate
+        self.connections, self.wait, self.rate, self.until = connections, wait, rate, until
         self.latencies: list[float] = []
         self.statuses: Counter[int] = Counter()
         self.broken = self.active = 0
@@ -107,7 +91,7 @@ class Run:
         while self.active and perf_counter() < start + elapsed + GRACE:
             await asyncio.sleep(0.01)
         self.broken += self.active
-        return self._result(elapsed, *counted)
+        return summarise(elapsed, *counted, self.broken)
 
     async def open(self, delay: float = 0.0) -> None:
         """Open one connection, which begins by itself."""
@@ -121,7 +105,7 @@ class Run:
 
     async def _issue(self, seconds: float) -> None:
         start, issued = perf_counter(), 0
-        while (now := perf_counter() - start) < seconds:
+        while (now := perf_counter() - start) < seconds and not (self.until and self.until.exists()):
             while issued < now * self.rate:
                 due = start + issued / self.rate
                 issued += 1
@@ -130,18 +114,6 @@ class Run:
                 else:
                     self.backlog.append(due)
             await asyncio.sleep(0.0005)
-
-    def _result(self, seconds: float, latencies: list[float], statuses: Counter[int]) -> Result:
-        ordered = sorted(latencies)
-        answered = len(ordered)
-
-        def at(share: float) -> float:
-            return 1000 * ordered[min(int(share * answered), answered - 1)] if answered else 0.0
-
-        failed = sum(statuses.values()) - answered + self.broken
-        by_status = {str(status): count for status, count in sorted(statuses.items())}
-        times = at(0.5), at(0.95), at(0.99), at(1.0)
-        return Result(seconds, answered, failed, answered / seconds, *times, by_status, self.broken)
 
 
 class _Connection(asyncio.Protocol):
@@ -238,9 +210,10 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.0)
     parser.add_argument("--ramp", type=float, default=0.0)
     parser.add_argument("--at-least", type=int, default=0)
+    parser.add_argument("--until", type=Path)
     options = parser.parse_args()
     bodies = options.bodies.read_bytes().splitlines()
-    run = Run(options.url, bodies, options.connections, tuple(options.wait), options.rate)
+    run = Run(options.url, bodies, options.connections, tuple(options.wait), options.rate, options.until)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         result = runner.run(run.measure(options.seconds, options.ramp, options.at_least))
     print(msgspec.json.encode(result).decode())  # noqa: T201 - the program's answer

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from loadtest.generator import Result
+from loadtest.result import Result
 
 #: Sends the lines of a file in turn, and prints the same fields as the generator.
 _LUA = """
@@ -30,7 +30,7 @@ end
 
 
 def tool() -> str:
-    """Name the load generator of this machine."""
+    """Name the load generator: wrk where this machine has it, else this project's."""
     return "wrk" if shutil.which("wrk") else "loadtest.generator"
 
 
@@ -56,6 +56,24 @@ def measure(
         if rate or heavy or tool() != "wrk":
             return _generator(url, path, connections, seconds, rate, 3 if heavy else 0)
         return _wrk(url, path, connections, seconds)
+
+
+def users(url: str, bodies: Sequence[bytes], count: int, seconds: float, wait: tuple[float, float]) -> Result:
+    """Let users, each with a connection of its own, send bodies and think in between.
+
+    Args:
+        url: of the route.
+        bodies: of POST requests.
+        count: of users; they come over two seconds that are not counted.
+        seconds: how long they stay.
+        wait: least and most seconds of thought.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bodies"
+        path.write_bytes(b"\n".join(bodies) + b"\n")
+        words = [sys.executable, "-m", "loadtest.generator", url, str(path), "--connections", str(count)]
+        words += ["--seconds", str(seconds), "--ramp", "2", "--wait", *map(str, wait)]
+        return msgspec.json.decode(_run(words), type=Result)
 
 
 def _generator(url: str, bodies: Path, connections: int, seconds: float, rate: float, least: int) -> Result:

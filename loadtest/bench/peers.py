@@ -106,6 +106,10 @@ PEERS: tuple[Peer, ...] = (
 BY_NAME = {peer.name: peer for peer in PEERS}
 
 
+class NotReadyError(RuntimeError):
+    """A service ended, or did not get ready in time."""
+
+
 class Running:
     """Hold a started service."""
 
@@ -133,7 +137,7 @@ def running(peer: Peer, port: int, workers: int, home: Path, **settings: str) ->
         settings: more `READMISSION_*` variables, without the prefix.
 
     Raises:
-        RuntimeError: it ended or did not get ready; the last lines it said are in the message.
+        NotReadyError: it ended or did not get ready; the last lines it said are in the message.
     """
     own = {"HOME": str(home), "API_PORT": str(port), "API_WORKERS": str(workers), **settings}
     variables = {f"READMISSION_{name}": value for name, value in own.items()}
@@ -155,7 +159,7 @@ def running(peer: Peer, port: int, workers: int, home: Path, **settings: str) ->
         _stop(process)
 
 
-def _wait(process: subprocess.Popen[bytes], url: str, path: Path, seconds: float = 90.0) -> None:
+def _wait(process: subprocess.Popen[bytes], url: str, path: Path, seconds: float = 240.0) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -168,7 +172,7 @@ def _wait(process: subprocess.Popen[bytes], url: str, path: Path, seconds: float
             break
         time.sleep(0.05)
     tail = "\n".join(path.read_text(errors="replace").splitlines()[-8:])
-    raise RuntimeError(f"{process.args!r} is not ready ({process.poll()}):\n{tail}")
+    raise NotReadyError(f"{process.args!r} is not ready ({process.poll()}):\n{tail}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

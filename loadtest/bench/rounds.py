@@ -11,8 +11,9 @@ from statistics import median
 import msgspec
 
 from loadtest.bench import drive
-from loadtest.bench.peers import Peer, Running, running
+from loadtest.bench.peers import NotReadyError, Peer, Running, running
 from loadtest.payloads import Record
+from loadtest.result import Result
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ class Plan(msgspec.Struct, frozen=True):
         sizes: records in a request; 1 goes to the route of single encounters.
         seconds: of one measurement, by size.
         connections: at once, by size.
+        half_seconds: of our service at half of its rate; 0: not measured.
     """
 
     rounds: int
@@ -31,9 +33,14 @@ class Plan(msgspec.Struct, frozen=True):
     sizes: tuple[int, ...]
     seconds: dict[int, float]
     connections: dict[int, int]
+    half_seconds: float = 0.0
+
+    def of(self, rounds: int, workers: tuple[int, ...] = ()) -> "Plan":
+        """Return the same plan with other rounds and workers; 0 or none: its own."""
+        return msgspec.structs.replace(self, rounds=rounds or self.rounds, workers=workers or self.workers)
 
 
-FULL = Plan(5, (1, 2), (1, 100, 10_000), {1: 4.0, 100: 3.0, 10_000: 4.0}, {1: 32, 100: 2, 10_000: 1})
+FULL = Plan(5, (1, 2), (1, 100, 10_000), {1: 4.0, 100: 3.0, 10_000: 4.0}, {1: 32, 100: 2, 10_000: 1}, 4.0)
 SHORT = Plan(3, (1,), (1,), {1: 2.0}, {1: 32})
 
 
@@ -59,7 +66,14 @@ class Figure(msgspec.Struct, frozen=True):
     cold_start: float
 
 
-def measure(peers: Sequence[Peer], plan: Plan, home: Path, records: list[Record], port: int) -> list[Figure]:
+class Session(msgspec.Struct):
+    """Hold everything measured; `half`: our single rows at half of the rate found, in an open loop."""
+
+    figures: list[Figure]
+    half: Result | None = None
+
+
+def measure(peers: Sequence[Peer], plan: Plan, home: Path, records: list[Record], port: int) -> Session:
     """Run the plan.
 
     Args:
@@ -69,16 +83,33 @@ def measure(peers: Sequence[Peer], plan: Plan, home: Path, records: list[Record]
         records: encounters to send.
         port: first of as many free ports as there are services.
     """
-    figures: list[Figure] = []
+    session = Session([])
     for workers in plan.workers:
         with ExitStack() as stack:
             up = {}
             for offset, peer in enumerate(peers):
-                up[peer.name] = stack.enter_context(running(peer, port + offset, workers, home))
+                try:
+                    up[peer.name] = stack.enter_context(running(peer, port + offset, workers, home))
+                except NotReadyError as error:
+                    if peer.name in ("ours", "echo"):
+                        raise
+                    log.error("%s is left out: %s", peer.label, error)
+                    continue
                 log.info("%s: ready after %.1f s", peer.label, up[peer.name].cold_start)
             for size in plan.sizes:
-                figures += _size(up, plan, size, workers, records)
-    return figures
+                session.figures += _size(up, plan, size, workers, records)
+            if session.half is None and plan.half_seconds:
+                session.half = _half(up["ours"], plan, session.figures, records)
+    return session
+
+
+def _half(ours: Running, plan: Plan, figures: list[Figure], records: list[Record]) -> Result:
+    rate = next(f.per_second for f in figures if f.peer == "ours" and f.size == 1) / 2
+    path, bodies = _requests(ours.peer, 1, records)
+    found = [
+        drive.measure(ours.url + path, bodies, plan.connections[1], plan.half_seconds, rate) for _ in range(plan.rounds)
+    ]
+    return sorted(found, key=lambda result: result.p99_ms)[len(found) // 2]
 
 
 def _size(up: dict[str, Running], plan: Plan, size: int, workers: int, records: list[Record]) -> list[Figure]:

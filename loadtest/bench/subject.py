@@ -47,7 +47,7 @@ def prepare(settings: Settings, source: str, folder: Path, *, alternatives: bool
     frame = frame[~frame["discharge_disposition_id"].isin(contract.EXCLUDED_DISPOSITIONS)]
     train = frame[frame["patient_nbr"].map(features.split_of) == "train"]
     log.info("training %s on %d rows", FAMILY, len(train))
-    pipeline = models.build(FAMILY, seed=settings.seed, jobs=2)
+    pipeline = models.build(FAMILY, seed=settings.seed)
     pipeline.fit(train[list(contract.FEATURE_NAMES)], features.target(train))
     version = folder / "models" / settings.model_name / "1"
     sample = train[list(contract.FEATURE_NAMES)].head(2000)

@@ -1,0 +1,53 @@
+"""The same data work as course projects write it: pandas, to_sql, a loop over the rows.
+
+``python -m loadtest.bench.naive FILE BATCH_ROWS``; the database is that of the settings. It reads the file, stores it
+raw in batches, reads it back, drops deaths and hospice, reads ICD-9 codes into chapters row by row, splits by patient
+and stores it clean. No validation, no quarantine, no hashes, no rerun: that is less than `ingest` and `process` do.
+"""
+
+import sys
+
+import pandas as pd
+from sqlalchemy import create_engine, text
+
+from readmission import contract, settings
+
+_CHAPTERS = (
+    (390, 459, "circulatory"), (460, 519, "respiratory"), (520, 579, "digestive"), (580, 629, "genitourinary"),
+    (710, 739, "musculoskeletal"), (800, 999, "injury"), (140, 239, "neoplasms"), (240, 279, "endocrine"),
+)  # fmt: skip
+
+
+def chapter(code: object) -> str:
+    """Name the ICD-9 chapter the way notebooks do."""
+    if not isinstance(code, str) or not code[0].isdigit():
+        return "other"
+    number = int(float(code))
+    return next((name for low, high, name in _CHAPTERS if low <= number <= high), "other")
+
+
+def main(path: str, size: int) -> None:
+    """Run it all."""
+    engine = create_engine(settings.load().database_url("owner"))
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA IF EXISTS naive CASCADE"))
+        connection.execute(text("CREATE SCHEMA naive"))
+    data = pd.read_csv(path, na_values="?", keep_default_na=False, low_memory=False)
+    for start in range(0, len(data), size):
+        batch = data.iloc[start : start + size]
+        batch.to_sql("raw", engine, schema="naive", if_exists="append", index=False)
+    data = pd.read_sql("SELECT * FROM naive.raw", engine)
+    rows = []
+    for _, row in data.iterrows():
+        if int(row["discharge_disposition_id"]) in contract.EXCLUDED_DISPOSITIONS:
+            continue
+        record = row.to_dict()
+        for name in contract.DIAGNOSES:
+            record[f"{name}_chapter"] = chapter(record[name])
+        record["split"] = "train" if int(row["patient_nbr"]) % 100 < 70 else "test"
+        rows.append(record)
+    pd.DataFrame(rows).to_sql("clean", engine, schema="naive", if_exists="replace", index=False)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,62 @@
+"""Compare with what was measured before: ratios to a bare echo and to a FastAPI without a model, never times."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import msgspec
+
+from loadtest.bench import drive
+from loadtest.bench.rounds import Figure
+from readmission.errors import UserError
+
+STORED = Path(__file__).with_name("ratios.json")
+#: Below this share of the lowest stored round in every round, the difference is not noise.
+TOLERANCE = 0.75
+
+
+class Ratio(msgspec.Struct, frozen=True):
+    """Hold our single-row rate by another service's of the same round: median and range over the rounds."""
+
+    median: float
+    lowest: float
+    highest: float
+
+
+def of(figures: Sequence[Figure]) -> dict[str, Ratio]:
+    """Return the ratios of our rate to each other service's."""
+    by_name = {figure.peer: figure for figure in figures if figure.size == 1 and figure.workers == 1}
+    ours = by_name.pop("ours")
+    found = {}
+    for name, other in by_name.items():
+        rounds = [a / b for a, b in zip(ours.ratios, other.ratios, strict=True)]
+        found[f"ours/{name}"] = Ratio(median(rounds), min(rounds), max(rounds))
+    return found
+
+
+def store(measured: dict[str, Ratio], path: Path = STORED) -> None:
+    """Store the ratios of this load generator; those of others stay."""
+    known = _read(path) if path.exists() else {}
+    known[drive.tool()] = measured
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(known), indent=1) + b"\n")
+
+
+def compare(measured: dict[str, Ratio], path: Path = STORED) -> list[str]:
+    """Return a sentence for every ratio that fell beyond noise.
+
+    Raises:
+        UserError: nothing is stored for this load generator.
+    """
+    stored = _read(path).get(drive.tool())
+    if stored is None:
+        raise UserError(f"No ratios are stored for {drive.tool()}: run `python -m loadtest.bench check --store`.")
+    return [
+        f"{name} was {before.median:.3f} (lowest {before.lowest:.3f}) and is now {measured[name].median:.3f} "
+        f"(highest {measured[name].highest:.3f}): slower beyond noise"
+        for name, before in stored.items()
+        if measured[name].highest < TOLERANCE * before.lowest
+    ]
+
+
+def _read(path: Path) -> dict[str, dict[str, Ratio]]:
+    return msgspec.json.decode(path.read_bytes(), type=dict[str, dict[str, Ratio]])
