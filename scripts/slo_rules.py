@@ -1,0 +1,101 @@
+"""Write rules/slo.yaml of the observability chart from its slo.yaml: recording rules and burn-rate alerts.
+
+The windows and factors are those of the Site Reliability Workbook, chapter 5 (multi-window, multi-burn-rate): a page
+when 2 % of the month's budget went in an hour or 5 % in six, a ticket at 10 % in a day or three.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+CHART = Path(__file__).parents[1] / "charts" / "observability"
+WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
+#: severity, name, [(long window, short window, factor)], for how long, words.
+ALERTS = (
+    (
+        "critical",
+        "Fast",
+        (("1h", "5m", 14.4), ("6h", "30m", 6.0)),
+        "2m",
+        "the month's budget would be gone in 2–5 days",
+    ),
+    ("warning", "Slow", (("1d", "2h", 3.0), ("3d", "6h", 1.0)), "15m", "the month's budget will not last"),
+)
+
+
+def rules(text: str) -> dict[str, Any]:
+    """Return the rule file's content for the text of slo.yaml."""
+    objectives = yaml.safe_load(text)["objectives"]
+    return {"groups": [_group(objective) for objective in objectives]}
+
+
+def _group(slo: dict[str, Any]) -> dict[str, Any]:
+    labels = {"slo": slo["name"]}
+    recorded: list[dict[str, Any]] = [
+        {"record": f"slo:error_ratio:rate{window}", "expr": _ratio(slo, window)} for window in WINDOWS
+    ]
+    selector = f'{{slo="{slo["name"]}"}}'
+    recorded += [
+        {"record": "slo:objective", "expr": f"vector({slo['objective']})"},
+        {"record": "slo:error_ratio:rate30d", "expr": f"avg_over_time(slo:error_ratio:rate5m{selector}[30d])"},
+        {"record": "slo:budget_remaining:ratio", "expr": f"1 - slo:error_ratio:rate30d{selector} / {_budget(slo)}"},
+    ]
+    for rule in recorded:
+        rule["labels"] = labels
+    alerts = [_alert(slo, selector, *alert) for alert in ALERTS]
+    return {"name": f"readmission-slo-{slo['name']}", "rules": recorded + alerts}
+
+
+def _ratio(slo: dict[str, Any], window: str) -> str:
+    if "bad" in slo:
+        # `good` gives 0 where `bad` has no sample, so that a quiet hour counts as good time.
+        condition = f"({slo['bad'].strip()}) or ({slo['good'].strip()})"
+        return (
+            condition if window == "5m" else f'avg_over_time(slo:error_ratio:rate5m{{slo="{slo["name"]}"}}[{window}])'
+        )
+    return f"({slo['bad_events'].strip()}) / ({slo['all_events'].strip()})".replace("$window", window)
+
+
+def _budget(slo: dict[str, Any]) -> float:
+    return float(round(1 - slo["objective"], 6))
+
+
+def _alert(slo: dict[str, Any], selector: str, severity: str, speed: str, pairs: Any, wait: str, words: str) -> Any:
+    name = f"Readmission{slo['name'].capitalize()}Burn{speed}"
+    both = [
+        f"(slo:error_ratio:rate{long}{selector} > {round(factor * _budget(slo), 6)}"
+        f" and slo:error_ratio:rate{short}{selector} > {round(factor * _budget(slo), 6)})"
+        for long, short, factor in pairs
+    ]
+    return {
+        "alert": name,
+        "expr": " or ".join(both),
+        "for": wait,
+        "labels": {"severity": severity, "slo": slo["name"]},
+        "annotations": {
+            "summary": f"Objective {slo['name']} ({slo['objective']:.1%}) is being missed: {words}",
+            "description": f"Promised: {slo['summary']}. Now {{{{ $value | humanizePercentage }}}} fail.",
+            "runbook_url": f"docs/runbooks/ReadmissionBurn.md#{slo['name']}",
+        },
+    }
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:  # anchors would be hard to read
+        return True
+
+
+def main() -> None:
+    """Write the file."""
+    head = "# Generated from slo.yaml by scripts/slo_rules.py: `make rules`.\n"
+    text = yaml.dump(
+        rules((CHART / "slo.yaml").read_text()), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True
+    )
+    (CHART / "rules" / "slo.yaml").write_text(head + text)
+    sys.stdout.write("charts/observability/rules/slo.yaml\n")
+
+
+if __name__ == "__main__":
+    main()
