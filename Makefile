@@ -7,7 +7,7 @@ export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: docs help install up down status test check format lock clean-state bench-pipeline load bento fuzz bench bench-check capacity disrupt bench-naive
+.PHONY: docs help install up down status test check format lock clean-state bench-pipeline load bento fuzz bench bench-check capacity disrupt bench-naive rules dashboards
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -70,6 +70,12 @@ check: $(VENV)/.installed ## formatting, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+rules: $(VENV)/.installed ## write the objectives' rules from slo.yaml
+	$(BIN)/python scripts/slo_rules.py
+
+dashboards: $(VENV)/.installed ## write Grafana's dashboards from panels.yaml
+	$(BIN)/python scripts/dashboards.py
 
 format: $(VENV)/.installed ## format the code
 	$(BIN)/ruff format .

@@ -1,5 +1,6 @@
 """The exporter: every metric from a real database, and a plain word when there is none."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,14 @@ def test_names_are_those_of_the_field() -> None:
         assert query.name.endswith("_total") == (query.kind == "counter"), query.name
         assert not query.name.endswith(("_count", "_sum", "_bucket")), query.name
         assert query.text.endswith("."), query.name
+
+
+def test_the_page_lists_every_metric_of_the_exporter_with_type_and_labels() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    section = page.partition("\n## Exporter\n")[2].partition("\n## ")[0]
+    told = {
+        row[0]: (row[1], set(re.findall(r"`(\w+)`", row[2])))
+        for row in re.findall(r"^\| `(readmission_\w+)` \| (\w+) \| [^|]+ \| ([^|]+) \|", section, re.MULTILINE)
+    }
+    real = {query.name: (query.kind, set(query.labels)) for query in QUERIES}
+    assert told == real | {name: ("gauge", set(labels)) for name, (_, labels) in OWN.items()}
