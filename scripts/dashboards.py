@@ -68,13 +68,12 @@ def _variables(more: list[str]) -> list[dict[str, Any]]:
         "namespace": 'label_values({__name__=~"readmission_.+|slo:.+"}, namespace)',
         "model_version": 'label_values(readmission_predictions_total{namespace=~"$namespace"}, model_version)',
     }
-    for name in ["namespace", *more]:
-        found.append(
-            {"name": name, "type": "query", "label": NAMES[name], "datasource": SOURCE, "query": queries[name],
-             "refresh": 2, "includeAll": True, "allValue": ".*", "multi": True, "hide": 0,
-             "regex": "", "sort": 1, "current": {"text": ["All"], "value": ["$__all"]}},
-        )  # fmt: skip
-    return found
+    return found + [
+        {"name": name, "type": "query", "label": NAMES[name], "datasource": SOURCE, "query": queries[name], "refresh": 2,
+         "includeAll": True, "allValue": ".*", "multi": True, "hide": 0, "regex": "", "sort": 1,
+         "current": {"text": ["All"], "value": ["$__all"]}}
+        for name in ("namespace", *more)
+    ]  # fmt: skip
 
 
 def _promotions() -> dict[str, Any]:
