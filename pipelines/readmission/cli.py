@@ -36,6 +36,12 @@ VERBS: dict[str, tuple[str, str]] = {
     "rollback": ("readmission.steps.rollback", "Return to the champion before this one."),
     "monitor": ("readmission.steps.monitor", "Look for drift in new batches and recent predictions."),
     "reload": ("readmission.steps.reload", "Tell the API of the champion; wait until every replica answers with it."),
+    "outcomes": ("readmission.steps.outcomes", "Join outcomes to predictions: live quality, with intervals."),
+    "retrain": ("readmission.steps.retrain", "Decide whether to retrain, and record why or why not."),
+    "simulate-drift": (
+        "readmission.steps.simulate_drift",
+        "Prove the drift rule: no false alarm, every injected drift.",
+    ),
     "exporter": ("readmission.steps.exporter", "Serve metrics of what only the database knows."),
 }
 
@@ -47,6 +53,7 @@ RECORDED: dict[str, Role] = {
     "promote": "train",
     "score": "score",
     "monitor": "monitor",
+    "outcomes": "monitor",
     "retrain": "monitor",
 }
 

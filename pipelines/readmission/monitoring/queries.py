@@ -35,10 +35,12 @@ def _counter(name: str, text: str, labels: str, sql: str) -> Query:
     return Query(f"readmission_{name}_total", "counter", text, tuple(labels.split()), sql)
 
 
-#: The newest promotion or roll-back; its run holds the metrics.
+#: The newest promotion or roll-back; the run is that of the version's promotion, a roll-back trains nothing.
 _CHAMPION = (
-    "SELECT p.model_version, p.run_id, p.family, p.decided_at FROM training.promotions p"
-    " WHERE p.decision IN ('promoted', 'rolled back') ORDER BY p.id DESC LIMIT 1"
+    "SELECT c.model_version, p.run_id, p.family, c.decided_at FROM (SELECT model_version, decided_at FROM training.promotions"
+    " WHERE decision IN ('promoted', 'rolled back') ORDER BY id DESC LIMIT 1) c"
+    " LEFT JOIN LATERAL (SELECT run_id, family FROM training.promotions t WHERE t.model_version = c.model_version"
+    " AND run_id IS NOT NULL ORDER BY id DESC LIMIT 1) p ON true"
 )
 #: The newest report of each subject, with the name of the window that stands for it.
 _REPORT = (

@@ -33,10 +33,12 @@ class Champion:
 def champion(settings: Settings) -> Champion | None:
     """Return the version of the newest promotion or roll-back; None before the first."""
     with stores.transaction(settings, "monitor") as cursor:
+        # A roll-back has no run of its own: the version's promotion has.
         cursor.execute(
-            "SELECT p.model_version, e.last_batch FROM training.promotions p"
-            " LEFT JOIN training.experiments e USING (run_id)"
-            " WHERE p.decision IN ('promoted', 'rolled back') ORDER BY p.id DESC LIMIT 1"
+            "SELECT c.model_version, max(e.last_batch) FROM (SELECT model_version FROM training.promotions"
+            " WHERE decision IN ('promoted', 'rolled back') ORDER BY id DESC LIMIT 1) c"
+            " LEFT JOIN training.promotions p USING (model_version)"
+            " LEFT JOIN training.experiments e ON e.run_id = p.run_id GROUP BY 1"
         )
         row = cursor.fetchone()
     return Champion(*row) if row else None

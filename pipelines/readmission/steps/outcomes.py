@@ -1,0 +1,179 @@
+"""Join outcomes to predictions, late and partial as they come: live quality by version, source and slice."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import typer
+from psycopg2.extras import execute_values
+
+from readmission import contract, evaluation, stores
+from readmission.evaluation import Interval, Scored
+from readmission.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: Groups of people whose quality is shown by itself.
+SLICES = ("race", "gender", "age")
+METRICS = ("roc_auc_30", "pr_auc_30", "brier_30", "ece_30", "prevalence_30")
+#: Fewer known outcomes, or fewer events among them, say nothing.
+LEAST_ROWS, LEAST_EVENTS = 100, 10
+_RESAMPLES = 200
+
+# A served prediction's outcome is what its sender reported or, when the encounter came in with a later batch, what that
+# batch says. Feedback is used only once a "NO" could have been known as well: early outcomes are all readmissions.
+# Probes are no patients. Of an encounter that was predicted twice by one version, the newest counts.
+SERVED = """
+SELECT DISTINCT ON (p.model_version, coalesce(p.inputs->>'encounter_id', p.prediction_id::text))
+  p.model_version, p.p_no, p.p_late, p.p_early, coalesce(p.inputs->>'patient_nbr', p.prediction_id::text) AS patient,
+  p.inputs->>'race' AS race, p.inputs->>'gender' AS gender, p.inputs->>'age' AS age,
+  CASE WHEN f.outcome IS NOT NULL THEN 'feedback' WHEN e.readmitted IS NOT NULL THEN 'encounters' END AS source,
+  coalesce(f.outcome, e.readmitted) AS outcome,
+  p.predicted_at <= now() - make_interval(secs => %(delay)s) AS mature,
+  EXISTS (SELECT 1 FROM clean.encounters l WHERE l.patient_nbr::text = p.inputs->>'patient_nbr'
+    AND l.encounter_id > (p.inputs->>'encounter_id')::bigint) AS came_back
+FROM serving.predictions p
+LEFT JOIN serving.feedback f USING (prediction_id)
+LEFT JOIN clean.encounters e ON e.encounter_id = (p.inputs->>'encounter_id')::bigint
+WHERE p.request_id NOT LIKE 'probe-%%'
+ORDER BY p.model_version, coalesce(p.inputs->>'encounter_id', p.prediction_id::text), p.predicted_at DESC
+"""
+# Batch scores of encounters that came in after the version's training data: their outcome stands in the batch.
+SCORED = """
+SELECT s.model_version, s.p_no, s.p_late, s.p_early, c.patient_nbr::text AS patient, c.race, c.gender, c.age,
+  'scores' AS source, c.readmitted AS outcome, true AS mature, false AS came_back
+FROM serving.scores s JOIN clean.encounters c USING (encounter_id)
+JOIN (SELECT p.model_version, max(e.last_batch) AS last_batch FROM training.promotions p
+  JOIN training.experiments e USING (run_id) GROUP BY 1) t USING (model_version)
+WHERE c.batch_id > t.last_batch
+"""
+COLUMNS = (
+    "model_version", "p_no", "p_late", "p_early", "patient", "race", "gender", "age", "source", "outcome", "mature",
+    "came_back",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Hold one figure of live quality.
+
+    Attributes:
+        slice, level: the group; all, all: everybody.
+        metric: a name of `evaluation.measure`, or predicted_30, the mean predicted risk.
+        n, positives: known outcomes, and readmissions within 30 days among them.
+        interval: value with its bounds; NaN bounds: too few rows.
+    """
+
+    slice: str
+    level: str
+    metric: str
+    n: int
+    positives: int
+    interval: Interval
+
+
+def run(settings: Settings) -> list[str]:
+    """Measure live quality on every outcome that is known: ROC-AUC, calibration and more, with 95 % intervals.
+
+    Outcomes come from POST /feedback, from encounters that came in with a later batch, and from batch scores of
+    encounters that the model was not trained on. A prediction is judged once READMISSION_OUTCOME_DELAY_DAYS have
+    passed; the share of such predictions with a known outcome is the coverage.
+
+    Args:
+        settings: the database.
+
+    Returns:
+        What was measured, as "version source"; empty when no outcome is known yet.
+    """
+    with stores.transaction(settings, "monitor") as cursor:
+        cursor.execute(SERVED, {"delay": settings.outcome_delay_days * 86400})
+        served = pd.DataFrame(cursor.fetchall(), columns=COLUMNS)
+        cursor.execute(SCORED)
+        scored = pd.DataFrame(cursor.fetchall(), columns=COLUMNS)
+    measured = []
+    for version, frame in served.groupby("model_version"):
+        # What a later batch says is complete; what senders say becomes so with time.
+        mature = frame[frame["mature"] | (frame["source"] == "encounters")]
+        known = mature["outcome"].notna()
+        coverage = float(known.mean()) if len(mature) else 0.0
+        back = int((frame["outcome"].isna() & frame["came_back"]).sum())
+        log.info(
+            "version %s: %s predictions, %s old enough, %s of them with an outcome; %s patients more came back at a "
+            "time that is not known", version, len(frame), len(mature), int(known.sum()), back,
+        )  # fmt: skip
+        for source, part in mature[known].groupby("source"):
+            measured += _measure(settings, str(version), str(source), part, coverage)
+    for version, frame in scored.groupby("model_version"):
+        measured += _measure(settings, str(version), "scores", frame, 1.0)
+    return measured
+
+
+def _measure(settings: Settings, version: str, source: str, known: pd.DataFrame, coverage: float) -> list[str]:
+    events = int((known["outcome"] == contract.CLASSES[contract.EARLY]).sum())
+    if len(known) < LEAST_ROWS or events < LEAST_EVENTS:
+        log.info("version %s, %s: %s outcomes with %s events are too few to judge", version, source, len(known), events)
+        return []
+    found = list(figures(known, settings.seed))
+    _keep(settings, version, source, coverage, found)
+    by_metric = {figure.metric: figure.interval for figure in found if figure.slice == "all"}
+    typer.echo(
+        f"version {version}, {source}: {len(known)} outcomes (coverage {coverage:.0%}), "
+        f"ROC-AUC {by_metric['roc_auc_30']}, calibration error {by_metric['ece_30']}, "
+        f"predicted {by_metric['predicted_30'].value:.4f}, observed {by_metric['prevalence_30'].value:.4f}"
+    )
+    return [f"{version} {source}"]
+
+
+def figures(known: pd.DataFrame, seed: int) -> Iterator[Figure]:
+    """Measure everybody, then each group with enough rows.
+
+    Args:
+        known: columns p_no, p_late, p_early, patient, outcome and SLICES.
+        seed: of the bootstrap of patients.
+    """
+    known = known.reset_index(drop=True)
+    yield from _group(known, "all", "all", seed)
+    for column in SLICES:
+        for level, rows in known.groupby(known[column].fillna("unknown")):
+            yield from _group(rows, column, str(level), seed)
+
+
+def _group(rows: pd.DataFrame, column: str, level: str, seed: int) -> Iterator[Figure]:
+    scored = Scored(
+        rows["outcome"].map({name: i for i, name in enumerate(contract.CLASSES)}).to_numpy(np.int64),
+        rows[["p_no", "p_late", "p_early"]].to_numpy(np.float64),
+        rows["patient"].to_numpy(),
+    )
+    events = int(scored.event.sum())
+    if len(rows) < LEAST_ROWS or events < LEAST_EVENTS or events == len(rows):
+        return
+    mean = float(scored.early.mean())
+    found: dict[str, Interval] = evaluation.intervals(scored, _RESAMPLES, seed)
+    found = {name: found[name] for name in METRICS} | {"predicted_30": Interval(mean, mean, mean)}
+    for metric, interval in found.items():
+        yield Figure(column, level, metric, len(rows), events, interval)
+
+
+def _keep(settings: Settings, version: str, source: str, coverage: float, found: list[Figure]) -> None:
+    rows: list[tuple[Any, ...]] = [
+        (
+            version, source, f.slice, f.level, f.metric, f.n, f.positives, coverage, f.interval.value, f.interval.low,
+            f.interval.high,
+        )
+        for f in found
+    ]  # fmt: skip
+    with stores.transaction(settings, "monitor") as cursor:
+        cursor.execute(
+            "DELETE FROM monitoring.quality WHERE measured_on = current_date AND model_version = %s AND source = %s",
+            (version, source),
+        )
+        execute_values(
+            cursor,
+            "INSERT INTO monitoring.quality (measured_on, model_version, source, slice, level, metric, n, positives,"
+            " coverage, value, low, high) VALUES %s",
+            rows,
+            template=f"(current_date, {', '.join(['%s'] * 11)})",
+        )

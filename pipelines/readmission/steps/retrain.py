@@ -1,0 +1,141 @@
+"""Decide whether to retrain; every decision is kept with its figures. It trains nothing, and passes no gate by."""
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import typer
+
+from readmission import stores
+from readmission.monitoring import records
+from readmission.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: Live ROC-AUC must lie so far below the test value, with its whole interval, to count as lost.
+MARGIN = 0.01
+#: Known outcomes that live quality must rest on.
+LEAST_OUTCOMES = 500
+#: Hours after which a clean batch should have been trained on by the ordinary chain of DAGs.
+PATIENCE_HOURS = 2.0
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Hold what the decision rests on.
+
+    Attributes:
+        champion: version that serves; empty: none.
+        untrained_batches: clean batches, older than PATIENCE_HOURS, that no model was trained on.
+        drifted: columns of the alarms measured since the newest training, by subject.
+        live_roc_auc_high: upper bound on known outcomes; None: not known, too few or too partial.
+        test_roc_auc: of the champion at its promotion; None: not recorded.
+        hours_since_retraining: since the last decision to retrain; None: never.
+    """
+
+    champion: str
+    untrained_batches: int
+    drifted: dict[str, list[str]]
+    live_roc_auc_high: float | None
+    test_roc_auc: float | None
+    hours_since_retraining: float | None
+
+
+def run(settings: Settings) -> list[str]:
+    """Decide from batches, drift and live quality whether to retrain, and record the decision with its reason.
+
+    The exit code for "nothing to do" tells an orchestrator not to train. The gate of `promote` decides later,
+    alone, whether what was trained serves.
+
+    Args:
+        settings: the database and the rule.
+
+    Returns:
+        The reasons to retrain; empty: do not.
+    """
+    figures = read(settings)
+    retrain, reason = decide(figures, settings.drift_columns, settings.retrain_cooldown_hours)
+    with stores.transaction(settings, "monitor") as cursor:
+        cursor.execute(
+            "INSERT INTO monitoring.decisions (retrain, reason, figures) VALUES (%s, %s, %s)",
+            (retrain, reason, json.dumps(asdict(figures))),
+        )
+    typer.echo(f"{'Retrain' if retrain else 'Did not retrain'} because {reason}.")
+    return [reason] if retrain else []
+
+
+def decide(figures: Figures, columns: int, cooldown_hours: float) -> tuple[bool, str]:
+    """Apply the rule.
+
+    Args:
+        figures: what is known.
+        columns: clinical columns in sustained drift that are reason enough.
+        cooldown_hours: least time between two retrainings by drift or quality.
+
+    Returns:
+        Whether to retrain, and why or why not.
+    """
+    if not figures.champion:
+        return False, "there is no champion yet: the ordinary training comes first"
+    if figures.untrained_batches:
+        return True, f"no model was trained on the newest {figures.untrained_batches} clean batches"
+    reasons = [
+        f"{len(names)} clinical columns of the {subject} drift ({', '.join(names)})"
+        for subject, names in figures.drifted.items()
+        if len(names) >= columns
+    ]
+    live, test = figures.live_roc_auc_high, figures.test_roc_auc
+    if live is not None and test is not None and live < test - MARGIN:
+        reasons.append(f"live ROC-AUC is at most {live:.3f}, tested was {test:.3f}")
+    if not reasons:
+        most = max(map(len, figures.drifted.values()), default=0)
+        quality = "live quality is not known" if live is None else f"live ROC-AUC reaches up to {live:.3f}"
+        return False, f"no batch waits, {most} clinical columns drift ({columns} are asked for), and {quality}"
+    waited = figures.hours_since_retraining
+    if waited is not None and waited < cooldown_hours:
+        return False, f"of the cooldown of {cooldown_hours:g} h ({waited:.1f} h ago), although {' and '.join(reasons)}"
+    return True, " and ".join(reasons)
+
+
+def read(settings: Settings) -> Figures:
+    """Read the figures of now from the database."""
+    champion = records.champion(settings)
+    with stores.transaction(settings, "monitor") as cursor:
+        untrained = _one(
+            cursor,
+            "SELECT count(*) FROM clean.batches WHERE batch_id > coalesce((SELECT max(last_batch) FROM"
+            " training.experiments), 0) AND finished < now() - make_interval(secs => %s)",
+            PATIENCE_HOURS * 3600,
+        )
+        cursor.execute(
+            "SELECT DISTINCT ON (subject) subject, alarm FROM monitoring.drift_reports WHERE judged AND measured_at >"
+            " coalesce((SELECT max(trained_at) FROM training.experiments), '-infinity')"
+            " ORDER BY subject, batch_id DESC NULLS LAST, measured_at DESC"
+        )
+        drifted = {subject: list(names) for subject, names in cursor.fetchall()}
+        live = test = None
+        if champion:
+            live = _one(
+                cursor,
+                "SELECT high FROM monitoring.quality WHERE model_version = %s AND metric = 'roc_auc_30'"
+                " AND slice = 'all' AND n >= %s AND coverage >= %s ORDER BY measured_on DESC, n DESC LIMIT 1",
+                champion.version, LEAST_OUTCOMES, settings.outcome_coverage,
+            )  # fmt: skip
+            test = _one(
+                cursor,
+                "SELECT (e.metrics->>'test_roc_auc_30')::float FROM training.promotions p"
+                " JOIN training.experiments e USING (run_id) WHERE p.model_version = %s ORDER BY p.id DESC LIMIT 1",
+                champion.version,
+            )
+        waited = _one(
+            cursor,
+            "SELECT extract(epoch FROM now() - max(decided_at))::float / 3600 FROM monitoring.decisions WHERE retrain",
+        )
+    return Figures(champion.version if champion else "", int(untrained or 0), drifted, live, test, waited)
+
+
+def _one(cursor: Any, query: str, *arguments: object) -> Any:
+    cursor.execute(query, arguments)
+    row = cursor.fetchone()
+    return row[0] if row else None

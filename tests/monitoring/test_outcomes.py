@@ -1,0 +1,152 @@
+"""Outcomes joined to predictions, late and partial; and a decision to retrain that says why."""
+
+import json
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from readmission import stores
+from readmission.settings import Settings
+from readmission.steps import ingest, outcomes, process, retrain, simulate_drift
+from readmission.steps.retrain import Figures
+
+CALM = Figures("1", 0, {"batch": []}, 0.69, 0.68, None)
+
+
+def query(config: Settings, text: str, role: str = "monitor") -> list[tuple]:
+    with stores.transaction(config, role) as cursor:
+        cursor.execute(text)
+        return cursor.fetchall()
+
+
+def promote(config: Settings, last_batch: int = 1) -> None:
+    with stores.transaction(config, "train") as cursor:
+        cursor.execute(
+            "INSERT INTO training.experiments (run_id, family, first_batch, last_batch, data_sha256, synthetic, seed,"
+            " git_sha, metrics) VALUES ('r', 'f', 1, %s, '', true, 7, '', '{\"test_roc_auc_30\": 0.9}')",
+            (last_batch,),
+        )
+        cursor.execute(
+            "INSERT INTO training.promotions (decision, model_name, model_version, run_id, family, reasons, decided_by)"
+            " VALUES ('promoted', 'm', '1', 'r', 'f', '[]', 'test')"
+        )
+
+
+def predict(config: Settings, count: int, days_ago: int, request_id: str = "r", **inputs: object) -> list[str]:
+    rng = np.random.default_rng(count)
+    ids = [str(uuid.uuid4()) for _ in range(count)]
+    with stores.transaction(config, "serving") as cursor:
+        for name, risk in zip(ids, rng.beta(2, 8, count), strict=True):
+            cursor.execute(
+                "INSERT INTO serving.predictions (prediction_id, predicted_at, model_name, model_version, inputs,"
+                " inputs_sha256, prediction, p_no, p_late, p_early, missing, latency_ms, request_id)"
+                " VALUES (%s, now() - make_interval(days => %s), 'm', '1', %s, '', 'NO', %s, 0, %s, '{}', 1, %s)",
+                (name, days_ago, json.dumps({"gender": "Female"} | inputs), 1 - risk, risk, request_id),
+            )
+    return ids
+
+
+def report(config: Settings, ids: list[str]) -> None:
+    rng = np.random.default_rng(1)
+    with stores.transaction(config, "serving") as cursor:
+        for name in ids:
+            cursor.execute(
+                "INSERT INTO serving.feedback (prediction_id, outcome, observed_at) VALUES (%s, %s, now())",
+                (name, rng.choice(["NO", ">30", "<30"], p=[0.5, 0.3, 0.2])),
+            )
+
+
+def test_late_and_partial_outcomes_are_judged_when_they_are_due(database: Settings) -> None:
+    promote(database)
+    old, young = predict(database, 400, 40), predict(database, 300, 2)
+    probes = predict(database, 100, 40, "probe-status")
+    report(database, old[:300] + young + probes)
+    assert outcomes.run(database) == ["1 feedback"]
+    overall = query(
+        database,
+        "SELECT n, coverage, value, low, high FROM monitoring.quality WHERE slice = 'all' AND metric = 'roc_auc_30'",
+    )
+    [(n, coverage, value, low, high)] = overall
+    assert (n, coverage) == (300, 0.75)
+    assert low < value < high
+    assert {row[0] for row in query(database, "SELECT DISTINCT slice FROM monitoring.quality")} == {
+        "all",
+        "gender",
+        "race",
+        "age",
+    }
+    assert outcomes.run(database) == ["1 feedback"]
+    assert len(query(database, "SELECT 1 FROM monitoring.quality WHERE slice = 'all' AND metric = 'roc_auc_30'")) == 1
+
+    impatient = database.model_copy(update={"outcome_delay_days": 0})
+    outcomes.run(impatient)
+    assert query(database, "SELECT DISTINCT n FROM monitoring.quality WHERE slice = 'all'") == [(600,)]
+
+
+def test_a_later_batch_tells_the_outcome_of_a_served_encounter_and_of_scores(database: Settings, sample: Path) -> None:
+    config = database.model_copy(update={"batch_size": 1000})
+    ingest.run(config, source=str(sample), every=True)
+    process.run(config)
+    promote(config)
+    encounters = [
+        row[0] for row in query(config, "SELECT encounter_id FROM clean.encounters WHERE batch_id = 2 LIMIT 500")
+    ]
+    for name in encounters:
+        predict(config, 1, 0, encounter_id=name)
+    with stores.transaction(config, "score") as cursor:
+        cursor.execute(
+            "INSERT INTO serving.scores (encounter_id, model_name, model_version, p_no, p_late, p_early)"
+            " SELECT encounter_id, 'm', '1', 0.6, 0.2, 0.2 FROM clean.encounters"
+        )
+    assert outcomes.run(config) == ["1 encounters", "1 scores"]
+    second = query(config, "SELECT count(*) FROM clean.encounters WHERE batch_id = 2")[0][0]
+    counts = dict(query(config, "SELECT source, max(n) FROM monitoring.quality WHERE slice = 'all' GROUP BY 1"))
+    assert counts == {"encounters": len(encounters), "scores": second}
+
+
+@pytest.mark.parametrize(
+    ("changes", "retrained", "words"),
+    [
+        ({}, False, "no batch waits"),
+        ({"champion": ""}, False, "no champion yet"),
+        ({"untrained_batches": 2}, True, "newest 2 clean batches"),
+        ({"drifted": {"batch": ["age", "insulin"]}}, False, "2 clinical columns drift"),
+        ({"drifted": {"batch": ["age", "insulin", "change"]}}, True, "3 clinical columns of the batch"),
+        ({"drifted": {"batch": ["a", "b", "c"]}, "hours_since_retraining": 3.0}, False, "cooldown of 24 h"),
+        ({"live_roc_auc_high": 0.66}, True, "live ROC-AUC is at most 0.660"),
+        ({"live_roc_auc_high": 0.675}, False, "reaches up to 0.675"),
+        ({"live_roc_auc_high": None}, False, "live quality is not known"),
+    ],
+)
+def test_the_rule_decides_and_says_why(changes: dict, retrained: bool, words: str) -> None:
+    decision, reason = retrain.decide(Figures(**(CALM.__dict__ | changes)), 3, 24)
+    assert decision is retrained
+    assert words in reason
+
+
+def test_every_decision_is_kept_with_its_figures(database: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    assert retrain.run(database) == []
+    promote(database)
+    report(database, predict(database, 700, 40))
+    outcomes.run(database)
+    [reason] = retrain.run(database)
+    assert "live ROC-AUC" in reason
+    assert retrain.run(database) == []
+    kept = query(database, "SELECT retrain, reason, figures->>'test_roc_auc' FROM monitoring.decisions ORDER BY id")
+    assert [row[0] for row in kept] == [False, True, False]
+    assert "cooldown" in kept[2][1]
+    assert kept[1][2] == "0.9"
+    assert "Did not retrain because" in capsys.readouterr().out
+
+
+@pytest.mark.real
+def test_no_false_alarm_on_the_real_order_and_every_injected_drift_found(
+    database: Settings, real_source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ingest.run(database, source=str(real_source), every=True)
+    process.run(database)
+    capsys.readouterr()
+    simulate_drift.run(database, share=0.5)
+    assert capsys.readouterr().out.endswith("0 false alarms, 3 of 3 injected drifts found.\n")
