@@ -38,7 +38,7 @@ def predict(config: Settings, count: int, days_ago: int, request_id: str = "r", 
     rng = np.random.default_rng(count)
     ids = [str(uuid.uuid4()) for _ in range(count)]
     with stores.transaction(config, "serving") as cursor:
-        for name, risk in zip(ids, rng.beta(2, 8, count), strict=True):
+        for name, risk in zip(ids, rng.beta(2, 8, count).tolist(), strict=True):
             cursor.execute(
                 "INSERT INTO serving.predictions (prediction_id, predicted_at, model_name, model_version, inputs,"
                 " inputs_sha256, prediction, p_no, p_late, p_early, missing, latency_ms, request_id)"
@@ -54,7 +54,7 @@ def report(config: Settings, ids: list[str]) -> None:
         for name in ids:
             cursor.execute(
                 "INSERT INTO serving.feedback (prediction_id, outcome, observed_at) VALUES (%s, %s, now())",
-                (name, rng.choice(["NO", ">30", "<30"], p=[0.5, 0.3, 0.2])),
+                (name, str(rng.choice(["NO", ">30", "<30"], p=[0.5, 0.3, 0.2]))),
             )
 
 
