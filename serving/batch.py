@@ -65,10 +65,10 @@ class Batch:
             kind = http.header(scope["headers"], b"content-type").partition(b";")[0].strip().lower()
             model = self._predictor.choose((None,) * (encounter.WIDTH + 2), given)[0]
             if kind == b"application/x-ndjson":
-                await http.send_stream(send, kind, self._ndjson(receive, model, given), given)
+                await http.send_stream(send, kind, self._ndjson(receive, model, given), given, _json_line)
                 return None
             if kind == b"text/csv":
-                await http.send_stream(send, kind, self._csv(receive, model, given), given)
+                await http.send_stream(send, kind, self._csv(receive, model, given), given, _csv_refusal)
                 return None
             return await self._json(await http.whole_body(receive, self._max_body), model, given)
         finally:
@@ -133,8 +133,8 @@ class Batch:
     async def _csv(self, receive: Receive, model: Served, given: bytes) -> AsyncIterator[bytes]:
         names: list[str] = []
         async for lines in _parts(receive):
-            table = list(csv.reader(line.decode("utf-8-sig", errors="replace") for line in lines))
-            if not names and table:
+            table = [_cells(line) for line in lines]
+            if not names:
                 names = table.pop(0)
                 yield _csv_line(("prediction_id", "prediction", *CLASSES, "model_version", "missing", "error"))
             yield await self._csv_part(names, table, model, given)
@@ -150,7 +150,7 @@ class Batch:
             except Invalid as invalid:
                 self._predictor.metrics.refused(invalid.problems)
                 told = "; ".join(f"{p.field}: {p.problem} (allowed: {p.allowed})" for p in invalid.problems)
-                lines.append(_csv_line(("", "", "", "", "", "", "", told)))
+                lines.append(_csv_refusal(told))
         answers = iter(await self._score(rows, model, given))
         return b"".join(line if line is not None else _csv_answer(next(answers)) for line in lines)
 
@@ -160,6 +160,22 @@ def _csv_answer(answer: Answer) -> bytes:
     numbers = (f"{shares.no:.9f}", f"{shares.late:.9f}", f"{shares.early:.9f}")
     absent = " ".join(answer.missing)
     return _csv_line((answer.prediction_id, answer.prediction, *numbers, answer.model_version, absent, ""))
+
+
+def _cells(line: bytes) -> list[str]:
+    """Read one line of CSV; one that is none has no cells, and so misses every required column."""
+    try:
+        return next(csv.reader([line.decode("utf-8-sig", errors="replace").rstrip("\r")], strict=True), [])
+    except csv.Error:
+        return []
+
+
+def _json_line(reason: str) -> bytes:
+    return encode({"error": reason}) + b"\n"
+
+
+def _csv_refusal(reason: str) -> bytes:
+    return _csv_line(("", "", "", "", "", "", "", reason))
 
 
 def _csv_line(cells: Sequence[str]) -> bytes:
@@ -177,7 +193,9 @@ async def _parts(receive: Receive) -> AsyncIterator[list[bytes]]:
     waiting: list[bytes] = []
     async for chunk in http.chunks_of(receive):
         *whole, rest = (rest + chunk).split(b"\n")
-        if len(rest) > _LINE:
+        if max(map(len, (*whole, rest))) > _LINE:
+            if waiting:
+                yield waiting
             raise http.too_large(_LINE)
         waiting += (line for line in whole if line.strip())
         while len(waiting) >= _PART:

@@ -70,13 +70,23 @@ async def send_reply(send: Send, answer: Reply, request_id: bytes = b"") -> None
     await send({"type": "http.response.body", "body": answer.body})
 
 
-async def send_stream(send: Send, content_type: bytes, chunks: AsyncIterator[bytes], request_id: bytes) -> None:
-    """Send an answer piece by piece."""
+async def send_stream(
+    send: Send,
+    content_type: bytes,
+    chunks: AsyncIterator[bytes],
+    request_id: bytes,
+    last_line: Callable[[str], bytes],
+) -> None:
+    """Send an answer piece by piece; a refusal on the way becomes its last line, since 200 has been said."""
     headers = [(b"content-type", content_type), *SECURITY, NOTHING_LOADS, (b"x-request-id", request_id)]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    async for chunk in chunks:
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+    end = b""
+    try:
+        async for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except Refused as refused:
+        end = last_line(msgspec.json.decode(refused.reply.body)["error"])
+    await send({"type": "http.response.body", "body": end})
 
 
 async def chunks_of(receive: Receive) -> AsyncIterator[bytes]:

@@ -15,6 +15,7 @@ from typing import Any
 import bentoml
 
 from readmission import settings as configuration
+from readmission.logs import configure_logging
 from serving import launch
 from serving.app import Api
 from serving.batch import Batch
@@ -76,6 +77,8 @@ class Worker:
     async def start(self) -> None:
         """Load the model on disk and start what runs beside the requests."""
         settings = self.settings
+        # In place of BentoML's own, which drops what is not its own below a warning.
+        configure_logging(settings.log_format)
         (settings.home / "models" / settings.model_name).mkdir(parents=True, exist_ok=True)
         if settings.prediction_log != "off":
             self.predictor.log = PredictionLog(

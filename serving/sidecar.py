@@ -19,6 +19,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from readmission import settings as configuration
 from readmission.errors import UserError
+from readmission.logs import configure_logging
 from readmission.settings import Settings
 from serving import launch, metrics, predictionlog
 from serving.info import POKE
@@ -106,9 +107,8 @@ def _bury(folder: Path) -> None:
 
 def main() -> None:
     """Work until the worker that started it is gone, then carry over what it left."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     settings = configuration.load()
+    configure_logging(settings.log_format)
     held = launch.lock(settings.home)
     if held is None:
         return

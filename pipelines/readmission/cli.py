@@ -4,8 +4,6 @@ import contextlib
 import functools
 import importlib
 import inspect
-import json
-import logging
 import signal
 import sys
 from collections.abc import Callable
@@ -16,6 +14,7 @@ from typer.core import TyperGroup
 
 from readmission import settings as configuration
 from readmission.errors import UserError
+from readmission.logs import configure_logging
 from readmission.settings import Role, Settings
 
 #: Every verb: its module (with `run(settings, ...)`, whose annotated arguments become options) and a line of help.
@@ -112,32 +111,6 @@ def recorded(settings: Settings, verb: str) -> contextlib.AbstractContextManager
     from readmission import stores  # with pandas: half a second that `--help` does not need
 
     return stores.recorded(settings, verb, RECORDED[verb])
-
-
-class JsonFormatter(logging.Formatter):
-    """Write one JSON object a line, for log collectors."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Render time, level, logger, message and, when there is one, the traceback."""
-        line = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line)
-
-
-def configure_logging(log_format: str) -> None:
-    """Send this package's log to standard error: lines for people, or JSON."""
-    handler = logging.StreamHandler()
-    text = logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
-    handler.setFormatter(JsonFormatter() if log_format == "json" else text)
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    for name in ("readmission", "serving", "loadtest"):
-        logging.getLogger(name).setLevel(logging.INFO)
 
 
 app = typer.Typer(

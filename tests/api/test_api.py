@@ -282,3 +282,12 @@ def test_shadow_drain_and_tls(compiled: dict[str, Path], tmp_path: Path) -> None
     for thread in threads:
         thread.join()
     assert not failures
+
+
+@pytest.mark.parametrize("kind", ["text/csv", "application/x-ndjson"])
+def test_a_stream_that_cannot_go_on_says_so_and_ends_whole(api: Api, kind: str) -> None:
+    names = ",".join(REQUIRED) + ",number_diagnoses\n"
+    start = names if kind == "text/csv" else json.dumps(EXAMPLE) + "\n"
+    lines = [start, 'a\rb,"c\n', "x" * 70_000, "\n"]
+    answer = api.http.post("/predict_batch", content="".join(lines).encode(), headers={"content-type": kind})
+    assert answer.status_code == 200 and "larger than 65,536 bytes" in answer.text.splitlines()[-1]
