@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "train": ("readmission.steps.train", "Train model families on the clean batches."),
     "promote": ("readmission.steps.promote", "Make the best candidate the champion, if every gate lets it."),
     "report": ("readmission.steps.report", "Print the champion's quality on test, with intervals."),
+    "evaluate": ("readmission.steps.evaluate", "Reproduce the published table: folds, forward in time, ablations."),
     "score": ("readmission.steps.score", "Score the clean table, or a file, with the champion."),
     "rollback": ("readmission.steps.rollback", "Return to the champion before this one."),
     "monitor": ("readmission.steps.monitor", "Look for drift in new batches and recent predictions."),

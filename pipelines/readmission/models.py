@@ -34,7 +34,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
 
-from readmission import contract, features
+from readmission import contract, features, history
 from readmission.features import Feature, Matrix
 
 Params = Mapping[str, Any]
@@ -44,7 +44,7 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Put `features.encode` at the head of an sklearn Pipeline; nothing is learned from data.
 
     Args:
-        names: names of the features to compute, in order; None: all of features.FEATURES.
+        names: of features.FEATURES and history.FEATURES, in order; None: all of features.FEATURES.
     """
 
     def __init__(self, names: tuple[str, ...] | None = None) -> None:
@@ -55,7 +55,7 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return what the columns of the output are."""
         if self.names is None:
             return features.FEATURES
-        known = {feature.name: feature for feature in features.FEATURES}
+        known = {feature.name: feature for feature in (*features.FEATURES, *history.FEATURES)}
         return tuple(known[name] for name in self.names)
 
     def fit(self, X: pd.DataFrame, y: object = None) -> "Encoder":  # noqa: N803

@@ -1,0 +1,147 @@
+"""Evaluate by protocols that a paper would use: patient-grouped folds, pooled; and forward in time. Pure.
+
+The served split (70/15/15) decides about champions; these protocols say how good the method is: every row is
+tested exactly once by a model that has not seen its patient.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from readmission import contract, evaluation, features, history, icd9, models
+from readmission.evaluation import Scored
+
+Rows = npt.NDArray[np.intp]
+FOLDS = 3
+#: What the offline reference averages; too slow to serve.
+ENSEMBLE = ("lightgbm", "xgboost", "gradient_boosting", "random_forest")
+
+_OWN = tuple(feature.name for feature in features.FEATURES)
+_HISTORY = tuple(feature.name for feature in history.FEATURES)
+_NUMBERS = frozenset(f"{name}_{part}" for name in contract.DIAGNOSES for part in ("number", "chapter"))
+_PAPERWORK = frozenset(column.name for column in contract.FEATURES if column.administrative)
+_DRUGS = frozenset(c.name for c in contract.feature_columns("drugs"))
+_VISITS = frozenset({"number_inpatient", "number_emergency", "number_outpatient"})
+
+#: Feature sets compared with the served one, by what a reader calls them.
+ABLATIONS: Mapping[str, tuple[str, ...]] = {
+    "served features": _OWN,
+    "with causal history": (*_OWN, *_HISTORY),
+    "without diagnosis numbers and chapters": tuple(n for n in _OWN if n not in _NUMBERS),
+    "without comorbidity flags": tuple(n for n in _OWN if n not in icd9.FLAG_NAMES),
+    "without any diagnosis": tuple(n for n in _OWN if n not in _NUMBERS and n not in icd9.FLAG_NAMES),
+    "without administrative columns": tuple(n for n in _OWN if n not in _PAPERWORK),
+    "without drugs": tuple(n for n in _OWN if n not in _DRUGS),
+    "without earlier visits": tuple(n for n in _OWN if n not in _VISITS),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Hold all rows with every feature, history included.
+
+    Attributes:
+        matrix: (n, features).
+        names: of its columns.
+        y: positions in contract.CLASSES.
+        patients, batches: of each row.
+    """
+
+    matrix: features.Matrix
+    names: tuple[str, ...]
+    y: npt.NDArray[np.int64]
+    patients: npt.NDArray[np.int64]
+    batches: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> "Table":
+        """Encode a typed frame with encounter_id, patient_nbr, batch_id and readmitted."""
+        wanted = (*features.FEATURES, *history.FEATURES)
+        matrix = features.encode(history.add(frame), wanted)
+        columns = (frame[name].to_numpy(dtype=np.int64) for name in ("patient_nbr", "batch_id"))
+        return cls(matrix, tuple(f.name for f in wanted), features.target(frame), *columns)
+
+    def columns(self, names: Sequence[str]) -> Rows:
+        """Return the positions of some features."""
+        return np.array([self.names.index(name) for name in names])
+
+
+def folds(patients: npt.NDArray[np.int64], seed: int) -> list[tuple[Rows, Rows]]:
+    """Return (train, test) rows of FOLDS folds; a patient is in one fold, by hash with the seed."""
+    distinct, rows = np.unique(patients, return_inverse=True)
+    digests = [sha256(f"{seed}:{patient}".encode()).hexdigest()[:8] for patient in distinct]
+    fold = np.array([int(digest, 16) % FOLDS for digest in digests])[rows]
+    return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(FOLDS)]
+
+
+def forward(table: Table) -> tuple[Rows, Rows]:
+    """Return rows to train on, the first five sevenths of the batches, and to test on: later, other patients.
+
+    Raises:
+        ValueError: there are too few batches.
+    """
+    batches = np.unique(table.batches)
+    if len(batches) < 2:
+        raise ValueError("forward in time needs at least two batches")
+    last = batches[max(1, round(len(batches) * 5 / 7)) - 1]
+    train = np.flatnonzero(table.batches <= last)
+    later = np.flatnonzero(table.batches > last)
+    return train, later[~np.isin(table.patients[later], table.patients[train])]
+
+
+def pooled(table: Table, family: str, names: Sequence[str], seed: int) -> Scored:
+    """Score every row by the model of the folds that do not hold its patient."""
+    parts = folds(table.patients, seed)
+    found = np.empty((len(table.y), len(contract.CLASSES)))
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        answers = pool.map(lambda part: _fit(table, family, names, part[0], part[1], seed), parts)
+        for (_, test), answer in zip(parts, answers, strict=True):
+            found[test] = answer
+    return Scored(table.y, found, table.patients)
+
+
+def ahead(table: Table, family: str, names: Sequence[str], seed: int) -> Scored:
+    """Score the later rows of other patients by a model of the earlier rows."""
+    train, test = forward(table)
+    return Scored(table.y[test], _fit(table, family, names, train, test, seed), table.patients[test])
+
+
+def ensemble(score: Callable[[str], Scored]) -> Scored:
+    """Average the probabilities of the families of ENSEMBLE."""
+    found = [score(family) for family in ENSEMBLE]
+    mean = np.mean([one.probabilities for one in found], axis=0)
+    return Scored(found[0].y, mean, found[0].patients)
+
+
+def _fit(table: Table, family: str, names: Sequence[str], train: Rows, test: Rows, seed: int) -> features.Matrix:
+    columns = table.columns(names)
+    with threadpool_limits(1):
+        classifier = models.build(family, seed=seed, names=tuple(names)).named_steps["classify"]
+        classifier.fit(table.matrix[np.ix_(train, columns)], table.y[train])
+        answer: features.Matrix = classifier.predict_proba(table.matrix[np.ix_(test, columns)])
+    return answer
+
+
+def weighted_classes(scored: Scored, seed: int) -> Scored:
+    """Multiply the classes by weights that make macro F1 largest, each fold by those of the other folds.
+
+    The probabilities are no longer calibrated: this is an operating point for three classes, nothing else.
+    """
+    found = np.empty_like(scored.probabilities)
+    for train, test in folds(scored.patients, seed):
+        part, best, chosen = scored.part(train), -1.0, np.ones(3)
+        for late in np.arange(1.0, 1.8, 0.1):
+            for early in np.arange(1.0, 4.1, 0.25):
+                weights = np.array([1.0, late, early])
+                value = evaluation.measure(Scored(part.y, part.probabilities * weights, part.patients))["f1_macro"]
+                if value > best:
+                    best, chosen = value, weights
+        found[test] = scored.probabilities[test] * chosen
+    return Scored(scored.y, found / found.sum(axis=1, keepdims=True), scored.patients)

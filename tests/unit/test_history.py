@@ -1,0 +1,103 @@
+import io
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from readmission import features, history
+
+NAMES = [feature.name for feature in history.FEATURES]
+
+
+def frame(*rows):
+    """Rows of (patient, encounter in millions, outcome, number_inpatient), with more that depends on the encounter."""
+    table = pd.DataFrame(rows, columns=["patient_nbr", "encounter_id", "readmitted", "number_inpatient"])
+    table["encounter_id"] = (table["encounter_id"] * 1_000_000).astype("int64")
+    table["number_inpatient"] = table["number_inpatient"].astype(float)
+    seed = table["encounter_id"] // 1_000_000
+    for name, modulus in (("time_in_hospital", 14), ("num_medications", 40), ("number_diagnoses", 9)):
+        table[name] = (seed % modulus + 1).astype(float)
+    table["discharge_disposition_id"] = (seed % 6 + 1).astype(float)
+    table["diag_1"] = np.where(seed % 2 == 0, "428", "250.83")
+    return table
+
+
+def test_history_is_what_came_before():
+    first, second, third = history.add(frame((1, 10, "<30", 0), (1, 40, ">30", 1), (1, 100, "NO", 2)))[NAMES].to_dict(
+        "records"
+    )
+    assert first["history_count"] == 0 and np.isnan(first["history_days_last"])
+    assert second["history_count"] == 1 and second["history_days_sum"] == second["history_days_last"] == 11
+    assert second["history_same_code"] == 1 and second["history_inpatient_change"] == 1
+    assert third["history_count"] == 2 and third["history_days_sum"] == 11 + 13 and third["history_days_last"] == 13
+    assert third["history_inpatient_max"] == 1 and third["history_disposition_last"] == 40 % 6 + 1
+
+
+def test_an_encounter_labelled_no_is_never_history():
+    found = history.add(frame((1, 10, "NO", 0), (1, 100, ">30", 2)))
+    assert found["history_count"].tolist() == [0, 0]
+    assert found.loc[1, NAMES[2:]].isna().all()
+
+
+@pytest.mark.parametrize(("inpatient", "at"), [(2, 15), (0, 15)])
+def test_where_ids_run_backwards_there_is_no_history(inpatient, at):
+    """Soon after a stay number_inpatient falls from 3, or is 0: the "earlier" row lies in the future."""
+    before = 3 if inpatient else 0
+    found = history.add(frame((1, 10, "<30", before), (1, at, "NO", inpatient)))
+    assert found.loc[1, "history_count"] == 0
+    assert found.loc[1, NAMES[2:]].isna().all()
+
+
+def test_other_patients_are_no_history():
+    assert history.add(frame((1, 10, "<30", 0), (2, 100, "NO", 1)))["history_count"].tolist() == [0, 0]
+
+
+encounters = st.lists(
+    st.tuples(
+        st.integers(1, 3), st.integers(1, 400), st.sampled_from(["NO", "<30", ">30"]), st.integers(0, 4)
+    ),
+    min_size=1, max_size=25, unique_by=lambda row: row[1],
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(encounters, st.integers(1, 400))
+def test_the_future_changes_nothing(rows, now):
+    """Features of encounters up to `now` are the same whether later ones are known or not."""
+    known = [row for row in rows if row[1] <= now]
+    if known:
+        whole = history.add(frame(*rows))
+        alone = history.add(frame(*known))
+        until = whole[whole["encounter_id"] <= now * 1_000_000]
+        pd.testing.assert_frame_equal(until[NAMES].reset_index(drop=True), alone[NAMES], check_index_type=False)
+
+
+@settings(max_examples=30, deadline=None)
+@given(encounters)
+def test_the_own_outcome_changes_nothing(rows):
+    """A row's history does not depend on how the row itself, or the patient's last one, ended."""
+    table = frame(*rows)
+    last = table.loc[table.groupby("patient_nbr")["encounter_id"].idxmax()].index
+    changed = table.copy()
+    changed.loc[last, "readmitted"] = "NO"
+    pd.testing.assert_frame_equal(history.add(table)[NAMES], history.add(changed)[NAMES])
+
+
+@pytest.mark.real
+def test_no_inverted_pair_of_the_real_data_carries_history(real_source):
+    """The hundreds of encounters labelled NO that have a "later" one might as well not be there."""
+    content = real_source.read_bytes()
+    if real_source.suffix == ".zip":
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            name = next(name for name in archive.namelist() if name.endswith("diabetic_data.csv"))
+            content = archive.read(name)
+    table = features.typed_frame(pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False))
+    found = history.add(table)
+    last = table.groupby("patient_nbr")["encounter_id"].transform("max")
+    inverted = (table["readmitted"] == "NO") & (table["encounter_id"] < last)
+    assert 400 < inverted.sum() < 600
+    without = history.add(table[~inverted])
+    pd.testing.assert_frame_equal(found.loc[~inverted, NAMES], without[NAMES])

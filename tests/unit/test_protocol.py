@@ -1,0 +1,64 @@
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from readmission import features, protocol, sample
+from readmission.evaluation import Scored, measure
+
+
+@pytest.fixture(scope="module")
+def table() -> protocol.Table:
+    text = pd.read_csv(io.BytesIO(sample.generate(900, seed=3)), dtype=str, keep_default_na=False, skiprows=1)
+    frame = features.typed_frame(text)
+    return protocol.Table.of(frame.assign(batch_id=np.arange(900) // 129 + 1))
+
+
+def test_every_row_is_tested_once_by_a_model_without_its_patient(table: protocol.Table) -> None:
+    parts = protocol.folds(table.patients, 7)
+    assert sorted(np.concatenate([test for _, test in parts])) == list(range(900))
+    for train, test in parts:
+        assert not set(table.patients[train]) & set(table.patients[test])
+        assert len(test) > 200
+
+
+def test_other_seeds_give_other_folds(table: protocol.Table) -> None:
+    one, two = protocol.folds(table.patients, 7)[0][1], protocol.folds(table.patients, 8)[0][1]
+    assert set(one) != set(two)
+
+
+def test_forward_in_time_tests_later_rows_of_other_patients(table: protocol.Table) -> None:
+    train, test = protocol.forward(table)
+    assert table.batches[train].max() < table.batches[test].min()
+    assert not set(table.patients[train]) & set(table.patients[test])
+    assert len(test)
+
+
+def test_an_ablation_leaves_out_what_it_says(table: protocol.Table) -> None:
+    served = set(protocol.ABLATIONS["served features"])
+    assert served - set(protocol.ABLATIONS["without drugs"]) == {*protocol._DRUGS}
+    assert "diag_1_number" not in protocol.ABLATIONS["without any diagnosis"]
+    assert "heart_failure" not in protocol.ABLATIONS["without any diagnosis"]
+    for names in protocol.ABLATIONS.values():
+        assert len(table.columns(names)) == len(set(names))
+
+
+def test_pooled_scores_and_ensemble_are_probabilities(table: protocol.Table) -> None:
+    names = ("age", "number_inpatient", "history_count")
+    scored = protocol.pooled(table, "decision_tree", names, 7)
+    np.testing.assert_allclose(scored.probabilities.sum(axis=1), 1)
+    mean = protocol.ensemble(lambda family: protocol.pooled(table, "logistic_regression", names, 7))
+    np.testing.assert_allclose(mean.probabilities.sum(axis=1), 1)
+
+
+def test_weighted_classes_raise_macro_f1_of_rare_classes() -> None:
+    random = np.random.default_rng(0)
+    signal = random.normal(size=4000)
+    y = np.where(signal + random.normal(size=4000) > 2, 2, np.where(random.random(4000) < 0.4, 1, 0))
+    early = 1 / (1 + np.exp(2 - signal))
+    probabilities = np.column_stack([(1 - early) * 0.6, (1 - early) * 0.4, early * 0.5])
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    scored = Scored(y, probabilities, np.arange(4000))
+    weighted = protocol.weighted_classes(scored, 7)
+    assert measure(weighted)["f1_macro"] > measure(scored)["f1_macro"]
