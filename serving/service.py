@@ -79,6 +79,7 @@ class Worker:
         settings = self.settings
         # In place of BentoML's own, which drops what is not its own below a warning.
         configure_logging(settings.log_format)
+        launch.end_with_parent()
         (settings.home / "models" / settings.model_name).mkdir(parents=True, exist_ok=True)
         if settings.prediction_log != "off":
             self.predictor.log = PredictionLog(

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import signal
+import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -117,7 +118,8 @@ def main() -> None:
         signal.signal(number, lambda *_: None)
     with contextlib.suppress(OSError):
         os.nice(5)
-    parent = os.getppid()
+    # Told, not asked for: a worker that dies at once would leave another parent.
+    parent = int(sys.argv[1]) if len(sys.argv) > 1 else os.getppid()
     registry, shipper = Registry(settings), Shipper(settings)
     poke, next_look = registry.folder / POKE, 0.0
     while os.getppid() == parent:

@@ -1,0 +1,187 @@
+"""The whole system as a user has it: `readmission up` to a served prediction, status, a second start, a clean stop.
+
+On the synthetic sample everywhere; on the real data where it is (see conftest).
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from readmission import contract
+from tests.conftest import free_port
+
+PARTS = {"postgres", "mlflow", "api", "ui"}
+
+
+class System:
+    """One embedded system with a state folder and ports of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        names = ("POSTGRES", "MLFLOW", "API", "UI")
+        self.ports = {name.lower(): free_port() for name in names}
+        self.environment = os.environ | {"READMISSION_HOME": str(home)}
+        self.environment |= {f"READMISSION_{name}_PORT": str(self.ports[name.lower()]) for name in names}
+        self.api = f"http://127.0.0.1:{self.ports['api']}"
+
+    def run(self, *arguments: str, timeout: float = 280) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "readmission.cli", *arguments],
+            env=self.environment, capture_output=True, text=True, timeout=timeout, check=False,
+        )  # fmt: skip
+
+    def status(self) -> dict:
+        return json.loads(self.run("status", "--json").stdout)
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that was started with this state folder."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("READMISSION_HOME") == str(self.home):
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+                continue
+        return found
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    it = System(tmp_path_factory.mktemp("system") / "state")
+    started = it.run("up", "--detach", "--sample")
+    try:
+        assert started.returncode == 0, started.stderr[-3000:]
+        yield it
+    finally:
+        it.run("down")
+
+
+def test_status_tells_every_part_batch_and_the_model(system: System) -> None:
+    state = system.status()
+    assert state["ready"] is True
+    assert set(state["parts"]) >= PARTS
+    for name in PARTS:
+        part = state["parts"][name]
+        assert part["healthy"] is True
+        assert psutil.pid_exists(part["pid"])
+        assert str(system.ports[name]) in part["url"]
+    for batch in state["batches"]:
+        assert batch["read"] == batch["accepted"] + batch["quarantined"] + batch["duplicate"] > 0
+    model = state["model"]
+    assert model["name"] == "diabetes_readmission"
+    assert {"test_roc_auc_30", "test_pr_auc_30", "test_ece_30", "test_accuracy", "test_f1_score_weighted"} <= set(
+        model["metrics"]
+    )
+
+
+def test_synthetic_data_is_called_so_everywhere(system: System) -> None:
+    state = system.status()
+    assert all(batch["synthetic"] for batch in state["batches"])
+    assert state["model"]["synthetic"] is True
+    assert httpx.get(f"{system.api}/model-info").json()["synthetic"] is True
+    assert "SYNTHETIC" in system.run("status").stdout
+
+
+def test_a_prediction_is_answered_with_the_champion(system: System) -> None:
+    answer = httpx.post(f"{system.api}/predict", json=dict(contract.EXAMPLE)).json()
+    assert answer["prediction"] in contract.CLASSES
+    assert sum(answer["probabilities"].values()) == pytest.approx(1)
+    assert answer["readmission_risk_30d"] == pytest.approx(answer["probabilities"]["<30"])
+    assert answer["model_version"] == system.status()["model"]["version"]
+
+
+def test_a_second_up_goes_on_in_seconds_and_changes_nothing(system: System) -> None:
+    before = system.status()
+    start = time.monotonic()
+    again = system.run("up", "--detach", "--sample")
+    assert again.returncode == 0, again.stderr
+    assert time.monotonic() - start < 30
+    after = system.status()
+    assert after["batches"] == before["batches"]
+    assert after["model"] == before["model"]
+    assert {n: p["pid"] for n, p in after["parts"].items()} == {n: p["pid"] for n, p in before["parts"].items()}
+
+
+def test_a_busy_port_is_a_sentence(system: System, tmp_path: Path) -> None:
+    other = System(tmp_path / "other")
+    other.environment["READMISSION_API_PORT"] = str(system.ports["api"])
+    result = other.run("up", "--detach", "--sample")
+    assert result.returncode == 1
+    assert f"Port {system.ports['api']}" in result.stderr
+    assert "READMISSION_API_PORT" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_killed_part_comes_back(system: System) -> None:
+    pid = system.status()["parts"]["api"]["pid"]
+    children = psutil.Process(pid).children(recursive=True)
+    os.kill(pid, signal.SIGKILL)
+    assert psutil.wait_procs(children, timeout=60)[1] == [], "the killed server left its workers behind"
+    deadline = time.monotonic() + 60
+    while (state := system.status())["parts"]["api"]["pid"] in (pid, None) or not state["ready"]:
+        assert time.monotonic() < deadline, state
+        time.sleep(0.5)
+
+
+def test_a_killed_supervisor_leaves_no_orphan_and_up_goes_on(system: System) -> None:
+    supervisor = int((system.home / "supervisord.pid").read_text())
+    os.kill(supervisor, signal.SIGKILL)
+    psutil.wait_procs(system.processes(), timeout=60)
+    assert system.processes() == []
+    again = system.run("up", "--detach", "--sample")
+    assert again.returncode == 0, again.stderr
+    assert system.status()["ready"] is True
+
+
+def test_down_leaves_no_process_and_keeps_the_state(system: System) -> None:
+    """Last: it stops the system of this module."""
+    assert len(system.processes()) >= len(PARTS)
+    assert system.run("down").returncode == 0
+    assert system.processes() == []
+    state = system.status()
+    assert state["ready"] is False
+    assert not any(part["healthy"] for part in state["parts"].values())
+    assert (system.home / "postgres" / "PG_VERSION").exists()
+    assert system.run("down", "--forget").returncode == 0
+    assert not system.home.exists()
+
+
+@pytest.mark.real
+@pytest.mark.timeout(600)
+def test_ctrl_c_stops_everything_that_the_real_data_started(
+    tmp_path_factory: pytest.TempPathFactory, real_source: Path
+) -> None:
+    """The README's first command, in the foreground, on the real data."""
+    system = System(tmp_path_factory.mktemp("real") / "state")
+    system.environment["READMISSION_SOURCE"] = str(real_source)
+    foreground = subprocess.Popen(
+        [sys.executable, "-m", "readmission.cli", "up"],
+        env=system.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert foreground.stdout is not None
+    said = []
+    try:
+        for line in foreground.stdout:
+            said.append(line)
+            if "Ctrl-C stops" in line:
+                break
+        state = system.status()
+        assert state["ready"] is True, "".join(said)
+        assert [batch["read"] for batch in state["batches"]] == [15000] * 6 + [11766]
+        assert state["model"]["synthetic"] is False
+        assert state["model"]["metrics"]["test_roc_auc_30"] >= 0.67
+        assert state["model"]["metrics"]["test_roc_auc_30"] < 0.72
+        assert state["model"]["metrics"]["test_accuracy"] >= 0.58
+    finally:
+        foreground.send_signal(signal.SIGINT)
+        foreground.wait(90)
+    assert system.processes() == []
