@@ -54,6 +54,7 @@ RAW = Asset("readmission_raw")
 CLEAN = Asset("readmission_clean")
 CANDIDATES = Asset("readmission_candidates")
 CHAMPION = Asset("readmission_champion")
+RETRAIN = Asset("readmission_retrain")
 
 
 def tell_failure(context):

@@ -1,7 +1,8 @@
 """Train every model family on all clean batches, each in a task of its own.
 
-**In** — the clean snapshots. **Out** — a run a family in MLflow, a row each in `training.experiments`; the asset
-`readmission_candidates`, on which `readmission_promote` starts.
+**In** — the clean snapshots; starts when a batch is clean, and when `readmission_monitor` decides to train again.
+**Out** — a run a family in MLflow, a row each in `training.experiments`; the asset `readmission_candidates`, on which
+`readmission_promote` starts.
 
 **A family that fails** does not stop the others: as soon as all have ended and one has succeeded, promotion goes
 on, and says which are missing.
@@ -14,7 +15,7 @@ from airflow.configuration import conf
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param
 from airflow.sdk.exceptions import AirflowSkipException
-from house import CANDIDATES, CLEAN, COMMON, FAMILIES, SECTION
+from house import CANDIDATES, CLEAN, COMMON, FAMILIES, RETRAIN, SECTION
 from step import Step
 
 
@@ -27,7 +28,7 @@ def skip_unless_wanted(context):
 
 with DAG(
     dag_id="readmission_train",
-    schedule=[CLEAN],
+    schedule=CLEAN | RETRAIN,
     doc_md=__doc__,
     tags=["readmission", "model"],
     params={

@@ -145,5 +145,6 @@ def test_one_model_is_registered_and_every_replica_serves_it(chain: Chain) -> No
 
 
 def test_the_chain_says_what_each_step_took(chain: Chain) -> None:
-    lines = re.findall(r"^readmission_(\w+): success in ([\d.]+) s", chain.output, re.M)
-    assert [name for name, _ in lines].count("process") == chain.source.batches
+    names = re.findall(r"^readmission_(\w+): success in [\d.]+ s \(\w+", chain.output, re.M)
+    # The killed first ingest had taken its batch: the retry took the second one.
+    assert names.count("process") == chain.source.batches - 1

@@ -25,6 +25,7 @@ PASSWORDS = {
     "promote": {"READMISSION_POSTGRES_PASSWORD_TRAIN"},
     "reload": set(),
     "score": {"READMISSION_POSTGRES_PASSWORD_SCORE"},
+    **{verb: {"READMISSION_POSTGRES_PASSWORD_MONITOR"} for verb in ("monitor", "outcomes", "retrain")},
 }
 
 
