@@ -6,6 +6,10 @@ import sys
 from readmission import settings as configuration
 from readmission.errors import UserError
 
+#: Seconds that an idle connection stays open: more than ingresses and clients keep theirs (60 as a rule), or they
+#: send into one that is just being closed.
+KEEP_ALIVE = 75
+
 
 def main() -> None:
     """Hand over to BentoML's server in this process: host, port, workers, TLS and drain by the settings."""
@@ -21,6 +25,7 @@ def main() -> None:
 
     arguments = ["serve", "serving.service:Readmission", "--host", settings.api_host]
     arguments += ["--port", str(settings.api_port)]
+    arguments += ["--timeout-keep-alive", str(KEEP_ALIVE)]
     arguments += ["--timeout-graceful-shutdown", str(max(1, round(settings.api_drain)))]
     if settings.api_certificate and settings.api_certificate_key:
         arguments += ["--ssl-certfile", str(settings.api_certificate)]
