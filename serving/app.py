@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from time import perf_counter
 
 from serving import http, metrics
@@ -19,7 +18,6 @@ from serving.predict import Answer, Predictor, Unavailable, encode
 
 Handler = Callable[[http.Scope, Receive, Send, bytes], Awaitable[Reply | None]]
 _BUSY = http.sentence(503, "too many requests are waiting: try again in a second", (b"retry-after", b"1"))
-_LOG_FULL = http.sentence(503, "the prediction log is full: no answer without a record", (b"retry-after", b"30"))
 log = logging.getLogger(__name__)
 
 
@@ -32,19 +30,16 @@ class Api:
         guard: keys; asked before anything is read.
         max_body: bytes of one encounter's request.
         max_waiting: requests that may wait at once; the rest is turned away.
-        refuse_when_full: no answer when the log has no room.
-        wait_for_disk: an answer is sent after it is on disk.
     """
 
     def __init__(
         self, fallback: Application, predictor: Predictor, guard: Guard, *, max_body: int, max_waiting: int,
-        refuse_when_full: bool = False, wait_for_disk: bool = False,
     ) -> None:  # fmt: skip
         self._fallback = fallback
         self._predictor = predictor
         self._guard = guard
         self._max_body, self._max_waiting = max_body, max_waiting
-        self._refuse, self._wait = refuse_when_full, wait_for_disk
+        self._careful = predictor.wait_for_disk or predictor.refuse_when_full
         self._burst = 0
         self._slow = 0
         self._thread = ThreadPoolExecutor(1, "score")
@@ -91,8 +86,8 @@ class Api:
             answer = self._predictor.one(body, given, started)
             if not isinstance(answer, Answer):
                 answer = await self._slowly(body, answer, given, started)
-            if self._wait or self._refuse:
-                await self._logged()
+            if self._careful:
+                await self._predictor.settle()
         except Invalid as invalid:
             self._predictor.metrics.refused(invalid.problems)
             await self._finish(send, http.reply(400, {"errors": invalid.problems}), given, started)
@@ -131,20 +126,6 @@ class Api:
             self._slow -= 1
         return self._predictor.answer(body, values, found, model, variant, given, started)
 
-    async def _logged(self) -> None:
-        """Wait until the answer is on disk, or refuse it."""
-        log_ = self._predictor.log
-        if log_ is None:
-            return
-        kept = not log_.full
-        if kept and self._wait:
-            loop = asyncio.get_running_loop()
-            synced: asyncio.Future[bool] = loop.create_future()
-            log_.on_disk(partial(_from_thread, loop, synced))
-            kept = await synced
-        if not kept and self._refuse:
-            raise Refused(_LOG_FULL, "log")
-
     async def _unused(self, scope: http.Scope, receive: Receive, send: Send, given: bytes) -> Reply | None:
         raise NotImplementedError("POST /predict is answered before the table is asked")
 
@@ -177,12 +158,3 @@ class Api:
             await http.send_reply(send, reply if method != "HEAD" else reply._replace(body=b""), given)
         known = method if found is not None else "other"
         self._predictor.metrics.request(path, known, reply.status if reply else 200, perf_counter() - started)
-
-
-def _from_thread(loop: asyncio.AbstractEventLoop, synced: "asyncio.Future[bool]", done: bool) -> None:
-    loop.call_soon_threadsafe(_resolve, synced, done)
-
-
-def _resolve(synced: "asyncio.Future[bool]", done: bool) -> None:
-    if not synced.done():
-        synced.set_result(done)

@@ -63,7 +63,7 @@ class Batch:
         self._places -= 1
         try:
             kind = http.header(scope["headers"], b"content-type").partition(b";")[0].strip().lower()
-            model = self._predictor.choose((None,) * (encounter.WIDTH + 2), given)[0]
+            model = self._predictor.champion
             if kind == b"application/x-ndjson":
                 await http.send_stream(send, kind, self._ndjson(receive, model, given), given, _json_line)
                 return None
@@ -96,6 +96,7 @@ class Batch:
             await asyncio.sleep(0)
         if scoring is not None:
             answers += await scoring
+        await self._predictor.settle()
         manifest = model.scorer.manifest
         head = {"model_name": model.name, "model_version": model.version, "synthetic": manifest.synthetic}
         return Reply(200, encode({"predictions": answers, "errors": failures, **head}))
@@ -124,6 +125,7 @@ class Batch:
         async for lines in _parts(receive):
             rows, failed = self._read(lines, index)
             answers = await self._score(rows, model, given)
+            await self._predictor.settle()
             problems = {failure.index: failure for failure in failed}
             rest = iter(answers)
             places = range(index, index + len(lines))
@@ -152,6 +154,7 @@ class Batch:
                 told = "; ".join(f"{p.field}: {p.problem} (allowed: {p.allowed})" for p in invalid.problems)
                 lines.append(_csv_refusal(told))
         answers = iter(await self._score(rows, model, given))
+        await self._predictor.settle()
         return b"".join(line if line is not None else _csv_answer(next(answers)) for line in lines)
 
 

@@ -1,5 +1,7 @@
 """Explain an answer: what each raw column added to it."""
 
+import asyncio
+
 from serving import encounter, http
 from serving.encounter import Invalid
 from serving.http import Receive, Reply, Scope, Send
@@ -25,8 +27,9 @@ class Explain:
         except Invalid as invalid:
             self._predictor.metrics.refused(invalid.problems)
             return http.reply(400, {"errors": invalid.problems})
-        model, _ = self._predictor.choose(values, given)
-        told = model.scorer.explain(values)
+        model, _ = self._predictor.choose(values, given, body)
+        # A large forest takes 100 ms: not in the event loop.
+        told = await asyncio.to_thread(model.scorer.explain, values)
         if told is None:
             family = model.scorer.manifest.family
             return http.sentence(501, f"models of family {family} are served without contributions")

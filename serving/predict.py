@@ -1,6 +1,8 @@
 """Answer one encounter."""
 
+import asyncio
 from collections.abc import Sequence
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -9,8 +11,9 @@ import msgspec
 from readmission import contract
 from readmission.contract import CLASSES, EXCLUDED_DISPOSITIONS
 from readmission.scorer import Probabilities
-from serving import encounter
+from serving import encounter, http
 from serving.encounter import Values
+from serving.http import Refused
 from serving.ids import Ids
 from serving.metrics import Metrics
 from serving.models import Models, Served
@@ -51,6 +54,9 @@ class Answer(msgspec.Struct, omit_defaults=True, gc=False):
 encode = msgspec.json.Encoder().encode
 
 
+_LOG_FULL = http.sentence(503, "the prediction log is full: no answer without a record", (b"retry-after", b"30"))
+
+
 class Unavailable(Exception):  # noqa: N818 - an answer (503), not a failure
     """Say why no prediction can be made now."""
 
@@ -63,17 +69,29 @@ class Predictor:
         metrics: of this worker.
         log: where every answer goes; None: nowhere.
         shadow: the challenger answers too, to the log only.
+        wait_for_disk: an answer is sent after it is on disk.
+        refuse_when_full: no answer when the log has no room.
     """
 
-    def __init__(self, models: Models, metrics: Metrics, log: PredictionLog | None, *, shadow: bool = False) -> None:
+    def __init__(
+        self,
+        models: Models,
+        metrics: Metrics,
+        log: PredictionLog | None,
+        *,
+        shadow: bool = False,
+        wait_for_disk: bool = False,
+        refuse_when_full: bool = False,
+    ) -> None:
         self.models = models
         self.metrics = metrics
         self.log = log
         self.shadow = shadow
+        self.wait_for_disk, self.refuse_when_full = wait_for_disk, refuse_when_full
         self.ids = Ids()
 
-    def choose(self, values: Values, request_id: bytes) -> tuple[Served, str]:
-        """Return the model for this encounter and its role.
+    def choose(self, values: Values, request_id: bytes, body: bytes) -> tuple[Served, str]:
+        """Return the model for this encounter and its role; a canary's share by patient, request id or body.
 
         Raises:
             Unavailable: no model is loaded.
@@ -81,12 +99,38 @@ class Predictor:
         models = self.models
         if models.challenger is not None and not self.shadow:
             patient = values[encounter.PATIENT]
-            model, variant = models.route(str(patient).encode() if patient else request_id)
+            model, variant = models.route(str(patient).encode() if patient else request_id or body)
         else:
             model, variant = models.champion, "champion"
-        if model is None:
+        return model or self.champion, variant
+
+    @property
+    def champion(self) -> Served:
+        """Return the champion.
+
+        Raises:
+            Unavailable: no model is loaded.
+        """
+        if self.models.champion is None:
             raise Unavailable("no model is loaded yet: train and promote one, or wait for the registry")
-        return model, variant
+        return self.models.champion
+
+    async def settle(self) -> None:
+        """Wait until what was answered is on disk, where that is wanted.
+
+        Raises:
+            Refused: the log has no room, and no answer may be without a record.
+        """
+        if self.log is None or not (self.wait_for_disk or self.refuse_when_full):
+            return
+        kept = not self.log.full
+        if kept and self.wait_for_disk:
+            loop = asyncio.get_running_loop()
+            synced: asyncio.Future[bool] = loop.create_future()
+            self.log.on_disk(partial(_from_thread, loop, synced))
+            kept = await synced
+        if not kept and self.refuse_when_full:
+            raise Refused(_LOG_FULL, "log")
 
     def answer(
         self, body: bytes, values: Values, found: Probabilities, model: Served, variant: str,
@@ -158,7 +202,7 @@ class Predictor:
             Unavailable: no model is loaded.
         """
         values = encounter.decode(body)
-        model, variant = self.choose(values, request_id)
+        model, variant = self.choose(values, request_id, body)
         if not model.inline:
             return values, model, variant
         return self.answer(body, values, model.scorer.score(values), model, variant, request_id, started)
@@ -172,3 +216,12 @@ class Predictor:
         values = encounter.decode(body)
         found: Any = model.scorer.score(values)
         self.answer(body, values, found, model, "shadow", prediction_id.encode(), started)
+
+
+def _from_thread(loop: asyncio.AbstractEventLoop, synced: "asyncio.Future[bool]", done: bool) -> None:
+    loop.call_soon_threadsafe(_resolve, synced, done)
+
+
+def _resolve(synced: "asyncio.Future[bool]", done: bool) -> None:
+    if not synced.done():
+        synced.set_result(done)

@@ -43,7 +43,10 @@ class Worker:
         self.models = Models(models_folder, settings.model_name, share)
         token = settings.reload_token.get_secret_value() if settings.reload_token else ""
         self.guard = Guard(settings.api_keys, token)
-        self.predictor = Predictor(self.models, self.metrics, None, shadow=settings.challenger == "shadow")
+        self.predictor = Predictor(
+            self.models, self.metrics, None, shadow=settings.challenger == "shadow",
+            wait_for_disk=settings.prediction_log == "sync", refuse_when_full=settings.spool_full == "refuse",
+        )  # fmt: skip
         self.info = Info(self.predictor, models_folder)
         self._tasks: list[asyncio.Task[None]] = []
         self._sidecar: subprocess.Popen[bytes] | None = None
@@ -53,8 +56,7 @@ class Worker:
         settings = self.settings
         api = Api(
             inner, self.predictor, self.guard, max_body=settings.api_max_body,
-            max_waiting=settings.api_max_waiting, refuse_when_full=settings.spool_full == "refuse",
-            wait_for_disk=settings.prediction_log == "sync",
+            max_waiting=settings.api_max_waiting,
         )  # fmt: skip
         info = self.info
         batch = Batch(self.predictor, settings.api_max_batch_body, settings.api_max_records)

@@ -23,7 +23,7 @@ TOLERANCE = 1e-6
 
 
 class Scorer(Protocol):
-    """Score encounters; not safe to call from two threads at once."""
+    """Score encounters: `score` from one thread, `score_many` and `explain` from others at the same time."""
 
     manifest: Manifest
 

@@ -61,11 +61,12 @@ class TreeScorer:
 
     def explain(self, values: Values) -> Explanation:
         """Return TreeSHAP of the early output, summed over the columns that each raw column became."""
-        self._rows.write(self._buffer, 0, values)
+        row = bytearray(self._rows.stride)
+        self._rows.write(memoryview(row), 0, values)
         width = self._recipe.layout.width
         output = len(self._base) - 1
         start = output * (width + 1)
-        shares = self._trees.contributions()[start : start + width + 1]
+        shares = self._trees.contributions(row)[start : start + width + 1]
         names = [source or "diagnoses" for source in self._recipe.layout.sources]
         found = dict.fromkeys(names, 0.0)
         for name, share in zip(names, shares[:-1], strict=True):

@@ -23,8 +23,6 @@ class LinearScorer:
         self.manifest = manifest
         self._recipe = recipe
         self._rows = RowEncoder(recipe.layout)
-        self._buffer = bytearray(self._rows.stride)
-        self._row = np.frombuffer(self._buffer, dtype=np.float64)
         linear = recipe.linear or Linear((), (), ())
         self._fill = np.array(linear.fill)
         self._slopes = np.array(linear.slopes)
@@ -32,8 +30,10 @@ class LinearScorer:
         self._base = np.array(recipe.base)
 
     def _terms(self, values: Values) -> Any:
-        self._rows.write(memoryview(self._buffer), 0, values)
-        row = self._row
+        # A buffer a call: batches are scored in a thread beside single requests.
+        buffer = bytearray(self._rows.stride)
+        self._rows.write(memoryview(buffer), 0, values)
+        row = np.frombuffer(buffer, dtype=np.float64)
         terms = np.where(np.isnan(row), self._fill, row)[:, None] * self._slopes
         for position, table in self._levels:
             level = row[position]

@@ -33,7 +33,7 @@ def _check(status: int) -> None:
 
 
 class Trees:
-    """Hold one set of trees. Not re-entrant: each thread that predicts at the same time needs its own.
+    """Hold one set of trees. `predict` is for one thread, since it has one buffer; the rest for any.
 
     Args:
         path: model in LightGBM's text format.
@@ -78,9 +78,9 @@ class Trees:
         """Return the raw scores of `count` rows, row after row."""
         return self._matrix(rows, count, _RAW, self._outputs, threads)
 
-    def contributions(self) -> "ctypes.Array[ctypes.c_double]":
-        """Return TreeSHAP of the row in `buffer`: for each output, each column's share, then the base."""
-        return self._matrix(self.buffer, 1, _CONTRIBUTIONS, self._outputs * (self._width + 1), 1)
+    def contributions(self, row: bytearray) -> "ctypes.Array[ctypes.c_double]":
+        """Return TreeSHAP of one row: for each output, each column's share, then the base."""
+        return self._matrix(row, 1, _CONTRIBUTIONS, self._outputs * (self._width + 1), 1)
 
     def _matrix(
         self, rows: bytearray, count: int, kind: int, per_row: int, threads: int
