@@ -121,6 +121,7 @@ def test_twenty_swaps_under_load_drop_and_mix_nothing(
     threads = [threading.Thread(target=load) for _ in range(4)]
     for thread in threads:
         thread.start()
+    until(lambda: len(answers) > 10)
     for number in range(4, 24):
         place(database.home, compiled["lightgbm" if number % 2 else "decision_tree"], str(number))
         until(lambda n=str(number): all(w["champion"] == n for w in api.info()["workers"]), 5)
