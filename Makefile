@@ -27,8 +27,8 @@ include kubernetes.mk
 
 install: $(VENV)/.installed ## create the environment from the lock
 
-up: $(VENV)/.installed ## start the system and run its main job; DETACH=1 returns when ready, AIRFLOW=1 lets Airflow do it
-	@$(BIN)/readmission up $(if $(DETACH),--detach) $(if $(AIRFLOW),--airflow)
+up: $(VENV)/.installed ## start the system and run its main job; DETACH=1 returns when ready, AIRFLOW=1 lets Airflow do it, MONITORING=1 adds Prometheus
+	@$(BIN)/readmission up $(if $(DETACH),--detach) $(if $(AIRFLOW),--airflow) $(if $(MONITORING),--monitoring)
 
 down: $(VENV)/.installed ## stop the system
 	@$(BIN)/readmission down

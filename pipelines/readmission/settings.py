@@ -107,6 +107,10 @@ class Settings(BaseSettings):
 
     exporter_host: str = Field("127.0.0.1", description="Address the exporter of metrics listens on.")
     exporter_port: int = Field(18090, description="Port of the exporter of metrics.")
+    monitoring: bool = Field(False, description="Whether `up` starts the exporter, Prometheus and the status page.")
+    prometheus_command: str = Field("prometheus", description="Program of the embedded Prometheus: name or path.")
+    prometheus_port: int = Field(18091, description="Port of the embedded Prometheus.")
+    board_port: int = Field(18092, description="Port of the embedded status page.")
     drift_psi: float = Field(0.2, gt=0, description="PSI from which a column has drifted.")
     drift_psi_large: float = Field(0.5, gt=0, description="PSI from which one clinical column alone alarms.")
     drift_columns: int = Field(3, ge=1, description="Drifted clinical columns that make an alarm together.")

@@ -4,14 +4,14 @@ import socket
 import sys
 from collections.abc import Collection
 
-from readmission.embedded import airflow, postgres
+from readmission.embedded import airflow, monitoring, postgres
 from readmission.embedded.part import Part, answers, bound
 from readmission.errors import UserError
 from readmission.settings import Settings
 
 
 def parts(settings: Settings, known: Collection[str] = ()) -> list[Part]:
-    """List the parts in the order they start; Airflow's when the setting or a running supervisor has them.
+    """List the parts in the order they start; Airflow's and monitoring's when a setting or the supervisor has them.
 
     Args:
         settings: ports and what to start.
@@ -58,6 +58,7 @@ def parts(settings: Settings, known: Collection[str] = ()) -> list[Part]:
             answers(f"{ui_url}/health"),
         ),
         *(airflow.parts(settings) if settings.airflow or "airflow" in known else ()),
+        *(monitoring.parts(settings) if settings.monitoring or "exporter" in known else ()),
     ]
 
 

@@ -33,6 +33,9 @@ def run(
     with_airflow: Annotated[
         bool, typer.Option("--airflow", help="Also start Airflow and let it do the steps.")
     ] = False,
+    with_monitoring: Annotated[
+        bool, typer.Option("--monitoring", help="Also start Prometheus, with the chart's rules, and a status page.")
+    ] = False,
 ) -> None:
     """Start Postgres, MLflow, the API and the demo, then ingest, train and promote up to a served prediction.
 
@@ -48,6 +51,8 @@ def run(
     source = str(sample_path(settings)) if sample else ""
     if with_airflow or settings.airflow:
         settings = settings.model_copy(update={"airflow": True} | ({"feed_source": source} if sample else {}))
+    if with_monitoring:
+        settings = settings.model_copy(update={"monitoring": True})
     try:
         start_parts(settings, supervisor)
         if settings.airflow:
