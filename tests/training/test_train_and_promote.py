@@ -68,6 +68,10 @@ def test_from_clean_batches_to_a_champion_and_back(
         "serving/manifest.json",
         "serving/golden.json",
     }
+    card = mlflow.artifacts.load_text(f"runs:/{version.run_id}/model_card.md")
+    assert "SYNTHETIC" in card and "## Groups of people" in card and version.run_id in card
+    page = mlflow.artifacts.load_text(f"runs:/{version.run_id}/model_card.html")
+    assert "<table>" in page and "Operating points" in page
     assert query(config, "SELECT decision, model_version, decided_by FROM training.promotions") == [
         ("promoted", first, "a test")
     ]

@@ -12,7 +12,7 @@ import typer
 from mlflow.tracking import MlflowClient
 from sklearn.pipeline import Pipeline
 
-from readmission import audit, evaluation, gates, judging, models, tracking, training
+from readmission import audit, card, evaluation, gates, importance, judging, models, tracking, training
 from readmission.errors import UserError
 from readmission.gates import Verdict
 from readmission.scorer.compiler import compile_pipeline
@@ -92,9 +92,11 @@ def _try(
     pipeline = tracking.load_pipeline(_uri(client, candidate.run_id))
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
-        verdict = _judge(settings, data, candidate, pipeline, champion, folder)
+        judged = judging.quality(data, pipeline)
+        verdict = _judge(settings, data, candidate, pipeline, judged, champion, folder)
         log.info("%s, run %s:\n%s", candidate.family, candidate.run_id, verdict)
-        tracking.log_files(client, candidate.run_id, {"verdict.json": json.dumps(verdict.as_data(), indent=2)})
+        told = {"verdict.json": json.dumps(verdict.as_data(), indent=2)}
+        tracking.log_files(client, candidate.run_id, told | _card(settings, data, candidate, pipeline, judged, verdict))
         replaced = str(champion.version.version) if champion else None
         if not verdict.passed:
             reasons = [f"{check.gate}: {check.figure} {check.value} must be {check.limit}" for check in verdict.failed]
@@ -113,11 +115,11 @@ def _judge(
     data: Dataset,
     candidate: audit.Candidate,
     pipeline: Pipeline,
+    judged: judging.Quality,
     champion: Champion | None,
     folder: Path,
 ) -> Verdict:
     """Compute every figure, compile the candidate into the folder, and check the gates."""
-    judged = judging.quality(data, pipeline)
     name, strength = judging.single_feature(data)
     log.info("the strongest single feature is %s: ROC-AUC %.3f", name, strength)
     figures = {**judged.figures, "single_feature_roc_auc": strength}
@@ -144,6 +146,40 @@ def _judge(
     except ArtifactError as error:
         log.warning("%s cannot be served: %s", candidate.family, error)
     return gates.judge(gates.load(), figures, conditions, len(data.batches))
+
+
+def _card(
+    settings: Settings,
+    data: Dataset,
+    candidate: audit.Candidate,
+    pipeline: Pipeline,
+    judged: judging.Quality,
+    verdict: Verdict,
+) -> dict[str, str]:
+    """Write the model card, as Markdown and as HTML, by file name."""
+    splits = data.frame.groupby("split")
+    facts = card.Facts(
+        settings.model_name,
+        candidate.family,
+        {
+            "data (sha256 of the snapshot)": data.sha256,
+            "batches": candidate.batches,
+            "code": tracking.code_version(settings),
+            "seed": str(settings.seed),
+            "MLflow run": candidate.run_id,
+            "packages": ", ".join(tracking.requirements()),
+        },
+        splits.size().to_dict(),
+        splits["patient_nbr"].nunique().to_dict(),
+        data.synthetic,
+        evaluation.intervals(judged.scored["test"], 200, settings.seed),
+        judged.scored["validation"],
+        judged.slices,
+        verdict,
+        importance.native(pipeline),
+    )
+    text = card.markdown(facts)
+    return {"model_card.md": text, "model_card.html": card.html(text, f"{settings.model_name}: model card")}
 
 
 def _uri(client: MlflowClient, run_id: str) -> str:
