@@ -26,7 +26,7 @@ _STYLE = """
 body{font:14px system-ui,sans-serif;margin:1rem 2rem;background:#fafafa;color:#222}nav a{margin-right:1rem}
 section{display:flex;flex-wrap:wrap;gap:.7rem}figure{margin:0;background:#fff;border:1px solid #ddd;padding:.5rem;
 width:21rem}
-figcaption{font-weight:600}small{color:#666;display:block}b.v{font-size:1.5rem}.alert{color:#b3261e;font-weight:600}
+svg{width:100%;height:auto}figcaption{font-weight:600}small{color:#666;display:block}b.v{font-size:1.5rem}.alert{color:#b3261e;font-weight:600}
 """
 Series = tuple[str, Sequence[float], Sequence[float]]
 
@@ -131,7 +131,7 @@ def _lines(series: list[Series]) -> str:
     figure = Figure(figsize=(4.2, 2.1), layout="constrained")
     axes = figure.subplots()
     for name, times, values in series[:12]:
-        axes.plot(np.array(times, "datetime64[s]"), np.array(values), linewidth=1.2, label=name)
+        axes.plot(np.array(times).astype("datetime64[s]"), np.array(values), linewidth=1.2, label=name)
     axes.tick_params(labelsize=6)
     axes.tick_params(axis="x", rotation=30)
     axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))

@@ -119,4 +119,6 @@ def _link(settings: Settings, report_id: str, report: DriftReport, page: str, ve
     client.set_tag(run_id, "alarm", ", ".join(report.alarm) or "none")
     client.set_terminated(run_id)
     if version is not None:
-        client.set_model_version_tag(settings.model_name, version, f"drift.{report_id}", f"run {run_id}")
+        client.set_model_version_tag(
+            settings.model_name, version, f"drift.{report_id.replace('=', '.')}", f"run {run_id}"
+        )

@@ -1,0 +1,130 @@
+"""The embedded Prometheus: the chart's rules, loaded without an error, on the real exporter; and the status page."""
+
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry, start_http_server
+
+from readmission.embedded import board, monitoring
+from readmission.embedded.part import answers
+from readmission.monitoring.collector import DatabaseCollector
+from readmission.settings import Settings
+from readmission.steps import ingest, process
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def prometheus(database: Settings, sample: Path, free_ports: list[int]) -> Iterator[Settings]:
+    """Run a real Prometheus on the exporter of a database with two batches."""
+    if not shutil.which("prometheus"):
+        pytest.skip("prometheus is not on PATH: its rules are checked by promtool or parsed only")
+    exporter, port = free_ports
+    config = database.model_copy(
+        update={
+            "batch_size": 1000,
+            "exporter_port": exporter,
+            "prometheus_port": port,
+            "mlflow_uri": "http://127.0.0.1:9",
+        }
+    )
+    ingest.run(config, source=str(sample), every=True)
+    process.run(config)
+    registry = CollectorRegistry()
+    registry.register(DatabaseCollector(config))
+    server, thread = start_http_server(exporter, "127.0.0.1", registry)
+    [part] = [part for part in monitoring.parts(config) if part.name == "prometheus"]
+    process_ = subprocess.Popen(part.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait(answers(f"http://127.0.0.1:{port}/-/ready"), process_)
+        yield config
+    finally:
+        process_.terminate()
+        process_.wait(30)
+        server.shutdown()
+        thread.join()
+
+
+def wait(ready: object, process_: subprocess.Popen[bytes], seconds: float = 30) -> None:
+    for _ in range(int(seconds * 5)):
+        if ready():  # type: ignore[operator]
+            return
+        assert process_.poll() is None
+        threading.Event().wait(0.2)
+    raise AssertionError(f"not ready after {seconds} s")
+
+
+@pytest.fixture
+def free_ports() -> list[int]:
+    import socket
+
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def ask(config: Settings, expression: str) -> list[dict]:
+    answer = httpx.get(f"http://127.0.0.1:{config.prometheus_port}/api/v1/query", params={"query": expression})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"]["result"]
+
+
+def test_rules_load_queries_answer_and_the_page_has_pictures(prometheus: Settings) -> None:
+    url = f"http://127.0.0.1:{prometheus.prometheus_port}"
+    for _ in range(100):
+        if ask(prometheus, "readmission_batches"):
+            break
+        threading.Event().wait(0.3)
+    assert {row["metric"]["layer"]: row["value"][1] for row in ask(prometheus, "readmission_batches")} == {
+        "raw": "2",
+        "clean": "2",
+    }
+    groups = httpx.get(f"{url}/api/v1/rules").json()["data"]["groups"]
+    assert sum(len(group["rules"]) for group in groups) > 60
+    assert [rule["name"] for group in groups for rule in group["rules"] if rule["health"] == "err"] == []
+
+    answered = 0
+    panels = yaml.safe_load((ROOT / "charts" / "observability" / "panels.yaml").read_text())
+    for panel in (p for b in panels.values() for row in b["rows"] for p in row["panels"]):
+        for expression, _ in panel["queries"]:
+            answered += bool(ask(prometheus, board.fill(expression)))
+    assert answered >= 20  # what an exporter alone can tell
+
+    page = board.page(board.Prometheus(url), "readmission-data")
+    assert page.count("<figure>") >= 10
+    assert "<svg" in page
+    assert "train" in page
+    assert not re.search(r"(src|href)=['\"]https?://", page)
+
+
+def test_the_page_says_when_prometheus_is_away() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(board.Handler, board.Prometheus("http://127.0.0.1:9")))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}"
+        assert httpx.get(f"{url}/health").status_code == 200
+        answer = httpx.get(url)
+        assert answer.status_code == 503
+        assert "Prometheus does not answer" in answer.text
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_without_the_program_only_the_exporter_runs_and_a_person_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = Settings(home=tmp_path, prometheus_command="no-such-program")  # type: ignore[call-arg]
+    assert [part.name for part in monitoring.parts(config)] == ["exporter"]
+    assert "READMISSION_PROMETHEUS_COMMAND" in caplog.text
