@@ -121,7 +121,7 @@ def measure(settings: Settings, environment: dict[str, str]) -> int:
     ]
     memory = Memory()
     try:
-        wait(part.listens("127.0.0.1", settings.postgres_port))
+        wait(postgres.accepts(settings))
         migrate.run(settings)
         wait(part.answers(f"{settings.tracking_uri}/health"))
         memory.start()
