@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.base import RequestResponseEndpoint
 
 from serving.demo.client import Client
-from serving.demo.page import TITLE, build
+from serving.demo.page import STALE_LISTENER, TITLE, build
 
 HERE = Path(__file__).parent
 #: An uploaded file of encounters may not be larger; 100,000 encounters are about 20 MB.
@@ -37,8 +37,8 @@ THEME = gr.themes.Base(
 HEAD = (
     '<meta name="color-scheme" content="light"><script>'
     "new MutationObserver(() => document.body?.classList.remove('dark'))"
-    ".observe(document.documentElement, {subtree: true, attributes: true, attributeFilter: ['class']})"
-    "</script>"
+    ".observe(document.documentElement, {subtree: true, attributes: true, attributeFilter: ['class']});"
+    f"{STALE_LISTENER}</script>"
 )
 
 

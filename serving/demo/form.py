@@ -7,6 +7,7 @@ import gradio as gr
 
 from readmission import contract
 from readmission.contract import Column, Group
+from serving.demo.batch import to_record as row_to_record
 from serving.demo.words import label, words
 
 #: Groups in the order a clinician thinks: title and hint.
@@ -24,7 +25,7 @@ COMMON_DRUGS = frozenset(
 #: The choice of an optional field that nobody filled in: the field is left out of the request.
 NOT_KNOWN = ("Not known", "")
 
-Value = str | int | float | None
+Value = str | None
 
 
 def is_rare(column: Column) -> bool:
@@ -42,7 +43,8 @@ def field(column: Column) -> gr.components.Component:
     }
     match column.kind:
         case "integer":
-            return gr.Number(value=None, placeholder=f"{column.minimum}–{column.maximum}", **common)
+            # Not gr.Number: left empty it shows a nought, which is an answer.
+            return gr.Textbox(value="", placeholder=f"{column.minimum}–{column.maximum}", max_lines=1, **common)
         case "icd9":
             return gr.Textbox(value="", placeholder="Not known", max_lines=1, **common)
     optional = not column.required and column.assumed is None
@@ -52,32 +54,17 @@ def field(column: Column) -> gr.components.Component:
 
 def default(column: Column) -> Value:
     """Return what stands in an empty form: what the API would assume, else nothing."""
-    if column.kind in ("integer", "identifier") or column.required:
-        return None
-    return column.assumed or ""
+    return None if column.required and column.levels else column.assumed or ""
 
 
 def fill(record: Mapping[str, str | int]) -> list[Value]:
     """Return the value of every field, in contract order, for one request."""
-    return [
-        str(record[c.name]) if c.name in record and c.kind != "integer" else record.get(c.name, default(c))
-        for c in contract.FEATURES
-    ]
+    return [str(record[c.name]) if c.name in record else default(c) for c in contract.FEATURES]
 
 
-def to_record(values: Sequence[Value]) -> dict[str, str | int | float]:
-    """Make the request of the form's values, in contract order; empty fields are left out.
-
-    Nothing is judged here: what is wrong, the API says.
-    """
-    request: dict[str, str | int | float] = {}
-    for column, value in zip(contract.FEATURES, values, strict=True):
-        text = value.strip() if isinstance(value, str) else value
-        if text is None or text == "":
-            continue
-        whole = column.kind == "coded" or (isinstance(text, float) and text.is_integer())
-        request[column.name] = int(text) if whole else text
-    return request
+def to_record(values: Sequence[Value]) -> dict[str, str | int]:
+    """Make the request of the form's values, in contract order; empty fields are left out."""
+    return row_to_record(dict(zip(contract.FEATURE_NAMES, values, strict=True)))
 
 
 def mark(problems: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -27,6 +27,8 @@ REQUESTS = Counter("readmission_demo_requests_total", "Requests to the API by ou
 SECONDS = Histogram("readmission_demo_request_seconds", "Time to an answer of the API.", ["route"])
 
 _STALE = "() => document.querySelector('#answer .answer')?.classList.add('stale')"
+#: Gradio's own event of a text field does not reach a handler without a function behind it.
+STALE_LISTENER = f"addEventListener('input', e => e.target.closest('#form') && ({_STALE})());"
 _REVEAL = """() => { if (innerWidth < 1000)
   document.querySelector('#answer').scrollIntoView({behavior: 'smooth', block: 'start'}) }"""
 
@@ -80,7 +82,8 @@ def _one(client: Client) -> None:
         filled = button.click(_filler(preset), None, fields, **_quiet(), api_visibility="private")
         filled.then(ask, fields, shown, **_quiet(), api_visibility="private").then(None, js=_REVEAL)
     clear.click(lambda: [notices.EMPTY, *_emptied()], None, shown, **_quiet(), api_visibility="private")
-    gr.on([f.input for f in fields], None, js=_STALE)
+    # What is typed is heard by the page's own listener (STALE_LISTENER), what is chosen from a list here.
+    gr.on([f.input for f in fields if isinstance(f, gr.Dropdown)], None, js=_STALE)
 
 
 def _fields() -> list[Any]:

@@ -105,10 +105,24 @@ def test_preset_fills_the_form_and_draws_one_hundred_patients(page: Any) -> None
     assert page.input_value("#field-number_inpatient input") == "4"
     assert page.locator("#answer svg use").count() == 100
     assert "risk of readmission within 30 days" in page.inner_text("#answer")
-    page.fill("#field-number_inpatient input", "0")
+    for name, text in (("number_inpatient", "0"), ("diag_1", "428")):
+        page.fill(f"#field-{name} input", text)
+        page.wait_for_selector("#answer .stale")
+        page.click("#estimate")
+        page.wait_for_selector("#answer .answer:not(.stale)")
+
+
+def test_emptied_number_is_not_known_and_shows_nothing(page: Any) -> None:
+    page.wait_for_function("document.querySelector('#field-number_inpatient input')")
+    assert page.input_value("#field-number_inpatient input") == ""
+    page.get_by_role("button", name="Higher risk").click()
+    page.wait_for_selector("#answer .answer")
+    assert "Inpatient stays" not in page.text_content("#answer")
+    page.fill("#field-number_inpatient input", "")
     page.wait_for_selector("#answer .stale")
     page.click("#estimate")
     page.wait_for_selector("#answer .answer:not(.stale)")
+    assert "Inpatient stays" in page.text_content("#answer .assumed")
 
 
 def test_error_stands_at_its_field_and_goes_away(page: Any) -> None:

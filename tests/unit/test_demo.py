@@ -51,8 +51,8 @@ def test_empty_form_asks_for_nothing_it_does_not_know() -> None:
 
 def test_fraction_reaches_the_api_unrounded() -> None:
     values = form.fill(contract.EXAMPLE)
-    values[contract.FEATURE_NAMES.index("time_in_hospital")] = 2.5
-    assert form.to_record(values)["time_in_hospital"] == 2.5
+    values[contract.FEATURE_NAMES.index("time_in_hospital")] = "2.5"
+    assert form.to_record(values)["time_in_hospital"] == "2.5"
 
 
 def test_levels_have_distinct_words() -> None:
