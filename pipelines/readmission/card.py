@@ -85,11 +85,12 @@ def markdown(facts: Facts) -> str:
             for rate in ALERT_RATES
         ]),
         "## Groups of people\n\nValidation and test together, a tenth of encounters alerted. Groups with few "
-        "encounters are shown, not judged.\n\n"
-        + _table(["group", "encounters", "observed", "predicted", "found", "ROC-AUC", "judged"], [
+        "encounters are shown, not judged. *Found* is the share of early readmissions above the threshold, *promised* "
+        "what the group's own risks lead one to expect of it.\n\n"
+        + _table(["group", "encounters", "observed", "predicted", "alerted", "found", "promised", "ROC-AUC", "judged"], [
             [
-                f"{s.column} {s.level}", f"{s.rows:,}", f"{s.prevalence:.3f}", f"{s.predicted:.3f}", f"{s.recall:.3f}",
-                f"{s.roc_auc:.3f}", "yes" if s.judged else "no",
+                f"{s.column} {s.level}", f"{s.rows:,}", f"{s.prevalence:.3f}", f"{s.predicted:.3f}", f"{s.alerts:.3f}",
+                f"{s.recall:.3f}", f"{s.promised:.3f}", f"{s.roc_auc:.3f}", "yes" if s.judged else "no",
             ]
             for s in facts.slices
         ]),

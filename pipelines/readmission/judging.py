@@ -53,10 +53,7 @@ def quality(data: Dataset, pipeline: Pipeline) -> Quality:
     )
     groups = fairness.slices(data.frame.iloc[rows], held_out, threshold)
     overall = float((held_out.early[held_out.event] >= threshold).mean())
-    judged = [group for group in groups if group.judged]
-    figures["slice_recall_gap"] = max((overall - group.recall for group in judged), default=0.0)
-    figures["slice_recall_gap_low"] = max((overall - g.recall - 1.96 * g.recall_error for g in judged), default=0.0)
-    figures["slice_calibration_gap"] = max((abs(group.predicted - group.prevalence) for group in judged), default=0.0)
+    figures |= fairness.gaps(groups, overall)
     return Quality(found, figures, groups, threshold)
 
 

@@ -116,3 +116,35 @@ def test_slices_show_all_and_judge_the_large(scored):
     part = scored.part(np.arange(1000, 3000))
     assert found["Caucasian"].recall == (part.early[part.event] >= threshold).mean()
     assert found["Caucasian"].prevalence == part.event.mean()
+
+
+def test_a_group_that_its_own_risks_explain_is_told_from_one_that_is_missed():
+    # Three groups of a thousand with one threshold at 0.5. `calm` has low risks that hold: few alerts, as promised.
+    # `missed` has the risks of `plain`, but its events come below the threshold.
+    levels = np.repeat(["plain", "calm", "missed"], 1000)
+    early = np.concatenate([np.repeat([0.6, 0.1], [n, 1000 - n]) for n in (300, 20, 300)])
+    event = np.zeros(3000, dtype=bool)
+    for start, above, hits, misses in ((0, 300, 180, 70), (1000, 20, 12, 98), (2000, 300, 20, 230)):
+        event[start : start + hits] = True
+        event[start + above : start + above + misses] = True
+    probabilities = np.column_stack([1 - early, np.zeros(3000), early])
+    scored = Scored(np.where(event, 2, 0), probabilities, np.arange(3000))
+    groups = fairness.slices(pd.DataFrame({"age": levels}), scored, 0.5, ["age"])
+    found = {g.level: g for g in groups}
+    assert found["calm"].recall == pytest.approx(12 / 110) and found["calm"].promised == pytest.approx(12 / 110)
+    assert found["missed"].recall == 0.08 and found["missed"].promised == pytest.approx(180 / 250)
+    without = fairness.gaps([found["plain"], found["calm"]], 0.5)
+    assert without["recall_gap_any"] == pytest.approx(0.5 - 12 / 110) and without["recall_below_promise"] < 1e-9
+    assert without["recall_gap_race_gender"] == 0.0 and without["risk_ratio"] == pytest.approx(1.0)
+    assert fairness.gaps(groups, 0.5)["recall_below_promise"] == pytest.approx(0.72 - 0.08)
+
+
+def test_the_gap_of_races_is_taken_as_it_is_but_for_those_not_recorded():
+    def group(column, level, recall, prevalence=0.1, judged=True):
+        return fairness.Slice(column, level, 600, prevalence, 0.1, recall, recall, 0.1, 0.6, judged)
+
+    groups = [group("race", "A", 0.25), group("race", "unknown", 0.0), group("gender", "F", 0.2, 0.07)]
+    found = fairness.gaps([*groups, group("race", "few", 0.0, 0.9, judged=False)], 0.3)
+    assert found["recall_gap_race_gender"] == pytest.approx(0.1) and found["recall_gap_any"] == pytest.approx(0.3)
+    assert found["risk_ratio"] == pytest.approx(10 / 7) and found["slice_calibration_gap"] == pytest.approx(0.03)
+    assert fairness.gaps([group("age", "old", 0.1, 0.0)], 0.3)["risk_ratio"] == float("inf")

@@ -4,7 +4,8 @@ from readmission import gates
 
 GOOD = {
     "val_roc_auc_30": 0.671, "test_roc_auc_30": 0.680, "test_pr_auc_30": 0.24, "single_feature_roc_auc": 0.61,
-    "val_accuracy": 0.59, "val_ece_30": 0.006, "test_ece_30": 0.007, "slice_recall_gap_low": 0.04,
+    "val_accuracy": 0.59, "val_ece_30": 0.006, "test_ece_30": 0.007, "recall_gap_race_gender": 0.04,
+    "recall_below_promise": 0.05, "risk_ratio": 1.2,
     "slice_calibration_gap": 0.02, "golden_difference": 1e-16, "scorer_microseconds": 40.0,
     "artifact_megabytes": 1.0, "difference_low": 0.001,
 }  # fmt: skip
@@ -32,7 +33,9 @@ def test_an_honest_model_passes():
         ({"val_roc_auc_30": 0.63}, "enough_skill"),
         ({"val_accuracy": 0.53}, "enough_accuracy"),
         ({"test_ece_30": 0.031}, "calibrated_test"),
-        ({"slice_recall_gap_low": 0.2}, "fair_recall"),
+        ({"recall_gap_race_gender": 0.101}, "fair_recall_race_gender"),
+        ({"recall_below_promise": 0.101}, "fair_recall_promise"),
+        ({"risk_ratio": 1.26}, "fair_risk"),
         ({"slice_calibration_gap": 0.05}, "fair_calibration"),
         ({"difference_low": -0.0001}, "better_than_champion"),
         ({"golden_difference": 1e-3}, "answers_as_the_pipeline"),
@@ -46,8 +49,8 @@ def test_each_gate_stops_what_it_is_for(changed, gate):
 
 
 def test_a_figure_that_is_missing_fails():
-    figures = {name: value for name, value in GOOD.items() if name != "slice_recall_gap_low"}
-    assert [c.gate for c in gates.judge(gates.load(), figures, ALL, 7).failed] == ["fair_recall"]
+    figures = {name: value for name, value in GOOD.items() if name != "risk_ratio"}
+    assert [c.gate for c in gates.judge(gates.load(), figures, ALL, 7).failed] == ["fair_risk"]
 
 
 def test_newer_data_needs_only_not_to_be_worse():
