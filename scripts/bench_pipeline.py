@@ -9,6 +9,7 @@ Postgres and MLflow run as in the embedded system and are up before the clock st
 import argparse
 import csv
 import io
+import itertools
 import os
 import resource
 import socket
@@ -23,6 +24,7 @@ from pathlib import Path
 import psutil
 
 from readmission.embedded import part, postgres, secrets
+from readmission.features import split_of
 from readmission.settings import Settings
 from readmission.sources import open_source
 from readmission.steps import migrate
@@ -63,16 +65,26 @@ def free_port() -> int:
 
 
 def replicate(source: str, times: int, folder: Path) -> Path:
-    """Write the rows several times, with encounters and patients of their own in each copy."""
+    """Write the rows several times, with encounters and patients of their own in each copy.
+
+    A patient's copies are in the patient's split: in another one they would be a leak, and the gates would see it.
+    """
     path = folder / "replicated.csv"
     rows = list(csv.reader(io.StringIO(read(source))))
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(rows[0])
         for copy in range(times):
+            patients = {row[1]: another(int(row[1]), copy) for row in rows[1:]}
             for row in rows[1:]:
-                writer.writerow([int(row[0]) + copy * 10**9, int(row[1]) + copy * 10**9, *row[2:]])
+                writer.writerow([int(row[0]) + copy * 10**9, patients[row[1]], *row[2:]])
     return path
+
+
+def another(patient: int, copy: int) -> int:
+    """Return the number of a patient's copy: of the same split, and no other patient's."""
+    numbers = (patient + copy * 10**9 + attempt * 10**11 for attempt in itertools.count())
+    return next(number for number in numbers if split_of(number) == split_of(patient))
 
 
 def read(source: str) -> str:
