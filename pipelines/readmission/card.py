@@ -22,6 +22,7 @@ _METRICS = {
     "f1_score_weighted": "F1, weighted",
     "f1_macro": "F1, macro",
 }
+_GROUPS = ["group", "encounters", "observed", "predicted", "alerted", "found", "promised", "ROC-AUC", "judged"]
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1e293b}"
     "table{border-collapse:collapse;display:block;overflow-x:auto}td,th{border-bottom:1px solid #cbd5e1;"
@@ -87,7 +88,7 @@ def markdown(facts: Facts) -> str:
         "## Groups of people\n\nValidation and test together, a tenth of encounters alerted. Groups with few "
         "encounters are shown, not judged. *Found* is the share of early readmissions above the threshold, *promised* "
         "what the group's own risks lead one to expect of it.\n\n"
-        + _table(["group", "encounters", "observed", "predicted", "alerted", "found", "promised", "ROC-AUC", "judged"], [
+        + _table(_GROUPS, [
             [
                 f"{s.column} {s.level}", f"{s.rows:,}", f"{s.prevalence:.3f}", f"{s.predicted:.3f}", f"{s.alerts:.3f}",
                 f"{s.recall:.3f}", f"{s.promised:.3f}", f"{s.roc_auc:.3f}", "yes" if s.judged else "no",
