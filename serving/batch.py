@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from readmission import tracing
 from readmission.contract import CLASSES
 from serving import encounter, http
 from serving.encounter import Invalid, Problem, Values
@@ -117,6 +118,7 @@ class Batch:
         started = perf_counter()
         if not rows:
             return []
+        tracing.count(rows=len(rows))
         found = await asyncio.to_thread(model.scorer.score_many, [row[1] for row in rows])
         return self._predictor.answers(rows, found, model, given, started)
 

@@ -1,6 +1,7 @@
 """Take outcomes: what really happened to a patient, by the id of the prediction."""
 
 import asyncio
+import contextvars
 import json
 import logging
 import os
@@ -76,7 +77,8 @@ class Feedback:
         if not many and errors:
             return http.reply(400, {"errors": errors[0]["errors"]})
         loop = asyncio.get_running_loop()
-        states = await loop.run_in_executor(self._thread, self._record, list(good.values()))
+        record = contextvars.copy_context().run  # the trace id of its log lines
+        states = await loop.run_in_executor(self._thread, record, self._record, list(good.values()))
         for state in states:
             metrics.feedback.labels(state).inc()
         unknown = Problem("prediction_id", "unknown", "the prediction_id of an answer of this service")

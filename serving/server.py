@@ -5,6 +5,7 @@ import sys
 
 from readmission import settings as configuration
 from readmission.errors import UserError
+from readmission.logs import JsonFormatter
 
 #: Seconds that an idle connection stays open: more than ingresses and clients keep theirs (60 as a rule), or they
 #: send into one that is just being closed.
@@ -21,8 +22,12 @@ def main() -> None:
     os.environ.setdefault("BENTOML_HOME", str(settings.home / "bentoml"))
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     os.environ.update(READMISSION_HOME=str(settings.home))
+    from bentoml._internal.log import SERVER_LOGGING_CONFIG
     from bentoml_cli.cli import cli
 
+    if settings.log_format == "json":
+        # The few lines of the process that watches the workers; it has no setting for their form.
+        SERVER_LOGGING_CONFIG["formatters"]["traced"] = {"()": JsonFormatter}
     arguments = ["serve", "serving.service:Readmission", "--host", settings.api_host]
     arguments += ["--port", str(settings.api_port)]
     arguments += ["--timeout-keep-alive", str(KEEP_ALIVE)]

@@ -15,6 +15,7 @@ from typing import Any
 import bentoml
 
 from readmission import settings as configuration
+from readmission import tracing
 from readmission.logs import configure_logging
 from serving import launch
 from serving.app import Api
@@ -28,6 +29,7 @@ from serving.metrics import Metrics
 from serving.models import Models
 from serving.predict import Predictor
 from serving.predictionlog import PredictionLog
+from serving.traced import Traced
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +53,8 @@ class Worker:
         self._tasks: list[asyncio.Task[None]] = []
         self._sidecar: subprocess.Popen[bytes] | None = None
 
-    def wrap(self, inner: Application) -> Api:
-        """Return the API in front of BentoML's application."""
+    def wrap(self, inner: Application) -> Application:
+        """Return the API in front of BentoML's application, traced where that is asked for."""
         settings = self.settings
         api = Api(
             inner, self.predictor, self.guard, max_body=settings.api_max_body,
@@ -74,13 +76,12 @@ class Worker:
             "/docs": {"GET": (None, info.docs)},
             "/": {"GET": (None, info.docs)},
         }
-        return api
+        return Traced(api, api.routes) if settings.trace_endpoint else api
 
     async def start(self) -> None:
         """Load the model on disk and start what runs beside the requests."""
         settings = self.settings
-        # In place of BentoML's own, which drops what is not its own below a warning.
-        configure_logging(settings.log_format)
+        tracing.start(settings, "readmission-api")
         launch.end_with_parent()
         (settings.home / "models" / settings.model_name).mkdir(parents=True, exist_ok=True)
         if settings.prediction_log != "off":
@@ -117,6 +118,7 @@ class Worker:
         self.models.stop()
         if self.predictor.log is not None:
             self.predictor.log.close()
+        await asyncio.to_thread(tracing.stop)
 
 
 worker = Worker()
@@ -127,6 +129,8 @@ class LeanService(bentoml.Service[Any]):  # type: ignore[misc]
 
     def to_asgi(self, is_main: bool = True) -> Application:
         """Return the ASGI application of one worker."""
+        # In place of BentoML's own, which drops what is not its own below a warning.
+        configure_logging(worker.settings.log_format)
         # uvicorn builds the arguments of its access log even when nobody reads it.
         logging.getLogger("uvicorn.access").disabled = True
         return worker.wrap(super().to_asgi(is_main=is_main))
@@ -139,6 +143,8 @@ class LeanService(bentoml.Service[Any]):  # type: ignore[misc]
     traffic={"timeout": 60},
     metrics={"enabled": False, "namespace": "bentoml_service"},
     logging={"access": {"enabled": False}},
+    # Spans of its own would hold whole URLs; `Traced` has one for each route, its own ones too.
+    tracing={"excluded_urls": ".*"},
 )
 class Readmission:
     """Predict readmission of diabetic patients; /docs describes the whole API."""

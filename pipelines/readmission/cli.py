@@ -4,17 +4,19 @@ import contextlib
 import functools
 import importlib
 import inspect
+import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from readmission import settings as configuration
+from readmission import tracing
 from readmission.errors import UserError
-from readmission.logs import configure_logging
+from readmission.logs import JsonFormatter, configure_logging
 from readmission.settings import Role, Settings
 
 #: Every verb: its module (with `run(settings, ...)`, whose annotated arguments become options) and a line of help.
@@ -105,13 +107,20 @@ def as_command(run: Callable[..., Any], verb: str) -> Callable[..., None]:
     return command
 
 
-def recorded(settings: Settings, verb: str) -> contextlib.AbstractContextManager[Callable[[], None]]:
-    """Record the run of a pipeline step in the database; other verbs leave no trace."""
+@contextlib.contextmanager
+def recorded(settings: Settings, verb: str) -> Iterator[Callable[[], None]]:
+    """Record the run of a pipeline step in the database, and trace it; other verbs leave no trace."""
     if verb not in RECORDED:
-        return contextlib.nullcontext(lambda: None)
+        yield lambda: None
+        return
     from readmission import stores  # with pandas: half a second that `--help` does not need
 
-    return stores.recorded(settings, verb, RECORDED[verb])
+    tracing.start(settings, "readmission-pipeline")
+    try:
+        with tracing.span(verb), stores.recorded(settings, verb, RECORDED[verb]) as nothing_to_do:
+            yield nothing_to_do
+    finally:
+        tracing.stop()
 
 
 app = typer.Typer(
@@ -146,7 +155,10 @@ def main() -> None:
     try:
         app(prog_name="readmission")
     except UserError as error:
-        typer.echo(f"readmission: {error}", err=True)
+        if any(isinstance(handler.formatter, JsonFormatter) for handler in logging.getLogger().handlers):
+            logging.getLogger("readmission").error("%s", error)
+        else:
+            typer.echo(f"readmission: {error}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

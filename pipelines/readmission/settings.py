@@ -30,7 +30,13 @@ class Settings(BaseSettings):
     )
     batch_size: int = Field(15_000, ge=1, description="Raw rows in a batch.")
     seed: int = Field(7, description="Seed of every random choice.")
-    log_format: Literal["text", "json"] = Field("text", description="Log lines for people or machines.")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="Log lines for people or machines; the images set json."
+    )
+    trace_endpoint: str = Field("", description="OpenTelemetry collector (OTLP over HTTP); empty: nothing is traced.")
+    trace_share: float = Field(
+        1.0, ge=0, le=1, description="Share of requests that are traced; a caller's decision goes before it."
+    )
 
     postgres_host: str = Field("127.0.0.1", description="Database server.")
     postgres_port: int = Field(15432, description="Database port; in embedded mode also the one to open.")

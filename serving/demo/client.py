@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 
+from readmission import tracing
+
 #: Seconds for one answer; a batch chunk gets ten times as long.
 TIMEOUT = 10.0
 #: How often a chunk of a file is offered again, a second apart, while the API scores other batches.
@@ -76,7 +78,10 @@ class Client:
 
     async def _ask(self, method: str, path: str, body: Any, timeout: float = TIMEOUT) -> dict[str, Any]:
         try:
-            answer = await self._http.request(method, path, json=body, timeout=timeout)
+            with tracing.span(f"{method} {path}", "CLIENT", http_request_method=method) as span:
+                answer = await self._http.request(method, path, json=body, timeout=timeout, headers=tracing.outgoing())
+                if span is not None:
+                    span.set_attribute("http.response.status_code", answer.status_code)
         except httpx.TimeoutException as error:
             raise UnavailableError("The prediction service took too long to answer.") from error
         except httpx.TransportError as error:

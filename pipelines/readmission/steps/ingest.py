@@ -12,7 +12,7 @@ import pyarrow as pa
 import typer
 from psycopg2.extras import execute_values
 
-from readmission import contract, stores, validation
+from readmission import contract, stores, tracing, validation
 from readmission.errors import UserError
 from readmission.feed.source import FeedSource
 from readmission.settings import Settings
@@ -114,6 +114,7 @@ def _ingest(settings: Settings, data: Source, number: int) -> int | None:
                 ),
             ),
         )  # fmt: skip
+    tracing.count(rows=raw.rows_read, accepted=len(result.accepted), quarantined=len(result.refused))
     log.info(
         "batch %s: read %s, accepted %s, quarantined %s, duplicate %s",
         batch_id, raw.rows_read, len(result.accepted), len(result.refused), result.duplicate,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from readmission import contract, drift, stores
+from readmission import contract, drift, stores, tracing
 from readmission.features import typed_frame
 from readmission.monitoring import records, reports
 from readmission.monitoring.records import Champion
@@ -81,6 +81,7 @@ def _with_score(settings: Settings, frame: pd.DataFrame, champion: Champion | No
 def _batch(settings: Settings, frame: pd.DataFrame, batch_id: int, champion: Champion | None) -> str:
     rule = rule_of(settings)
     reference, window = frame[frame["batch_id"] < batch_id], frame[frame["batch_id"] == batch_id]
+    tracing.count(rows=len(window))
     bins = drift.Binning(reference)
     parts = slices(window, rule, settings.drift_window_rows)
     measured = [drift.compare(bins, part, settings.seed) for part in parts]

@@ -10,7 +10,7 @@ import pandas as pd
 import typer
 from psycopg2.extras import execute_values
 
-from readmission import contract, evaluation, stores
+from readmission import contract, evaluation, stores, tracing
 from readmission.evaluation import Interval, Scored
 from readmission.settings import Settings
 
@@ -93,6 +93,7 @@ def run(settings: Settings) -> list[str]:
         served = pd.DataFrame(cursor.fetchall(), columns=COLUMNS)
         cursor.execute(SCORED)
         scored = pd.DataFrame(cursor.fetchall(), columns=COLUMNS)
+    tracing.count(rows=len(served) + len(scored))
     measured = []
     for version, frame in served.groupby("model_version"):
         # What a later batch says is complete; what senders say becomes so with time.

@@ -12,7 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from psycopg2 import sql
 
-from readmission import contract, features, icd9, stores
+from readmission import contract, features, icd9, stores, tracing
 from readmission.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ def _process(settings: Settings, batch_id: int) -> bool:
             " VALUES (%s, %s, %s, %s, %s)",
             (batch_id, len(frame), len(raw) - len(frame), key, digest),
         )
+    tracing.count(rows=len(frame), excluded=len(raw) - len(frame))
     log.info("batch %s: %s rows clean, %s excluded (death or hospice)", batch_id, len(frame), len(raw) - len(frame))
     return True
 

@@ -12,7 +12,7 @@ import typer
 from mlflow.tracking import MlflowClient
 from sklearn.pipeline import Pipeline
 
-from readmission import audit, card, evaluation, gates, importance, judging, models, tracking, training
+from readmission import audit, card, evaluation, gates, importance, judging, models, tracing, tracking, training
 from readmission.errors import UserError
 from readmission.gates import Verdict
 from readmission.scorer.compiler import compile_pipeline
@@ -62,6 +62,7 @@ def run(
     missing = sorted(set(models.FAMILIES) - {candidate.family for candidate in candidates})
     if missing:
         log.warning("not trained on this data, so not compared: %s", ", ".join(missing))
+    tracing.count(rows=len(data.frame), candidates=len(candidates))
     current = tracking.champion(client, settings)
     champion = Champion(current, tracking.load_pipeline(_uri(client, current.run_id))) if current else None
     who = by or getpass.getuser()

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import typer
 
-from readmission import contract, features, stores, tracking
+from readmission import contract, features, stores, tracing, tracking
 from readmission.errors import UserError
 from readmission.settings import Settings
 
@@ -50,6 +50,7 @@ def run(
         told = pd.DataFrame(scores, columns=names, index=raw.index).round(6)
         told["prediction"] = np.array(contract.CLASSES)[scores.argmax(axis=1)]
         raw.join(told.assign(model_version=champion.version)).to_csv(out, index=False)
+        tracing.count(rows=len(raw))
         log.info("%d encounters scored by version %s into %s", len(raw), champion.version, out)
         return len(raw)
     frame, _, _ = stores.snapshot(settings, batch, role="score")
@@ -58,6 +59,7 @@ def run(
     for start in range(0, len(frame), _PART):
         part = frame.iloc[start : start + _PART]
         _store(settings, part["encounter_id"], pipeline.predict_proba(part), str(champion.version))
+    tracing.count(rows=len(frame))
     log.info("%d encounters scored by version %s", len(frame), champion.version)
     return len(frame)
 

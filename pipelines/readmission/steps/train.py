@@ -11,7 +11,7 @@ import pandas as pd
 import typer
 from mlflow.tracking import MlflowClient
 
-from readmission import contract, features, models, pictures, stores, tracking, training
+from readmission import contract, features, models, pictures, stores, tracing, tracking, training
 from readmission.errors import UserError
 from readmission.settings import Settings
 from readmission.training import Candidate, Dataset
@@ -68,6 +68,7 @@ def train(settings: Settings, client: MlflowClient, data: Dataset, wanted: list[
     began = time.perf_counter()
     span = f"batches {data.batches[0]}-{data.batches[-1]}"
     log.info("training %s on %s: %d rows%s", ", ".join(todo), span, len(data.frame), _made_up(data))
+    tracing.count(rows=len(data.frame), families=len(todo))
     data.matrix, data.y  # noqa: B018  encoded once, before the threads want it
     tags = _tags(data, code)
     with (
