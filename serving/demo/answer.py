@@ -28,13 +28,13 @@ def band(risk: float) -> tuple[str, str]:
 
 
 def hundred(probabilities: Mapping[str, float]) -> dict[str, int]:
-    """Round the probabilities to whole patients of 100 that add up (largest remainder)."""
-    exact = {name: 100 * probabilities[name] for name in OUTCOMES}
-    counts = {name: int(value) for name, value in exact.items()}
-    by_remainder = sorted(exact, key=lambda name: counts[name] - exact[name])
-    for name in by_remainder[: 100 - sum(counts.values())]:
-        counts[name] += 1
-    return counts
+    """Round the probabilities to whole patients of 100 that add up.
+
+    The risk within 30 days is rounded first, as the headline rounds it; the other two share what is left.
+    """
+    early = round(100 * probabilities["<30"])
+    late = min(round(100 * probabilities[">30"]), 100 - early)
+    return {"<30": early, ">30": late, "NO": 100 - early - late}
 
 
 def answer(content: Mapping[str, Any]) -> str:
