@@ -96,7 +96,9 @@ def learning_curve(table: pd.DataFrame, metric: str, title: str) -> Figure:
     figure, (axis,) = _figure(7, 4.4)
     for family, rows in table.sort_values("batches").groupby("family"):
         axis.plot(rows["batches"], rows[metric], marker="o", label=str(family).replace("_", " "))
-    axis.set(xlabel="batches trained on", ylabel=metric.replace("_", " "), title=title, xticks=sorted(set(table["batches"])))
+    axis.set(
+        xlabel="batches trained on", ylabel=metric.replace("_", " "), title=title, xticks=sorted(set(table["batches"]))
+    )
     axis.legend(frameon=False)
     return figure
 

@@ -19,7 +19,7 @@ RUNTIMES = ("local", "kubernetes")
 #: Tasks that are Airflow's own, not steps: a person's answer, and the sign that all families have ended.
 NO_STEPS = {"approve", "candidates"}
 #: Verbs of `readmission.steps` that no DAG runs: done once by whoever installs, or by a person in need.
-BY_HAND = {"migrate", "settings", "rollback", "report", "evaluate", "simulate-drift"}
+BY_HAND = {"migrate", "settings", "report", "evaluate", "simulate-drift"}
 #: Verbs that run for as long as the system does.
 SERVICES = {"exporter"}
 
@@ -99,7 +99,8 @@ def test_every_dag_is_documented_and_safe_to_leave_alone() -> None:
             assert dag.catchup is False
             for task in dag.tasks:
                 assert task.owner == "data-team"
-                assert task.retries >= 1 and task.retry_exponential_backoff
+                # A roll-back that was lost may have been done: once more would go one version further.
+                assert (task.retries >= 1) is (task.task_id != "rollback") and task.retry_exponential_backoff
                 assert task.on_failure_callback
             for task in steps(dag):
                 one = task.unmap({"arguments": []}) if task.is_mapped else task

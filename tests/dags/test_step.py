@@ -23,6 +23,7 @@ PASSWORDS = {
     "process": {"READMISSION_POSTGRES_PASSWORD_PROCESS"},
     "train": {"READMISSION_POSTGRES_PASSWORD_TRAIN"},
     "promote": {"READMISSION_POSTGRES_PASSWORD_TRAIN"},
+    "rollback": {"READMISSION_POSTGRES_PASSWORD_TRAIN"},
     "reload": set(),
     "score": {"READMISSION_POSTGRES_PASSWORD_SCORE"},
     **{verb: {"READMISSION_POSTGRES_PASSWORD_MONITOR"} for verb in ("monitor", "outcomes", "retrain")},

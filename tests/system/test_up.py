@@ -3,13 +3,11 @@
 On the synthetic sample everywhere; on the real data where it is (see conftest).
 """
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -17,52 +15,7 @@ import psutil
 import pytest
 
 from readmission import contract
-from tests.conftest import free_port
-
-PARTS = {"postgres", "mlflow", "api", "ui"}
-
-
-class System:
-    """One embedded system with a state folder and ports of its own."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        names = ("POSTGRES", "MLFLOW", "API", "UI")
-        self.ports = {name.lower(): free_port() for name in names}
-        self.environment = os.environ | {"READMISSION_HOME": str(home)}
-        self.environment |= {f"READMISSION_{name}_PORT": str(self.ports[name.lower()]) for name in names}
-        self.api = f"http://127.0.0.1:{self.ports['api']}"
-
-    def run(self, *arguments: str, timeout: float = 280) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "readmission.cli", *arguments],
-            env=self.environment, capture_output=True, text=True, timeout=timeout, check=False,
-        )  # fmt: skip
-
-    def status(self) -> dict:
-        return json.loads(self.run("status", "--json").stdout)
-
-    def processes(self) -> list[psutil.Process]:
-        """Every process that was started with this state folder."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.environ().get("READMISSION_HOME") == str(self.home):
-                    found.append(process)
-            except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-                continue
-        return found
-
-
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    it = System(tmp_path_factory.mktemp("system") / "state")
-    started = it.run("up", "--detach", "--sample")
-    try:
-        assert started.returncode == 0, started.stderr[-3000:]
-        yield it
-    finally:
-        it.run("down")
+from tests.system.conftest import PARTS, System
 
 
 def test_status_tells_every_part_batch_and_the_model(system: System) -> None:

@@ -21,6 +21,7 @@ def main() -> None:
     arguments = [
         sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(settings.mlflow_port),
         "--workers", "1", "--artifacts-destination", settings.artifacts,
+        "--expose-prometheus", str(settings.home / "mlflow-metrics"),
         "--allowed-hosts", f"127.0.0.1:{settings.mlflow_port},localhost:{settings.mlflow_port}",
     ]  # fmt: skip
     os.execve(sys.executable, arguments, environment)  # noqa: S606

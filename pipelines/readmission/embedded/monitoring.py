@@ -65,6 +65,7 @@ def configure(settings: Settings) -> Path:
     targets = {
         "readmission-inference": settings.api_port,
         "readmission-demo": settings.ui_port,
+        "readmission-mlflow": settings.mlflow_port,
         "readmission-observability": settings.exporter_port,
         **({"readmission-feed": settings.feed_port} if settings.airflow else {}),
     }

@@ -1,0 +1,9 @@
+{{/* A file's text with the runbooks' paths made URLs: (list context content). */}}
+{{- define "observability.linked" -}}
+{{- $context := index . 0 }}
+{{- $text := index . 1 | toString }}
+{{- with $context.Values.runbooks.url }}
+{{- $text = $text | replace "docs/runbooks/" (printf "%s/" (trimSuffix "/" .)) }}
+{{- end }}
+{{- $text }}
+{{- end }}
