@@ -111,4 +111,5 @@ def _describe(served: Served) -> dict[str, Any]:
         "compiled_at": manifest.compiled_at,
         "loaded_at": served.loaded_at,
         "parity": manifest.parity,
+        "history": manifest.history,
     }

@@ -8,9 +8,10 @@ import pandas as pd
 from markdown_it import MarkdownIt
 
 from readmission import contract
-from readmission.evaluation import ALERT_RATES, Interval, Scored
-from readmission.fairness import Slice, threshold_at
+from readmission.evaluation import ALERT_RATES, Interval
+from readmission.fairness import Slice
 from readmission.gates import Verdict
+from readmission.scorer.manifest import Point
 
 _METRICS = {
     "roc_auc_30": "ROC-AUC, readmission within 30 days",
@@ -40,10 +41,10 @@ class Facts:
         rows, patients: counts by split.
         synthetic: whether the data was made up.
         intervals: metrics on test.
-        validation: validation rows with probabilities, for the operating points.
+        points: operating points, from validation.
         slices: groups of people.
         verdict: of the gates.
-        importance: share by feature, the largest first.
+        importance: columns permutation, shap, own; a feature a row, the largest first.
     """
 
     name: str
@@ -53,10 +54,10 @@ class Facts:
     patients: Mapping[str, int]
     synthetic: bool
     intervals: Mapping[str, Interval]
-    validation: Scored
+    points: tuple[Point, ...]
     slices: list[Slice]
     verdict: Verdict
-    importance: pd.Series
+    importance: pd.DataFrame
 
 
 def markdown(facts: Facts) -> str:
@@ -76,11 +77,16 @@ def markdown(facts: Facts) -> str:
         f"(discharge dispositions {excluded}), which no readmission can follow.",
         "## Quality on test\n\nIn brackets 95 % intervals by bootstrap of patients.\n\n"
         + _table(["figure", "value"], [[words, str(facts.intervals[n])] for n, words in _METRICS.items()]),
-        "## Operating points\n\nThresholds are chosen on validation.\n\n"
-        + _table(["encounters alerted", "risk at least", "early readmissions found", "alerts that are right"], [
+        "## Operating points\n\nChosen and measured on validation, by the share of encounters alerted, and by what an "
+        "early readmission costs beside a follow-up. The decision curve (`decision_curve.png`) is drawn on test.\n\n"
+        + _table(["by", "risk at least", "alerted", "early readmissions found", "alerts that are right"], [
+            [p.rule, f"{p.threshold:.3f}", f"{p.alerts:.1%}", f"{p.recall:.3f}", f"{p.precision:.3f}"]
+            for p in facts.points
+        ])
+        + "\n\nThe same shares alerted on test:\n\n"
+        + _table(["encounters alerted", "early readmissions found", "alerts that are right"], [
             [
-                f"{rate:.0%}", f"{threshold_at(facts.validation, rate):.3f}",
-                str(facts.intervals[f"recall_at_alert_{round(rate * 100)}"]),
+                f"{rate:.0%}", str(facts.intervals[f"recall_at_alert_{round(rate * 100)}"]),
                 str(facts.intervals[f"precision_at_alert_{round(rate * 100)}"]),
             ]
             for rate in ALERT_RATES
@@ -102,8 +108,13 @@ def markdown(facts: Facts) -> str:
             ]
             for c in facts.verdict.checks
         ]),
-        "## What it leans on\n\n"
-        + _table(["feature", "share"], [[n, f"{v:.3f}"] for n, v in facts.importance.head(15).items()]),
+        "## What it leans on\n\nBy the loss of ROC-AUC when a feature is shuffled (permutation, validation), by the "
+        "mean size of its contributions in log-odds (SHAP, a sample of validation; empty where the family has none), "
+        "and by what the model itself counts.\n\n"
+        + _table(["feature", "permutation", "SHAP", "own share"], [
+            [n, f"{row.permutation:.4f}", "" if row.shap != row.shap else f"{row.shap:.4f}", f"{row.own:.3f}"]
+            for n, row in facts.importance.head(20).iterrows()
+        ]),
         "## Lineage\n\n" + _table(["what", "which"], [[n, f"`{v}`"] for n, v in facts.lineage.items()]),
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"

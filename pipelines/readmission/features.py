@@ -9,6 +9,7 @@ compute the same numbers without pandas:
 | `level` | position of the text in `levels`; missing: NaN |
 | `icd9_number`, `icd9_chapter` | that field of `icd9.parse(code)`; missing: NaN |
 | `icd9_flag` | the largest `icd9.parse(code).flags[position]` of the three diagnoses; none known: 0 |
+| `history` | what the patient's earlier encounters say (`visits.summarise`); the first visit: `absent` |
 """
 
 import hashlib
@@ -24,7 +25,7 @@ import pandas as pd
 
 from readmission import contract, icd9
 
-Rule = Literal["number", "level", "icd9_number", "icd9_chapter", "icd9_flag"]
+Rule = Literal["number", "level", "icd9_number", "icd9_chapter", "icd9_flag", "history"]
 Matrix = npt.NDArray[np.float64]
 
 
@@ -38,7 +39,7 @@ class Feature:
         source: the raw column; empty for `icd9_flag`, which reads all of `contract.DIAGNOSES`.
         levels: the texts of `level`, in the order of their positions; the codes of a coded `number`.
         position: of the flag in `icd9.FLAG_NAMES`.
-        absent: value of a `number` whose column is absent or missing.
+        absent: value of a `number` or `history` whose column is absent or missing.
     """
 
     name: str
@@ -192,7 +193,7 @@ def _column(frame: pd.DataFrame, feature: Feature, codes: list[tuple[npt.NDArray
     if feature.source not in frame:
         return feature.absent
     values = frame[feature.source]
-    if feature.rule == "number":
+    if feature.rule in ("number", "history"):
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
         return numbers if math.isnan(feature.absent) else np.where(np.isnan(numbers), feature.absent, numbers)
     found = _positions(values, feature.levels)

@@ -1,95 +1,70 @@
-"""What a patient's earlier encounters say, without looking into the future. Pure.
+"""Add to a typed frame what each patient's earlier encounters say (`visits` has the rule). Pure."""
 
-`encounter_id` is the only order there is, and not always right: some encounters labelled NO ("never
-readmitted") have a "later" one of the same patient. There the ids run backwards, and a model that sees such a
-row as history sees the future. Hence the strict rule:
-
-1. an earlier row labelled NO is never history (of a patient who comes again it cannot be true);
-2. a row's history is blanked where it shows that the ids run backwards: within about half a year of the last
-   earlier row (SMALL_GAP), `number_inpatient`, the stays of the year before, is 0 or below that row's.
-
-Gaps between ids are used for this rule alone, never as a feature: they extrapolate badly forward in time.
-"""
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
-from readmission import contract, icd9
+from readmission import contract, icd9, visits
 from readmission.features import Feature
+from readmission.visits import Visit, Visits
 
-#: About half a year of encounter ids: 444 million ids in ten years.
-SMALL_GAP = 22_000_000
-
-#: Absent or first visit: nothing counted, the rest unknown.
-FEATURES: tuple[Feature, ...] = (
-    Feature("history_count", "number", "history_count", absent=0.0),
-    Feature("history_days_sum", "number", "history_days_sum", absent=0.0),
-    *(
-        Feature(name, "number", name)
-        for name in (
-            "history_days_last",
-            "history_medications_last",
-            "history_inpatient_last",
-            "history_inpatient_max",
-            "history_inpatient_change",
-            "history_diagnoses_mean",
-            "history_disposition_last",
-            "history_chapter_last",
-            "history_same_chapter",
-            "history_same_code",
-        )
-    ),
+#: A first visit: nothing counted, the rest unknown.
+FEATURES: tuple[Feature, ...] = tuple(
+    Feature(name, "history", name, absent=absent) for name, absent in zip(visits.NAMES, visits.NONE, strict=True)
 )
 
 
-def add(frame: pd.DataFrame) -> pd.DataFrame:
+def of(frame: pd.DataFrame) -> dict[int, list[Visit]]:
+    """Return the visits of every patient of a typed frame with identifiers and outcome, by rising encounter."""
+    rows = frame.sort_values("encounter_id", kind="stable")
+    numbers = (
+        rows[name].to_numpy(dtype=np.float64, na_value=np.nan).tolist()
+        for name in (
+            "time_in_hospital", "num_medications", "number_inpatient", "number_diagnoses", "discharge_disposition_id"
+        )
+    )  # fmt: skip
+    final = (rows[contract.TARGET] == "NO").tolist()
+    found: dict[int, list[Visit]] = {}
+    columns = (rows["encounter_id"].tolist(), final, *numbers, *zip(*_codes(rows), strict=True))
+    for patient, *values in zip(rows["patient_nbr"].tolist(), *columns, strict=True):
+        found.setdefault(patient, []).append(Visit(*values))
+    return found
+
+
+def add(frame: pd.DataFrame, known: Visits | None = None) -> pd.DataFrame:
     """Add the history columns to a typed frame.
 
     Args:
-        frame: typed frame with encounter_id, patient_nbr and readmitted; every encounter of the patients that
-            may count as history must be in it.
+        frame: typed frame; with patient_nbr and, unless its rows are newer than what is known, encounter_id.
+        known: where earlier encounters are looked up; None: the frame itself, which then holds the outcome and
+            every encounter of its patients that may count.
 
     Returns:
-        a new frame with the same rows in the same order; rows without history have `history_count` 0 and NaN
-        in the columns that are about an earlier row.
+        a new frame with the same rows in the same order and the columns `visits.NAMES`; a frame that has them
+        already, or without patient_nbr, as it is.
     """
-    rows = frame.sort_values(["patient_nbr", "encounter_id"], kind="stable")
-    patient = rows["patient_nbr"]
-    counts = (rows[contract.TARGET] != "NO").astype(float)
-    found = pd.DataFrame(index=rows.index)
-
-    def before(values: pd.Series) -> pd.Series:
-        """Return the sum over the patient's earlier rows that count."""
-        kept = (values * counts).fillna(0.0)
-        return kept.groupby(patient).cumsum() - kept
-
-    def last(values: pd.Series) -> pd.Series:
-        """Return the value of the latest earlier row that counts."""
-        return values.where(counts > 0).groupby(patient).shift().groupby(patient).ffill()
-
-    chapter = rows["diag_1"].map(lambda code: icd9.parse(code).chapter, na_action="ignore").astype("float64")
-    code = pd.Series(pd.factorize(rows["diag_1"])[0], index=rows.index).astype("float64").replace(-1, np.nan)
-    inpatient = rows["number_inpatient"]
-    found["history_count"] = before(pd.Series(1.0, index=rows.index))
-    found["history_days_sum"] = before(rows["time_in_hospital"])
-    found["history_days_last"] = last(rows["time_in_hospital"])
-    found["history_medications_last"] = last(rows["num_medications"])
-    found["history_inpatient_last"] = last(inpatient)
-    highest = inpatient.where(counts > 0).fillna(-1.0).groupby(patient).cummax().groupby(patient).shift()
-    found["history_inpatient_max"] = highest.where(highest >= 0)
-    found["history_inpatient_change"] = inpatient - found["history_inpatient_last"]
-    found["history_diagnoses_mean"] = before(rows["number_diagnoses"]) / found["history_count"].replace(0, np.nan)
-    found["history_disposition_last"] = last(rows["discharge_disposition_id"])
-    found["history_chapter_last"] = last(chapter)
-    found["history_same_chapter"] = _same(chapter, found["history_chapter_last"])
-    found["history_same_code"] = _same(code, last(code))
-    gap = rows["encounter_id"] - last(rows["encounter_id"].astype("float64"))
-    backwards = (gap < SMALL_GAP) & ((inpatient == 0) | (found["history_inpatient_change"] < 0))
-    blank = backwards | (found["history_count"] == 0)
-    found.loc[blank] = np.nan
-    found.loc[blank, ["history_count", "history_days_sum"]] = 0.0
-    return frame.join(found)
+    if "patient_nbr" not in frame or visits.NAMES[0] in frame:
+        return frame
+    found = np.array(list(_rows(frame, known)), dtype=np.float64).reshape(len(frame), len(visits.NAMES))
+    return frame.assign(**{name: found[:, i] for i, name in enumerate(visits.NAMES)})
 
 
-def _same(now: pd.Series, then: pd.Series) -> pd.Series:
-    return (now == then).astype(float).where(now.notna() & then.notna())
+def _rows(frame: pd.DataFrame, known: Visits | None) -> Iterator[tuple[float, ...]]:
+    itself = of(frame) if known is None else {}
+    newest = known.newest if known else frame["encounter_id"].max()
+    encounters = frame["encounter_id"].tolist() if "encounter_id" in frame else [np.inf] * len(frame)
+    inpatient = frame["number_inpatient"].tolist() if "number_inpatient" in frame else [np.nan] * len(frame)
+    patients = frame["patient_nbr"].tolist()
+    for patient, encounter, stays, code in zip(patients, encounters, inpatient, _codes(frame), strict=True):
+        earlier = known.of(patient) if known else itself[patient]
+        yield visits.summarise(earlier, newest, encounter, stays, *code) if earlier else visits.NONE
+
+
+def _codes(frame: pd.DataFrame) -> list[tuple[float, float]]:
+    """Return chapter and number of each row's primary diagnosis."""
+    if "diag_1" not in frame:
+        return [(np.nan, np.nan)] * len(frame)
+    positions, distinct = pd.factorize(frame["diag_1"])
+    table = [*((c.chapter, c.number) for c in map(icd9.parse, distinct)), (icd9.UNKNOWN.chapter, icd9.UNKNOWN.number)]
+    return [table[i] for i in positions.tolist()]

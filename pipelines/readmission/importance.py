@@ -5,8 +5,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
+from xgboost import DMatrix
 
+from readmission.evaluation import Scored, measure
 from readmission.features import Matrix
+
+#: How many features `table` looks at, and how many rows it takes.
+SHOWN, ROWS = 30, 1000
 
 
 def native(pipeline: Pipeline) -> pd.Series:
@@ -21,6 +26,52 @@ def native(pipeline: Pipeline) -> pd.Series:
     names = pipeline.named_steps["encode"].get_feature_names_out()
     shares = np.abs(_counted(pipeline.named_steps["classify"], len(names)))
     return pd.Series(shares / max(shares.sum(), 1e-12), index=names).sort_values(ascending=False)
+
+
+def table(pipeline: Pipeline, matrix: Matrix, scored: Scored, seed: int) -> pd.DataFrame:
+    """Say by three measures which features a fitted Pipeline leans on.
+
+    Args:
+        pipeline: the Pipeline.
+        matrix: encoded rows that it was not trained on.
+        scored: the same rows with its probabilities.
+        seed: of the shuffling.
+
+    Returns:
+        the SHOWN features that the model itself counts most, a row each, the largest permutation first;
+        `permutation`: loss of ROC-AUC for <30 when the feature is shuffled; `shap`: mean size of its contributions
+        to the log-odds of <30, NaN for families without; `own`: as `native`.
+    """
+    random = np.random.default_rng(seed)
+    # As many with the event as without: it is the number of events that decides how sure a ROC-AUC is.
+    kinds = (np.flatnonzero(scored.event), np.flatnonzero(~scored.event))
+    part = np.concatenate([random.permutation(rows)[: ROWS // 2] for rows in kinds])
+    names = pipeline.named_steps["encode"].get_feature_names_out()
+    chosen, few, classifier = matrix[part], scored.part(part), pipeline.named_steps["classify"]
+    whole = measure(few)["roc_auc_30"]
+    own = native(pipeline).head(SHOWN)
+    lost = {}
+    for name in own.index:
+        shuffled, i = chosen.copy(), list(names).index(name)
+        shuffled[:, i] = random.permutation(chosen[:, i])
+        told = Scored(few.y, classifier.predict_proba(shuffled), few.patients)
+        lost[name] = whole - measure(told)["roc_auc_30"]
+    shap = pd.Series(_shap(classifier, chosen, len(names)), index=names)
+    found = pd.DataFrame({"permutation": pd.Series(lost), "shap": shap[own.index], "own": own})
+    return found.sort_values("permutation", ascending=False)
+
+
+def _shap(classifier: Any, matrix: Matrix, width: int) -> Matrix:
+    """Return the mean size of TreeSHAP contributions by LightGBM's and XGBoost's own code."""
+    head: Any = getattr(classifier, "early_", None)
+    if hasattr(head, "booster_"):
+        shares = head.booster_.predict(matrix, pred_contrib=True)
+    elif hasattr(head, "get_booster"):
+        shares = head.get_booster().predict(DMatrix(matrix), pred_contribs=True)
+    else:
+        return np.full(width, np.nan)
+    sizes: Matrix = np.abs(np.asarray(shares, dtype=np.float64)[:, :-1]).mean(axis=0)
+    return sizes
 
 
 def _counted(classifier: Any, width: int) -> Matrix:

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from readmission import contract, evaluation, fairness, scorer
 from readmission.evaluation import Scored
 from readmission.fairness import Slice
-from readmission.scorer.compiler import invented_rows
+from readmission.scorer.invented import invented_rows
 from readmission.training import JUDGED, Dataset
 
 #: Share of encounters that the operating point of the fairness gates alerts.

@@ -38,6 +38,11 @@ from readmission import contract, features, history
 from readmission.features import Feature, Matrix
 
 Params = Mapping[str, Any]
+#: What a served model sees: one encounter and what its patient's earlier ones say.
+SERVED = tuple(feature.name for feature in (*features.FEATURES, *history.FEATURES))
+#: Columns of many codes without an order that LightGBM splits by sets of codes: +0.003 to 0.004 of ROC-AUC for <30
+#: over splits by order. More columns (payer, race, chapters) brought nothing.
+NATIVE = frozenset({"discharge_disposition_id", "admission_source_id", "medical_specialty"})
 
 
 class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -83,17 +88,20 @@ class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         estimator: unfitted binary classifier with predict_proba, cloned for each head.
+        categorical: columns whose numbers are names, told to the estimator (LightGBM) when it is fitted.
     """
 
-    def __init__(self, estimator: Any) -> None:
+    def __init__(self, estimator: Any, categorical: tuple[int, ...] = ()) -> None:
         self.estimator = estimator
+        self.categorical = categorical
 
     def fit(self, X: Matrix, y: npt.NDArray[np.int64]) -> "TwoHeads":  # noqa: N803
         """Fit both heads; y: positions in contract.CLASSES."""
         self.classes_ = np.arange(len(contract.CLASSES))
         self.n_features_in_ = X.shape[1]
-        self.any_ = clone(self.estimator).fit(X, (y != contract.CLASSES.index("NO")).astype(np.int64))
-        self.early_ = clone(self.estimator).fit(X, (y == contract.EARLY).astype(np.int64))
+        told = {"categorical_feature": list(self.categorical)} if self.categorical else {}
+        self.any_ = clone(self.estimator).fit(X, (y != contract.CLASSES.index("NO")).astype(np.int64), **told)
+        self.early_ = clone(self.estimator).fit(X, (y == contract.EARLY).astype(np.int64), **told)
         return self
 
     def predict_proba(self, X: Matrix) -> Matrix:  # noqa: N803
@@ -158,7 +166,8 @@ def _lightgbm(params: Params, seed: int, jobs: int, columns: tuple[Feature, ...]
         "force_row_wise": True,
         "verbose": -1,
     }
-    return TwoHeads(LGBMClassifier(**{**defaults, **fixed, **params}))
+    names = tuple(i for i, feature in enumerate(columns) if feature.name in NATIVE)
+    return TwoHeads(LGBMClassifier(**{**defaults, **fixed, **params}), names)
 
 
 def _xgboost(params: Params, seed: int, jobs: int, columns: tuple[Feature, ...]) -> Any:
@@ -212,12 +221,12 @@ def build(
         params: parameters of the family's estimator that replace its defaults.
         seed: of every random choice.
         jobs: threads, where the family has a setting for it.
-        names: features to use; None: all.
+        names: features to use; None: SERVED.
 
     Raises:
         KeyError: the family is not known.
     """
-    encoder = Encoder(names)
+    encoder = Encoder(names or SERVED)
     classifier = FAMILIES[family](params or {}, seed, jobs, encoder.features)
     return Pipeline([("encode", encoder), ("classify", classifier)])
 

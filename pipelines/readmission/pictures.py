@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from readmission import contract
+from readmission import contract, operating
 from readmission.evaluation import BINS, Scored, measure
 
 _BLUE, _ORANGE, _GREY = "#2563eb", "#ea580c", "#94a3b8"
@@ -82,6 +82,20 @@ def calibration(scored: Scored, title: str) -> Figure:
     axis.errorbar(predicted, observed, yerr=bars, fmt="o", color=_BLUE, capsize=3, label="a tenth of the encounters")
     axis.set(xlabel="predicted risk of readmission within 30 days", ylabel="observed share", title=title)
     axis.legend(title=f"ECE {measure(scored)['ece_30']:.4f}", frameon=False)
+    return figure
+
+
+def decision_curve(scored: Scored, title: str) -> Figure:
+    """Draw the net benefit of alerting by the model over the thresholds, beside alerting everybody and nobody."""
+    figure, (axis,) = _figure(6, 4.4)
+    thresholds = np.linspace(0.02, 0.4, 77)
+    everybody = Scored(scored.y, np.ones_like(scored.probabilities), scored.patients)
+    axis.plot(thresholds, operating.net_benefit(scored, thresholds), color=_BLUE, label="alert by the model")
+    axis.plot(thresholds, operating.net_benefit(everybody, thresholds), color=_ORANGE, label="alert everybody")
+    axis.axhline(0, color=_GREY, linestyle="--", label="alert nobody")
+    axis.set(xlabel="risk at or above which to alert", ylabel="net benefit, share of encounters", title=title)
+    axis.set_ylim(-0.02, None)
+    axis.legend(frameon=False)
     return figure
 
 

@@ -17,23 +17,23 @@ from threadpoolctl import threadpool_limits
 
 from readmission import contract, evaluation, features, history, icd9, models
 from readmission.evaluation import Scored
+from readmission.visits import NAMES
 
 Rows = npt.NDArray[np.intp]
 FOLDS = 3
 #: What the offline reference averages; too slow to serve.
 ENSEMBLE = ("lightgbm", "xgboost", "gradient_boosting", "random_forest")
 
-_OWN = tuple(feature.name for feature in features.FEATURES)
-_HISTORY = tuple(feature.name for feature in history.FEATURES)
 _NUMBERS = frozenset(f"{name}_{part}" for name in contract.DIAGNOSES for part in ("number", "chapter"))
 _PAPERWORK = frozenset(column.name for column in contract.FEATURES if column.administrative)
 _DRUGS = frozenset(c.name for c in contract.feature_columns("drugs"))
 _VISITS = frozenset({"number_inpatient", "number_emergency", "number_outpatient"})
 
+_OWN = models.SERVED
 #: Feature sets compared with the served one, by what a reader calls them.
 ABLATIONS: Mapping[str, tuple[str, ...]] = {
     "served features": _OWN,
-    "with causal history": (*_OWN, *_HISTORY),
+    "without causal history": tuple(n for n in _OWN if n not in NAMES),
     "without diagnosis numbers and chapters": tuple(n for n in _OWN if n not in _NUMBERS),
     "without comorbidity flags": tuple(n for n in _OWN if n not in icd9.FLAG_NAMES),
     "without any diagnosis": tuple(n for n in _OWN if n not in _NUMBERS and n not in icd9.FLAG_NAMES),
@@ -63,10 +63,9 @@ class Table:
     @classmethod
     def of(cls, frame: pd.DataFrame) -> "Table":
         """Encode a typed frame with encounter_id, patient_nbr, batch_id and readmitted."""
-        wanted = (*features.FEATURES, *history.FEATURES)
-        matrix = features.encode(history.add(frame), wanted)
+        matrix = features.encode(history.add(frame), models.Encoder(models.SERVED).features)
         columns = (frame[name].to_numpy(dtype=np.int64) for name in ("patient_nbr", "batch_id"))
-        return cls(matrix, tuple(f.name for f in wanted), features.target(frame), *columns)
+        return cls(matrix, models.SERVED, features.target(frame), *columns)
 
     def columns(self, names: Sequence[str]) -> Rows:
         """Return the positions of some features."""
@@ -81,36 +80,59 @@ def folds(patients: npt.NDArray[np.int64], seed: int) -> list[tuple[Rows, Rows]]
     return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(FOLDS)]
 
 
-def forward(table: Table) -> tuple[Rows, Rows]:
-    """Return rows to train on, the first five sevenths of the batches, and to test on: later, other patients.
+def forward(table: Table, seed: int) -> list[tuple[Rows, Rows]]:
+    """Return (train, test) rows of FOLDS folds: of the first five sevenths of the batches, and later, other patients.
+
+    Every later row is tested once, also those of patients who have been in hospital before, as it is in service;
+    the model that tests it has seen no row of its patient and none of its time.
 
     Raises:
         ValueError: there are too few batches.
     """
+    early = _early(table)
+    return [(train[early[train]], test[~early[test]]) for train, test in folds(table.patients, seed)]
+
+
+def newcomers(table: Table) -> tuple[Rows, Rows]:
+    """Return the rows of the first five sevenths of the batches, and the later ones of patients not among them.
+
+    Harder than service: those patients have no history and seldom stays in the year before.
+    """
+    early = _early(table)
+    train, later = np.flatnonzero(early), np.flatnonzero(~early)
+    return train, later[~np.isin(table.patients[later], table.patients[train])]
+
+
+def _early(table: Table) -> npt.NDArray[np.bool_]:
     batches = np.unique(table.batches)
     if len(batches) < 2:
         raise ValueError("forward in time needs at least two batches")
-    last = batches[max(1, round(len(batches) * 5 / 7)) - 1]
-    train = np.flatnonzero(table.batches <= last)
-    later = np.flatnonzero(table.batches > last)
-    return train, later[~np.isin(table.patients[later], table.patients[train])]
+    found: npt.NDArray[np.bool_] = table.batches <= batches[max(1, round(len(batches) * 5 / 7)) - 1]
+    return found
 
 
 def pooled(table: Table, family: str, names: Sequence[str], seed: int) -> Scored:
     """Score every row by the model of the folds that do not hold its patient."""
-    parts = folds(table.patients, seed)
-    found = np.empty((len(table.y), len(contract.CLASSES)))
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        answers = pool.map(lambda part: _fit(table, family, names, part[0], part[1], seed), parts)
-        for (_, test), answer in zip(parts, answers, strict=True):
-            found[test] = answer
-    return Scored(table.y, found, table.patients)
+    return _scored(table, family, names, folds(table.patients, seed), seed)
 
 
 def ahead(table: Table, family: str, names: Sequence[str], seed: int) -> Scored:
-    """Score the later rows of other patients by a model of the earlier rows."""
-    train, test = forward(table)
-    return Scored(table.y[test], _fit(table, family, names, train, test, seed), table.patients[test])
+    """Score the later rows by models of earlier rows of other patients."""
+    return _scored(table, family, names, forward(table, seed), seed)
+
+
+def unseen(table: Table, family: str, names: Sequence[str], seed: int) -> Scored:
+    """Score the later rows of new patients by a model of the earlier rows."""
+    return _scored(table, family, names, [newcomers(table)], seed)
+
+
+def _scored(table: Table, family: str, names: Sequence[str], parts: list[tuple[Rows, Rows]], seed: int) -> Scored:
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        answers = list(pool.map(lambda part: _fit(table, family, names, part[0], part[1], seed), parts))
+    rows = np.concatenate([test for _, test in parts])
+    order = np.argsort(rows, kind="stable")
+    rows = rows[order]
+    return Scored(table.y[rows], np.concatenate(answers)[order], table.patients[rows])
 
 
 def ensemble(score: Callable[[str], Scored]) -> Scored:

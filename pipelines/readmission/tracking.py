@@ -23,7 +23,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, Schema, TensorSpec
 from sklearn.pipeline import Pipeline
 
-from readmission import audit, contract, models
+from readmission import audit, contract, models, visits
 from readmission.errors import UserError
 from readmission.gates import Verdict
 from readmission.settings import Settings
@@ -94,11 +94,12 @@ def requirements() -> list[str]:
 
 
 def signature() -> ModelSignature:
-    """Return the typed frame as MLflow's signature; every column may be absent or missing."""
+    """Return the typed frame, with history, as MLflow's signature; every column may be absent or missing."""
     kinds = {"integer": "double", "coded": "double"}
     inputs: list[ColSpec | TensorSpec] = [
         ColSpec(kinds.get(c.kind, "string"), c.name, required=False) for c in contract.FEATURES
     ]
+    inputs += [ColSpec("double", name, required=False) for name in visits.NAMES]
     outputs: list[ColSpec | TensorSpec] = [ColSpec("double", name) for name in contract.CLASSES]
     return ModelSignature(Schema(inputs), Schema(outputs))
 

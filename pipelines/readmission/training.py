@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from readmission import evaluation, features, importance, models, pictures, stores
+from readmission import evaluation, features, history, importance, models, pictures, stores
 from readmission.errors import UserError
 from readmission.evaluation import Metrics, Scored
 from readmission.settings import Settings
@@ -30,7 +30,7 @@ class Dataset:
     """Hold one snapshot of CLEAN, encoded once for every family.
 
     Attributes:
-        frame: typed frame with patient_nbr, batch_id, split, ordered by batch and encounter.
+        frame: typed frame with patient_nbr, batch_id, split and history, ordered by batch and encounter.
         sha256: data hash of the snapshot.
         batches: ids of its batches.
         synthetic: whether any batch was made up by `--sample`.
@@ -44,12 +44,12 @@ class Dataset:
     @property
     def names(self) -> tuple[str, ...]:
         """Return the names of the matrix's columns."""
-        return tuple(feature.name for feature in features.FEATURES)
+        return models.SERVED
 
     @cached_property
     def matrix(self) -> features.Matrix:
         """Return every feature of every row."""
-        return features.encode(self.frame)
+        return features.encode(self.frame, models.Encoder(self.names).features)
 
     @cached_property
     def y(self) -> npt.NDArray[np.int64]:
@@ -83,7 +83,7 @@ def load(settings: Settings, up_to: int | None = None) -> Dataset:
     with stores.transaction(settings, "train") as cursor:
         cursor.execute("SELECT bool_or(synthetic) FROM raw.batches WHERE batch_id = ANY(%s)", (batches,))
         synthetic = bool(cursor.fetchone()[0])
-    return Dataset(frame, digest, batches, synthetic)
+    return Dataset(history.add(frame), digest, batches, synthetic)
 
 
 @dataclass(frozen=True)
@@ -138,4 +138,5 @@ def draw(candidate: Candidate) -> dict[str, Figure]:
         "feature_importance.png": pictures.feature_importance(importance.native(candidate.pipeline), name),
         "roc_pr_curve.png": pictures.roc_and_precision_recall(test, f"{name}: readmission within 30 days, test"),
         "calibration_curve.png": pictures.calibration(test, f"{name}, test"),
+        "decision_curve.png": pictures.decision_curve(test, f"{name}: whom to alert, test"),
     }

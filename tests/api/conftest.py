@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from api.tools import Api, Registry, Starter
-from readmission import features, models, sample
+from readmission import features, history, models, sample, visits
 from readmission.scorer import compiler
 from readmission.settings import Settings
 
@@ -17,14 +17,16 @@ from readmission.settings import Settings
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Give the artifact folders of two different models."""
     text = pd.read_csv(io.BytesIO(sample.generate(1500, seed=5)), dtype=str, keep_default_na=False, skiprows=1)
-    frame = features.typed_frame(text)
+    frame = history.add(features.typed_frame(text))
+    known = visits.pack(history.of(frame))
     found = {}
-    for family, params in {"lightgbm": {"n_estimators": 20}, "decision_tree": {}}.items():
+    for family, params in {"lightgbm": {"n_estimators": 20, "min_child_samples": 5}, "decision_tree": {}}.items():
         fitted = models.build(family, params).fit(frame, features.target(frame))
         found[family] = tmp_path_factory.mktemp(family)
         compiler.compile_pipeline(
-            fitted, found[family], family=family, sample=frame[:100], metrics={"test_roc_auc_30": 0.6}, synthetic=True
-        )
+            fitted, found[family], family=family, sample=frame[:100], metrics={"test_roc_auc_30": 0.6}, synthetic=True,
+            known=known,
+        )  # fmt: skip
     return found
 
 

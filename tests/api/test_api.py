@@ -1,7 +1,9 @@
 """The API as clients meet it: answers, refusals, limits, keys, streams, overload, drain."""
 
 import contextlib
+import csv
 import hashlib
+import io
 import json
 import re
 import signal
@@ -18,6 +20,8 @@ import pytest
 
 from api.tools import EXAMPLE, TOKEN, Api, place, until
 from readmission import contract, scorer
+from readmission.scorer import rows
+from readmission.visits import Visits
 
 REQUIRED = ("gender", "age", "time_in_hospital", "num_lab_procedures", "num_procedures", "num_medications")
 
@@ -62,6 +66,35 @@ def test_an_answer_has_every_field(api: Api, compiled: dict[str, Path]) -> None:
     assert answer.headers["x-request-id"] == content["prediction_id"]
     for name in ("x-content-type-options", "content-security-policy", "referrer-policy", "cache-control"):
         assert answer.headers[name]
+
+
+def test_a_patient_who_is_known_has_a_history_in_every_format(api: Api, compiled: dict[str, Path]) -> None:
+    scorer_ = scorer.load(compiled["lightgbm"])
+    known = Visits.open(compiled["lightgbm"] / "visits.bin")
+    assert api.get("/model-info").json()["history"] == {"patients": known.patients, "visits": known.count}
+    returned = [p for p in map(known.patient, range(known.patients)) if len(known.of(p)) > 1]
+    records = [EXAMPLE | {"patient_nbr": patient} for patient in returned[:30]]
+    expected = [scorer_.score(tuple(r.get(name) for name in rows.ORDER))[2] for r in records]
+    first = scorer_.score(tuple(EXAMPLE.get(name) for name in rows.ORDER))[2]
+    assert max(abs(risk - first) for risk in expected) > 1e-4
+    single = [api.post("/predict", json=r).json()["readmission_risk_30d"] for r in records[:5]]
+    assert single == pytest.approx(expected[:5])
+    batch = api.post("/predict_batch", json={"records": records}).json()["predictions"]
+    assert [a["readmission_risk_30d"] for a in batch] == pytest.approx(expected)
+    lines = "\n".join(map(json.dumps, records))
+    told = api.post("/predict_batch", content=lines, headers={"content-type": "application/x-ndjson"}).text
+    assert [json.loads(a)["readmission_risk_30d"] for a in told.splitlines()] == pytest.approx(expected)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(records[0]))
+    writer.writeheader()
+    writer.writerows(records)
+    found = csv.DictReader(
+        io.StringIO(api.post("/predict_batch", content=text.getvalue(), headers={"content-type": "text/csv"}).text)
+    )
+    assert [float(row["<30"]) for row in found] == pytest.approx(expected, abs=1e-9)
+    # The number is in no metric and no line of the log.
+    number = str(returned[0])
+    assert number not in api.get("/metrics").text and number not in api.log.read_text()
 
 
 def test_patients_who_died_get_a_note(api: Api) -> None:

@@ -25,11 +25,13 @@ ALLOWED: dict[str, set[str]] = {
     "sample": {"codes", "contract", "settings", "sources"},
     "stores": {"errors", "settings"},
     "migrations": set(),
-    "scorer": {"contract", "errors", "features", "icd9", "models"},
+    "scorer": {"contract", "errors", "features", "history", "icd9", "models", "visits"},
+    "visits": set(),
+    "history": {"contract", "features", "icd9", "visits"},
     "client": set(),
     "drift": {"contract", "icd9"},
 }
-PURE = {"contract", "codes", "icd9", "validation", "features", "models", "evaluation", "drift"}
+PURE = {"contract", "codes", "icd9", "validation", "features", "models", "evaluation", "drift", "history", "visits"}
 
 
 def imported(path: Path) -> set[str]:

@@ -29,10 +29,17 @@ def test_other_seeds_give_other_folds(table: protocol.Table) -> None:
 
 
 def test_forward_in_time_tests_later_rows_of_other_patients(table: protocol.Table) -> None:
-    train, test = protocol.forward(table)
-    assert table.batches[train].max() < table.batches[test].min()
-    assert not set(table.patients[train]) & set(table.patients[test])
-    assert len(test)
+    parts = protocol.forward(table, 7)
+    for train, test in (*parts, protocol.newcomers(table)):
+        assert table.batches[train].max() < table.batches[test].min()
+        assert not set(table.patients[train]) & set(table.patients[test])
+        assert len(test)
+    later = np.flatnonzero(table.batches > 5)
+    np.testing.assert_array_equal(np.sort(np.concatenate([test for _, test in parts])), later)
+    # Those who were there before are tested too, but not among the newcomers.
+    before = set(table.patients[table.batches <= 5])
+    assert before & set(table.patients[later])
+    assert not before & set(table.patients[protocol.newcomers(table)[1]])
 
 
 def test_an_ablation_leaves_out_what_it_says(table: protocol.Table) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from readmission import contract, features, models, sample, scorer
+from readmission import contract, features, history, models, sample, scorer, visits
 from readmission.scorer import compiler, manifest, trees
 from readmission.scorer import pipeline as pipelines
 from readmission.scorer.manifest import ArtifactError
@@ -23,6 +23,10 @@ FAMILIES = {
     "lightgbm": ({"n_estimators": 20}, "lightgbm"),
     "xgboost": ({"n_estimators": 20}, "lightgbm"),
 }
+
+
+#: So that few rows are enough for splits by history.
+SENSITIVE = {"lightgbm": {"min_child_samples": 5}, "xgboost": {"min_child_weight": 1.0}}
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +67,41 @@ def test_contributions_add_up_to_the_margin(compiled, family: str) -> None:
     row = compiler.invented_rows(1, seed=5)[0]
     told = scorer.load(folder).explain(row)
     assert told.base + sum(told.contributions.values()) == pytest.approx(told.margin, abs=1e-6)
-    assert set(told.contributions) <= {*contract.FEATURE_NAMES, "diagnoses"}
+    assert set(told.contributions) <= {*contract.FEATURE_NAMES, "diagnoses", "history"}
     if told.unit == "log_odds":
         early = fitted.predict_proba(pipelines.frame([row]))[0, contract.EARLY]
         assert 1 / (1 + np.exp(-told.margin)) == pytest.approx(early, abs=1e-6)
 
 
+@pytest.mark.parametrize("family", ["lightgbm", "xgboost", "logistic_regression"])
+def test_the_history_of_a_known_patient_is_served_as_it_was_trained(
+    family: str, frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    table = history.add(frame)
+    assert (table["history_count"] > 0).sum() > 100
+    fitted = models.build(family, FAMILIES[family][0] | SENSITIVE.get(family, {})).fit(table, features.target(table))
+    known = visits.pack(history.of(frame))
+    found = compiler.compile_pipeline(
+        fitted, tmp_path, family=family, sample=table, metrics={}, synthetic=True, known=known
+    )
+    assert found.parity.rows == len(table) + 3000 and found.parity.max_difference <= 1e-6
+    loaded = scorer.load(tmp_path)
+    returned = table[table["history_count"] > 0]
+    expected = fitted.predict_proba(returned)
+    rows = pipelines.values(returned)
+    assert np.abs(np.array(loaded.score_many(rows)) - expected).max() <= 1e-6
+    # It matters, and without a number or with an unknown one every visit is a first one.
+    first = fitted.predict_proba(returned.drop(columns=list(visits.NAMES)))
+    assert np.abs(expected - first).max() > 1e-4
+    for nobody in ((None, None), (None, 10**17), (10**17, None)):
+        strangers = [(*row[: len(contract.FEATURES)], *nobody) for row in rows]
+        assert np.abs(np.array(loaded.score_many(strangers)) - first).max() <= 1e-6
+
+
 def test_values_and_frames_are_each_others_inverse(frame: pd.DataFrame) -> None:
     back = pipelines.frame(pipelines.values(frame))
-    pd.testing.assert_frame_equal(back, frame[list(contract.FEATURE_NAMES)].reset_index(drop=True))
+    names = [*contract.FEATURE_NAMES, *contract.IDENTIFIERS]
+    pd.testing.assert_frame_equal(back, frame[names].reset_index(drop=True))
 
 
 def test_a_family_without_a_compiler_is_served_by_its_pipeline(frame: pd.DataFrame, tmp_path: Path) -> None:

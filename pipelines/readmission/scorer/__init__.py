@@ -10,11 +10,11 @@ from typing import Protocol
 
 import msgspec
 
-from readmission import contract
 from readmission.scorer import manifest as manifests
 from readmission.scorer.manifest import ArtifactError, Golden, Manifest
 from readmission.scorer.recipe import Explanation, Probabilities, Recipe
-from readmission.scorer.rows import Values
+from readmission.scorer.rows import ORDER, VISITS, Values
+from readmission.visits import Visits
 
 __all__ = ["ArtifactError", "Explanation", "Golden", "Manifest", "Probabilities", "Scorer", "Values", "load"]
 
@@ -48,11 +48,15 @@ def load(folder: Path, *, threads: int = 1) -> Scorer:
         ArtifactError: the folder is not whole, of another contract version, or cannot be read.
     """
     manifest = manifests.read(folder)
+    try:
+        known = Visits.open(folder / VISITS) if VISITS in manifest.files else None
+    except ValueError as error:
+        raise ArtifactError(f"{VISITS}: {error}") from None
     if manifest.engine == "pipeline":
         # pandas and sklearn come in here and only here.
         from readmission.scorer.pipeline import PipelineScorer
 
-        return PipelineScorer(folder, manifest)
+        return PipelineScorer(folder, manifest, known)
     try:
         recipe = msgspec.json.decode((folder / manifests.SCORER).read_bytes(), type=Recipe)
     except msgspec.DecodeError as error:
@@ -60,10 +64,10 @@ def load(folder: Path, *, threads: int = 1) -> Scorer:
     if manifest.engine == "linear":
         from readmission.scorer.linear import LinearScorer
 
-        return LinearScorer(manifest, recipe)
+        return LinearScorer(manifest, recipe, known)
     from readmission.scorer.forest import TreeScorer
 
-    return TreeScorer(folder, manifest, recipe, threads)
+    return TreeScorer(folder, manifest, recipe, threads, known)
 
 
 def check_golden(scorer: Scorer, rows: Sequence[Golden]) -> float:
@@ -74,7 +78,7 @@ def check_golden(scorer: Scorer, rows: Sequence[Golden]) -> float:
     """
     worst = 0.0
     for row in rows:
-        values = tuple(row.request.get(name) for name in contract.FEATURE_NAMES)
+        values = tuple(row.request.get(name) for name in ORDER)
         answer = scorer.score(values)
         worst = max(worst, *(abs(x - y) for x, y in zip(answer, row.probabilities, strict=True)))
     if not worst <= TOLERANCE:

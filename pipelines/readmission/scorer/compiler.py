@@ -5,22 +5,23 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import msgspec
 import numpy as np
 import pandas as pd
 
-from readmission import contract, scorer
+from readmission import contract, history, scorer
 from readmission.features import Feature
 from readmission.models import Encoder
 from readmission.scorer import manifest as manifests
 from readmission.scorer import pipeline as pipelines
 from readmission.scorer import trees
-from readmission.scorer.manifest import ArtifactError, Engine, Golden, Manifest, Parity
+from readmission.scorer.invented import invented_rows
+from readmission.scorer.manifest import ArtifactError, Band, Engine, Golden, Manifest, Parity, Point
 from readmission.scorer.recipe import Linear, Link, Recipe
-from readmission.scorer.rows import Layout, Table, Values
+from readmission.scorer.rows import ORDER, VISITS, Layout, Table, Values
+from readmission.visits import NAMES, Visits
 
 TREES = "trees.txt"
 _GOLDEN_ROWS = 20
@@ -38,6 +39,9 @@ def compile_pipeline(
     synthetic: bool,
     run_id: str = "",
     model_name: str = "diabetes_readmission",
+    known: bytes = b"",
+    points: tuple[Point, ...] = (),
+    bands: tuple[Band, ...] = (),
 ) -> Manifest:
     """Write the artifact folder of one fitted Pipeline.
 
@@ -47,12 +51,15 @@ def compile_pipeline(
         pipeline: fitted, steps `encode` and `classify` as in `models`.
         folder: where to write; made if needed. The manifest is written last.
         family: key of `models.FAMILIES`.
-        sample: typed frame of real rows to compare on; rows invented from the contract are added, with
-            every level and many unknowns.
+        sample: typed frame of real rows to compare on, with their history; rows invented from the contract
+            are added, with every level and many unknowns.
         metrics: numbers of the training run.
         synthetic: whether the training data was synthetic.
         run_id: MLflow run.
         model_name: registered model.
+        known: earlier encounters (`visits.pack`), shipped with the model; empty: every visit is a first one.
+        points: operating points.
+        bands: of risk.
 
     Returns:
         the manifest, with the largest difference found.
@@ -62,8 +69,9 @@ def compile_pipeline(
             `scorer.TOLERANCE`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [*pipelines.values(sample), *invented_rows(_INVENTED_ROWS)]
-    expected = pipeline.predict_proba(pipelines.frame(rows))
+    if known:
+        (folder / VISITS).write_bytes(known)
+    rows, expected = _expected(pipeline, sample, known)
     golden = [_golden(row, answer) for row, answer in _pick(rows, expected)]
     (folder / manifests.GOLDEN).write_bytes(msgspec.json.format(msgspec.json.encode(golden)))
     engine, count = _write_engine(pipeline, folder)
@@ -81,12 +89,32 @@ def compile_pipeline(
         compiled_at=datetime.now(UTC).isoformat(timespec="seconds"),
         parity=Parity(0, 0.0),
         files=files,
+        points=points,
+        bands=bands,
+        history={"patients": Visits(known).patients, "visits": Visits(known).count} if known else {},
     )
     manifests.write(folder, manifest)
     manifest = msgspec.structs.replace(manifest, parity=_compare(folder, rows, expected))
     manifests.write(folder, manifest)
     log.info("compiled %s for engine %s: %s", family, engine, manifest.parity)
     return manifest
+
+
+def _expected(pipeline: Any, sample: pd.DataFrame, known: bytes) -> tuple[list[Values], Any]:
+    """Return rows, real and invented, with what the Pipeline says of them.
+
+    The history of real rows is the one that training saw; of the invented every other one is a new visit of a
+    patient who is known.
+    """
+    invented = invented_rows(_INVENTED_ROWS)
+    frame = pipelines.frame(invented)
+    if known:
+        table = Visits(known)
+        patients = [table.patient(i % table.patients) if i % 2 else None for i in range(len(invented))]
+        invented = [(*row, None, patient) for row, patient in zip(invented, patients, strict=True)]
+        frame = history.add(pipelines.frame(invented), table)
+    answers = (pipeline.predict_proba(part) for part in (sample, frame) if len(part))
+    return [*pipelines.values(sample), *invented], np.concatenate(list(answers))
 
 
 def _compare(folder: Path, rows: Sequence[Values], expected: Any) -> Parity:
@@ -103,40 +131,13 @@ def _compare(folder: Path, rows: Sequence[Values], expected: Any) -> Parity:
     return Parity(len(rows), worst)
 
 
-def invented_rows(count: int, seed: int = 7) -> list[Values]:
-    """Invent rows from the contract alone: every level, extreme numbers, rare codes, many unknowns."""
-    random = Random(seed)  # noqa: S311 - test rows
-    rows: list[Values] = []
-    for _ in range(count):
-        unknown = random.choice((0.0, 0.1, 0.5, 1.0))
-        rows.append(tuple(_invent(column, random, unknown) for column in contract.FEATURES))
-    return rows
-
-
-def _invent(column: contract.Column, random: Random, unknown: float) -> str | int | None:
-    if not column.required and random.random() < unknown:
-        return contract.UNKNOWN if column.nullable and random.random() < 0.5 else None
-    match column.kind:
-        case "integer":
-            return random.randint(column.minimum, column.maximum)
-        case "coded":
-            return int(random.choice(column.levels))
-        case "level":
-            return random.choice(column.levels)
-        case _:
-            whole = random.choice((f"{random.randint(0, 999)}", f"V{random.randint(1, 91):02d}"))
-            decimals = random.choice(("", f".{random.randint(0, 9)}", f".{random.randint(0, 99):02d}"))
-            number = random.choice((whole + decimals, f"250.{random.randint(0, 93):02d}"))
-            return random.choice((number, number, f"E{random.randint(800, 999)}"))
-
-
 def _pick(rows: Sequence[Values], expected: Any) -> list[tuple[Values, Any]]:
     step = max(1, len(rows) // _GOLDEN_ROWS)
     return list(zip(rows[::step], expected[::step].tolist(), strict=True))
 
 
 def _golden(row: Values, answer: Sequence[float]) -> Golden:
-    pairs = zip(contract.FEATURE_NAMES, row, strict=True)
+    pairs = zip(ORDER, row, strict=False)
     one, two, three = answer
     return Golden({name: value for name, value in pairs if value is not None}, (one, two, three))
 
@@ -193,6 +194,8 @@ def _positions(features: Sequence[Feature]) -> list[int]:
             found[i] = len(single) + pair + (feature.rule == "icd9_chapter")
     tail = len(single) + 2 * len(contract.DIAGNOSES)
     found.update({i: tail + position for position, i in enumerate(flags)})
+    past = [i for i, feature in enumerate(features) if feature.rule == "history"]
+    found.update({i: tail + len(flags) + position for position, i in enumerate(past)})
     if len(found) != len(features):
         raise ValueError("the encoder has features of a rule that the scorer does not know")
     return [found[i] for i in range(len(features))]
@@ -203,7 +206,8 @@ def _layout(encoder: Encoder, *, single: bool) -> Layout:
     features = encoder.features
     tables = tuple(_table(encoder, features[i], i) for i in _single(features))
     flags = tuple(feature.position for feature in features if feature.rule == "icd9_flag")
-    return Layout(tables, flags, single)
+    past = tuple(NAMES.index(feature.source) for feature in features if feature.rule == "history")
+    return Layout(tables, flags, single, past)
 
 
 def _table(encoder: Encoder, feature: Feature, position: int) -> Table:

@@ -8,6 +8,7 @@ from readmission.scorer.manifest import Manifest
 from readmission.scorer.native import Trees
 from readmission.scorer.recipe import UNITS, Explanation, Probabilities, Recipe, softmax, two_heads
 from readmission.scorer.rows import RowEncoder, Values
+from readmission.visits import Visits
 
 _BATCH = 2_000
 
@@ -15,11 +16,11 @@ _BATCH = 2_000
 class TreeScorer:
     """Score by LightGBM's C library."""
 
-    def __init__(self, folder: Path, manifest: Manifest, recipe: Recipe, threads: int) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, recipe: Recipe, threads: int, known: Visits | None) -> None:
         self.manifest = manifest
         self._threads = threads
         self._recipe = recipe
-        self._rows = RowEncoder(recipe.layout)
+        self._rows = RowEncoder(recipe.layout, known)
         self._trees = Trees(
             folder / recipe.trees,
             width=recipe.layout.width,
@@ -67,7 +68,7 @@ class TreeScorer:
         output = len(self._base) - 1
         start = output * (width + 1)
         shares = self._trees.contributions(row)[start : start + width + 1]
-        names = [source or "diagnoses" for source in self._recipe.layout.sources]
+        names = self._recipe.layout.sources
         found = dict.fromkeys(names, 0.0)
         for name, share in zip(names, shares[:-1], strict=True):
             found[name] += share

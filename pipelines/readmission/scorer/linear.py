@@ -9,6 +9,7 @@ import numpy as np
 from readmission.scorer.manifest import Manifest
 from readmission.scorer.recipe import UNITS, Explanation, Linear, Probabilities, Recipe, softmax
 from readmission.scorer.rows import RowEncoder, Values
+from readmission.visits import Visits
 
 
 class LinearScorer:
@@ -17,12 +18,13 @@ class LinearScorer:
     Args:
         manifest: of the folder.
         recipe: of that folder.
+        known: earlier encounters.
     """
 
-    def __init__(self, manifest: Manifest, recipe: Recipe) -> None:
+    def __init__(self, manifest: Manifest, recipe: Recipe, known: Visits | None) -> None:
         self.manifest = manifest
         self._recipe = recipe
-        self._rows = RowEncoder(recipe.layout)
+        self._rows = RowEncoder(recipe.layout, known)
         linear = recipe.linear or Linear((), (), ())
         self._fill = np.array(linear.fill)
         self._slopes = np.array(linear.slopes)
@@ -52,7 +54,7 @@ class LinearScorer:
     def explain(self, values: Values) -> Explanation:
         """Return each raw column's term of the early class's margin; the mean term is not removed."""
         terms = self._terms(values)[:, -1].tolist()
-        names = [source or "diagnoses" for source in self._recipe.layout.sources]
+        names = self._recipe.layout.sources
         found = dict.fromkeys(names, 0.0)
         for name, term in zip(names, terms, strict=True):
             found[name] += term

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from readmission import contract
+from readmission import contract, history
 from readmission.scorer.manifest import ArtifactError, Manifest
 from readmission.scorer.recipe import Explanation, Probabilities
-from readmission.scorer.rows import Values
+from readmission.scorer.rows import ORDER, Values
+from readmission.visits import Visits
 
 PIPELINE = "pipeline.skops"
 #: Modules whose types a stored Pipeline may hold; skops refuses anything else.
@@ -19,7 +20,10 @@ TRUSTED = ("readmission.", "sklearn.", "numpy.", "lightgbm.", "xgboost.", "colle
 
 
 def frame(rows: Sequence[Values]) -> pd.DataFrame:
-    """Return the typed frame (docs/architecture.md) of values as the API decodes them."""
+    """Return the typed frame (docs/architecture.md) of values as the API decodes them.
+
+    With identifiers, an absent patient is -1, whom nobody knows, and an absent encounter infinity: newer than any.
+    """
     columns: dict[str, Any] = {}
     for position, column in enumerate(contract.FEATURES):
         taken = [row[position] for row in rows]
@@ -28,16 +32,25 @@ def frame(rows: Sequence[Values]) -> pd.DataFrame:
             columns[column.name] = np.array([math.nan if v is None else float(v) for v in known])
         else:
             columns[column.name] = pd.Series(known, dtype="str")
+    if any(len(row) == len(ORDER) for row in rows):
+        for name, absent in zip(contract.IDENTIFIERS, (math.inf, -1), strict=True):
+            place = ORDER.index(name)
+            columns[name] = [absent if len(row) <= place or row[place] is None else row[place] for row in rows]
     return pd.DataFrame(columns)
 
 
 def values(typed: pd.DataFrame) -> list[Values]:
-    """Return the rows of a typed frame as the API would decode them; the inverse of `frame`."""
+    """Return the rows of a typed frame as the API would decode them; the inverse of `frame`.
+
+    The identifiers are among them when the frame has them.
+    """
     columns: list[list[str | int | None]] = []
     for column in contract.FEATURES:
         series = typed[column.name]
         number = column.kind in ("integer", "coded")
         columns.append([None if pd.isna(v) else int(v) if number else str(v) for v in series])
+    if set(contract.IDENTIFIERS) <= set(typed):
+        columns += [typed[name].tolist() for name in contract.IDENTIFIERS]
     return list(zip(*columns, strict=True))
 
 
@@ -70,12 +83,14 @@ class PipelineScorer:
     Args:
         folder: the artifact folder, already checked.
         manifest: of that folder.
+        known: earlier encounters.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, known: Visits | None) -> None:
         from skops.io import loads
 
         self.manifest = manifest
+        self._known = known
         data = (folder / PIPELINE).read_bytes()
         self._pipeline = loads(data, trusted=_trusted(data))
 
@@ -85,7 +100,8 @@ class PipelineScorer:
 
     def score_many(self, rows: Sequence[Values]) -> list[Probabilities]:
         """Return the probabilities of many."""
-        found = self._pipeline.predict_proba(frame(rows))
+        typed = frame(rows) if self._known is None else history.add(frame(rows), self._known)
+        found = self._pipeline.predict_proba(typed)
         return [(one, two, three) for one, two, three in found.tolist()]
 
     def explain(self, values: Values) -> Explanation | None:

@@ -2,19 +2,28 @@
 
 The tables were read off the Pipeline's own encoder when the model was compiled (`compiler`); only ICD-9
 codes, which are too many for a table, go through `icd9.parse`, the function that the encoder calls too.
-Columns of the row: the features of one column, then number and chapter of each diagnosis, then the flags.
+What the patient's earlier encounters say comes from `visits`, the table and function that training uses too.
+Columns of the row: the features of one column, then number and chapter of each diagnosis, then the flags, then
+the history.
 """
 
+import math
 import struct
 from collections.abc import Sequence
 from operator import getitem, itemgetter
 
 import msgspec
 
-from readmission import contract, icd9
+from readmission import contract, icd9, visits
+from readmission.visits import Visits
 
-#: Values of `contract.FEATURES` in their order (more may follow); None: absent. "?" is read as None.
+#: Values of ORDER (the identifiers may be left out); None: absent. "?" is read as None.
 Values = Sequence[str | int | None]
+ORDER: tuple[str, ...] = (*contract.FEATURE_NAMES, *contract.IDENTIFIERS)
+#: File of an artifact folder that holds the visits.
+VISITS = "visits.bin"
+_ENCOUNTER, _PATIENT = ORDER.index("encounter_id"), ORDER.index("patient_nbr")
+_INPATIENT, _FIRST_CODE = ORDER.index("number_inpatient"), ORDER.index(contract.DIAGNOSES[0])
 
 _CACHED = 20_000
 
@@ -42,22 +51,27 @@ class Layout(msgspec.Struct, frozen=True):
         tables: features of one column, in the row's order.
         flags: positions in `icd9.FLAG_NAMES` of the flags, in the row's order.
         single: whether the model compares float32 numbers (sklearn's trees, XGBoost) or float64.
+        history: positions in `visits.NAMES` of the history, in the row's order.
     """
 
     tables: tuple[Table, ...]
     flags: tuple[int, ...]
     single: bool
+    history: tuple[int, ...] = ()
 
     @property
     def width(self) -> int:
         """Return the number of columns."""
-        return len(self.tables) + 2 * len(contract.DIAGNOSES) + len(self.flags)
+        return len(self.tables) + 2 * len(contract.DIAGNOSES) + len(self.flags) + len(self.history)
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Return the raw column behind each column of the row; empty for flags, which have three."""
+        """Return what is behind each column of the row: a raw column, `diagnoses` or `history`."""
         pairs = tuple(name for name in contract.DIAGNOSES for _ in range(2))
-        return (*(table.source for table in self.tables), *pairs, *("" for _ in self.flags))
+        return (
+            *(table.source for table in self.tables), *pairs,
+            *("diagnoses" for _ in self.flags), *("history" for _ in self.history),
+        )  # fmt: skip
 
 
 def _lookup(table: Table) -> dict[str | int | None, float]:
@@ -71,9 +85,14 @@ def _lookup(table: Table) -> dict[str | int | None, float]:
 
 
 class RowEncoder:
-    """Write rows into a buffer of doubles (or floats) that a native engine reads."""
+    """Write rows into a buffer of doubles (or floats) that a native engine reads.
 
-    def __init__(self, layout: Layout) -> None:
+    Args:
+        layout: of the row.
+        known: where a patient's earlier encounters are looked up; None: every visit is a first one.
+    """
+
+    def __init__(self, layout: Layout, known: Visits | None = None) -> None:
         names = contract.FEATURE_NAMES
         self.layout = layout
         self._tables = [_lookup(table) for table in layout.tables]
@@ -85,6 +104,9 @@ class RowEncoder:
         self._head = struct.Struct(f"={len(layout.tables)}{kind}")
         self._pair = struct.Struct(f"=2{kind}")
         self._flags = struct.Struct(f"={len(layout.flags)}{kind}")
+        self._history = struct.Struct(f"={len(layout.history)}{kind}")
+        self._known = known if layout.history else None
+        self._first = self._pack(visits.NONE)
         self._codes: dict[str | int | None, tuple[bytes, int]] = {}
         self._combinations: dict[int, bytes] = {}
 
@@ -110,8 +132,26 @@ class RowEncoder:
         tail = self._combinations.get(mask)
         if tail is None:
             tail = self._combine(mask)
+        past = self._first
+        if self._known is not None and len(values) > _PATIENT and values[_PATIENT] is not None:
+            past = self._past(self._known, values)
         start = offset + head.size
-        buffer[start : offset + self.stride] = first[0] + second[0] + third[0] + tail
+        buffer[start : offset + self.stride] = first[0] + second[0] + third[0] + tail + past
+
+    def _past(self, known: Visits, values: Values) -> bytes:
+        """Return the history of a patient who may be known."""
+        patient, encounter, stays, code = (values[i] for i in (_PATIENT, _ENCOUNTER, _INPATIENT, _FIRST_CODE))
+        unknown = code is None or code == contract.UNKNOWN
+        read = icd9.UNKNOWN if unknown else icd9.parse(str(code))
+        return self._pack(
+            known.summarise(
+                int(patient or 0), None if encounter is None else int(encounter),
+                math.nan if stays is None else float(stays), read.chapter, read.number,
+            )
+        )  # fmt: skip
+
+    def _pack(self, past: Sequence[float]) -> bytes:
+        return self._history.pack(*(past[i] for i in self.layout.history))
 
     def _read(self, code: str | int | None) -> tuple[bytes, int]:
         unknown = code is None or code == contract.UNKNOWN

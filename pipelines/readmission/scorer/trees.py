@@ -62,7 +62,7 @@ def of_lightgbm(boosters: Sequence[Any], positions: Sequence[int]) -> Ensemble:
         positions: where each feature stands in the scorer's row.
 
     Raises:
-        ValueError: categorical or linear trees, or an objective whose sigmoid is not 1.
+        ValueError: linear trees, or an objective whose sigmoid is not 1.
     """
     return Ensemble([_blocks(booster, positions) for booster in boosters], (0.0,) * len(boosters), False)
 
@@ -75,8 +75,8 @@ def _blocks(booster: Any, positions: Sequence[int]) -> list[str]:
     found = []
     for part in rest.partition("\nend of trees")[0].split("\nTree="):
         body = part.partition("\n")[2].strip()
-        if "\nnum_cat=0\n" not in f"\n{body}\n" or "\nis_linear=1" in body:
-            raise ValueError("categorical and linear trees cannot be taken over")
+        if "\nis_linear=1" in body:
+            raise ValueError("linear trees cannot be taken over")
         found.append(re.sub(r"(?m)^split_feature=(.*)$", lambda m: _moved(m[1], positions), body))
     return found
 

@@ -8,13 +8,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from mlflow.tracking import MlflowClient
 from sklearn.pipeline import Pipeline
 
-from readmission import audit, card, evaluation, gates, importance, judging, models, tracing, tracking, training
+from readmission import (
+    audit,
+    card,
+    evaluation,
+    gates,
+    history,
+    importance,
+    judging,
+    models,
+    operating,
+    tracing,
+    tracking,
+    training,
+    visits,
+)
 from readmission.errors import UserError
 from readmission.gates import Verdict
+from readmission.scorer import manifest as manifests
 from readmission.scorer.compiler import compile_pipeline
 from readmission.scorer.manifest import ArtifactError
 from readmission.settings import Settings
@@ -142,11 +158,18 @@ def _judge(
             synthetic=data.synthetic,
             run_id=candidate.run_id,
             model_name=settings.model_name,
+            known=visits.pack(history.of(data.frame)),
+            points=operating.points(judged.scored["validation"]),
+            bands=operating.bands(judged.scored["validation"]),
         )
         figures |= judging.serving(folder)
     except ArtifactError as error:
         log.warning("%s cannot be served: %s", candidate.family, error)
-    return gates.judge(gates.load(), figures, conditions, len(data.batches))
+        return gates.judge(gates.load(), figures, conditions, len(data.batches))
+    verdict = gates.judge(gates.load(), figures, conditions, len(data.batches))
+    # With the version for good: /model-info and the page show it.
+    manifests.write(folder, msgspec.structs.replace(manifests.read(folder), gates=tuple(verdict.as_data())))
+    return verdict
 
 
 def _card(
@@ -159,6 +182,9 @@ def _card(
 ) -> dict[str, str]:
     """Write the model card, as Markdown and as HTML, by file name."""
     splits = data.frame.groupby("split")
+    leaning = importance.table(
+        pipeline, data.matrix[data.rows("validation")], judged.scored["validation"], settings.seed
+    )
     facts = card.Facts(
         settings.model_name,
         candidate.family,
@@ -174,10 +200,10 @@ def _card(
         splits["patient_nbr"].nunique().to_dict(),
         data.synthetic,
         evaluation.intervals(judged.scored["test"], 200, settings.seed),
-        judged.scored["validation"],
+        operating.points(judged.scored["validation"]),
         judged.slices,
         verdict,
-        importance.native(pipeline),
+        leaning,
     )
     text = card.markdown(facts)
     return {"model_card.md": text, "model_card.html": card.html(text, f"{settings.model_name}: model card")}

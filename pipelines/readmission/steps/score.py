@@ -9,9 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import typer
 
-from readmission import contract, features, stores, tracing, tracking
+from readmission import contract, features, history, stores, tracing, tracking, visits
 from readmission.errors import UserError
 from readmission.settings import Settings
+from readmission.visits import Visits
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def run(
     pipeline = tracking.load_pipeline(champion.source)
     if file is not None and out is not None:
         raw = read(file)
-        scores = pipeline.predict_proba(features.typed_frame(raw))
+        scores = pipeline.predict_proba(_with_history(settings, features.typed_frame(_known_ids(raw))))
         names = [f"probability_{name}" for name in contract.CLASSES]
         told = pd.DataFrame(scores, columns=names, index=raw.index).round(6)
         told["prediction"] = np.array(contract.CLASSES)[scores.argmax(axis=1)]
@@ -54,6 +55,7 @@ def run(
         log.info("%d encounters scored by version %s into %s", len(raw), champion.version, out)
         return len(raw)
     frame, _, _ = stores.snapshot(settings, batch, role="score")
+    frame = history.add(frame)
     if batch is not None:
         frame = frame[frame["batch_id"] == batch]
     for start in range(0, len(frame), _PART):
@@ -62,6 +64,20 @@ def run(
     tracing.count(rows=len(frame))
     log.info("%d encounters scored by version %s", len(frame), champion.version)
     return len(frame)
+
+
+def _known_ids(raw: pd.DataFrame) -> pd.DataFrame:
+    """Leave out identifier columns that are not known in every row."""
+    partly = [name for name in contract.IDENTIFIERS if name in raw and (raw[name] == contract.UNKNOWN).any()]
+    return raw.drop(columns=partly)
+
+
+def _with_history(settings: Settings, frame: pd.DataFrame) -> pd.DataFrame:
+    """Look up what CLEAN knows of the patients of a file, if it says who they are."""
+    if "patient_nbr" not in frame:
+        return frame
+    clean, _, _ = stores.snapshot(settings, role="score")
+    return history.add(frame, Visits(visits.pack(history.of(clean))))
 
 
 def read(path: Path) -> pd.DataFrame:

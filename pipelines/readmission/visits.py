@@ -1,0 +1,213 @@
+"""What a patient's earlier encounters say, without looking into the future: the one function of training and serving.
+
+`encounter_id` is the only order there is, and not always right: some encounters labelled NO ("never readmitted")
+have a "later" one of the same patient. There the ids run backwards, and a model that sees such a row as history
+sees the future. Hence the strict rule:
+
+1. an earlier encounter labelled NO is no history of an encounter within the same data: of a patient who came
+   again it cannot be true. For an encounter that is newer than the data it is history: the patient is here again,
+   so the label has only become out of date;
+2. history is blanked where an encounter shows that the ids run backwards: within about half a year of the last
+   earlier one (SMALL_GAP), `number_inpatient`, the stays of the year before, is 0 or below that one's.
+
+Gaps between ids are used for this rule alone, never as a feature: they extrapolate badly forward in time.
+Pure but for reading and writing the table's file; no pandas and no numpy, because the API imports it.
+"""
+
+import math
+import mmap
+import struct
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+#: About half a year of encounter ids: 444 million ids in ten years.
+SMALL_GAP = 22_000_000
+
+#: What `summarise` returns, in its order.
+NAMES = (
+    "history_count",
+    "history_days_sum",
+    "history_days_last",
+    "history_medications_last",
+    "history_inpatient_last",
+    "history_inpatient_max",
+    "history_inpatient_change",
+    "history_diagnoses_mean",
+    "history_disposition_last",
+    "history_chapter_last",
+    "history_same_chapter",
+    "history_same_code",
+)
+#: The names whose value at a first visit is 0; the others are unknown.
+COUNTED = NAMES[:2]
+_NAN = math.nan
+#: A first visit, or a patient who is not known.
+NONE: tuple[float, ...] = (0.0, 0.0, *(_NAN for _ in NAMES[2:]))
+
+
+class Visit(NamedTuple):
+    """Hold what one encounter tells later ones; NaN: not known.
+
+    Attributes:
+        encounter: encounter_id.
+        final: labelled NO, never readmitted.
+        days, medications, inpatient, diagnoses, disposition: the encounter's columns.
+        chapter, code: of the primary diagnosis (`icd9.Code`).
+    """
+
+    encounter: float
+    final: bool
+    days: float
+    medications: float
+    inpatient: float
+    diagnoses: float
+    disposition: float
+    chapter: float
+    code: float
+
+
+def summarise(
+    visits: Sequence[Visit], newest: float, encounter: float, inpatient: float, chapter: float, code: float
+) -> tuple[float, ...]:
+    """Return what the visits before an encounter say.
+
+    Args:
+        visits: of the patient, by rising encounter; later ones are ignored.
+        newest: the last encounter of the data that the visits come from.
+        encounter: encounter_id; infinity: newer than the data.
+        inpatient: its number_inpatient; NaN: not known.
+        chapter: of its primary diagnosis; NaN: not known.
+        code: number of its primary diagnosis; NaN: not known.
+
+    Returns:
+        the numbers of NAMES; `NONE` without history.
+    """
+    within = encounter <= newest
+    earlier = [v for v in visits if v.encounter < encounter and not (within and v.final)]
+    if not earlier:
+        return NONE
+    last = earlier[-1]
+    if encounter - last.encounter < SMALL_GAP and (inpatient == 0 or inpatient < last.inpatient):
+        return NONE
+    stays = [v.inpatient for v in earlier if v.inpatient == v.inpatient]
+    count = len(earlier)
+    return (
+        float(count),
+        sum(v.days for v in earlier),
+        last.days,
+        last.medications,
+        last.inpatient,
+        max(stays) if stays else _NAN,
+        inpatient - last.inpatient,
+        sum(v.diagnoses for v in earlier) / count,
+        last.disposition,
+        last.chapter,
+        _same(chapter, last.chapter),
+        _same(code, last.code),
+    )
+
+
+def _same(now: float, then: float) -> float:
+    return float(now == then) if now == now and then == then else _NAN
+
+
+_ROW = struct.Struct("=qd?6B")
+_HEAD = struct.Struct("=8sQQq")
+_MAGIC = b"visits 1"
+_UNKNOWN = 255
+
+
+class Visits:
+    """Look visits up by patient, in a file that is mapped into memory and shared by processes.
+
+    The file: a head (magic, number of patients, number of visits, newest encounter), the patients in rising
+    order as int64, where each one's visits begin as uint32 (and one more, the end), then the visits.
+
+    Args:
+        data: what `pack` returned.
+
+    Raises:
+        ValueError: it is not such a table.
+    """
+
+    def __init__(self, data: bytes | mmap.mmap) -> None:
+        view = memoryview(data)
+        try:
+            magic, patients, count, self.newest = _HEAD.unpack_from(view)
+        except struct.error as error:
+            raise ValueError("not a table of visits: it is too short") from error
+        starts = _HEAD.size + 8 * patients
+        self._rows = starts + 4 * (patients + 1)
+        if magic != _MAGIC or len(view) != self._rows + _ROW.size * count:
+            raise ValueError("not a table of visits, or not a whole one")
+        self._view = view
+        self._patients = view[_HEAD.size : starts].cast("q")
+        self._starts = view[starts : self._rows].cast("I")
+        self.count = count
+
+    @classmethod
+    def open(cls, path: Path) -> "Visits":
+        """Map a file."""
+        with path.open("rb") as file:
+            return cls(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+    @property
+    def patients(self) -> int:
+        """Return how many patients are known."""
+        return len(self._patients)
+
+    def patient(self, position: int) -> int:
+        """Return the number of one patient, by rising number."""
+        return int(self._patients[position])
+
+    def of(self, patient: int) -> list[Visit]:
+        """Return a patient's visits by rising encounter; empty: not known."""
+        position = bisect_left(self._patients, patient)
+        if position == len(self._patients) or self._patients[position] != patient:
+            return []
+        low, high = (self._rows + _ROW.size * i for i in self._starts[position : position + 2])
+        return [_visit(row) for row in _ROW.iter_unpack(self._view[low:high])]
+
+    def summarise(
+        self, patient: int, encounter: float | None, inpatient: float, chapter: float, code: float
+    ) -> tuple[float, ...]:
+        """Return what the visits of a patient before an encounter say; see the function of that name.
+
+        Args:
+            patient: patient_nbr.
+            encounter: encounter_id; None: newer than the data.
+            inpatient: number_inpatient of the encounter; NaN: not known.
+            chapter: of its primary diagnosis; NaN: not known.
+            code: number of its primary diagnosis; NaN: not known.
+        """
+        known = self.of(patient)
+        if not known:
+            return NONE
+        return summarise(known, self.newest, math.inf if encounter is None else encounter, inpatient, chapter, code)
+
+
+def _visit(row: tuple[Any, ...]) -> Visit:
+    encounter, code, final, *numbers = row
+    days, medications, inpatient, diagnoses, disposition, chapter = (
+        _NAN if n == _UNKNOWN else float(n) for n in numbers
+    )
+    return Visit(encounter, final, days, medications, inpatient, diagnoses, disposition, chapter, code)
+
+
+def pack(visits: Mapping[int, Iterable[Visit]]) -> bytes:
+    """Return the table of the visits of each patient, as `Visits` reads it."""
+    patients = sorted(visits)
+    starts, rows, newest = [0], bytearray(), 0
+    for patient in patients:
+        known = sorted(visits[patient])
+        newest = max(newest, int(known[-1].encounter))
+        for v in known:
+            numbers = (v.days, v.medications, v.inpatient, v.diagnoses, v.disposition, v.chapter)
+            small = (_UNKNOWN if n != n else int(n) for n in numbers)
+            rows += _ROW.pack(int(v.encounter), v.code, v.final, *small)
+        starts.append(len(rows) // _ROW.size)
+    head = _HEAD.pack(_MAGIC, len(patients), starts[-1], newest)
+    places = struct.pack(f"={len(patients)}q{len(starts)}I", *patients, *starts)
+    return head + places + bytes(rows)

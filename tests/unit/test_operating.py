@@ -1,0 +1,72 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from readmission import importance, models, operating
+from readmission.evaluation import Scored
+
+
+def scored(early, event):
+    early = np.asarray(early, dtype=float)
+    probabilities = np.column_stack([1 - early, np.zeros(len(early)), early])
+    return Scored(np.where(event, 2, 0), probabilities, np.arange(len(early)))
+
+
+@pytest.fixture(scope="module")
+def calibrated():
+    random = np.random.default_rng(3)
+    early = random.beta(1, 8, 20_000)
+    return scored(early, random.random(20_000) < early)
+
+
+def test_points_alert_as_many_as_they_say(calibrated):
+    found = {point.rule: point for point in operating.points(calibrated)}
+    assert list(found) == ["alert 5%", "alert 10%", "alert 20%", "cost 5:1", "cost 10:1", "cost 20:1"]
+    for rate in (5, 10, 20):
+        point = found[f"alert {rate}%"]
+        above = calibrated.early >= point.threshold
+        assert point.alerts == above.mean() == pytest.approx(rate / 100, abs=1e-3)
+        assert point.recall == (above & calibrated.event).sum() / calibrated.event.sum()
+        assert point.precision == calibrated.event[above].mean()
+
+
+def test_of_calibrated_risks_the_cheapest_threshold_is_one_in_the_ratio(calibrated):
+    found = {point.rule: point.threshold for point in operating.points(calibrated)}
+    for ratio in operating.COST_RATIOS:
+        assert found[f"cost {ratio}:1"] == pytest.approx(1 / ratio, rel=0.3)
+
+
+def test_equal_risks_are_alerted_together():
+    few = scored([0.5, 0.5, 0.5, 0.1], [True, False, False, False])
+    assert operating._cheapest(few, 5) == 0.5
+
+
+def test_bands_begin_at_the_alert_rates(calibrated):
+    found = operating.bands(calibrated)
+    assert [band.name for band in found] == list(operating.BANDS) and found[0].at_least == 0
+    shares = [(calibrated.early >= band.at_least).mean() for band in found[1:]]
+    assert shares == pytest.approx([0.2, 0.1, 0.05], abs=1e-3)
+
+
+def test_net_benefit_by_hand():
+    few = scored([0.9, 0.6, 0.3, 0.1], [True, False, True, False])
+    assert operating.net_benefit(few, [0.5])[0] == pytest.approx((1 - 1 * 1) / 4)
+    assert operating.net_benefit(few, [0.25])[0] == pytest.approx((2 - 1 / 3) / 4)
+    assert operating.net_benefit(few, [0.95])[0] == 0
+
+
+def test_importance_finds_the_column_that_matters():
+    random = np.random.default_rng(0)
+    matrix = random.normal(size=(3000, 3))
+    event = random.random(3000) < 1 / (1 + np.exp(2 - 2 * matrix[:, 1]))
+    y = np.where(event, 2, np.where(random.random(3000) < 0.3, 1, 0))
+    pipeline = models.build("lightgbm", {"n_estimators": 20}, names=("age", "number_inpatient", "weight"))
+    classifier = pipeline.named_steps["classify"].fit(matrix[:2000], y[:2000])
+    held = Scored(y[2000:], classifier.predict_proba(matrix[2000:]), np.arange(1000))
+    found = importance.table(pipeline, matrix[2000:], held, seed=1)
+    assert list(found.columns) == ["permutation", "shap", "own"]
+    assert found.index[0] == "number_inpatient" and found.iloc[0]["permutation"] > 0.1
+    assert found["shap"].idxmax() == found["own"].idxmax() == "number_inpatient"
+    tree = models.build("decision_tree", {}, names=("age", "number_inpatient", "weight"))
+    tree.named_steps["classify"].fit(matrix[:2000], y[:2000])
+    assert pd.isna(importance.table(tree, matrix[2000:], held, seed=1)["shap"]).all()
