@@ -22,6 +22,7 @@ from serving.predict import Answer, Predictor, encode
 
 _PART = 500
 _LINE = 65_536
+_CSV = ("prediction_id", "prediction", *CLASSES, "risk_band", "model_version", "missing", "error")
 
 
 class Records(msgspec.Struct, forbid_unknown_fields=True):
@@ -140,7 +141,7 @@ class Batch:
             table = [_cells(line) for line in lines]
             if not names:
                 names = table.pop(0)
-                yield _csv_line(("prediction_id", "prediction", *CLASSES, "model_version", "missing", "error"))
+                yield _csv_line(_CSV)
             yield await self._csv_part(names, table, model, given)
 
     async def _csv_part(self, names: list[str], table: list[list[str]], model: Served, given: bytes) -> bytes:
@@ -164,7 +165,8 @@ def _csv_answer(answer: Answer) -> bytes:
     shares = answer.probabilities
     numbers = (f"{shares.no:.9f}", f"{shares.late:.9f}", f"{shares.early:.9f}")
     absent = " ".join(answer.missing)
-    return _csv_line((answer.prediction_id, answer.prediction, *numbers, answer.model_version, absent, ""))
+    start = (answer.prediction_id, answer.prediction, *numbers, answer.risk_band)
+    return _csv_line((*start, answer.model_version, absent, ""))
 
 
 def _cells(line: bytes) -> list[str]:
@@ -180,7 +182,7 @@ def _json_line(reason: str) -> bytes:
 
 
 def _csv_refusal(reason: str) -> bytes:
-    return _csv_line(("", "", "", "", "", "", "", reason))
+    return _csv_line((*("" for _ in _CSV[1:]), reason))
 
 
 def _csv_line(cells: Sequence[str]) -> bytes:

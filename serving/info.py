@@ -112,4 +112,7 @@ def _describe(served: Served) -> dict[str, Any]:
         "loaded_at": served.loaded_at,
         "parity": manifest.parity,
         "history": manifest.history,
+        "risk_bands": manifest.bands,
+        "operating_points": manifest.points,
+        "gates": manifest.gates,
     }

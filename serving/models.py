@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -55,13 +56,28 @@ class Worker(msgspec.Struct, frozen=True):
 
 
 class Served(msgspec.Struct, frozen=True):
-    """Hold one loaded model. `inline`: it answers in microseconds, no thread is needed."""
+    """Hold one loaded model.
+
+    Attributes:
+        name, version: of the registry.
+        scorer: answers.
+        loaded_at: ISO 8601, UTC.
+        inline: it answers in microseconds, no thread is needed.
+        bands: names of its bands of risk, from the lowest; one empty name when it has none.
+        edges: risks at which each band but the first begins.
+    """
 
     name: str
     version: str
     scorer: scorer.Scorer
     loaded_at: str
     inline: bool
+    bands: tuple[str, ...]
+    edges: tuple[float, ...]
+
+    def band(self, risk: float) -> str:
+        """Name the band of a risk."""
+        return self.bands[bisect_right(self.edges, risk)]
 
 
 def read_aliases(folder: Path) -> Aliases:
@@ -192,7 +208,11 @@ class Models:
         # The golden rows are the warm-up too.
         scorer.check_golden(fresh, manifests.golden(folder))
         moment = datetime.now(UTC).isoformat(timespec="seconds")
-        return Served(self._name, version, fresh, moment, fresh.manifest.engine != "pipeline")
+        bands = fresh.manifest.bands
+        return Served(
+            self._name, version, fresh, moment, fresh.manifest.engine != "pipeline",
+            tuple(band.name for band in bands) or ("",), tuple(band.at_least for band in bands[1:]),
+        )  # fmt: skip
 
     def _set(self, variant: Variant, served: Served | None) -> None:
         old = self.champion if variant == "champion" else self.challenger

@@ -64,11 +64,13 @@ def _schemas() -> dict[str, Any]:
     )  # fmt: skip
     problems = {"type": "array", "items": {"$ref": "#/components/schemas/Problem"}}
     answer = _object(
-        "prediction_id prediction probabilities readmission_risk_30d model_name model_version missing timestamp",
+        "prediction_id prediction probabilities readmission_risk_30d risk_band model_name model_version missing"
+        " timestamp",
         prediction_id={"type": "string", "format": "uuid"},
         prediction={"enum": list(contract.CLASSES)},
         probabilities=_object(" ".join(contract.CLASSES), **dict.fromkeys(contract.CLASSES, share)),
         readmission_risk_30d=share,
+        risk_band={"type": "string", "description": "Name of the band, of this model version; empty: it has none."},
         model_name=text, model_version=text,
         missing={"type": "array", "items": text, "description": "Absent fields; drugs and lab tests: none given."},
         timestamp={"type": "string", "format": "date-time"},

@@ -44,6 +44,7 @@ class Answer(msgspec.Struct, omit_defaults=True, gc=False):
     prediction: str
     probabilities: Shares
     readmission_risk_30d: float
+    risk_band: str
     model_name: str
     model_version: str
     missing: list[str]
@@ -162,7 +163,8 @@ class Predictor:
                 )
             )  # fmt: skip
         return Answer(
-            prediction_id, CLASSES[position], Shares(no, late, early), early, model.name, model.version,
+            prediction_id, CLASSES[position], Shares(no, late, early), early, model.band(early), model.name,
+            model.version,
             absent, ids.stamp, [EXCLUDED] if values[_DISPOSITION] in EXCLUDED_DISPOSITIONS else None,
         )  # fmt: skip
 
@@ -189,8 +191,8 @@ class Predictor:
                 )  # fmt: skip
             notes = [EXCLUDED] if values[_DISPOSITION] in EXCLUDED_DISPOSITIONS else None
             written.append(
-                Answer(prediction_id, CLASSES[position], Shares(no, late, early), early, name, version,
-                       absent, stamp, notes)
+                Answer(prediction_id, CLASSES[position], Shares(no, late, early), early, model.band(early), name,
+                       version, absent, stamp, notes)
             )  # fmt: skip
         return written
 

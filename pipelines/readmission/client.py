@@ -40,6 +40,7 @@ class Prediction(msgspec.Struct, frozen=True):
     missing: list[str]
     timestamp: datetime
     notes: list[str] = []
+    risk_band: str = ""
 
 
 class Refusal(msgspec.Struct, frozen=True):

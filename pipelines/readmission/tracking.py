@@ -190,6 +190,7 @@ def make_champion(
         "data_sha256": candidate.data_sha256,
         "synthetic": str(candidate.synthetic).lower(),
         "gates": f"{sum(check.passed for check in verdict.checks)} of {len(verdict.checks)} passed",
+        **{f"gate.{c.gate}": f"{c.value} ({c.limit}): {'met' if c.passed else 'not met'}" for c in verdict.checks},
     }
     told = f"{candidate.family}, batches {candidate.batches}\n\n```\n{verdict}\n```"
     made = known[0] if known else client.create_model_version(

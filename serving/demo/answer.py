@@ -49,7 +49,7 @@ def answer(content: Mapping[str, Any]) -> str:
 <p class="band">{words}</p>
 <p class="risk"><strong>{risk:.0%}</strong> <span>risk of readmission within 30 days</span></p>
 <p class="words">Of 100 patients like this one, <b>{in_words}</b> come back within 30 days; usual is {USUAL}.
-Most likely: <b>{_course(content["prediction"])}</b>.</p>
+Most likely: <b>{_course(content["prediction"])}</b>.{_band(content)}</p>
 {people(counts)}
 {bars(probabilities)}
 {_assumed(content.get("missing", ()))}
@@ -81,6 +81,11 @@ def bars(probabilities: Mapping[str, float]) -> str:
         for name, (said, kind) in OUTCOMES.items()
     )
     return f'<dl class="bars">{rows}</dl>'
+
+
+def _band(content: Mapping[str, Any]) -> str:
+    name = str(content.get("risk_band") or "")
+    return f" Risk band of this model: <b>{escape(name)}</b>." if name else ""
 
 
 def _course(prediction: str) -> str:

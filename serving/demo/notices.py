@@ -41,7 +41,25 @@ def header(info: Mapping[str, Any] | None, problem: str = "") -> str:
         )
     return (
         "<header><div><h1>Readmission risk</h1><p>Patients with diabetes, at discharge</p></div>"
-        f"{state}</header>{banner}"
+        f"{state}</header>{banner}{_gates((info or {}).get('gates') or ())}"
+    )
+
+
+def _gates(checks: Sequence[Mapping[str, Any]]) -> str:
+    """List what this version of the model had to show before it might answer, with figure and limit."""
+    if not checks:
+        return ""
+    rows = "".join(
+        f'<tr><td title="{escape(str(c["reason"]))}">{escape(str(c["gate"]).replace("_", " "))}</td>'
+        f"<td>{'missing' if c['value'] is None else format(c['value'], '.4g')}</td>"
+        f"<td>{escape(str(c['limit']))}</td><td>{'yes' if c['passed'] else 'no'}</td></tr>"
+        for c in checks
+    )
+    met = sum(bool(c["passed"]) for c in checks)
+    return (
+        f'<details class="gates"><summary>{met} of {len(checks)} checks met before this version could answer</summary>'
+        '<div class="scroll"><table><thead><tr><th>Check</th><th>Figure</th><th>Limit</th><th>Met</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div></details>"
     )
 
 

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from api.tools import Api, Registry, Starter
-from readmission import features, history, models, sample, visits
+from readmission import features, history, models, operating, sample, visits
+from readmission.evaluation import Scored
 from readmission.scorer import compiler
 from readmission.settings import Settings
 
@@ -22,10 +23,11 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found = {}
     for family, params in {"lightgbm": {"n_estimators": 20, "min_child_samples": 5}, "decision_tree": {}}.items():
         fitted = models.build(family, params).fit(frame, features.target(frame))
+        scored = Scored(features.target(frame), fitted.predict_proba(frame), frame["patient_nbr"].to_numpy())
         found[family] = tmp_path_factory.mktemp(family)
         compiler.compile_pipeline(
             fitted, found[family], family=family, sample=frame[:100], metrics={"test_roc_auc_30": 0.6}, synthetic=True,
-            known=known,
+            known=known, points=operating.points(scored), bands=operating.bands(scored),
         )  # fmt: skip
     return found
 

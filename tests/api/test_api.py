@@ -53,14 +53,18 @@ def test_an_answer_has_every_field(api: Api, compiled: dict[str, Path]) -> None:
     content = answer.json()
     assert answer.status_code == 200
     assert list(content) == [
-        "prediction_id", "prediction", "probabilities", "readmission_risk_30d", "model_name", "model_version",
-        "missing", "timestamp",
+        "prediction_id", "prediction", "probabilities", "readmission_risk_30d", "risk_band", "model_name",
+        "model_version", "missing", "timestamp",
     ]  # fmt: skip
     values = tuple(EXAMPLE.get(name) for name in contract.FEATURE_NAMES)
     expected = dict(zip(contract.CLASSES, scorer.load(compiled["lightgbm"]).score(values), strict=True))
     assert content["probabilities"] == expected
     assert content["prediction"] == max(expected, key=lambda name: expected[name])
     assert content["readmission_risk_30d"] == expected["<30"]
+    info = api.info()
+    band = max((b for b in info["risk_bands"] if b["at_least"] <= expected["<30"]), key=lambda b: b["at_least"])
+    assert content["risk_band"] == band["name"] and len(info["risk_bands"]) == 4
+    assert [point["rule"] for point in info["operating_points"]][:2] == ["alert 5%", "alert 10%"]
     assert content["missing"] == [name for name in contract.FEATURE_NAMES if name not in EXAMPLE]
     assert uuid.UUID(content["prediction_id"]).version == 7
     assert answer.headers["x-request-id"] == content["prediction_id"]
@@ -71,30 +75,30 @@ def test_an_answer_has_every_field(api: Api, compiled: dict[str, Path]) -> None:
 def test_a_patient_who_is_known_has_a_history_in_every_format(api: Api, compiled: dict[str, Path]) -> None:
     scorer_ = scorer.load(compiled["lightgbm"])
     known = Visits.open(compiled["lightgbm"] / "visits.bin")
-    assert api.get("/model-info").json()["history"] == {"patients": known.patients, "visits": known.count}
+    assert api.http.get("/model-info").json()["history"] == {"patients": known.patients, "visits": known.count}
     returned = [p for p in map(known.patient, range(known.patients)) if len(known.of(p)) > 1]
     records = [EXAMPLE | {"patient_nbr": patient} for patient in returned[:30]]
     expected = [scorer_.score(tuple(r.get(name) for name in rows.ORDER))[2] for r in records]
     first = scorer_.score(tuple(EXAMPLE.get(name) for name in rows.ORDER))[2]
     assert max(abs(risk - first) for risk in expected) > 1e-4
-    single = [api.post("/predict", json=r).json()["readmission_risk_30d"] for r in records[:5]]
+    single = [api.http.post("/predict", json=r).json()["readmission_risk_30d"] for r in records[:5]]
     assert single == pytest.approx(expected[:5])
-    batch = api.post("/predict_batch", json={"records": records}).json()["predictions"]
+    batch = api.http.post("/predict_batch", json={"records": records}).json()["predictions"]
     assert [a["readmission_risk_30d"] for a in batch] == pytest.approx(expected)
     lines = "\n".join(map(json.dumps, records))
-    told = api.post("/predict_batch", content=lines, headers={"content-type": "application/x-ndjson"}).text
+    told = api.http.post("/predict_batch", content=lines, headers={"content-type": "application/x-ndjson"}).text
     assert [json.loads(a)["readmission_risk_30d"] for a in told.splitlines()] == pytest.approx(expected)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(records[0]))
     writer.writeheader()
     writer.writerows(records)
     found = csv.DictReader(
-        io.StringIO(api.post("/predict_batch", content=text.getvalue(), headers={"content-type": "text/csv"}).text)
+        io.StringIO(api.http.post("/predict_batch", content=text.getvalue(), headers={"content-type": "text/csv"}).text)
     )
     assert [float(row["<30"]) for row in found] == pytest.approx(expected, abs=1e-9)
     # The number is in no metric and no line of the log.
     number = str(returned[0])
-    assert number not in api.get("/metrics").text and number not in api.log.read_text()
+    assert number not in api.http.get("/metrics").text and number not in api.log.read_text()
 
 
 def test_patients_who_died_get_a_note(api: Api) -> None:
@@ -156,7 +160,7 @@ def test_csv_answers_line_by_line(api: Api) -> None:
     text = "\ufeff" + ",".join(names) + f"\r\n{row}\r\n{broken}\r\n"
     answer = api.http.post("/predict_batch", content=text.encode(), headers={"content-type": "text/csv"})
     head, good, bad = answer.text.splitlines()
-    assert head == "prediction_id,prediction,NO,>30,<30,model_version,missing,error"
+    assert head == "prediction_id,prediction,NO,>30,<30,risk_band,model_version,missing,error"
     assert good.split(",")[1] == api.predict().json()["prediction"]
     assert "age: level" in bad
 

@@ -68,6 +68,13 @@ def test_from_clean_batches_to_a_champion_and_back(
         "serving/manifest.json",
         "serving/golden.json",
     }
+    # What the gates said stands with the version: in MLflow, and in what the API loads.
+    manifest = json.loads(mlflow.artifacts.load_text(f"runs:/{version.run_id}/serving/manifest.json"))
+    assert {c["gate"] for c in manifest["gates"]} == {"answers_as_the_pipeline", "fast_enough", "small_enough"}
+    assert all(c["passed"] and c["limit"] for c in manifest["gates"])
+    assert version.tags["gate.fast_enough"].endswith("(at most 1000): met")
+    assert [b["name"] for b in manifest["bands"]] == ["usual", "raised", "high", "very high"]
+    assert manifest["history"]["visits"] > manifest["history"]["patients"] > 0
     card = mlflow.artifacts.load_text(f"runs:/{version.run_id}/model_card.md")
     assert "SYNTHETIC" in card and "## Groups of people" in card and version.run_id in card
     page = mlflow.artifacts.load_text(f"runs:/{version.run_id}/model_card.html")

@@ -80,7 +80,7 @@ def test_what_the_api_says_is_escaped() -> None:
     content = {
         "prediction_id": "<b>", "prediction": "NO", "probabilities": {"NO": 0.7, ">30": 0.2, "<30": 0.1},
         "readmission_risk_30d": 0.1, "model_name": "<script>", "model_version": "1", "missing": ["race"],
-        "notes": ["<i>"],
+        "notes": ["<i>"], "risk_band": "<q>",
     }  # fmt: skip
     drawn = answer(content) + notices.problems([{"field": "<u>", "problem": "<s>", "allowed": "<q>"}])
     assert not any(tag in drawn for tag in ("<script>", "<u>", "<s>", "<q>", "<code><b>", "<i>"))
@@ -93,6 +93,20 @@ def test_header_says_when_the_data_are_synthetic() -> None:
     assert "Synthetic data" in notices.header(info)
     assert "Synthetic data" not in notices.header({**info, "synthetic": False})
     assert "cannot be reached" in notices.header(None, "The prediction service cannot be reached.")
+
+
+def test_header_shows_what_the_model_had_to_show() -> None:
+    check = {
+        "gate": "fair_risk",
+        "value": 1.21,
+        "limit": "at most 1.25",
+        "passed": True,
+        "reason": "<b>four</b>",
+    }
+    info = {"model_name": "m", "model_version": "3", "synthetic": False}
+    told = notices.header({**info, "gates": [check, {**check, "value": None, "passed": False}]})
+    assert "1 of 2 checks met" in told and "fair risk" in told and "1.21" in told and "missing" in told
+    assert "<b>four" not in told and "checks met" not in notices.header(info)
 
 
 def test_objection_is_a_sentence_without_the_api_s_own_tail() -> None:
