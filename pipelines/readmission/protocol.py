@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,8 @@ from readmission.evaluation import Scored
 from readmission.visits import NAMES
 
 Rows = npt.NDArray[np.intp]
+#: A key of models.FAMILIES, or a builder of a classifier.
+Family = str | Callable[[], Any]
 FOLDS = 3
 #: What the offline reference averages; too slow to serve.
 ENSEMBLE = ("lightgbm", "xgboost", "gradient_boosting", "random_forest")
@@ -126,13 +130,36 @@ def unseen(table: Table, family: str, names: Sequence[str], seed: int) -> Scored
     return _scored(table, family, names, [newcomers(table)], seed)
 
 
-def _scored(table: Table, family: str, names: Sequence[str], parts: list[tuple[Rows, Rows]], seed: int) -> Scored:
+def _scored(table: Table, family: Family, names: Sequence[str], parts: list[tuple[Rows, Rows]], seed: int) -> Scored:
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         answers = list(pool.map(lambda part: _fit(table, family, names, part[0], part[1], seed), parts))
     rows = np.concatenate([test for _, test in parts])
     order = np.argsort(rows, kind="stable")
     rows = rows[order]
     return Scored(table.y[rows], np.concatenate(answers)[order], table.patients[rows])
+
+
+def growing(table: Table, family: str, names: Sequence[str], seed: int, batches: int) -> Scored:
+    """Score every row by models of the first batches alone: a point of the learning curve, on the same rows always."""
+    kept = np.isin(table.batches, np.unique(table.batches)[:batches])
+    parts = [(train[kept[train]], test) for train, test in folds(table.patients, seed)]
+    return _scored(table, family, names, parts, seed)
+
+
+def catboost(table: Table, names: Sequence[str], seed: int) -> Scored | None:
+    """Score every row by CatBoost, a reference that is not served; None when it is not installed."""
+    if find_spec("catboost") is None:
+        return None
+    from catboost import CatBoostClassifier
+
+    def build() -> Any:
+        heads = CatBoostClassifier(
+            iterations=400, learning_rate=0.06, depth=6, l2_leaf_reg=10, random_seed=seed, thread_count=1,
+            verbose=False, allow_writing_files=False,
+        )  # fmt: skip
+        return models.TwoHeads(heads)
+
+    return _scored(table, build, names, folds(table.patients, seed), seed)
 
 
 def ensemble(score: Callable[[str], Scored]) -> Scored:
@@ -142,10 +169,13 @@ def ensemble(score: Callable[[str], Scored]) -> Scored:
     return Scored(found[0].y, mean, found[0].patients)
 
 
-def _fit(table: Table, family: str, names: Sequence[str], train: Rows, test: Rows, seed: int) -> features.Matrix:
+def _fit(table: Table, family: Family, names: Sequence[str], train: Rows, test: Rows, seed: int) -> features.Matrix:
     columns = table.columns(names)
     with threadpool_limits(1):
-        classifier = models.build(family, seed=seed, names=tuple(names)).named_steps["classify"]
+        if callable(family):
+            classifier = family()
+        else:
+            classifier = models.build(family, seed=seed, names=tuple(names)).named_steps["classify"]
         classifier.fit(table.matrix[np.ix_(train, columns)], table.y[train])
         answer: features.Matrix = classifier.predict_proba(table.matrix[np.ix_(test, columns)])
     return answer

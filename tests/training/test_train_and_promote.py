@@ -13,7 +13,7 @@ from readmission import contract, gates, scorer, stores, tracking, training
 from readmission.errors import UserError
 from readmission.scorer import pipeline as pipelines
 from readmission.settings import Settings
-from readmission.steps import ingest, process, promote, report, rollback, score, train
+from readmission.steps import evaluate, ingest, process, promote, report, rollback, score, train
 
 
 @pytest.fixture
@@ -145,6 +145,22 @@ def test_a_refused_candidate_leaves_the_champion_and_its_reasons(
     assert tracking.champion(client, config) is None
     run_id = query(config, "SELECT run_id FROM training.experiments LIMIT 1")[0][0]
     assert json.loads(mlflow.artifacts.load_text(f"runs:/{run_id}/verdict.json"))[0]["gate"] == "never"
+
+
+def test_the_evaluation_is_written_to_its_end(system: Settings, sample: Path, tmp_path: Path) -> None:
+    config = clean(system, sample, batch_size=400)
+    lines = evaluate.run(config, report=tmp_path / "evaluation.md", seeds=2)
+    text = (tmp_path / "evaluation.md").read_text()
+    for words in ("folds pooled", "forward in time", "new patients", "trained on 3 of the batches", "SYNTHETIC",
+                  "without causal history", "ensemble of four", "logistic regression", "macro F1"):  # fmt: skip
+        assert words in text, words
+    assert "published" not in text  # made-up data is not compared with papers
+    numbers = json.loads((tmp_path / "evaluation.json").read_text())
+    assert len(numbers) == len(lines) == text.count("\n| ") - 1
+    headline = numbers["lightgbm, as served, folds pooled"]["roc_auc_30"]
+    assert headline["low"] <= headline["value"] <= headline["high"]
+    assert "<table>" in (tmp_path / "evaluation.html").read_text()
+    assert (tmp_path / "evaluation.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.real
