@@ -5,20 +5,24 @@ Every piece of work is cut into parts of a few milliseconds and lets single pred
 
 import asyncio
 import csv
-from collections.abc import AsyncIterator, Sequence
+import os
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
-from readmission import tracing
 from readmission.contract import CLASSES
-from serving import encounter, http
+from readmission.scorer import Scorer
+from serving import encounter, http, many
 from serving.encounter import Invalid, Problem, Values
 from serving.http import Receive, Refused, Reply, Scope, Send
+from serving.many import Scored
 from serving.models import Served
-from serving.predict import Answer, Predictor, encode
+from serving.predict import EXCLUDED, Predictor, encode
 
 _PART = 500
 _LINE = 65_536
@@ -55,6 +59,7 @@ class Batch:
         self._max_body, self._max_records = max_body, max_records
         # Two at a time: one reads while the other is scored; the rest is told to come back.
         self._places = 2
+        self._threads = ThreadPoolExecutor(min(2, os.cpu_count() or 1), "batch")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, given: bytes) -> Reply | None:
         """Answer in the format of the request."""
@@ -77,6 +82,7 @@ class Batch:
             self._places += 1
 
     async def _json(self, body: bytes, model: Served, given: bytes) -> Reply:
+        started = perf_counter()
         try:
             records = _decode(body).records
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -85,54 +91,40 @@ class Batch:
         if not 1 <= len(records) <= self._max_records:
             allowed = f"1 to {self._max_records:,} records; NDJSON has no limit"
             return http.reply(400, {"errors": [Problem("records", "size", allowed)]})
-        answers: list[Answer] = []
+        run, score = asyncio.get_running_loop().run_in_executor, partial(_score, model.scorer)
+        starts = range(0, len(records), _PART)
+        parts = [run(self._threads, score, records[start : start + _PART], start) for start in starts]
+        answers: list[bytes] = []
         failures: list[Failed] = []
-        # While one part is scored (C, without Python's lock) the next is decoded.
-        scoring: asyncio.Task[list[Answer]] | None = None
-        for start in range(0, len(records), _PART):
-            rows, failed = self._read(records[start : start + _PART], start)
+        for part in parts:
+            scored, failed = await part
             failures += failed
-            if scoring is not None:
-                answers += await scoring
-            scoring = asyncio.create_task(self._score(rows, model, given))
-            await asyncio.sleep(0)
-        if scoring is not None:
-            answers += await scoring
+            answers += self._answers(scored, failed, model, given, started)
         await self._predictor.settle()
         manifest = model.scorer.manifest
         head = {"model_name": model.name, "model_version": model.version, "synthetic": manifest.synthetic}
-        return Reply(200, encode({"predictions": answers, "errors": failures, **head}))
+        rest = encode({"errors": failures, **head})[1:]
+        return Reply(200, b'{"predictions":[' + b",".join(answers) + b"]," + rest)
 
-    def _read(self, records: Sequence[Any], start: int) -> tuple[list[tuple[bytes, Values]], list[Failed]]:
-        """Decode some records of JSON: those that are valid, in order, and the problems of the others."""
-        rows: list[tuple[bytes, Values]] = []
-        failed: list[Failed] = []
-        for index, record in enumerate(records, start):
-            try:
-                rows.append((bytes(record), encounter.decode(record)))
-            except Invalid as invalid:
-                self._predictor.metrics.refused(invalid.problems)
-                failed.append(Failed(index, invalid.problems))
-        return rows, failed
-
-    async def _score(self, rows: Sequence[tuple[bytes, Values]], model: Served, given: bytes) -> list[Answer]:
-        started = perf_counter()
-        if not rows:
-            return []
-        tracing.count(rows=len(rows))
-        found = await asyncio.to_thread(model.scorer.score_many, [row[1] for row in rows])
-        return self._predictor.answers(rows, found, model, given, started)
+    def _answers(
+        self, scored: Scored, failed: list[Failed], model: Served, given: bytes, started: float
+    ) -> Iterator[bytes]:
+        """Write a part down; return its answers in JSON."""
+        for failure in failed:
+            self._predictor.metrics.refused(failure.errors)
+        ids = self._predictor.book(scored, model, given, started)
+        return many.answers(scored, ids, self._predictor.ids.stamp, model, EXCLUDED)
 
     async def _ndjson(self, receive: Receive, model: Served, given: bytes) -> AsyncIterator[bytes]:
-        index = 0
+        index, run = 0, asyncio.get_running_loop().run_in_executor
         async for lines in _parts(receive):
-            rows, failed = self._read(lines, index)
-            answers = await self._score(rows, model, given)
+            started = perf_counter()
+            scored, failed = await run(self._threads, _score, model.scorer, lines, index)
+            answers = self._answers(scored, failed, model, given, started)
             await self._predictor.settle()
-            problems = {failure.index: failure for failure in failed}
-            rest = iter(answers)
+            problems = {failure.index: encode(failure) for failure in failed}
             places = range(index, index + len(lines))
-            yield b"".join(encode(problems.get(i) or next(rest)) + b"\n" for i in places)
+            yield b"".join((problems.get(i) or next(answers)) + b"\n" for i in places)
             index += len(lines)
 
     async def _csv(self, receive: Receive, model: Served, given: bytes) -> AsyncIterator[bytes]:
@@ -145,28 +137,43 @@ class Batch:
             yield await self._csv_part(names, table, model, given)
 
     async def _csv_part(self, names: list[str], table: list[list[str]], model: Served, given: bytes) -> bytes:
-        rows: list[tuple[bytes, Values]] = []
+        started = perf_counter()
+        rows: list[Values] = []
         lines: list[bytes | None] = []
         for cells in table:
             try:
-                values = encounter.from_text(dict(zip(names, cells, strict=False)))
-                rows.append((encode(encounter.as_request(values)), values))
+                rows.append(encounter.from_text(dict(zip(names, cells, strict=False))))
                 lines.append(None)
             except Invalid as invalid:
                 self._predictor.metrics.refused(invalid.problems)
                 told = "; ".join(f"{p.field}: {p.problem} (allowed: {p.allowed})" for p in invalid.problems)
                 lines.append(_csv_refusal(told))
-        answers = iter(await self._score(rows, model, given))
+        inputs = [encode(encounter.as_request(values)) for values in rows]
+        run = asyncio.get_running_loop().run_in_executor
+        scored = await run(self._threads, many.score, model.scorer, inputs, rows)
+        answers = _csv_answers(scored, self._predictor.book(scored, model, given, started), model)
         await self._predictor.settle()
-        return b"".join(line if line is not None else _csv_answer(next(answers)) for line in lines)
+        return b"".join(line if line is not None else next(answers) for line in lines)
 
 
-def _csv_answer(answer: Answer) -> bytes:
-    shares = answer.probabilities
-    numbers = (f"{shares.no:.9f}", f"{shares.late:.9f}", f"{shares.early:.9f}")
-    absent = " ".join(answer.missing)
-    start = (answer.prediction_id, answer.prediction, *numbers, answer.risk_band)
-    return _csv_line((*start, answer.model_version, absent, ""))
+def _score(scorer: Scorer, records: Sequence[Any], start: int) -> tuple[Scored, list[Failed]]:
+    """Decode and score some records of JSON: those that are valid, in order, and the problems of the others."""
+    inputs: list[Any] = []
+    rows: list[Values] = []
+    failed: list[Failed] = []
+    for index, record in enumerate(records, start):
+        try:
+            rows.append(encounter.decode(record))
+            inputs.append(record)
+        except Invalid as invalid:
+            failed.append(Failed(index, invalid.problems))
+    return many.score(scorer, inputs, rows), failed
+
+
+def _csv_answers(scored: Scored, ids: Sequence[str], model: Served) -> Iterator[bytes]:
+    for name, position, shares, mask in zip(ids, scored.positions, scored.shares.tolist(), scored.absent, strict=True):
+        start = (name, CLASSES[position], *(f"{share:.9f}" for share in shares), model.band(shares[-1]))
+        yield _csv_line((*start, model.version, " ".join(many.names(int(mask))), ""))
 
 
 def _cells(line: bytes) -> list[str]:

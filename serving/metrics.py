@@ -10,10 +10,13 @@ import shutil
 import time
 from bisect import bisect_left
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from operator import add
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import prometheus_client as prometheus
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -108,14 +111,34 @@ class Metrics:
             early: P(<30).
             absent: names of absent features.
         """
-        found = self._scored.get((version, variant))
-        if found is None:
-            found = self._scored[version, variant] = ([0] * 3, [0] * (len(RISK) + 1), [0.0])
+        found = self._scored.get((version, variant)) or self._tally(version, variant)
         found[0][position] += 1
         found[1][bisect_left(RISK, early)] += 1
         found[2][0] += early
         if absent:
             self._missing[tuple(absent)] += 1
+
+    def _tally(self, version: str, variant: str) -> tuple[list[int], list[int], list[float]]:
+        return self._scored.setdefault((version, variant), ([0] * 3, [0] * (len(RISK) + 1), [0.0]))
+
+    def scored_many(
+        self, version: str, positions: npt.NDArray[np.int64], early: npt.NDArray[np.float64],
+        absent: Mapping[tuple[str, ...], int],
+    ) -> None:  # fmt: skip
+        """Count many encounters that the champion scored.
+
+        Args:
+            version: model version.
+            positions: of the predicted classes.
+            early: P(<30) of each.
+            absent: how many lack these features.
+        """
+        found = self._tally(version, "champion")
+        buckets = np.bincount(np.searchsorted(RISK, early), minlength=len(RISK) + 1)
+        for counts, more in ((found[0], np.bincount(positions, minlength=3)), (found[1], buckets)):
+            counts[:] = map(add, counts, more.tolist())
+        found[2][0] += float(early.sum())
+        self._missing.update(absent)
 
     def request(self, endpoint: str, method: str, code: int, seconds: float) -> None:
         """Count one request of any other kind; the endpoint is the route's pattern, never the URL."""

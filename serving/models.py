@@ -204,7 +204,7 @@ class Models:
 
     def _load(self, version: str) -> Served:
         folder = self._folder / version
-        fresh = scorer.load(folder, threads=min(2, os.cpu_count() or 1))
+        fresh = scorer.load(folder)
         # The golden rows are the warm-up too.
         scorer.check_golden(fresh, manifests.golden(folder))
         moment = datetime.now(UTC).isoformat(timespec="seconds")

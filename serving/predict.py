@@ -1,23 +1,25 @@
 """Answer one encounter."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
 from functools import partial
 from time import perf_counter
 from typing import Any
 
 import msgspec
 
-from readmission import contract
+from readmission import contract, tracing
 from readmission.contract import CLASSES, EXCLUDED_DISPOSITIONS
 from readmission.scorer import Probabilities
-from serving import encounter, http
+from serving import encounter, http, many
 from serving.encounter import Values
+from serving.entries import Block, Entry
 from serving.http import Refused
 from serving.ids import Ids
+from serving.many import Scored
 from serving.metrics import Metrics
 from serving.models import Models, Served
-from serving.predictionlog import Entry, PredictionLog
+from serving.predictionlog import PredictionLog
 
 _DISPOSITION = contract.FEATURE_NAMES.index("discharge_disposition_id")
 #: What an answer says of a patient who cannot be readmitted.
@@ -168,33 +170,21 @@ class Predictor:
             absent, ids.stamp, [EXCLUDED] if values[_DISPOSITION] in EXCLUDED_DISPOSITIONS else None,
         )  # fmt: skip
 
-    def answers(
-        self, rows: Sequence[tuple[bytes, Values]], found: Sequence[Probabilities], model: Served,
-        request_id: bytes, started: float,
-    ) -> list[Answer]:  # fmt: skip
-        """Do what `answer` does for many rows at once; the latency of each is that of all."""
-        ids, log, name, version = self.ids, self.log, model.name, model.version
+    def book(self, scored: Scored, model: Served, request_id: bytes, started: float) -> list[str]:
+        """Write many results down; return the ids of the predictions. The latency of each is that of all."""
+        ids = self.ids
         moment = ids.tick()
-        stamp, latency, given = ids.stamp, perf_counter() - started, request_id.decode("ascii")
-        scored, missing = self.metrics.scored, encounter.missing
-        written: list[Answer] = []
-        for (body, values), shares in zip(rows, found, strict=True):
-            no, late, early = shares
-            position = 0 if no >= late and no >= early else 1 if late >= early else 2
-            absent = missing(values)
-            prediction_id = ids.one()
-            scored(version, "champion", position, early, absent)
-            if log is not None:
-                log.append(
-                    Entry(prediction_id, moment, name, version, "champion", body, shares, latency,
-                          given or prediction_id)
-                )  # fmt: skip
-            notes = [EXCLUDED] if values[_DISPOSITION] in EXCLUDED_DISPOSITIONS else None
-            written.append(
-                Answer(prediction_id, CLASSES[position], Shares(no, late, early), early, model.band(early), name,
-                       version, absent, stamp, notes)
+        made = ids.many(len(scored.inputs))
+        tracing.count(rows=len(made))
+        lacking = Counter({tuple(many.names(mask)): n for mask, n in Counter(scored.absent.tolist()).items() if mask})
+        self.metrics.scored_many(model.version, scored.positions, scored.shares[:, -1], lacking)
+        if self.log is not None and made:
+            block = Block(
+                made, moment, model.name, model.version, "champion", b"[" + b",".join(scored.inputs) + b"]",
+                scored.shares.astype("<f8").tobytes(), perf_counter() - started, request_id.decode("ascii"),
             )  # fmt: skip
-        return written
+            self.log.append(block, len(made))
+        return made
 
     def one(self, body: bytes, request_id: bytes, started: float) -> Answer | tuple[Values, Served, str]:
         """Answer one request, or return what a thread has to score because the model is slow.

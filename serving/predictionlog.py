@@ -1,6 +1,7 @@
 """Keep every answer: an append-only spool on local disk, synced in groups; the sidecar carries it on.
 
-A segment file is a run of frames: length and CRC-32 (little endian), then MessagePack of a list of `Entry`.
+A segment file is a run of frames: length and CRC-32 (little endian), then MessagePack of a list of `Entry` or
+of a `Block`.
 A torn last frame is what a crash cut off. Segments are small and a new one begins every few seconds; the
 sidecar stores finished ones and removes them. Storing is idempotent by id, so a segment may be sent twice.
 """
@@ -13,13 +14,15 @@ import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import IO
 
 import msgspec
 
 from serving import metrics
+from serving.entries import Block, Entry
 
 SUFFIX = ".log"
 _FRAME = struct.Struct("<II")
@@ -29,35 +32,8 @@ _SEGMENT_SECONDS = 1.0
 _PENDING = 200_000
 log = logging.getLogger(__name__)
 
-
-class Entry(msgspec.Struct, array_like=True, gc=False):
-    """Hold one answer.
-
-    Attributes:
-        prediction_id: UUID.
-        moment: milliseconds since 1970.
-        model: name of the model.
-        version: of the model.
-        variant: ``champion``, ``challenger`` or ``shadow``.
-        inputs: the request's JSON object, as it came.
-        probabilities: in the order of contract.CLASSES.
-        latency: seconds.
-        request_id: the client's or ours.
-    """
-
-    prediction_id: str
-    moment: int
-    model: str
-    version: str
-    variant: str
-    inputs: bytes
-    probabilities: tuple[float, float, float]
-    latency: float
-    request_id: str
-
-
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[Entry]).decode
+_decode: Callable[[bytes], list[Entry] | Block] = msgspec.msgpack.Decoder(list[Entry] | Block).decode
 
 
 def frames(path: Path) -> Iterator[list[Entry]]:
@@ -68,7 +44,8 @@ def frames(path: Path) -> Iterator[list[Entry]]:
             body = file.read(length)
             if len(body) < length or zlib.crc32(body) != checksum:
                 return
-            yield _decode(body)
+            group = _decode(body)
+            yield group.entries() if isinstance(group, Block) else group
 
 
 def size(folder: Path) -> int:
@@ -96,7 +73,9 @@ class PredictionLog:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._interval, self._limit, self._sync = folder, interval, limit, sync
         # A deque: appending to one that another thread empties loses nothing.
-        self._pending: deque[Entry] = deque()
+        self._pending: deque[Entry | Block] = deque()
+        # Answers given to the log by the event loop, and taken by the writer; each has one thread that changes it.
+        self._given = self._taken = 0
         self._waiting: list[Callable[[bool], None]] = []
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -108,11 +87,12 @@ class PredictionLog:
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._thread.start()
 
-    def append(self, entry: Entry) -> None:
-        """Take one entry; count it as dropped when there is no room."""
-        if self.full or len(self._pending) >= _PENDING:
-            metrics.log_dropped.labels("full").inc()
+    def append(self, entry: Entry | Block, count: int = 1) -> None:
+        """Take one entry or block of `count` answers; count it as dropped when there is no room."""
+        if self.full or self._given - self._taken >= _PENDING:
+            metrics.log_dropped.labels("full").inc(count)
             return
+        self._given += count
         self._pending.append(entry)
         if self._sync:
             self._wake.set()
@@ -140,25 +120,30 @@ class PredictionLog:
     def _write(self) -> None:
         with self._lock:
             waiting, self._waiting = self._waiting, []
-        entries = [self._pending.popleft() for _ in range(len(self._pending))]
+        waited = [self._pending.popleft() for _ in range(len(self._pending))]
+        count = sum(len(e.prediction_ids) if isinstance(e, Block) else 1 for e in waited)
+        self._taken += count
         kept = True
         try:
-            if entries:
-                self._append(_encode(entries))
-                metrics.log_written.inc(len(entries))
+            if waited:
+                self._append(waited)
+                metrics.log_written.inc(count)
             if self._file is not None and time.monotonic() - self._opened > _SEGMENT_SECONDS:
                 self._finish()
         except OSError as error:
             kept = False
-            metrics.log_dropped.labels("disk").inc(len(entries))
+            metrics.log_dropped.labels("disk").inc(count)
             log.error("the prediction log cannot be written: %s", error)
             self._abandon()
         for tell in waiting:
             tell(kept)
 
-    def _append(self, body: bytes) -> None:
+    def _append(self, waited: Sequence[Entry | Block]) -> None:
         file = self._file or self._open()
-        file.write(_FRAME.pack(len(body), zlib.crc32(body)) + body)
+        for together, group in groupby(waited, lambda e: isinstance(e, Entry)):
+            for body in map(_encode, [list(group)] if together else group):
+                _write_whole(file, _FRAME.pack(len(body), zlib.crc32(body)))
+                _write_whole(file, body)
         os.fdatasync(file.fileno())
         if file.tell() >= _SEGMENT_BYTES:
             self._finish()
@@ -196,6 +181,13 @@ class PredictionLog:
         """Look at the spool's size again: the sidecar may have made room."""
         if self.full:
             self._measure()
+
+
+def _write_whole(file: IO[bytes], data: bytes) -> None:
+    # A nearly full disk takes a part and says so only when asked for the rest.
+    written = file.write(data)
+    while written < len(data):
+        written += file.write(data[written:])
 
 
 def _sync_folder(folder: Path) -> None:

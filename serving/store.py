@@ -12,8 +12,8 @@ from psycopg2 import extras
 from readmission import contract
 from readmission.settings import Settings
 from serving import encounter
+from serving.entries import Entry
 from serving.ids import moment
-from serving.predictionlog import Entry
 
 _INSERT = """
 INSERT INTO serving.predictions (prediction_id, predicted_at, model_name, model_version, variant, inputs,

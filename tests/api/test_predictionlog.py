@@ -8,8 +8,9 @@ import pytest
 
 from api.tools import EXAMPLE, Api, place, until
 from serving import predictionlog
+from serving.entries import Entry
 from serving.ids import Ids, moment
-from serving.predictionlog import Entry, PredictionLog
+from serving.predictionlog import PredictionLog
 
 
 def entry(number: int) -> Entry:

@@ -12,11 +12,11 @@ import msgspec
 
 from readmission.scorer import manifest as manifests
 from readmission.scorer.manifest import ArtifactError, Golden, Manifest
-from readmission.scorer.recipe import Explanation, Probabilities, Recipe
+from readmission.scorer.recipe import Explanation, Matrix, Probabilities, Recipe
 from readmission.scorer.rows import ORDER, VISITS, Values
 from readmission.visits import Visits
 
-__all__ = ["ArtifactError", "Explanation", "Golden", "Manifest", "Probabilities", "Scorer", "Values", "load"]
+__all__ = ["ArtifactError", "Explanation", "Golden", "Manifest", "Matrix", "Probabilities", "Scorer", "Values", "load"]
 
 #: Largest difference allowed between a scorer and its Pipeline.
 TOLERANCE = 1e-6
@@ -30,19 +30,18 @@ class Scorer(Protocol):
     def score(self, values: Values) -> Probabilities:
         """Return the probabilities of one encounter."""
 
-    def score_many(self, rows: Sequence[Values]) -> list[Probabilities]:
-        """Return the probabilities of many."""
+    def score_many(self, rows: Sequence[Values]) -> Matrix:
+        """Return the probabilities of many, a row each."""
 
     def explain(self, values: Values) -> Explanation | None:
         """Return the contributions of raw columns, or None when the engine cannot say."""
 
 
-def load(folder: Path, *, threads: int = 1) -> Scorer:
+def load(folder: Path) -> Scorer:
     """Load a compiled model after checking every file.
 
     Args:
         folder: the artifact folder.
-        threads: for large batches, where the engine has a use for them.
 
     Raises:
         ArtifactError: the folder is not whole, of another contract version, or cannot be read.
@@ -67,7 +66,7 @@ def load(folder: Path, *, threads: int = 1) -> Scorer:
         return LinearScorer(manifest, recipe, known)
     from readmission.scorer.forest import TreeScorer
 
-    return TreeScorer(folder, manifest, recipe, threads, known)
+    return TreeScorer(folder, manifest, recipe, known)
 
 
 def check_golden(scorer: Scorer, rows: Sequence[Golden]) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from readmission.scorer.manifest import Manifest
-from readmission.scorer.recipe import UNITS, Explanation, Linear, Probabilities, Recipe, softmax
+from readmission.scorer.recipe import UNITS, Explanation, Linear, Matrix, Probabilities, Recipe, join_many, softmax
 from readmission.scorer.rows import RowEncoder, Values
 from readmission.visits import Visits
 
@@ -32,10 +32,7 @@ class LinearScorer:
         self._base = np.array(recipe.base)
 
     def _terms(self, values: Values) -> Any:
-        # A buffer a call: batches are scored in a thread beside single requests.
-        buffer = bytearray(self._rows.stride)
-        self._rows.write(memoryview(buffer), 0, values)
-        row = np.frombuffer(buffer, dtype=np.float64)
+        row = np.frombuffer(self._rows.row(values))
         terms = np.where(np.isnan(row), self._fill, row)[:, None] * self._slopes
         for position, table in self._levels:
             level = row[position]
@@ -47,9 +44,14 @@ class LinearScorer:
         """Return the probabilities of one encounter."""
         return softmax((self._terms(values).sum(axis=0) + self._base).tolist())
 
-    def score_many(self, rows: Sequence[Values]) -> list[Probabilities]:
-        """Return the probabilities of many."""
-        return [self.score(values) for values in rows]
+    def score_many(self, rows: Sequence[Values]) -> Matrix:
+        """Return the probabilities of many, a row each."""
+        matrix = np.frombuffer(b"".join(map(self._rows.row, rows))).reshape(len(rows), -1)
+        scores = np.where(np.isnan(matrix), self._fill, matrix) @ self._slopes + self._base
+        for position, table in self._levels:
+            known = ~np.isnan(matrix[:, position])
+            scores[known] += table[matrix[known, position].astype(np.int64)]
+        return join_many(self._recipe.link, scores)
 
     def explain(self, values: Values) -> Explanation:
         """Return each raw column's term of the early class's margin; the mean term is not removed."""

@@ -8,7 +8,10 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+
 from readmission.scorer.manifest import ArtifactError
+from readmission.scorer.recipe import Matrix
 
 _FLOAT32, _FLOAT64 = 0, 1
 _RAW, _CONTRIBUTIONS = 1, 3
@@ -74,26 +77,25 @@ class Trees:
         if self._predict(*self._arguments):
             _check(-1)
 
-    def predict_many(self, rows: bytearray, count: int, *, threads: int) -> "ctypes.Array[ctypes.c_double]":
-        """Return the raw scores of `count` rows, row after row."""
-        return self._matrix(rows, count, _RAW, self._outputs, threads)
+    def predict_many(self, rows: bytes) -> Matrix:
+        """Return the raw scores of rows that follow each other, a row each."""
+        return self._matrix(rows, _RAW, self._outputs)
 
-    def contributions(self, row: bytearray) -> "ctypes.Array[ctypes.c_double]":
+    def contributions(self, row: bytes) -> Matrix:
         """Return TreeSHAP of one row: for each output, each column's share, then the base."""
-        return self._matrix(row, 1, _CONTRIBUTIONS, self._outputs * (self._width + 1), 1)
+        found: Matrix = self._matrix(row, _CONTRIBUTIONS, self._outputs * (self._width + 1))[0]
+        return found
 
-    def _matrix(
-        self, rows: bytearray, count: int, kind: int, per_row: int, threads: int
-    ) -> "ctypes.Array[ctypes.c_double]":
-        scores = (ctypes.c_double * (count * per_row))()
+    def _matrix(self, rows: bytes, kind: int, per_row: int) -> Matrix:
+        count = len(rows) // len(self.buffer)
+        scores = np.empty((count, per_row))
         length = ctypes.c_int64()
-        data = (ctypes.c_char * len(rows)).from_buffer(rows)
         _check(
             _library().LGBM_BoosterPredictForMat(
-                self._handle, data, ctypes.c_int(self._dtype), ctypes.c_int32(count),
+                self._handle, ctypes.c_char_p(rows), ctypes.c_int(self._dtype), ctypes.c_int32(count),
                 ctypes.c_int32(self._width), ctypes.c_int(_ROW_MAJOR), ctypes.c_int(kind), ctypes.c_int(0),
-                ctypes.c_int(-1), ctypes.c_char_p(f"num_threads={threads}".encode()),
-                ctypes.byref(length), scores,
+                ctypes.c_int(-1), ctypes.c_char_p(b"num_threads=1"), ctypes.byref(length),
+                ctypes.c_void_p(scores.ctypes.data),
             )
         )  # fmt: skip
         return scores

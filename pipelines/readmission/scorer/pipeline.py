@@ -10,7 +10,7 @@ import pandas as pd
 
 from readmission import contract, history
 from readmission.scorer.manifest import ArtifactError, Manifest
-from readmission.scorer.recipe import Explanation, Probabilities
+from readmission.scorer.recipe import Explanation, Matrix, Probabilities
 from readmission.scorer.rows import ORDER, Values
 from readmission.visits import Visits
 
@@ -96,13 +96,14 @@ class PipelineScorer:
 
     def score(self, values: Values) -> Probabilities:
         """Return the probabilities of one encounter."""
-        return self.score_many([values])[0]
+        one, two, three = self.score_many([values])[0].tolist()
+        return one, two, three
 
-    def score_many(self, rows: Sequence[Values]) -> list[Probabilities]:
-        """Return the probabilities of many."""
+    def score_many(self, rows: Sequence[Values]) -> Matrix:
+        """Return the probabilities of many, a row each."""
         typed = frame(rows) if self._known is None else history.add(frame(rows), self._known)
-        found = self._pipeline.predict_proba(typed)
-        return [(one, two, three) for one, two, three in found.tolist()]
+        found: Matrix = self._pipeline.predict_proba(typed)
+        return found
 
     def explain(self, values: Values) -> Explanation | None:
         """Return None: a Pipeline of any kind has no exact contributions."""

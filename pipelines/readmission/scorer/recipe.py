@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from readmission.scorer.rows import Layout
 
+Matrix = npt.NDArray[np.float64]
 #: In the order of contract.CLASSES.
 Probabilities = tuple[float, float, float]
 #: How the engine's raw scores become probabilities.
@@ -74,3 +77,16 @@ def two_heads(any_: float, early: float) -> Probabilities:
     a = sigmoid(any_)
     b = min(sigmoid(early), a)
     return 1.0 - a, a - b, b
+
+
+def join_many(link: Link, scores: Matrix) -> Matrix:
+    """Turn raw scores, a row each, into the three probabilities, as `softmax` and `two_heads` do."""
+    if link == "two_heads":
+        with np.errstate(over="ignore"):
+            shares = 1.0 / (1.0 + np.exp(-scores))
+        early = np.minimum(shares[:, 1], shares[:, 0])
+        return np.column_stack([1.0 - shares[:, 0], shares[:, 0] - early, early])
+    if link == "softmax":
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+    return scores

@@ -9,7 +9,7 @@ the history.
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import getitem, itemgetter
 
 import msgspec
@@ -25,7 +25,9 @@ VISITS = "visits.bin"
 _ENCOUNTER, _PATIENT = ORDER.index("encounter_id"), ORDER.index("patient_nbr")
 _INPATIENT, _FIRST_CODE = ORDER.index("number_inpatient"), ORDER.index(contract.DIAGNOSES[0])
 
-_CACHED = 20_000
+_CACHED = 10_000
+#: A column of at most so many values is read together with its neighbours: few combinations occur.
+_FEW = 4
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -84,8 +86,12 @@ def _lookup(table: Table) -> dict[str | int | None, float]:
     return found
 
 
+def _nothing(values: Values) -> Values:
+    return ()
+
+
 class RowEncoder:
-    """Write rows into a buffer of doubles (or floats) that a native engine reads.
+    """Write rows of doubles (or floats) as a native engine reads them.
 
     Args:
         layout: of the row.
@@ -95,13 +101,18 @@ class RowEncoder:
     def __init__(self, layout: Layout, known: Visits | None = None) -> None:
         names = contract.FEATURE_NAMES
         self.layout = layout
-        self._tables = [_lookup(table) for table in layout.tables]
-        self._pick = itemgetter(*(names.index(table.source) for table in layout.tables))
+        tables = [_lookup(table) for table in layout.tables]
+        places = [names.index(table.source) for table in layout.tables]
+        # The drugs, last but for the diagnoses.
+        split = max((i + 1 for i, table in enumerate(layout.tables) if len(table.keys) > _FEW), default=0)
+        split = split if 2 <= split <= len(tables) - 2 else len(tables)
+        self._tables, self._pick = tables[:split], itemgetter(*places[:split])
+        self._small = tables[split:]
+        self._pick_small: Callable[[Values], Values] = itemgetter(*places[split:]) if self._small else _nothing
         self._diagnoses = itemgetter(*(names.index(name) for name in contract.DIAGNOSES))
-        kind, size = ("f", 4) if layout.single else ("d", 8)
-        #: Bytes of one row.
-        self.stride = layout.width * size
-        self._head = struct.Struct(f"={len(layout.tables)}{kind}")
+        kind = "f" if layout.single else "d"
+        self._head = struct.Struct(f"={split}{kind}")
+        self._middle = struct.Struct(f"={len(tables) - split}{kind}")
         self._pair = struct.Struct(f"=2{kind}")
         self._flags = struct.Struct(f"={len(layout.flags)}{kind}")
         self._history = struct.Struct(f"={len(layout.history)}{kind}")
@@ -109,34 +120,40 @@ class RowEncoder:
         self._first = self._pack(visits.NONE)
         self._codes: dict[str | int | None, tuple[bytes, int]] = {}
         self._combinations: dict[int, bytes] = {}
+        self._smalls: dict[Values, bytes] = {}
 
-    def write(self, buffer: memoryview, offset: int, values: Values) -> None:
-        """Write one row.
+    def row(self, values: Values) -> bytes:
+        """Return one row.
 
         Args:
-            buffer: writable bytes with at least `stride` after `offset`.
-            offset: where the row begins.
             values: an encounter that the contract allows.
 
         Raises:
             KeyError, ValueError: a value that validation should have refused.
         """
-        head = self._head
-        head.pack_into(buffer, offset, *map(getitem, self._tables, self._pick(values)))
+        small = self._pick_small(values)
         codes = self._codes
         one, two, three = self._diagnoses(values)
         first = codes.get(one) or self._read(one)
         second = codes.get(two) or self._read(two)
         third = codes.get(three) or self._read(three)
         mask = first[1] | second[1] | third[1]
-        tail = self._combinations.get(mask)
-        if tail is None:
-            tail = self._combine(mask)
         past = self._first
         if self._known is not None and len(values) > _PATIENT and values[_PATIENT] is not None:
             past = self._past(self._known, values)
-        start = offset + head.size
-        buffer[start : offset + self.stride] = first[0] + second[0] + third[0] + tail + past
+        return b"%b%b%b%b%b%b%b" % (
+            self._head.pack(*map(getitem, self._tables, self._pick(values))),
+            self._smalls.get(small) or self._encode(small),
+            first[0], second[0], third[0],
+            self._combinations.get(mask) or self._combine(mask),
+            past,
+        )  # fmt: skip
+
+    def _encode(self, small: Values) -> bytes:
+        if len(self._smalls) >= _CACHED:
+            self._smalls.clear()
+        found = self._smalls[small] = self._middle.pack(*map(getitem, self._small, small))
+        return found
 
     def _past(self, known: Visits, values: Values) -> bytes:
         """Return the history of a patient who may be known."""
