@@ -137,6 +137,20 @@ def test_batches_answer_by_index(api: Api) -> None:
     assert api.http.post("/predict_batch", json={"records": [{}]}).json()["predictions"] == []
 
 
+def test_a_batch_answers_as_single_requests_do(api: Api) -> None:
+    full = EXAMPLE | {name: "No" for name in contract.FEATURE_NAMES if contract.BY_NAME[name].group == "drugs"}
+    records = [EXAMPLE, full, EXAMPLE | {"discharge_disposition_id": 11, "race": None}, EXAMPLE | {"diag_1": "?"}] * 3
+    together = api.http.post("/predict_batch", json={"records": records}).json()["predictions"]
+    assert len({answer["prediction_id"] for answer in together}) == len(records)
+    for record, many in zip(records, together, strict=True):
+        one = api.http.post("/predict", json=record).json()
+        assert list(many) == list(one)
+        assert many["probabilities"] == pytest.approx(one["probabilities"], abs=1e-12)
+        assert many["readmission_risk_30d"] == many["probabilities"]["<30"]
+        own = {"prediction_id", "timestamp", "probabilities", "readmission_risk_30d"}
+        assert {k: v for k, v in many.items() if k not in own} == {k: v for k, v in one.items() if k not in own}
+
+
 def test_ndjson_streams_any_number(api: Api) -> None:
     def lines() -> Iterator[bytes]:
         for number in range(2500):

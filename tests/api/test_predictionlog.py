@@ -1,5 +1,6 @@
 """The spool: what is appended is read back, a torn end is cut off, and a limit is kept."""
 
+import struct
 import threading
 import time
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from api.tools import EXAMPLE, Api, place, until
 from serving import predictionlog
-from serving.entries import Entry
+from serving.entries import Block, Entry
 from serving.ids import Ids, moment
 from serving.predictionlog import PredictionLog
 
@@ -32,6 +33,19 @@ def test_what_is_appended_by_many_is_on_disk_in_order(tmp_path: Path) -> None:
     assert synced.wait(5)
     assert read(tmp_path) == [entry(number) for number in range(5000)]
     log.close()
+
+
+def test_a_block_is_read_back_as_its_entries_in_order(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path, 60, 1 << 30)
+    shares = struct.pack("<6d", 0.1, 0.2, 0.7, 0.5, 0.25, 0.25)
+    log.append(entry(0))
+    log.append(Block(["a", "b"], 1, "m", "1", "champion", b'[{"x":1},{"y":"2"}]', shares, 0.5, ""), 2)
+    log.append(entry(1))
+    log.close()
+    first, a, b, last = read(tmp_path)
+    assert (first, last) == (entry(0), entry(1))
+    assert a == Entry("a", 1, "m", "1", "champion", b'{"x":1}', (0.1, 0.2, 0.7), 0.5, "a")
+    assert b == Entry("b", 1, "m", "1", "champion", b'{"y":"2"}', (0.5, 0.25, 0.25), 0.5, "b")
 
 
 @pytest.mark.parametrize("cut", [1, 7, 40])
