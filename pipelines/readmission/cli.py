@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "ingest": ("readmission.steps.ingest", "Take batches of raw rows into RAW; bad rows to quarantine."),
     "process": ("readmission.steps.process", "Turn new RAW batches into CLEAN: typed, split by patient."),
     "train": ("readmission.steps.train", "Train model families on the clean batches."),
+    "search": ("readmission.steps.search", "Search the parameters of a family; resumes where it ended."),
     "promote": ("readmission.steps.promote", "Make the best candidate the champion, if every gate lets it."),
     "report": ("readmission.steps.report", "Print the champion's quality on test, with intervals."),
     "evaluate": ("readmission.steps.evaluate", "Reproduce the published table: folds, forward in time, ablations."),

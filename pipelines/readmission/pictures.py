@@ -117,6 +117,19 @@ def learning_curve(table: pd.DataFrame, metric: str, title: str) -> Figure:
     return figure
 
 
+def search_history(table: pd.DataFrame, title: str) -> Figure:
+    """Draw each trial's value (`search.history`), the pruned faintly, the defaults marked, and the best so far."""
+    figure, (axis,) = _figure(7, 4.4)
+    for kind, style, colour in (("pruned", "x", _GREY), ("finished", "o", _BLUE)):
+        rows = table[table["pruned"] == (kind == "pruned")]
+        axis.plot(rows["number"], rows["value"], style, color=colour, label=kind)
+    axis.plot(table["number"], table["best"], color=_BLUE, label="best so far")
+    axis.plot(*table.loc[table["defaults"], ["number", "value"]].to_numpy().T, "D", color=_ORANGE, label="defaults")
+    axis.set(xlabel="trial", ylabel="mean over patient-grouped folds", title=title)
+    axis.legend(frameon=False)
+    return figure
+
+
 def bars(values: Mapping[str, float], spans: Sequence[tuple[float, float]], label: str, title: str) -> Figure:
     """Draw named values with intervals, one below the other."""
     figure, (axis,) = _figure(7, 0.4 * len(values) + 1.2)

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import mlflow
 import numpy as np
+import optuna
 import pytest
 from mlflow.tracking import MlflowClient
 
-from readmission import contract, gates, scorer, stores, tracking, training
+from readmission import contract, gates, scorer, stores, studies, tracking, training
+from readmission import search as searching
 from readmission.errors import UserError
 from readmission.scorer import pipeline as pipelines
 from readmission.settings import Settings
-from readmission.steps import evaluate, ingest, process, promote, report, rollback, score, train
+from readmission.steps import evaluate, ingest, process, promote, report, rollback, score, search, train
 
 
 @pytest.fixture
@@ -145,6 +147,48 @@ def test_a_refused_candidate_leaves_the_champion_and_its_reasons(
     assert tracking.champion(client, config) is None
     run_id = query(config, "SELECT run_id FROM training.experiments LIMIT 1")[0][0]
     assert json.loads(mlflow.artifacts.load_text(f"runs:/{run_id}/verdict.json"))[0]["gate"] == "never"
+
+
+def test_a_search_is_kept_resumed_and_taken(system: Settings, sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = clean(system, sample, 1)
+    with pytest.raises(UserError, match="was not searched"):
+        train.run(config, families="decision_tree", searched=True)
+    search.run(config, family="decision_tree", trials=3)
+    assert "of 3 trials" in capsys.readouterr().out
+    found = search.run(config, family="decision_tree", trials=5, minutes=5)
+    assert "of 8 trials" in capsys.readouterr().out
+
+    # Kept in Postgres, by the role that trains, apart from its other tables; the first trial is the defaults.
+    assert query(config, "SELECT count(*) FROM search.studies") == [(1,)]
+    rows = query(config, "SELECT number, state::text FROM search.trials ORDER BY 1")
+    assert [row[0] for row in rows] == list(range(8)) and {row[1] for row in rows} <= {"COMPLETE", "PRUNED"}
+    data = training.load(config)
+    study = studies.open_study(config, data, "decision_tree")
+    assert study.trials[0].user_attrs["defaults"] and not study.trials[0].params
+    assert study.best_value >= study.trials[0].value and studies.best(config, data, "decision_tree") == found
+
+    # One parent, a child a trial, its history as a picture.
+    client = MlflowClient(config.tracking_uri)
+    parent = client.get_run(study.user_attrs["mlflow_run"])
+    children = client.search_runs([parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
+    assert len(children) == 8 and all("fold_0" in child.data.metrics for child in children)
+    assert {item.path for item in client.list_artifacts(parent.info.run_id)} >= {"search_history.png"}
+
+    run = client.get_run(train.run(config, families="decision_tree", searched=True)["decision_tree"])
+    assert all(run.data.params[name] == str(value) for name, value in found.items())
+
+
+def test_a_search_never_looks_at_test(system: Settings, sample: Path) -> None:
+    data = training.load(clean(system, sample, 1))
+    trial = optuna.trial.FixedTrial({"max_depth": 4, "min_samples_leaf": 50})
+    value = searching.objective(data, "decision_tree", "roc_auc_30", 7)(trial)
+    # Another outcome and other features of the test rows change nothing.
+    changed = data.frame.copy()
+    test = (changed["split"] == "test").to_numpy()
+    changed.loc[test, "readmitted"] = "<30"
+    changed.loc[test, "number_inpatient"] = 99.0
+    other = training.Dataset(changed, data.sha256, data.batches, data.synthetic)
+    assert searching.objective(other, "decision_tree", "roc_auc_30", 7)(trial) == value
 
 
 def test_the_evaluation_is_written_to_its_end(system: Settings, sample: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
@@ -33,6 +34,9 @@ def run(
         bool, typer.Option(help="Train on batch 1, on 1-2, on 1-3 and so on: the learning curve.")
     ] = False,
     again: Annotated[bool, typer.Option(help="Train also what was trained on this data by this code.")] = False,
+    searched: Annotated[
+        bool, typer.Option(help="With the best parameters of `readmission search`, not the defaults; implies --again.")
+    ] = False,
 ) -> dict[str, str]:
     """Train model families on the clean batches; each is a run in MLflow and a row of training.experiments.
 
@@ -42,13 +46,14 @@ def run(
         run id by family, of the last snapshot.
 
     Raises:
-        UserError: a family is not known, or there is no clean data.
+        UserError: a family is not known or, with --searched, was not searched; or there is no clean data.
     """
     wanted = _families(families)
     client = tracking.connect(settings)
     whole = training.load(settings, batch_up_to)
     if not each_batch:
-        return train(settings, client, whole, wanted, again=again)
+        found = _searched(settings, whole, wanted) if searched else {}
+        return train(settings, client, whole, wanted, again=again or searched, params=found)
     runs: dict[str, str] = {}
     for batch in whole.batches:
         runs = train(settings, client, training.load(settings, batch), wanted, again=again)
@@ -56,8 +61,22 @@ def run(
     return runs
 
 
-def train(settings: Settings, client: MlflowClient, data: Dataset, wanted: list[str], *, again: bool) -> dict[str, str]:
-    """Train the wanted families on one snapshot; return run id by family."""
+def _searched(settings: Settings, data: Dataset, wanted: list[str]) -> dict[str, dict[str, object]]:
+    from readmission import studies  # a second to import: only for those who use it
+
+    return {family: studies.best(settings, data, family) for family in wanted}
+
+
+def train(
+    settings: Settings,
+    client: MlflowClient,
+    data: Dataset,
+    wanted: list[str],
+    *,
+    again: bool,
+    params: Mapping[str, Mapping[str, object]] | None = None,
+) -> dict[str, str]:
+    """Train the wanted families on one snapshot, with parameters by family; return run id by family."""
     code = tracking.code_version(settings)
     done = {} if again else _done(settings, data, code)
     todo = [family for family in wanted if family not in done]
@@ -76,14 +95,21 @@ def train(settings: Settings, client: MlflowClient, data: Dataset, wanted: list[
         ThreadPoolExecutor(settings.train_jobs or os.cpu_count() or 1) as pool,
     ):
         child = {"mlflow.parentRunId": parent, **tags}
-        futures = {f: pool.submit(_train_one, settings, client, data, f, child) for f in todo}
+        futures = {f: pool.submit(_train_one, settings, client, data, f, child, (params or {}).get(f)) for f in todo}
         runs = {family: future.result() for family, future in futures.items()}
     log.info("trained %d families in %.1f s", len(todo), time.perf_counter() - began)
     return {family: runs.get(family) or done[family] for family in wanted}
 
 
-def _train_one(settings: Settings, client: MlflowClient, data: Dataset, family: str, tags: dict[str, str]) -> str:
-    candidate = training.fit(data, family, settings.seed)
+def _train_one(
+    settings: Settings,
+    client: MlflowClient,
+    data: Dataset,
+    family: str,
+    tags: dict[str, str],
+    wanted: Mapping[str, object] | None = None,
+) -> str:
+    candidate = training.fit(data, family, settings.seed, wanted)
     params = {
         "family": family, "seed": settings.seed, "batch_first": data.batches[0], "batch_last": data.batches[-1],
         "rows_train": len(data.rows("train")), "data_sha256": data.sha256, **candidate.params,

@@ -1,0 +1,92 @@
+"""Search the parameters of one family; the study is kept in Postgres and can be resumed."""
+
+import logging
+from typing import Annotated
+
+import optuna
+import typer
+from mlflow.tracking import MlflowClient
+from optuna.trial import FrozenTrial
+
+from readmission import pictures, search, studies, tracking, training
+from readmission.errors import UserError
+from readmission.settings import Settings
+from readmission.training import Dataset
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    settings: Settings,
+    *,
+    family: Annotated[str, typer.Option(help=f"One of {', '.join(search.SPACES)}.")] = "lightgbm",
+    trials: Annotated[int, typer.Option(min=1, help="End after this many more trials.")] = 30,
+    minutes: Annotated[float | None, typer.Option(min=0, help="End after the trial of this time. [no limit]")] = None,
+    batch_up_to: Annotated[int | None, typer.Option(help="Use the batches up to this one. [all]")] = None,
+) -> dict[str, object]:
+    """Search the parameters of one family by patient-grouped folds of train and validation; resumes where it ended.
+
+    The first trial is the defaults, so that the gain is seen. Nothing is trained for promotion:
+    `readmission train --models FAMILY --searched` takes what was found.
+
+    Returns:
+        the best parameters; empty: the defaults.
+
+    Raises:
+        UserError: the family is not known, or there is no clean data.
+    """
+    if family not in search.SPACES:
+        raise UserError(f"--family: {family!r} is not a family; allowed: {', '.join(search.SPACES)}.")
+    client = tracking.connect(settings)
+    data = training.load(settings, batch_up_to)
+    study = studies.open_study(settings, data, family)
+    parent = _parent(settings, client, study, data, family)
+    data.matrix, data.y  # noqa: B018  encoded before the clock starts
+
+    def record(study: optuna.Study, trial: FrozenTrial) -> None:
+        _child(settings, client, parent, trial)
+        log.info("trial %d %s: %s", trial.number, trial.state.name.lower(), trial.value)
+
+    study.optimize(
+        search.objective(data, family, settings.selection, settings.seed),
+        n_trials=trials, timeout=None if minutes is None else 60 * minutes, callbacks=[record],
+    )  # fmt: skip
+    table = search.history(study)
+    picture = pictures.search_history(table, f"{family.replace('_', ' ')}: search, {settings.selection}")
+    tracking.log_files(client, parent, {"search_history.png": picture, "search_history.csv": table.to_csv(index=False)})
+    tracking.log_run(
+        client, parent, metrics={"best": study.best_value, "trials": float(len(table))}, tags=_told(study.best_params)
+    )
+    defaults = table.loc[table["defaults"] & ~table["pruned"], "value"].tolist()
+    typer.echo(
+        f"{family}: best {study.best_value:.4f} of {len(table)} trials ({int(table['pruned'].sum())} pruned), "
+        f"defaults {defaults[0] if defaults else float('nan'):.4f}\n{study.best_params or 'the defaults are best'}"
+    )
+    return dict(study.best_params)
+
+
+def _parent(settings: Settings, client: MlflowClient, study: optuna.Study, data: Dataset, family: str) -> str:
+    """Return the study's MLflow run; made once."""
+    known = study.user_attrs.get("mlflow_run")
+    if known:
+        return str(known)
+    tags = {
+        "step": "search", "family": family, "study": study.study_name, "data_sha256": data.sha256,
+        "synthetic": str(data.synthetic).lower(), "git_sha": tracking.code_version(settings),
+    }  # fmt: skip
+    with tracking.run(client, settings, f"search {family}", tags) as run_id:
+        study.set_user_attr("mlflow_run", run_id)
+    return run_id
+
+
+def _child(settings: Settings, client: MlflowClient, parent: str, trial: FrozenTrial) -> None:
+    tags = {"mlflow.parentRunId": parent, "step": "search", "state": trial.state.name.lower()}
+    with tracking.run(client, settings, f"trial {trial.number}", tags) as run_id:
+        metrics = {f"fold_{step}": value for step, value in trial.intermediate_values.items()}
+        if trial.value is not None:
+            metrics["value"] = trial.value
+        tracking.log_run(client, run_id, params=trial.params, metrics=metrics)
+
+
+def _told(params: dict[str, object]) -> dict[str, str]:
+    return {f"best.{name}": str(value) for name, value in params.items()}
