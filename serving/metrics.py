@@ -60,7 +60,7 @@ serving = Gauge(
 )  # fmt: skip
 loaded_at = Gauge(
     "readmission_model_loaded_timestamp_seconds", "When the champion was swapped in.",
-    multiprocess_mode="livemin",
+    multiprocess_mode="livemax",
 )  # fmt: skip
 load_seconds = Gauge(
     "readmission_model_load_seconds", "Time to load and check the champion.", multiprocess_mode="livemax"
@@ -71,10 +71,11 @@ log_stored = Counter("readmission_log_stored_total", "Predictions in the databas
 log_dropped = Counter("readmission_log_dropped_total", "Predictions that were not logged.", ["reason"])
 log_backlog = Gauge("readmission_log_backlog_bytes", "In the spool.", multiprocess_mode="livemax")
 log_lag = Gauge("readmission_log_lag_seconds", "Age of the oldest segment in the spool.", multiprocess_mode="livemax")
-disk_free = Gauge("readmission_disk_free_bytes", "Free where the state is.", multiprocess_mode="livemin")
-registry_up = Gauge("readmission_registry_up", "The registry answered the last look.", multiprocess_mode="livemin")
+# Not the least of all processes: a gauge is 0 in those that never set it, such as the sidecar.
+disk_free = Gauge("readmission_disk_free_bytes", "Free where the state is.", multiprocess_mode="livemax")
+registry_up = Gauge("readmission_registry_up", "The registry answered the last look.", multiprocess_mode="livemax")
 feedback = Counter("readmission_feedback_total", "Outcomes received.", ["result"])
-cpu = Counter("readmission_process_cpu_seconds_total", "CPU time of all workers.")
+cpu = Counter("readmission_process_cpu_seconds_total", "CPU time of all workers and the sidecar.")
 resident = Gauge("readmission_process_resident_memory_bytes", "Memory.", multiprocess_mode="liveall")
 files = Gauge("readmission_process_open_fds_count", "Open files.", multiprocess_mode="liveall")
 up_since = Gauge(
@@ -83,12 +84,27 @@ up_since = Gauge(
 )  # fmt: skip
 
 
+class Process:
+    """Measure what this process uses."""
+
+    def __init__(self) -> None:
+        self._cpu = 0.0
+
+    def flush(self) -> None:
+        """Set processor time, memory and open files."""
+        spent = time.process_time()
+        cpu.inc(max(0.0, spent - self._cpu))
+        self._cpu = spent
+        resident.set(int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE)
+        files.set(sum(1 for _ in Path("/proc/self/fd").iterdir()))
+
+
 class Metrics:
     """Count what the hot route does."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        self._cpu = 0.0
+        self._process = Process()
         self._latency = [0] * (len(LATENCY) + 1)
         self._latency_sum = 0.0
         self._codes: Tally[tuple[str, str, int]] = Tally()
@@ -169,14 +185,7 @@ class Metrics:
             for field in fields:
                 missing.labels(field).inc(number)
         self._missing = Tally()
-        self._process()
-
-    def _process(self) -> None:
-        spent = time.process_time()
-        cpu.inc(max(0.0, spent - self._cpu))
-        self._cpu = spent
-        resident.set(int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE)
-        files.set(sum(1 for _ in Path("/proc/self/fd").iterdir()))
+        self._process.flush()
         disk_free.set(shutil.disk_usage(self._home).free)
 
 

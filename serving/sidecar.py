@@ -102,8 +102,20 @@ def _bury(folder: Path) -> None:
     for path in (folder / "workers").glob("*.json"):
         if path.stem.isdigit() and not Path(f"/proc/{path.stem}").exists():
             path.unlink(missing_ok=True)
-            if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-                mark_process_dead(int(path.stem))  # type: ignore[no-untyped-call]
+            _forget(path.stem)
+
+
+def _forget(pid: str) -> None:
+    if pid.isdigit() and "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        mark_process_dead(int(pid))  # type: ignore[no-untyped-call]
+
+
+def _succeed(home: Path) -> None:
+    """Take away the live gauges of the sidecar before this one, which would go on saying how things were."""
+    memory = home / "sidecar.pid"
+    if memory.exists():
+        _forget(memory.read_text())
+    memory.write_text(str(os.getpid()))
 
 
 def main() -> None:
@@ -113,6 +125,7 @@ def main() -> None:
     held = launch.lock(settings.home)
     if held is None:
         return
+    _succeed(settings.home)
     # The server stops its children together with itself: this one goes last.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
@@ -120,13 +133,14 @@ def main() -> None:
         os.nice(5)
     # Told, not asked for: a worker that dies at once would leave another parent.
     parent = int(sys.argv[1]) if len(sys.argv) > 1 else os.getppid()
-    registry, shipper = Registry(settings), Shipper(settings)
+    registry, shipper, process = Registry(settings), Shipper(settings), metrics.Process()
     poke, next_look = registry.folder / POKE, 0.0
     while os.getppid() == parent:
         if time.monotonic() >= next_look or poke.exists():
             poke.unlink(missing_ok=True)
             registry.look()
             _bury(registry.folder)
+            process.flush()
             next_look = time.monotonic() + settings.reload_interval
         shipper.ship()
         time.sleep(_LOOK)

@@ -1,24 +1,20 @@
-"""docs/metrics.md says what the API exposes."""
+"""docs/metrics.md says what the API and the demo expose."""
 
-import re
-from pathlib import Path
+from types import ModuleType
 
+import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
 from serving import metrics
+from serving.demo import page
+from tests.metrics_page import told
 
-PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
 
-
-def test_the_page_lists_every_metric_of_the_api_with_type_and_labels() -> None:
-    section = PAGE.partition("\n## API\n")[2].partition("\n## ")[0]
-    told = {
-        row[0]: (row[1], set(re.findall(r"`(\w+)`", row[2])))
-        for row in re.findall(r"^\| `(readmission_\w+)` \| (\w+) \| [^|]+ \| ([^|]+) \|", section, re.MULTILINE)
-    }
+@pytest.mark.parametrize(("section", "module"), [("API", metrics), ("Demo", page)])
+def test_the_page_lists_every_metric_with_type_unit_and_labels(section: str, module: ModuleType) -> None:
     real = {
         m._name + ("_total" if m._type == "counter" else ""): (m._type, set(m._labelnames))
-        for m in vars(metrics).values()
+        for m in vars(module).values()
         if isinstance(m, MetricWrapperBase)
     }
-    assert told == real
+    assert told(section) == real

@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -44,6 +45,24 @@ def test_a_model_is_promoted_swapped_and_survives_everything_down(
     assert cold.predict().json()["model_version"] == "2"
     until(lambda: cold.http.get("/health").json()["status"] == "degraded")
     assert "cannot be read" in cold.http.get("/health").json()["registry"]
+
+
+def test_the_gauges_of_all_processes_tell_the_truth(
+    start: Starter, registry: Registry, compiled: dict[str, Path]
+) -> None:
+    """A gauge that one process alone sets is 0 in the others; the page must not say that."""
+    registry.publish(compiled["lightgbm"])
+    api = start(**registry.environment()).wait("/readyz")
+    until(lambda: api.metric("readmission_registry_up") == 1)
+    until(lambda: api.metric("readmission_disk_free_bytes") > 1e6)
+    assert api.metric("readmission_model_loaded_timestamp_seconds") > time.time() - 60
+    memory = [
+        float(line.rpartition(" ")[2])
+        for line in api.http.get("/metrics").text.splitlines()
+        if line.startswith("readmission_process_resident_memory_bytes{")
+    ]
+    assert len(memory) == 2, "the worker and the sidecar"
+    assert min(memory) > 1e7
 
 
 def test_what_must_not_be_served_is_not(

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from readmission.errors import UserError
 from readmission.feed import serve as feed_verb
 from readmission.feed.chunks import Chunks
 from readmission.feed.schedule import Window
 from readmission.settings import Settings
+from tests.metrics_page import told
 
 from .conftest import SIZE, Running
 
@@ -113,6 +115,20 @@ def test_a_bad_request_is_told_what_is_allowed(running: Running, query: str, fie
     (error,) = answer.json()["errors"]
     assert error["field"] == field
     assert error["problem"] and error["allowed"]
+
+
+def test_the_page_lists_every_metric_with_type_unit_and_labels(running: Running) -> None:
+    httpx.get(f"{running.url}/batches/next")
+    families = text_string_to_metric_families(httpx.get(f"{running.url}/metrics").text)
+    real = {
+        family.name + ("_total" if family.type == "counter" else ""): (
+            family.type,
+            {label for sample in family.samples for label in sample.labels},
+        )
+        for family in families
+        if not family.name.endswith("_created")  # prometheus_client's own
+    }
+    assert told("Feed") == real
 
 
 def test_metrics_and_probes_tell_the_truth(running: Running) -> None:

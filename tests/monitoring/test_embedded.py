@@ -14,7 +14,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, start_http_server
 
-from readmission.embedded import board, monitoring
+from readmission.embedded import board, draw, monitoring
 from readmission.embedded.part import answers
 from readmission.monitoring.collector import DatabaseCollector
 from readmission.settings import Settings
@@ -101,11 +101,47 @@ def test_rules_load_queries_answer_and_the_page_has_pictures(prometheus: Setting
             answered += bool(ask(prometheus, board.fill(expression)))
     assert answered >= 20  # what an exporter alone can tell
 
-    page = board.page(board.Prometheus(url), "readmission-data")
-    assert page.count("<figure>") >= 10
+    own = f"http://127.0.0.1:{prometheus.board_port}/"
+    for uid, least in (("", 15), ("readmission-data", 10)):
+        page = board.page(board.Prometheus(url), uid)
+        assert page.count("<figure ") >= least
+        assert "alerts" in page or "No alert fires; 29 are watched" in page
+        assert not [link for link in re.findall(r"(?:src|href)='(https?://[^']+)", page) if not link.startswith(own)]
     assert "<svg" in page
     assert "train" in page
-    assert not re.search(r"(src|href)=['\"]https?://", page)
+
+
+def test_an_alert_leads_to_a_runbook_on_the_page(tmp_path: Path) -> None:
+    config = Settings(home=tmp_path)  # type: ignore[call-arg]
+    monitoring.configure(config)
+    rules = "".join(path.read_text() for path in (tmp_path / "prometheus" / "rules").glob("*.yaml"))
+    links = set(re.findall(r"runbook_url: (\S+)", rules))
+    assert len(links) > 20
+    for link in links:
+        name = link.removeprefix(f"http://127.0.0.1:{config.board_port}/runbooks/").partition("#")[0]
+        assert "<h2>Mitigation</h2>" in (board.runbook(name) or ""), link
+    assert board.runbook("../../README.md") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "words"),
+    [
+        (0.00071, "s", "0.71 ms"), (31.0, "s", "31 s"), (7200.0, "s", "2 h"), (0.0005, "percentunit", "0.05 %"),
+        (1.0, "bool_on_off", "yes"), (3.21e8, "bytes", "321 MB"), (12345.0, "short", "12,345"),
+        (float("nan"), "s", "–"),
+    ],
+)  # fmt: skip
+def test_numbers_are_written_for_people(value: float, unit: str, words: str) -> None:
+    assert draw.words(value, unit) == words
+
+
+def test_a_chart_draws_its_limit_and_names_what_it_leaves_out() -> None:
+    series = [(f"s{i}", (0.0, 60.0), (0.0, float(i))) for i in range(8)]
+    steps = [{"color": "green", "value": None}, {"color": "red", "value": 3}]
+    drawn = draw.panel("timeseries", {"unit": "short", "thresholds": {"steps": steps}}, {}, series)
+    assert drawn.count("<polyline") == 6
+    assert "class=limit" in drawn
+    assert "and 2 more" in drawn
 
 
 def test_the_page_says_when_prometheus_is_away() -> None:

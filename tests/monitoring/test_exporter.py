@@ -1,6 +1,5 @@
 """The exporter: every metric from a real database, and a plain word when there is none."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from readmission.monitoring.collector import OWN, DatabaseCollector
 from readmission.monitoring.queries import QUERIES
 from readmission.settings import Settings
 from readmission.steps import ingest, process
+from tests.metrics_page import told
 
 
 def scrape(config: Settings) -> dict[str, dict[tuple[str, ...], float]]:
@@ -69,11 +69,5 @@ def test_names_are_those_of_the_field() -> None:
 
 
 def test_the_page_lists_every_metric_of_the_exporter_with_type_and_labels() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
-    section = page.partition("\n## Exporter\n")[2].partition("\n## ")[0]
-    told = {
-        row[0]: (row[1], set(re.findall(r"`(\w+)`", row[2])))
-        for row in re.findall(r"^\| `(readmission_\w+)` \| (\w+) \| [^|]+ \| ([^|]+) \|", section, re.MULTILINE)
-    }
     real = {query.name: (query.kind, set(query.labels)) for query in QUERIES}
-    assert told == real | {name: ("gauge", set(labels)) for name, (_, labels) in OWN.items()}
+    assert told("Exporter") == real | {name: ("gauge", set(labels)) for name, (_, labels) in OWN.items()}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from readmission import stores
+from readmission.errors import UserError
 from readmission.settings import Settings
 from readmission.steps import ingest, outcomes, process, retrain, simulate_drift
 from readmission.steps.retrain import Figures
@@ -148,5 +149,10 @@ def test_no_false_alarm_on_the_real_order_and_every_injected_drift_found(
     ingest.run(database, source=str(real_source), every=True)
     process.run(database)
     capsys.readouterr()
-    simulate_drift.run(database, share=0.5)
-    assert capsys.readouterr().out.endswith("0 false alarms, 3 of 3 injected drifts found.\n")
+    simulate_drift.run(database, shares="0.25")
+    assert capsys.readouterr().out.endswith("0 false alarms; of 3 injected drifts found: 3 at 25%.\n")
+
+
+def test_a_share_that_is_none_is_a_sentence(database: Settings) -> None:
+    with pytest.raises(UserError, match=r"--shares: '2' is not a list such as 1,0.5,0.25,0.1"):
+        simulate_drift.run(database, shares="2")

@@ -153,6 +153,16 @@ def test_every_query_of_every_panel_has_data_or_a_reason(system: System, feed: s
     assert excused - left == set(), "panels whose reason for being empty is not true here"
 
 
+def test_what_is_well_raises_no_alert(system: System, feed: str) -> None:
+    """The parts are all there: of the alerts, only those of the step and the rows that the test spoilt are due."""
+    url = f"http://127.0.0.1:{system.ports['prometheus']}/api/v1/alerts"
+    raised = {alert["labels"]["alertname"] for alert in httpx.get(url).json()["data"]["alerts"]}
+    assert {"ReadmissionStepFailing", "ReadmissionQuarantineHigh"} <= raised
+    spoilt = {"ReadmissionRefusedInputs", "ReadmissionDriftSustained", "ReadmissionLiveQualityLow"}
+    spoilt |= {"ReadmissionCalibrationOff", "ReadmissionStepFailing", "ReadmissionQuarantineHigh"}
+    assert raised <= spoilt
+
+
 def test_no_rule_fails_and_every_target_is_read(system: System, feed: str) -> None:
     url = f"http://127.0.0.1:{system.ports['prometheus']}/api/v1"
     groups = httpx.get(f"{url}/rules").json()["data"]["groups"]

@@ -1,61 +1,73 @@
-"""A light status page for the embedded system: the panels of the dashboards as pictures, without Grafana."""
+"""A light status page for the embedded system: what fires, and the dashboards' panels as pictures, without Grafana."""
 
-import io
 import json
 import logging
+import math
 import re
 import time
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
-import numpy as np
-from matplotlib.figure import Figure
+import yaml
+from markdown_it import MarkdownIt
 
 from readmission import settings as configuration
-from readmission.embedded.monitoring import CHART
+from readmission.embedded import draw
+from readmission.embedded.draw import Series
+from readmission.embedded.monitoring import CHART, RUNBOOKS
 
 log = logging.getLogger(__name__)
 
-_SPAN = 3600
-_COLORS = {"green": "#2e7d32", "orange": "#e08700", "red": "#b3261e"}
-_STYLE = """
-body{font:14px system-ui,sans-serif;margin:1rem 2rem;background:#fafafa;color:#222}nav a{margin-right:1rem}
-section{display:flex;flex-wrap:wrap;gap:.7rem}figure{margin:0;background:#fff;border:1px solid #ddd;padding:.5rem;
-width:21rem}
-svg{width:100%;height:auto}figcaption{font-weight:600}small{color:#666;display:block}b.v{font-size:1.5rem}.alert{color:#b3261e;font-weight:600}
-"""
-Series = tuple[str, Sequence[float], Sequence[float]]
+SPANS = {"1": "1 hour", "6": "6 hours", "24": "1 day", "168": "7 days"}
+#: The first page: what a person wants to know first, by board and title of the panel.
+FIRST = {
+    "readmission-slo": ("Budget left",),
+    "readmission-api": (
+        "Requests", "Server errors", "p99 of /predict", "Champion", "Requests by endpoint", "Latency of /predict",
+    ),
+    "readmission-platform": ("Services", "Database", "Targets"),
+    "readmission-data": ("Batches", "Quarantined", "Since the last batch"),
+    "readmission-pipeline": ("Failed", "Since the last success"),
+}  # fmt: skip
+_STYLE = (Path(__file__).parent / "board.css").read_text()
 
 
 class Prometheus:
     """Ask one Prometheus server."""
 
     def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=url, timeout=5)
+        self._client = httpx.Client(base_url=url, timeout=10)
 
-    def ask(self, expression: str, legend: str, span: int = _SPAN) -> list[Series]:
-        """Return the series of an expression over the last `span` seconds: name, times, values."""
-        end = time.time()
-        answer = self._client.get(
-            "/api/v1/query_range",
-            params={"query": expression, "start": end - span, "end": end, "step": max(5, span // 120)},
-        ).raise_for_status()
+    def _get(self, path: str, **parameters: Any) -> Any:
+        return self._client.get(f"/api/v1/{path}", params=parameters).raise_for_status().json()["data"]
+
+    def ask(self, expression: str, legend: str, hours: int = 1) -> list[Series]:
+        """Return the series of an expression over the last hours: name, times, values."""
+        end, span = time.time(), 3600 * hours
+        data = self._get("query_range", query=expression, start=end - span, end=end, step=max(5, span // 120))
         found: list[Series] = []
-        for result in answer.json()["data"]["result"]:
-            labels = result["metric"]
-            name = re.sub(r"{{\s*(\w+)\s*}}", partial(_label, labels), legend)
+        for result in data["result"]:
+            name = re.sub(r"{{\s*(\w+)\s*}}", partial(_label, result["metric"]), legend)
             times, values = zip(*((float(t), float(v)) for t, v in result["values"]), strict=True)
-            found.append((name.strip(), times, values))
+            if not all(map(math.isnan, values)):
+                found.append((" ".join(name.split()), times, values))
         return found
 
-    def alerts(self) -> list[str]:
-        """Return what fires now, in words."""
-        alerts = self._client.get("/api/v1/alerts").raise_for_status().json()["data"]["alerts"]
-        return [f"{a['labels']['severity']}: {a['annotations']['summary']}" for a in alerts if a["state"] == "firing"]
+    def alerts(self) -> list[dict[str, Any]]:
+        """Return what fires now or waits to fire, the gravest first."""
+        found = self._get("alerts")["alerts"]
+        return sorted(found, key=lambda a: (a["state"] != "firing", a["labels"]["severity"], a["activeAt"]))
+
+    def watched(self) -> int:
+        """Return how many alerts are evaluated."""
+        return sum(len(group["rules"]) for group in self._get("rules", type="alert")["groups"])
 
 
 def _label(labels: dict[str, str], found: re.Match[str]) -> str:
@@ -67,93 +79,137 @@ def fill(expression: str) -> str:
     return re.sub(r"\$(namespace|model_version)", ".*", expression)
 
 
-def page(prometheus: Prometheus, uid: str) -> str:
-    """Render one dashboard."""
-    boards = {path.stem: json.loads(path.read_text()) for path in sorted((CHART / "dashboards").glob("*.json"))}
-    board = boards.get(uid) or boards["readmission-api"]
-    links = "".join(f"<a href='/?board={name}'>{escape(b['title'])}</a>" for name, b in boards.items())
-    firing = "".join(f"<p class=alert>{escape(line)}</p>" for line in prometheus.alerts()) or "<p>No alert fires.</p>"
-    body = []
-    for panel in board["panels"]:
+@cache
+def boards() -> dict[str, dict[str, Any]]:
+    """Return every dashboard by its uid."""
+    return {path.stem: json.loads(path.read_text()) for path in sorted((CHART / "dashboards").glob("*.json"))}
+
+
+@cache
+def reasons() -> dict[str, str]:
+    """Return why a panel may be empty, by its title."""
+    made = yaml.safe_load((CHART / "panels.yaml").read_text())
+    panels = (panel for one in made.values() for row in one["rows"] for panel in row["panels"])
+    return {panel["title"]: panel["absent"] for panel in panels if "absent" in panel}
+
+
+def page(prometheus: Prometheus, uid: str = "", hours: int = 1) -> str:
+    """Render one dashboard, or the first page."""
+    known, hours = boards(), hours if str(hours) in SPANS else 1
+    uid = uid if uid in known else ""
+    title = known[uid]["title"] if uid else "Readmission"
+    names = {"": "Overview"} | {name: board["title"].partition("/ ")[2] for name, board in known.items()}
+    links = "".join(
+        f"<a href='/?board={name}&hours={hours}'{' aria-current=page' if name == uid else ''}>{escape(text)}</a>"
+        for name, text in names.items()
+    )
+    spans = "".join(
+        f"<a href='/?board={uid}&hours={key}'{' aria-current=true' if key == str(hours) else ''}>{text}</a>"
+        for key, text in SPANS.items()
+    )
+    with ThreadPoolExecutor(8) as pool:
+        rows = [(name, [pool.submit(_figure, prometheus, p, hours) for p in panels]) for name, panels in _rows(uid)]
+        body = "".join(f"<h2>{escape(n)}</h2><section>{''.join(f.result() for f in fs)}</section>" for n, fs in rows)
+    clock = time.strftime("%H:%M", time.gmtime())
+    about = escape(known[uid]["description"]) if uid else "What users feel, and whether everything is there."
+    return _html(
+        title,
+        f"<nav>{links}</nav><h1>{escape(title)}</h1><p class=about>{about}</p>{_alerts(prometheus)}"
+        f"<nav class=spans>{spans}<span>{clock} UTC, anew every 30 s</span></nav>{body}",
+        refresh=True,
+    )
+
+
+def _rows(uid: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    if not uid:
+        for name, titles in FIRST.items():
+            panels = {panel["title"]: panel for panel in boards()[name]["panels"] if panel["type"] != "row"}
+            yield boards()[name]["title"].partition("/ ")[2], [panels[title] for title in titles]
+        return
+    row: tuple[str, list[dict[str, Any]]] | None = None
+    for panel in boards()[uid]["panels"]:
         if panel["type"] == "row":
-            body.append(f"</section><h2>{escape(panel['title'])}</h2><section>")
-        else:
-            body.append(_figure(prometheus, panel))
-    return (
-        "<!doctype html><html lang='en'><meta charset='utf-8'><meta http-equiv='refresh' content='30'>"
-        f"<title>{escape(board['title'])}</title><style>{_STYLE}</style><nav>{links}</nav>"
-        f"<h1>{escape(board['title'])}</h1>{firing}<section>{''.join(body)}</section></html>"
-    )
+            if row:
+                yield row
+            row = panel["title"], []
+        elif row:
+            row[1].append(panel)
+    if row:
+        yield row
 
 
-def _figure(prometheus: Prometheus, panel: dict[str, Any]) -> str:
-    series = [s for t in panel["targets"] for s in prometheus.ask(fill(t["expr"]), t["legendFormat"])]
-    shown = "<small>no data</small>" if not series else _values(panel, series)
-    if series and panel["type"] == "timeseries":
-        shown = _lines(series)
-    return (
-        f"<figure><figcaption>{escape(panel['title'])}</figcaption>{shown}"
-        f"<small>{escape(panel['description'])}</small></figure>"
-    )
-
-
-def _values(panel: dict[str, Any], series: list[Series]) -> str:
-    defaults = panel["fieldConfig"]["defaults"]
-    if panel.get("options", {}).get("textMode") == "name":
-        return "".join(f"<b class=v>{escape(name)}</b><br>" for name, _, _ in series)
+def _alerts(prometheus: Prometheus) -> str:
+    found = prometheus.alerts()
+    firing = [alert for alert in found if alert["state"] == "firing"]
     lines = []
-    for name, _, values in sorted(series, key=lambda s: -s[2][-1])[:15]:
-        steps = [
-            step for step in defaults["thresholds"]["steps"] if step["value"] is None or values[-1] >= step["value"]
-        ]
-        color = _COLORS[steps[-1]["color"]] if steps else "#222"
-        text = words(values[-1], defaults["unit"])
-        lines.append(f"<b class=v style='color:{color}'>{text}</b> {escape(name)}<br>")
-    return "".join(lines)
+    for alert in found:
+        notes, severity = alert["annotations"], alert["labels"]["severity"]
+        state = severity if alert["state"] == "firing" else "pending"
+        lines.append(
+            f"<li class={state}><b>{escape(state)}</b> <strong>{escape(notes['summary'])}.</strong> "
+            f"{escape(notes['description'])} Since {alert['activeAt'][11:16]} UTC. "
+            f"<a href='{escape(notes['runbook_url'])}'>What to do</a></li>"
+        )
+    waiting = len(found) - len(firing)
+    more = f" {waiting} pending: seen, but not for long enough." if waiting else ""
+    calm = f"<p class=calm>✓ No alert fires; {prometheus.watched()} are watched.{more}</p>" if not firing else ""
+    return calm + (f"<ul class=alerts>{''.join(lines)}</ul>" if lines else "")
 
 
-def words(value: float, unit: str) -> str:
-    """Write a number with its unit for a person."""
-    if value != value:
-        return "–"
-    if unit == "percentunit":
-        return f"{value:.2%}"
-    if unit in ("bool_on_off", "bool_yes_no"):
-        return "yes" if value else "no"
-    if unit == "s" and value >= 120:
-        return f"{value / 86400:.1f} d" if value >= 86400 else f"{value / 3600:.1f} h"
-    if unit == "bytes":
-        return f"{value / 1e6:,.1f} MB"
-    return f"{value:,.3g} {'s' if unit == 's' else ''}".strip()
+def _figure(prometheus: Prometheus, panel: dict[str, Any], hours: int) -> str:
+    series = [s for t in panel["targets"] for s in prometheus.ask(fill(t["expr"]), t["legendFormat"], hours)]
+    if series:
+        shown = draw.panel(panel["type"], panel["fieldConfig"]["defaults"], panel.get("options", {}), series)
+    else:
+        shown = (
+            f"<p class=none>no data: {escape(reasons().get(panel['title'], 'nothing was measured in this time'))}</p>"
+        )
+    links = "".join(
+        f" <a href='/runbooks/{escape(Path(link['url']).name)}'>Runbook</a>" for link in panel.get("links", [])
+    )
+    return (
+        f"<figure class='{'empty' if not series else ''}'><figcaption>{escape(panel['title'])}</figcaption>{shown}"
+        f"<small>{escape(panel['description'])}{links}</small></figure>"
+    )
 
 
-def _lines(series: list[Series]) -> str:
-    figure = Figure(figsize=(4.2, 2.1), layout="constrained")
-    axes = figure.subplots()
-    for name, times, values in series[:12]:
-        axes.plot(np.array(times).astype("datetime64[s]"), np.array(values), linewidth=1.2, label=name)
-    axes.tick_params(labelsize=6)
-    axes.tick_params(axis="x", rotation=30)
-    axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
-    axes.legend(fontsize=5, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.25))
-    text = io.StringIO()
-    figure.savefig(text, format="svg")
-    return text.getvalue().partition("<svg")[1] + text.getvalue().partition("<svg")[2]
+def runbook(name: str) -> str | None:
+    """Render one runbook, or return None when there is none of that name."""
+    names = {path.name: path for path in RUNBOOKS.glob("*.md")}
+    path = names.get(name or "README.md")
+    if path is None:
+        return None
+    text = MarkdownIt("commonmark").enable("table").render(path.read_text())
+    return _html(path.stem, f"<nav><a href='/'>Overview</a><a href='/runbooks/README.md'>Runbooks</a></nav>{text}")
+
+
+def _html(title: str, body: str, *, refresh: bool = False) -> str:
+    again = "<meta http-equiv=refresh content=30>" if refresh else ""
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"{again}<title>{escape(title)}</title><style>{_STYLE}</style><main>{body}</main></html>"
+    )
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answer GET / (`?board=<uid>`) and GET /health."""
+    """Answer GET / (`?board=<uid>&hours=<n>`), /runbooks/<name>.md and /health."""
 
     def __init__(self, prometheus: Prometheus, *arguments: Any) -> None:
         self._prometheus = prometheus
         super().__init__(*arguments)
 
     def do_GET(self) -> None:
-        """Render a board; 503 with a sentence when Prometheus does not answer."""
+        """Render a page; 503 with a sentence when Prometheus does not answer."""
+        url = urlsplit(self.path)
         code, body = 200, "ok"
-        if not self.path.startswith("/health"):
+        if url.path.startswith("/runbooks/"):
+            found = runbook(url.path.removeprefix("/runbooks/"))
+            code, body = (200, found) if found else (404, "There is no such runbook.")
+        elif url.path != "/health":
+            asked = parse_qs(url.query)
             try:
-                body = page(self._prometheus, self.path.partition("board=")[2])
+                hours = asked.get("hours", ["1"])[0]
+                body = page(self._prometheus, asked.get("board", [""])[0], int(hours) if hours.isdecimal() else 1)
             except httpx.HTTPError as error:
                 code, body = 503, f"Prometheus does not answer: {escape(str(error))}"
         data = body.encode()

@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 #: The rules and dashboards of the chart: the same on both ways of running the system.
 CHART = Path(__file__).parents[3] / "charts" / "observability"
+#: What to do when an alert fires; the status page serves them.
+RUNBOOKS = Path(__file__).parents[3] / "docs" / "runbooks"
 
 
 def parts(settings: Settings) -> list[Part]:
@@ -71,7 +73,7 @@ def configure(settings: Settings) -> Path:
     }
     content: dict[str, Any] = {
         "global": {"scrape_interval": "5s", "evaluation_interval": "15s"},
-        "rule_files": [str(CHART / "rules" / "*.yaml")],
+        "rule_files": [str(_linked(settings) / "*.yaml")],
         "scrape_configs": [
             {"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]} for job, port in targets.items()
         ],
@@ -80,3 +82,13 @@ def configure(settings: Settings) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path
+
+
+def _linked(settings: Settings) -> Path:
+    """Copy the rules, their runbooks at the status page; return the folder."""
+    folder = settings.home / "prometheus" / "rules"
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in (CHART / "rules").glob("*.yaml"):
+        text = path.read_text().replace("docs/runbooks/", f"http://127.0.0.1:{settings.board_port}/runbooks/")
+        (folder / path.name).write_text(text)
+    return folder

@@ -13,6 +13,7 @@ from readmission.features import typed_frame
 from readmission.monitoring import records, reports
 from readmission.monitoring.records import Champion
 from readmission.monitoring.reports import DriftReport
+from readmission.monitoring.rules import rule_of
 from readmission.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -21,14 +22,6 @@ log = logging.getLogger(__name__)
 WINDOWS = {"30 days": 30, "7 days": 7, "1 day": 1}
 #: Predictions of one window that are read at most, the newest.
 MOST = 50_000
-
-
-def rule_of(settings: Settings) -> drift.Rule:
-    """Return the rule that the settings describe."""
-    return drift.Rule(
-        settings.drift_psi, settings.drift_psi_large, settings.drift_columns, settings.drift_windows,
-        settings.drift_minimum_rows,
-    )  # fmt: skip
 
 
 def run(

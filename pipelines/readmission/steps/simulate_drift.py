@@ -11,6 +11,7 @@ import typer
 
 from readmission import codes, drift, stores
 from readmission.errors import UserError
+from readmission.monitoring.rules import rule_of
 from readmission.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ def other_units(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+#: Shares of the encounters that are corrupted.
+SHARES = "1,0.5,0.25,0.1"
 CORRUPTIONS: dict[str, Corruption] = {
     "age shifted by two decades": older,
     "laboratory results missing": no_labs,
@@ -54,12 +57,10 @@ class Finding:
     """Hold one alarm.
 
     Attributes:
-        batch: in which batch it was raised.
-        rows: encounters of that batch seen until then.
+        rows: encounters of its batch seen until then.
         columns: that made it.
     """
 
-    batch: int
     rows: int
     columns: list[str]
 
@@ -67,58 +68,71 @@ class Finding:
 def run(
     settings: Settings,
     *,
-    share: Annotated[float, typer.Option(min=0.01, max=1.0, help="Share of the encounters that are corrupted.")] = 1.0,
+    shares: Annotated[str, typer.Option(help="Shares of the encounters that are corrupted, each tried.")] = SHARES,
 ) -> None:
     """Replay the clean batches, each against all before it, as they are and with injected drift; print what was found.
 
     Nothing is written. The drift begins in the middle of the batches. Exits with 1 on a false alarm, or when a
-    corruption of all encounters is not found.
+    corruption of all encounters is not found; what is found of smaller shares shows the limit of the rule.
 
     Raises:
-        UserError: there are fewer than two clean batches.
+        UserError: there are fewer than two clean batches, or a share is none.
     """
+    tried = _shares(shares)
     frame, _, batches = stores.snapshot(settings, role="monitor")
     if len(batches) < 2:
         raise UserError("Two clean batches are needed, one to compare with: run `readmission ingest` and `process`.")
-    rule = drift.Rule(
-        settings.drift_psi, settings.drift_psi_large, settings.drift_columns, settings.drift_windows,
-        settings.drift_minimum_rows,
-    )  # fmt: skip
-    rng = np.random.default_rng(settings.seed)
-    hit = pd.Series(rng.random(len(frame)) < share, frame.index)
+    rule, size = rule_of(settings), settings.drift_window_rows
     first = batches[max(1, len(batches) // 2)]
     typer.echo(
         f"Rule: {rule.columns} clinical columns at PSI {rule.moderate} or one at {rule.large}, in {rule.windows} "
-        f"windows of {settings.drift_window_rows} encounters in a row."
+        f"windows of {size} encounters in a row."
     )
-    calm = replay(frame, batches[1:], rule, settings.drift_window_rows)
-    typer.echo(f"{'real order, batches ' + f'{batches[1]}–{batches[-1]}':<44} {len(calm)} false alarms")
-    missed = 0
+    calm = [found for batch in batches[1:] if (found := _watch(frame, batch, rule, size))]
+    typer.echo(f"Real order, batches {batches[1]}–{batches[-1]}: {len(calm)} false alarms.")
+    typer.echo(f"Injected from batch {first} on, into a share of the encounters: found after so many encounters.")
+    typer.echo(f"{'':<28}" + "".join(f"{share:>10.0%}" for share in tried))
+    bins = drift.Binning(frame[frame["batch_id"] < first])
+    window = frame[frame["batch_id"] == first]
+    drawn = np.random.default_rng(settings.seed).random(len(window))
+    results: dict[tuple[str, float], Finding | None] = {}
     for name, corrupt in CORRUPTIONS.items():
-        dirty = frame.copy()
-        rows = hit & (frame["batch_id"] >= first)
-        dirty.loc[rows] = corrupt(frame.loc[rows])
-        found = replay(dirty, [first], rule, settings.drift_window_rows)
-        missed += not found
-        told = f"found after {found[0].rows} encounters ({', '.join(found[0].columns)})" if found else "NOT FOUND"
-        typer.echo(f"{f'{name}, {share:.0%}, from batch {first}':<44} {told}")
-    typer.echo(f"{len(calm)} false alarms, {len(CORRUPTIONS) - missed} of {len(CORRUPTIONS)} injected drifts found.")
-    if calm or (missed and share == 1.0):
+        for share in tried:
+            dirty, hit = window.copy(), drawn < share
+            dirty.loc[hit] = corrupt(window.loc[hit])
+            results[name, share] = replay(bins, dirty, rule, size)
+        cells = (str(alarm.rows) if (alarm := results[name, share]) else "not found" for share in tried)
+        typer.echo(f"{name:<28}" + "".join(f"{cell:>10}" for cell in cells))
+    typer.echo(_sum(len(calm), results, tried))
+    if calm or any(results[name, share] is None for name, share in results if share == 1.0):
         raise typer.Exit(1)
 
 
-def replay(frame: pd.DataFrame, batches: list[int], rule: drift.Rule, rows: int) -> list[Finding]:
-    """Watch batches window by window, each against all before it; return the first alarm of each batch."""
-    findings = []
-    for batch in batches:
-        log.info("replaying batch %s", batch)
-        window = frame[frame["batch_id"] == batch]
-        bins = drift.Binning(frame[frame["batch_id"] < batch])
-        count = max(rule.windows, len(window) // rows)
-        seen: list[list[drift.ColumnDrift]] = []
-        for positions in np.array_split(np.arange(len(window)), count):
-            seen.append(drift.compare(bins, window.iloc[positions]))
-            if columns := drift.alarm(seen, rule):
-                findings.append(Finding(batch, int(positions[-1]) + 1, columns))
-                break
-    return findings
+def _sum(false_alarms: int, found: dict[tuple[str, float], "Finding | None"], tried: list[float]) -> str:
+    told = (f"{sum(found[n, share] is not None for n in CORRUPTIONS)} at {share:.0%}" for share in tried)
+    return f"{false_alarms} false alarms; of {len(CORRUPTIONS)} injected drifts found: {', '.join(told)}."
+
+
+def _shares(text: str) -> list[float]:
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or not all(0 < share <= 1 for share in found):
+        raise UserError(f"--shares: {text!r} is not a list such as {SHARES}; each must lie between 0 and 1.")
+    return found
+
+
+def _watch(frame: pd.DataFrame, batch: int, rule: drift.Rule, rows: int) -> Finding | None:
+    log.info("replaying batch %s", batch)
+    return replay(drift.Binning(frame[frame["batch_id"] < batch]), frame[frame["batch_id"] == batch], rule, rows)
+
+
+def replay(bins: drift.Binning, window: pd.DataFrame, rule: drift.Rule, rows: int) -> Finding | None:
+    """Watch one batch window by window against what came before it; return the first alarm."""
+    seen: list[list[drift.ColumnDrift]] = []
+    for positions in np.array_split(np.arange(len(window)), max(rule.windows, len(window) // rows)):
+        seen.append(drift.compare(bins, window.iloc[positions]))
+        if columns := drift.alarm(seen, rule):
+            return Finding(int(positions[-1]) + 1, columns)
+    return None
