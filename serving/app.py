@@ -15,9 +15,9 @@ from serving.encounter import Invalid
 from serving.guard import Guard, Scope
 from serving.http import Application, Receive, Refused, Reply, Send
 from serving.predict import Answer, Predictor, Unavailable, encode
+from serving.turnstile import BUSY, Turnstile
 
 Handler = Callable[[http.Scope, Receive, Send, bytes], Awaitable[Reply | None]]
-_BUSY = http.sentence(503, "too many requests are waiting: try again in a second", (b"retry-after", b"1"))
 log = logging.getLogger(__name__)
 
 
@@ -38,15 +38,13 @@ class Api:
         self._fallback = fallback
         self._predictor = predictor
         self._guard = guard
-        self._max_body, self._max_waiting = max_body, max_waiting
+        self._max_body = max_body
+        self._turnstile = Turnstile(max_waiting)
         self._careful = predictor.wait_for_disk or predictor.refuse_when_full
-        self._burst = 0
         self._slow = 0
         self._thread = ThreadPoolExecutor(1, "score")
         #: path -> method -> (scope of keys, handler).
-        self.routes: dict[str, dict[str, tuple[Scope | None, Handler]]] = {
-            "/predict": {"POST": ("predict", self._unused)}
-        }
+        self.routes: dict[str, dict[str, tuple[Scope | None, Handler]]] = {"/predict": {"POST": ("predict", self._hot)}}
 
     async def __call__(self, scope: http.Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection."""
@@ -57,24 +55,13 @@ class Api:
         else:
             await self._other(scope, receive, send)
 
-    def _too_many(self) -> bool:
-        """Count the requests that wait in this turn of the event loop: those read from sockets together."""
-        if self._burst == 0:
-            asyncio.get_running_loop().call_soon(self._end_of_turn)
-        self._burst += 1
-        return self._burst > self._max_waiting
-
-    def _end_of_turn(self) -> None:
-        self._burst = 0
-
     async def _predict(self, scope: http.Scope, receive: Receive, send: Send) -> None:
         started = perf_counter()
-        if self._too_many():
-            metrics.rejected.labels("busy").inc()
-            await self._finish(send, _BUSY, b"", started)
-            return
         given = http.request_id(scope["headers"])
         try:
+            place = self._turnstile.enter()
+            if place is not None:
+                await place
             if self._guard.active:
                 self._guard.check(scope["headers"], "predict")
             message = await receive()
@@ -109,6 +96,10 @@ class Api:
             if self._predictor.shadow:
                 self._predictor.in_shadow(body, answer.prediction_id)
 
+    async def _hot(self, scope: http.Scope, receive: Receive, send: Send, given: bytes) -> None:
+        # The table knows it for what other methods are told; `__call__` comes here without the table.
+        await self._predict(scope, receive, send)
+
     async def _finish(self, send: Send, reply: Reply, given: bytes, started: float) -> None:
         await http.send_reply(send, reply, given)
         self._predictor.metrics.request("/predict", "POST", reply.status, perf_counter() - started)
@@ -117,7 +108,7 @@ class Api:
         """Score by a model that takes milliseconds, in its one thread, with a short queue."""
         values, model, variant = work
         if self._slow >= 8:
-            raise Refused(_BUSY, "busy")
+            raise Refused(BUSY, "busy")
         self._slow += 1
         try:
             loop = asyncio.get_running_loop()
@@ -125,9 +116,6 @@ class Api:
         finally:
             self._slow -= 1
         return self._predictor.answer(body, values, found, model, variant, given, started)
-
-    async def _unused(self, scope: http.Scope, receive: Receive, send: Send, given: bytes) -> Reply | None:
-        raise NotImplementedError("POST /predict is answered before the table is asked")
 
     async def _other(self, scope: http.Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]

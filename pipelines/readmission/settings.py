@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     api_max_body: int = Field(65_536, ge=1_024, description="Bytes of one encounter's request; above: 413.")
     api_max_batch_body: int = Field(33_554_432, ge=65_536, description="Bytes of a batch; above: 413.")
     api_max_records: int = Field(10_000, ge=1, description="Records of one batch request.")
-    api_max_waiting: int = Field(128, ge=1, description="Requests of a worker waiting at once; above: 503.")
+    api_max_waiting: int = Field(2048, ge=1, description="Requests of a worker waiting at once; above: 503.")
     api_drain: float = Field(10.0, ge=0, description="Seconds that running requests get when it stops.")
     prediction_log: Literal["group", "sync", "off"] = Field(
         "group", description="When an answer is on disk: soon after (group), before it is sent, or never."

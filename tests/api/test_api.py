@@ -278,7 +278,7 @@ def test_overload_is_refused_at_once_and_passes(compiled: dict[str, Path], tmp_p
         for connection in sockets:
             codes.append(connection.recv(65_536).split()[1])
             connection.close()
-        assert codes.count(b"200") >= 4 and codes.count(b"503") >= 30
+        assert codes.count(b"200") >= 4 and codes.count(b"503") >= 10
         assert len(codes) == codes.count(b"200") + codes.count(b"503")
         assert api.metric("readmission_requests_rejected_total", reason="busy") == codes.count(b"503")
         assert api.predict().status_code == 200

@@ -1,0 +1,74 @@
+"""The line before the hot route: bounded, in order, and a refusal is said before the work of those who wait."""
+
+import asyncio
+import time
+
+import pytest
+
+from serving.http import Refused
+from serving.turnstile import A_TURN, Turnstile
+
+#: CPU seconds of one prediction here; the real one takes less.
+WORK = 0.0001
+
+
+class Burst:
+    """Requests that arrive in one turn of the event loop."""
+
+    def __init__(self, longest: int) -> None:
+        self.turnstile = Turnstile(longest)
+        self.served: list[int] = []
+        self.refused_after: list[float] = []
+        self.arrived = 0.0
+
+    async def request(self, number: int) -> None:
+        self.arrived = self.arrived or time.thread_time()
+        try:
+            place = self.turnstile.enter()
+        except Refused as refused:
+            assert refused.reply.status == 503
+            assert (b"retry-after", b"1") in refused.reply.headers
+            self.refused_after.append(time.thread_time() - self.arrived)
+            return
+        if place is not None:
+            await place
+        until = time.thread_time() + WORK
+        while time.thread_time() < until:
+            pass
+        self.served.append(number)
+
+    async def run(self, count: int) -> None:
+        self.arrived = 0.0
+        await asyncio.gather(*(self.request(number) for number in range(count)))
+
+
+@pytest.mark.parametrize("count", [1, A_TURN, A_TURN + 1, 500])
+def test_everybody_is_served_in_order_within_the_line(count: int) -> None:
+    burst = Burst(1000)
+    asyncio.run(burst.run(count))
+    assert burst.served == list(range(count))
+    assert burst.refused_after == []
+
+
+def test_overload_is_refused_within_10_ms_however_long_the_line_is() -> None:
+    burst = Burst(1000)
+    asyncio.run(burst.run(1200))
+    assert len(burst.served) == A_TURN + 1000
+    assert len(burst.refused_after) == 200 - A_TURN
+    # Of CPU, so that other work on the machine does not count; the line itself is worth 100 ms.
+    assert max(burst.refused_after) < 0.01
+
+
+def test_it_recovers_and_whoever_gave_up_holds_up_nobody() -> None:
+    burst = Burst(10)
+
+    async def run() -> None:
+        await burst.run(100)
+        waiting = [asyncio.create_task(burst.request(1000 + n)) for n in range(A_TURN + 5)]
+        await asyncio.sleep(0)
+        waiting[-1].cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await burst.run(A_TURN + 5)
+
+    asyncio.run(run())
+    assert burst.served[-(A_TURN + 5) :] == list(range(A_TURN + 5))
