@@ -75,6 +75,13 @@ class Info:
         }
         return http.reply(200, content)
 
+    async def card(self, scope: Scope, receive: Receive, send: Send, given: bytes) -> Reply:
+        """Answer the champion's model card as a page."""
+        champion = self._models.champion
+        if champion is None or not champion.card:
+            return http.sentence(404, "the model that is served came without a card")
+        return pages.html_reply(champion.card)
+
     async def metrics(self, scope: Scope, receive: Receive, send: Send, given: bytes) -> Reply:
         """Answer a scrape."""
         self._predictor.metrics.flush()

@@ -65,6 +65,7 @@ class Served(msgspec.Struct, frozen=True):
         inline: it answers in microseconds, no thread is needed.
         bands: names of its bands of risk, from the lowest; one empty name when it has none.
         edges: risks at which each band but the first begins.
+        card: page of its model card; empty: it came without.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Served(msgspec.Struct, frozen=True):
     inline: bool
     bands: tuple[str, ...]
     edges: tuple[float, ...]
+    card: bytes
 
     def band(self, risk: float) -> str:
         """Name the band of a risk."""
@@ -212,6 +214,7 @@ class Models:
         return Served(
             self._name, version, fresh, moment, fresh.manifest.engine != "pipeline",
             tuple(band.name for band in bands) or ("",), tuple(band.at_least for band in bands[1:]),
+            (folder / manifests.CARD).read_bytes() if manifests.CARD in fresh.manifest.files else b"",
         )  # fmt: skip
 
     def _set(self, variant: Variant, served: Served | None) -> None:

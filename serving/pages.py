@@ -137,6 +137,7 @@ def document() -> dict[str, Any]:
         "/reload-model": {"post": _operation("Reload model: look at the registry now", None,
                                              {"202": "", "401": "Sentence", "403": "Sentence"})},
         "/model-info": {"get": _operation("Model info: what answers", None, {"200": "", "503": "Sentence"})},
+        "/model-card": {"get": _operation("Model card: of what answers, a page", None, {"200": "", "404": "Sentence"})},
         "/health": {"get": _operation("Health: state of every part", None, {"200": "", "503": ""})},
         "/livez": {"get": _operation("Live: the process answers", None, plain)},
         "/readyz": {"get": _operation("Ready: a prediction can be made", None, {"200": "", "503": "Sentence"})},
@@ -174,5 +175,10 @@ def page() -> Reply:
         f"<h2>An encounter</h2><pre>{example}</pre><h2>Columns</h2>"
         f"<table><tr><th>Column<th>Meaning<th>Needed<th>Allowed{rows}</table></html>"
     )
+    return html_reply(body.encode())
+
+
+def html_reply(body: bytes) -> Reply:
+    """Answer a page that loads nothing."""
     policy: Header = (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'")
-    return Reply(200, body.encode(), ((b"content-type", b"text/html; charset=utf-8"), *SECURITY, policy))
+    return Reply(200, body, ((b"content-type", b"text/html; charset=utf-8"), *SECURITY, policy))

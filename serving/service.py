@@ -68,6 +68,7 @@ class Worker:
             "/explain": {"POST": ("predict", Explain(self.predictor, settings.api_max_body))},
             "/feedback": {"POST": ("feedback", Feedback(settings))},
             "/model-info": {"GET": (None, info.model)},
+            "/model-card": {"GET": (None, info.card)},
             "/health": {"GET": (None, info.health)},
             "/livez": {"GET": (None, info.live)},
             "/readyz": {"GET": (None, info.ready)},

@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import pandas as pd
+
 from readmission import stores
 from readmission.evaluation import LOWER_IS_BETTER
 from readmission.settings import Settings
@@ -49,6 +51,33 @@ def candidates(settings: Settings, data_sha256: str, selection: str) -> list[Can
         found = [Candidate(*row) for row in cursor.fetchall()]
     sign = 1 if selection in LOWER_IS_BETTER else -1
     return sorted(found, key=lambda c: (sign * c.metrics.get(f"val_{selection}", -sign * float("inf")), c.family))
+
+
+def champions(settings: Settings, data_sha256: str, count: int = 3) -> pd.DataFrame:
+    """Return the last champions, the newest first, with what they reached when they were trained.
+
+    Args:
+        settings: where the database is.
+        data_sha256: of the snapshot that a new candidate was trained on.
+        count: at most as many.
+
+    Returns:
+        columns version, family, batches, same data, and metrics of test.
+    """
+    with stores.transaction(settings, "train") as cursor:
+        cursor.execute(
+            "SELECT model_version, e.family, first_batch || '-' || last_batch, data_sha256 = %s, e.metrics"
+            " FROM training.promotions p JOIN training.experiments e USING (run_id)"
+            " WHERE decision = 'promoted' AND model_name = %s ORDER BY p.id DESC LIMIT %s",
+            (data_sha256, settings.model_name, count),
+        )
+        rows = cursor.fetchall()
+    found = [
+        {"version": v, "family": f, "batches": b, "same data": "yes" if same else "no"}
+        | {name: m.get(f"test_{name}", float("nan")) for name in ("roc_auc_30", "pr_auc_30", "ece_30", "accuracy")}
+        for v, f, b, same, m in rows
+    ]
+    return pd.DataFrame(found)
 
 
 def newest_batch(settings: Settings) -> int | None:

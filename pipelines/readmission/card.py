@@ -45,6 +45,7 @@ class Facts:
         slices: groups of people.
         verdict: of the gates.
         importance: columns permutation, shap, own; a feature a row, the largest first.
+        earlier: the last champions, a row each (`audit.champions`).
     """
 
     name: str
@@ -58,6 +59,7 @@ class Facts:
     slices: list[Slice]
     verdict: Verdict
     importance: pd.DataFrame
+    earlier: pd.DataFrame
 
 
 def markdown(facts: Facts) -> str:
@@ -115,6 +117,9 @@ def markdown(facts: Facts) -> str:
             [n, f"{row.permutation:.4f}", "" if row.shap != row.shap else f"{row.shap:.4f}", f"{row.own:.3f}"]
             for n, row in facts.importance.head(20).iterrows()
         ]),
+        "## Beside the champions before\n\nFigures of test, of the splits as they were then.\n\n"
+        + (_table([c.replace("_", " ") for c in facts.earlier], facts.earlier.round(4).astype(str).to_numpy().tolist())
+           if len(facts.earlier) else "There was none."),
         "## Lineage\n\n" + _table(["what", "which"], [[n, f"`{v}`"] for n, v in facts.lineage.items()]),
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"

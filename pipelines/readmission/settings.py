@@ -68,6 +68,7 @@ class Settings(BaseSettings):
         "whatever its capacity, and its difference between two models is the least noisy.",
     )
     train_jobs: int = Field(0, ge=0, description="Families trained at the same time, a thread each; 0: one a core.")
+    image: str = Field("", description="Image of this process, with its digest; told in model cards.")
     git_sha: str = Field("", description="Commit of this code; an image sets it, a checkout asks git.")
 
     api_host: str = Field("127.0.0.1", description="Address the API listens on.")

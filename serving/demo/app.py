@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.base import RequestResponseEndpoint
 
-from serving.demo.client import Client
+from serving.demo.client import Client, UnavailableError
 from serving.demo.page import STALE_LISTENER, TITLE, build
 
 HERE = Path(__file__).parent
@@ -67,6 +67,15 @@ def create(api: str, key: str = "") -> FastAPI:
     async def metrics() -> Response:
         """Return the Prometheus metrics of this process."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/model-card")
+    async def model_card() -> Response:
+        """Return the card of the model that answers, as the API has it."""
+        try:
+            page = await client.model_card()
+        except UnavailableError as error:
+            return Response(str(error), 503, media_type="text/plain")
+        return Response(page or "This model came without a card.", 200 if page else 404, media_type="text/html")
 
     @app.middleware("http")
     async def harden(request: Request, call_next: RequestResponseEndpoint) -> Response:

@@ -76,6 +76,18 @@ class Client:
         """
         return await self._ask("GET", "/model-info", None, 3.0)
 
+    async def model_card(self) -> str | None:
+        """Return the page of the model's card; None: there is none.
+
+        Raises:
+            UnavailableError: the API is down.
+        """
+        try:
+            answer = await self._http.get("/model-card", timeout=3.0)
+        except httpx.TransportError as error:
+            raise UnavailableError("The prediction service cannot be reached.") from error
+        return answer.text if answer.is_success else None
+
     async def _ask(self, method: str, path: str, body: Any, timeout: float = TIMEOUT) -> dict[str, Any]:
         try:
             with tracing.span(f"{method} {path}", "CLIENT", http_request_method=method) as span:

@@ -58,6 +58,7 @@ def _gates(checks: Sequence[Mapping[str, Any]]) -> str:
     met = sum(bool(c["passed"]) for c in checks)
     return (
         f'<details class="gates"><summary>{met} of {len(checks)} checks met before this version could answer</summary>'
+        '<p><a href="model-card" target="_blank" rel="noopener">Model card: what it is for, how good it is</a></p>'
         '<div class="scroll"><table><thead><tr><th>Check</th><th>Figure</th><th>Limit</th><th>Met</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div></details>"
     )

@@ -11,6 +11,7 @@ from api.tools import Api, Registry, Starter
 from readmission import features, history, models, operating, sample, visits
 from readmission.evaluation import Scored
 from readmission.scorer import compiler
+from readmission.scorer import manifest as manifests
 from readmission.settings import Settings
 
 
@@ -29,6 +30,9 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             fitted, found[family], family=family, sample=frame[:100], metrics={"test_roc_auc_30": 0.6}, synthetic=True,
             known=known, points=operating.points(scored), bands=operating.bands(scored),
         )  # fmt: skip
+    check = {"gate": "fast_enough", "figure": "scorer_microseconds", "value": 30.0, "limit": "at most 1000",
+             "passed": True, "reason": "One row within a millisecond."}  # fmt: skip
+    manifests.complete(found["lightgbm"], [check], "<h1>Model card</h1>")
     return found
 
 

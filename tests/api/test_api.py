@@ -72,6 +72,15 @@ def test_an_answer_has_every_field(api: Api, compiled: dict[str, Path]) -> None:
         assert answer.headers[name]
 
 
+def test_the_card_and_the_gates_of_the_version_are_shown(api: Api) -> None:
+    card = api.http.get("/model-card")
+    assert card.status_code == 200 and card.text == "<h1>Model card</h1>"
+    assert card.headers["content-type"].startswith("text/html")
+    assert card.headers["content-security-policy"].startswith("default-src 'none'")
+    (gate,) = api.info()["gates"]
+    assert (gate["gate"], gate["value"], gate["limit"], gate["passed"]) == ("fast_enough", 30.0, "at most 1000", True)
+
+
 def test_a_patient_who_is_known_has_a_history_in_every_format(api: Api, compiled: dict[str, Path]) -> None:
     scorer_ = scorer.load(compiled["lightgbm"])
     known = Visits.open(compiled["lightgbm"] / "visits.bin")

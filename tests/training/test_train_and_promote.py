@@ -74,6 +74,7 @@ def test_from_clean_batches_to_a_champion_and_back(
     manifest = json.loads(mlflow.artifacts.load_text(f"runs:/{version.run_id}/serving/manifest.json"))
     assert {c["gate"] for c in manifest["gates"]} == {"answers_as_the_pipeline", "fast_enough", "small_enough"}
     assert all(c["passed"] and c["limit"] for c in manifest["gates"])
+    assert "model_card.html" in manifest["files"]
     assert version.tags["gate.fast_enough"].endswith("(at most 1000): met")
     assert [b["name"] for b in manifest["bands"]] == ["usual", "raised", "high", "very high"]
     assert manifest["history"]["visits"] > manifest["history"]["patients"] > 0

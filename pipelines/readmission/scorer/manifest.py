@@ -1,7 +1,7 @@
 """The artifact folder of a compiled model: what it is, and that every file is as it was written."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +10,7 @@ import msgspec
 from readmission import contract
 from readmission.errors import UserError
 
-MANIFEST, SCORER, GOLDEN = "manifest.json", "scorer.json", "golden.json"
+MANIFEST, SCORER, GOLDEN, CARD = "manifest.json", "scorer.json", "golden.json", "model_card.html"
 
 Engine = Literal["lightgbm", "linear", "pipeline"]
 
@@ -107,6 +107,14 @@ def sha256(path: Path) -> str:
 def write(folder: Path, manifest: Manifest) -> None:
     """Write the manifest; last, so that a folder with a manifest is whole."""
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
+
+
+def complete(folder: Path, gates: Sequence[Mapping[str, str | float | bool | None]], card: str) -> None:
+    """Add to a compiled model what was said of it afterwards: how each gate was met, and the model card's page."""
+    (folder / CARD).write_text(card)
+    manifest = read(folder)
+    files = {**manifest.files, CARD: sha256(folder / CARD)}
+    write(folder, msgspec.structs.replace(manifest, gates=tuple(gates), files=files))
 
 
 def read(folder: Path) -> Manifest:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
 from mlflow.tracking import MlflowClient
 from sklearn.pipeline import Pipeline
@@ -112,14 +111,17 @@ def _try(
         judged = judging.quality(data, pipeline)
         verdict = _judge(settings, data, candidate, pipeline, judged, champion, folder)
         log.info("%s, run %s:\n%s", candidate.family, candidate.run_id, verdict)
-        told = {"verdict.json": json.dumps(verdict.as_data(), indent=2)}
-        tracking.log_files(client, candidate.run_id, told | _card(settings, data, candidate, pipeline, judged, verdict))
+        told = _card(settings, data, candidate, pipeline, judged, verdict)
+        told["verdict.json"] = json.dumps(verdict.as_data(), indent=2)
+        tracking.log_files(client, candidate.run_id, told)
         replaced = str(champion.version.version) if champion else None
         if not verdict.passed:
             reasons = [f"{check.gate}: {check.figure} {check.value} must be {check.limit}" for check in verdict.failed]
             log.warning("%s is refused: %s", candidate.family, "; ".join(reasons))
             audit.record(settings, "refused", candidate, None, replaced, verdict.as_data(), who)
             return "", verdict
+        # With the version for good: the API and the demo show them.
+        manifests.complete(folder, verdict.as_data(), told[manifests.CARD])
         client.log_artifacts(candidate.run_id, directory, "serving")
     version = tracking.make_champion(client, settings, candidate, _uri(client, candidate.run_id), verdict)
     audit.record(settings, "promoted", candidate, version, replaced, verdict.as_data(), who)
@@ -165,11 +167,7 @@ def _judge(
         figures |= judging.serving(folder)
     except ArtifactError as error:
         log.warning("%s cannot be served: %s", candidate.family, error)
-        return gates.judge(gates.load(), figures, conditions, len(data.batches))
-    verdict = gates.judge(gates.load(), figures, conditions, len(data.batches))
-    # With the version for good: /model-info and the page show it.
-    manifests.write(folder, msgspec.structs.replace(manifests.read(folder), gates=tuple(verdict.as_data())))
-    return verdict
+    return gates.judge(gates.load(), figures, conditions, len(data.batches))
 
 
 def _card(
@@ -195,6 +193,7 @@ def _card(
             "seed": str(settings.seed),
             "MLflow run": candidate.run_id,
             "packages": ", ".join(tracking.requirements()),
+            "image": settings.image or "none, a checkout",
         },
         splits.size().to_dict(),
         splits["patient_nbr"].nunique().to_dict(),
@@ -204,6 +203,7 @@ def _card(
         judged.slices,
         verdict,
         leaning,
+        audit.champions(settings, candidate.data_sha256),
     )
     text = card.markdown(facts)
     return {"model_card.md": text, "model_card.html": card.html(text, f"{settings.model_name}: model card")}
