@@ -133,7 +133,8 @@ def render(release: Release, chart: Path) -> list[dict[str, Any]]:
         manifests = loaded.render(release.values, name=release.name, namespace=release.namespace)
         texts = [text for name, text in sorted(manifests.items()) if not name.endswith("NOTES.txt")]
         texts += [crd["data"] for crd in loaded.crds]
-    return [o for text in texts for o in yaml.load_all(text, Loader) if o]
+    objects = [o for text in texts for o in yaml.load_all(text, Loader) if o]
+    return [item for o in objects for item in (o["items"] if o["kind"].endswith("List") else [o])]
 
 
 def render_ours(

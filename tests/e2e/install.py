@@ -3,7 +3,6 @@
 import os
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import boto3
@@ -58,58 +57,6 @@ def everything() -> str:
     """Install all releases."""
     helmfile("sync", values=(VALUES,))
     return run("helm", "list", "-A", "-q").replace("\n", " ")
-
-
-def airflow(path: str, method: str = "GET", body: dict | None = None) -> dict:
-    """Ask Airflow's REST API as its admin."""
-    with forward("svc/airflow-api-server", "airflow", 8080) as url:
-        login = {"username": "admin", "password": secret("airflow", "airflow-keys", "admin-password")}
-        token = httpx.post(f"{url}/auth/token", json=login, timeout=60).raise_for_status().json()["access_token"]
-        answer = httpx.request(
-            method, f"{url}/api/v2/{path}", json=body, headers={"Authorization": f"Bearer {token}"}, timeout=60
-        )
-        return answer.raise_for_status().json()
-
-
-def runs() -> dict[str, list[str]]:
-    """Return the states of every DAG's runs, oldest first."""
-    found: dict[str, list[str]] = {}
-    for item in airflow("dags/~/dagRuns?order_by=start_date&limit=100")["dag_runs"]:
-        found.setdefault(item["dag_id"].removeprefix("readmission_"), []).append(item["state"])
-    return found
-
-
-def finished(number: int) -> str:
-    """Tell whether the chain from ingest to promotion has run so often, or fail with the failed task's log."""
-    now = runs()
-    for name in ("ingest", "process", "train", "promote"):
-        if now.get(name, [])[-1:] == ["failed"]:
-            raise SystemExit(f"DAG {name} failed: {failure(f'readmission_{name}')}")
-    said = {n: s.count("success") for n, s in now.items()}
-    print(f"     {time.strftime('%H:%M:%S')} DAG runs: {now}", flush=True)
-    return str(now) if all(said.get(n, 0) >= number for n in ("process", "train", "promote")) else ""
-
-
-def failure(dag: str) -> str:
-    """Return the end of the log of the first failed task of a DAG's last run."""
-    last = airflow(f"dags/{dag}/dagRuns?order_by=-start_date&limit=1")["dag_runs"][0]["dag_run_id"]
-    for task in airflow(f"dags/{dag}/dagRuns/{last}/taskInstances")["task_instances"]:
-        if task["state"] == "failed":
-            path = f"dags/{dag}/dagRuns/{last}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
-            log = airflow(f"{path}?map_index={task['map_index']}")
-            return f"{task['task_id']}: " + " / ".join(str(e.get("event", e)) for e in log["content"][-15:])
-    return "no failed task"
-
-
-def first_chain() -> str:
-    """Wait for Airflow to take the first batch through ingest, process, train and promote: each step a pod."""
-    return until(900, "the first champion", lambda: finished(1), pause=10)
-
-
-def second_chain() -> str:
-    """Ask for the second batch and wait for the chain."""
-    airflow("dags/readmission_ingest/dagRuns", "POST", {"logical_date": None})
-    return until(1200, "the second promotion", lambda: finished(2), pause=10)
 
 
 def prediction(url: str) -> dict:

@@ -1,17 +1,11 @@
-"""What must hold of the installed system: what is forbidden, what is measured, what survives."""
+"""What must hold of the installed system: what is forbidden, what is measured, what is left when it goes."""
 
-import contextlib
 import json
-import threading
-import time
-from collections.abc import Iterator
-from pathlib import Path
+import os
 
 import httpx
-from cluster import ProofError, forward, helmfile, kubectl, objects, run, secret, until
-from install import VALUES, batches, champion, prediction
-
-OUR_NAMESPACES = ("readmission", "readmission-data", "pipelines", "airflow", "monitoring")
+from cluster import OUR_NAMESPACES, ProofError, forward, helmfile, kubectl, objects, run, until
+from install import VALUES
 
 
 def helm_tests() -> str:
@@ -42,8 +36,8 @@ def targets() -> str:
 
 
 def monitored() -> list[dict]:
-    """Return the ServiceMonitors of our namespaces whose Service has pods to scrape."""
-    return [m for m in objects("servicemonitors") if m["metadata"]["namespace"] in ("readmission", "readmission-data")]
+    """Return the ServiceMonitors of the system."""
+    return [m for m in objects("servicemonitors") if m["metadata"]["namespace"] in OUR_NAMESPACES]
 
 
 CONNECT = (
@@ -89,183 +83,42 @@ def pod_security() -> str:
     raise ProofError("a privileged pod was admitted in pipelines")
 
 
-def identity() -> dict[str, str]:
-    """Return what a sync that changes nothing leaves alone: pods, Secrets' contents, generations."""
-    kept = {}
-    for namespace in OUR_NAMESPACES:
-        for kind in ("pods", "secrets", "deployments", "statefulsets", "persistentvolumeclaims"):
-            for item in objects(kind, namespace):
-                meta = item["metadata"]
-                labels = meta.get("labels", {})
-                if labels.get("owner") == "helm" or any(o["kind"] == "Job" for o in meta.get("ownerReferences", [])):
-                    continue
-                if labels.get("app.kubernetes.io/component") == "step":
-                    continue
-                version = meta.get("generation") or (meta["resourceVersion"] if kind == "secrets" else "")
-                kept[f"{kind}/{namespace}/{meta['name']}"] = f"{meta['uid']} {version}"
-    return kept
+def inventory() -> set[str]:
+    """Return everything on the cluster that is not of the moment: kind, namespace and name of each object."""
+    kinds = run("kubectl", "api-resources", "--verbs=list", "-o", "name").split()
+    passing = ("events", "endpoints", "endpointslices", "leases", "metrics.k8s.io", "pods", "replicasets", "jobs")
+    wanted = [k for k in kinds if not any(k == p or k.startswith(p + ".") or k.endswith(p) for p in passing)]
+    lines = kubectl("get", ",".join(wanted), "-A", "--ignore-not-found", "--no-headers", "-o", COLUMNS).splitlines()
+    # What the cluster itself makes in every namespace.
+    found = {" ".join(line.split()) for line in lines}
+    return {f for f in found if "kube-root-ca.crt" not in f and not f.startswith("ServiceAccount default ")}
 
 
-def idempotent() -> str:
-    """Sync again: no pod, Secret, volume or workload is touched."""
-    before = identity()
-    started = time.monotonic()
-    helmfile("sync", values=(VALUES,))
-    after = identity()
-    changed = sorted(k for k in before.keys() | after.keys() if before.get(k) != after.get(k))
-    if changed:
-        raise ProofError(f"changed: {changed}")
-    return f"{len(after)} objects untouched by a sync of {time.monotonic() - started:.0f} s"
-
-
-@contextlib.contextmanager
-def asked_all_the_time(counts: dict[str, float]) -> Iterator[None]:
-    """Ask the Service for predictions from inside the cluster, without pause; counts answers and failures."""
-    program = (
-        "import json, sys, time, urllib.request\n"
-        "body, good, bad, gap, last = sys.argv[1].encode(), 0, 0, 0.0, time.monotonic()\n"
-        "def report(*_): print(json.dumps({'good': good, 'bad': bad, 'gap': max(gap, time.monotonic() - last)}),"
-        " flush=True); sys.exit()\n"
-        "end = time.monotonic() + float(sys.argv[2])\n"
-        "while time.monotonic() < end and not __import__('os').path.exists('/tmp/stop'):\n"
-        "    request = urllib.request.Request('http://readmission-inference:8080/predict', body,"
-        " {'content-type': 'application/json'})\n"
-        "    try:\n"
-        "        urllib.request.urlopen(request, timeout=5).read(); good += 1\n"
-        "        gap = max(gap, time.monotonic() - last); last = time.monotonic()\n"
-        "    except Exception: bad += 1\n"
-        "    time.sleep(0.05)\n"
-        "report()"
-    )
-    from readmission import contract
-
-    pod = ["-n", "readmission", "exec", "deploy/readmission-demo", "--"]
-    kubectl(*pod, "rm", "-f", "/tmp/stop")
-    result: list[str] = []
-    thread = threading.Thread(
-        target=lambda: result.append(kubectl(*pod, "python", "-c", program, json.dumps(dict(contract.EXAMPLE)), "600"))
-    )
-    thread.start()
-    try:
-        yield
-    finally:
-        kubectl(*pod, "touch", "/tmp/stop")
-        thread.join()
-        counts.update(json.loads(result[0]) if result else {})
-
-
-def rolling_restart() -> str:
-    """Replace the API's pods under requests: none may fail."""
-    counts: dict[str, float] = {}
-    with asked_all_the_time(counts):
-        kubectl("-n", "readmission", "rollout", "restart", "deployment/readmission-inference")
-        kubectl("-n", "readmission", "rollout", "status", "deployment/readmission-inference", "--timeout=180s")
-        time.sleep(15)
-    if counts["bad"] or not counts["good"]:
-        raise ProofError(f"{counts}")
-    return f"{counts['good']:.0f} predictions during the update, none failed, longest pause {counts['gap']:.2f} s"
-
-
-def upgrade() -> str:
-    """Upgrade with changed values: the API scales by load then; data, model and credentials stay."""
-    before = champion(), batches(), secret("readmission-data", "credentials", "database-serving")
-    helmfile("sync", values=(VALUES, scaled()))
-    after = champion(), batches(), secret("readmission-data", "credentials", "database-serving")
-    if before != after:
-        raise ProofError(f"{before[:2]} became {after[:2]}")
-    return f"champion {after[0]}, batches {after[1]}, credentials as before"
-
-
-def scaled() -> Path:
-    """Return state values with autoscaling and a load that needs it."""
-    path = VALUES.with_name("scaled.yaml")
-    path.write_text(
-        "overrides: {readmission: {inference: {autoscaling: {enabled: true, minReplicas: 1, maxReplicas: 3,"
-        " targetCpu: 40, scaleDownSeconds: 15}, resources: {requests: {cpu: 100m, memory: 384Mi}}},"
-        " loadtest: {enabled: true, autostart: true, workers: 1, profile: stairs}}}\n"
-    )
-    return path
-
-
-def scaling() -> str:
-    """Under the load of the Locust pods, the HPA adds replicas; all answer with the champion."""
-    started = time.monotonic()
-
-    def more() -> int:
-        ready = objects("deployments", "readmission", "app.kubernetes.io/component=inference")[0]["status"]
-        count = ready.get("readyReplicas", 0)
-        return count if count > 1 else 0
-
-    count = until(240, "a second ready replica", more, pause=2)
-    return f"1 -> {count} ready replicas after {time.monotonic() - started:.0f} s of load"
-
-
-def calm() -> str:
-    """Take the load away again: back to the values before."""
-    helmfile("sync", values=(VALUES,))
-    kubectl("-n", "readmission", "rollout", "status", "deployment/readmission-inference", "--timeout=120s")
-    return "as before"
-
-
-def killed(kind: str, name: str, namespace: str, back: str) -> str:
-    """Delete a pod (of a Deployment or StatefulSet) under requests; say when it is back and what callers saw."""
-    counts: dict[str, float] = {}
-    with asked_all_the_time(counts):
-        selector = objects(kind, namespace)
-        [labels] = [o["spec"]["selector"]["matchLabels"] for o in selector if o["metadata"]["name"] == name]
-        chosen = ",".join(f"{k}={v}" for k, v in labels.items())
-        started = time.monotonic()
-        kubectl("-n", namespace, "delete", "pod", "-l", chosen, "--grace-period=0", "--force")
-        until(
-            180,
-            f"{name} back",
-            lambda: kubectl("-n", namespace, "rollout", "status", f"{kind}/{name}", "--timeout=60s"),
-        )
-        took = time.monotonic() - started
-        if back == "mlflow":
-            until(60, "MLflow's answer", champion)
-        if back == "postgres":
-            until(60, "the database's answer", batches)
-        answered = time.monotonic() - started
-    return (
-        f"ready after {took:.0f} s, answering after {answered:.0f} s; meanwhile {counts['good']:.0f} predictions"
-        f" answered, {counts['bad']:.0f} not, longest pause {counts['gap']:.1f} s"
-    )
-
-
-def predicts() -> str:
-    """One more prediction, after all that."""
-    with forward("svc/readmission-inference", "readmission", 8080) as url:
-        return str(until(60, "a prediction", lambda: prediction(url)))[:120]
+COLUMNS = "custom-columns=K:.kind,N:.metadata.name,S:.metadata.namespace"
 
 
 def destroy() -> str:
-    """Remove everything; nothing of it is left."""
+    """Remove everything; of all kinds and in all namespaces, nothing is left that was not there before."""
     helmfile("destroy", values=(VALUES,))
-    until(180, "namespaces gone", lambda: not [n for n in namespaces() if n in OUR_NAMESPACES])
-    left = [f"{k}/{o['metadata']['name']}" for k in CLUSTER_WIDE for o in objects(k) if ours(o)]
-    if left:
-        raise ProofError(f"left behind: {left}")
-    return f"no namespace, volume, role, webhook or definition is left ({', '.join(CLUSTER_WIDE)})"
+    script = os.environ.get("E2E_PREPARE")
+    if script:
+        run(script, "--remove")
+    before = set(json.loads(BEFORE.read_text()))
+
+    def gone() -> str:
+        left = inventory() - before
+        if left:
+            raise ProofError(f"left behind: {sorted(left)}")
+        return f"of {len(before)} objects of all kinds that were there before, and of any other, none is added"
+
+    return until(240, "nothing left", gone, pause=5)
 
 
-CLUSTER_WIDE = (
-    "persistentvolumes",
-    "clusterroles",
-    "clusterrolebindings",
-    "customresourcedefinitions",
-    "validatingwebhookconfigurations",
-    "mutatingwebhookconfigurations",
-)
+#: What was on the cluster before the system came.
+BEFORE = VALUES.with_name("before.json")
 
 
-def namespaces() -> list[str]:
-    """Return the names of all namespaces."""
-    return [n["metadata"]["name"] for n in objects("namespaces")]
-
-
-def ours(item: dict) -> bool:
-    """Tell whether something cluster-wide came with the system."""
-    claim = item.get("spec", {}).get("claimRef", {}).get("namespace", "")
-    release = item["metadata"].get("annotations", {}).get("meta.helm.sh/release-namespace", "")
-    return claim in OUR_NAMESPACES or release in OUR_NAMESPACES
+def remember() -> str:
+    """Write down what the cluster holds before anything is installed."""
+    BEFORE.write_text(json.dumps(sorted(inventory())))
+    return f"{len(json.loads(BEFORE.read_text()))} objects"

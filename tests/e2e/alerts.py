@@ -1,0 +1,64 @@
+"""One alert end to end: a database that is gone, the rule, Alertmanager, a webhook, a person told; and told again."""
+
+import json
+import time
+from pathlib import Path
+
+from changes import asked_all_the_time
+from cluster import ProofError, kubectl, run, until
+from install import batches
+
+ALERT = "ReadmissionDatabaseDown"
+RECEIVER = Path(__file__).with_name("receiver.yaml")
+
+
+def listen() -> str:
+    """Start a webhook, and have Alertmanager tell it of the alerts of the namespace `readmission`."""
+    image = kubectl(
+        *("-n", "readmission", "get", "deploy/readmission-demo"),
+        *("-o", "jsonpath={.spec.template.spec.containers[0].image}"),
+    )
+    path = Path(run("mktemp").strip())
+    path.write_text(RECEIVER.read_text().replace("IMAGE", image))
+    kubectl("apply", "-f", str(path))
+    path.unlink()
+    kubectl("-n", "e2e-receiver", "rollout", "status", "deployment/receiver", "--timeout=120s")
+    return "webhook ready"
+
+
+def told(status: str) -> list[dict]:
+    """Return the alerts of this name and status that the webhook has been told of."""
+    lines = kubectl("-n", "e2e-receiver", "logs", "deployment/receiver").splitlines()
+    alerts = [a for line in lines if line.startswith("{") for a in json.loads(line)["alerts"]]
+    return [a for a in alerts if a["labels"]["alertname"] == ALERT and a["status"] == status]
+
+
+def database_gone(namespace: str, name: str) -> str:
+    """Take Postgres away until the alert reaches the webhook, then bring it back until that is told as well."""
+    counts: dict[str, float] = {}
+    with asked_all_the_time(counts):
+        began = time.monotonic()
+        kubectl("-n", namespace, "scale", f"statefulset/{name}", "--replicas=0")
+        try:
+            [alert, *_] = until(480, f"{ALERT} at the webhook", lambda: told("firing"), pause=3)
+            fired = time.monotonic() - began
+        finally:
+            kubectl("-n", namespace, "scale", f"statefulset/{name}", "--replicas=1")
+        back = time.monotonic()
+        until(120, "the database's answer", batches)
+        answering = time.monotonic() - back
+        until(360, f"the end of {ALERT} at the webhook", lambda: told("resolved"), pause=3)
+        resolved = time.monotonic() - back
+    if "runbook_url" not in alert["annotations"]:
+        raise ProofError(f"the alert names no runbook: {alert}")
+    return (
+        f"{ALERT} ({alert['labels']['severity']}) at the webhook {fired:.0f} s after the loss; database back in"
+        f" {answering:.0f} s, resolved after {resolved:.0f} s; {counts['good']:.0f} predictions meanwhile,"
+        f" {counts['bad']:.0f} failed"
+    )
+
+
+def forget() -> None:
+    """Remove the webhook."""
+    kubectl("delete", "namespace", "e2e-receiver", "--ignore-not-found")
+    kubectl("-n", "readmission", "delete", "alertmanagerconfig", "e2e", "--ignore-not-found", check=False)

@@ -1,0 +1,134 @@
+"""Airflow on the cluster: batches through pods to a champion, pods lost on the way, a person's approval."""
+
+import re
+import time
+
+import httpx
+from cluster import ProofError, forward, kubectl, objects, secret, until
+from install import champion, sql
+
+
+class LostError(Exception):
+    """A DAG that has failed for good: waiting on is of no use."""
+
+
+def airflow(path: str, method: str = "GET", body: dict | None = None) -> dict:
+    """Ask Airflow's REST API as its admin."""
+    with forward("svc/airflow-api-server", "airflow", 8080) as url:
+        login = {"username": "admin", "password": secret("airflow", "airflow-keys", "admin-password")}
+        token = httpx.post(f"{url}/auth/token", json=login, timeout=60).raise_for_status().json()["access_token"]
+        answer = httpx.request(
+            method, f"{url}/api/v2/{path}", json=body, headers={"Authorization": f"Bearer {token}"}, timeout=60
+        )
+        return answer.raise_for_status().json()
+
+
+def runs() -> dict[str, list[str]]:
+    """Return the states of every DAG's runs, oldest first."""
+    found: dict[str, list[str]] = {}
+    for item in airflow("dags/~/dagRuns?order_by=start_date&limit=100")["dag_runs"]:
+        found.setdefault(item["dag_id"].removeprefix("readmission_"), []).append(item["state"])
+    return found
+
+
+def finished(number: int) -> str:
+    """Tell whether the chain from ingest to promotion has run so often, or fail with the failed task's log."""
+    now = runs()
+    for name in ("ingest", "process", "train", "promote"):
+        if now.get(name, [])[-1:] == ["failed"]:
+            raise LostError(f"DAG {name} failed: {failure(f'readmission_{name}')}")
+    said = {n: s.count("success") for n, s in now.items()}
+    print(f"     {time.strftime('%H:%M:%S')} DAG runs: {now}", flush=True)
+    return str(now) if all(said.get(n, 0) >= number for n in ("process", "train", "promote")) else ""
+
+
+def failure(dag: str) -> str:
+    """Return the end of the log of the first failed task of a DAG's last run."""
+    last = airflow(f"dags/{dag}/dagRuns?order_by=-start_date&limit=1")["dag_runs"][0]["dag_run_id"]
+    for task in airflow(f"dags/{dag}/dagRuns/{last}/taskInstances")["task_instances"]:
+        if task["state"] == "failed":
+            path = f"dags/{dag}/dagRuns/{last}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
+            log = airflow(f"{path}?map_index={task['map_index']}")
+            return f"{task['task_id']}: " + " / ".join(str(e.get("event", e)) for e in log["content"][-15:])
+    return "no failed task"
+
+
+def first_chain() -> str:
+    """Wait for Airflow to take the first batch through ingest, process, train and promote: each step a pod."""
+    return until(900, "the first champion", lambda: finished(1), pause=10)
+
+
+def lost(step: str) -> str:
+    """Delete the first pod of a step that is seen running, as a node that dies would; return its name."""
+
+    def look() -> str:
+        for pod in objects("pods", "pipelines", f"readmission/step={step}"):
+            states = pod["status"].get("containerStatuses", [])
+            if states and "running" in states[0]["state"]:
+                return pod["metadata"]["name"]
+        return ""
+
+    name = until(300, f"a running pod of {step}", look, pause=0.5)
+    kubectl("-n", "pipelines", "delete", "pod", name, "--grace-period=0", "--force")
+    return name
+
+
+def second_chain() -> str:
+    """Take batch 2 through while a pod of `process` and one of `train` are lost: Airflow runs them again."""
+    airflow("dags/readmission_ingest/dagRuns", "POST", {"logical_date": None})
+    gone = [lost("process"), lost("train")]
+    done = until(1200, "the second promotion", lambda: finished(2), pause=10)
+    again = {dag: tries(dag) for dag in ("process", "train")}
+    if not all(again.values()):
+        raise ProofError(f"pods {gone} were deleted, and these tasks were run again: {again}")
+    return f"deleted {' and '.join(gone)}; run again: {again}; {done}"
+
+
+def tries(dag: str) -> list[str]:
+    """Return the tasks of a DAG's last run that took more than one attempt."""
+    last = airflow(f"dags/readmission_{dag}/dagRuns?order_by=-start_date&limit=1")["dag_runs"][0]["dag_run_id"]
+    tasks = airflow(f"dags/readmission_{dag}/dagRuns/{last}/taskInstances")["task_instances"]
+    return [f"{t['task_id']}[{t['map_index']}] x{t['try_number']}" for t in tasks if t["try_number"] > 1]
+
+
+def tables() -> str:
+    """Nothing is missing and nothing doubled: each accepted row is clean or excluded once, each family trained once."""
+    raw, excluded, clean, copies = numbers(
+        "SELECT (SELECT sum(accepted) FROM raw.batches), (SELECT sum(excluded) FROM clean.batches),"
+        " (SELECT count(*) FROM clean.encounters), (SELECT count(*) FROM (SELECT family, last_batch"
+        " FROM training.experiments GROUP BY family, last_batch HAVING count(*) > 1) x)"
+    )
+    trained, promoted = numbers(
+        "SELECT (SELECT count(*) FROM training.experiments),"
+        " (SELECT count(*) FROM training.promotions WHERE decision = 'promoted')"
+    )
+    if clean + excluded != raw or copies:
+        raise ProofError(f"{raw} raw rows, {clean} clean, {excluded} excluded; {copies} families trained twice")
+    return f"{raw} rows = {clean} clean + {excluded} excluded; {trained} trainings, none twice; {promoted} promotions"
+
+
+def numbers(query: str) -> list[int]:
+    """Return a query's only row, of numbers."""
+    return [int(n) for n in re.findall(r"\d+", sql(query))]
+
+
+def approval() -> str:
+    """Ask for a promotion that a person has to approve; nothing moves until this person does."""
+    name = "dags/readmission_promote/dagRuns"
+    run = airflow(name, "POST", {"logical_date": None, "conf": {"approval": True}})["dag_run_id"]
+    tasks = f"{name}/{run}/taskInstances"
+
+    def state(task: str) -> str:
+        return {t["task_id"]: t["state"] for t in airflow(tasks)["task_instances"]}[task]
+
+    until(120, "the request for approval", lambda: state("approve") in ("awaiting_input", "deferred"), pause=2)
+    before, waiting = champion(), state("promote")
+    if waiting:
+        raise ProofError(f"promote did not wait for the approval: {waiting}")
+    airflow(f"{tasks}/approve/-1/hitlDetails", "PATCH", {"chosen_options": ["Approve"]})
+    began = time.monotonic()
+    until(300, "the end of the run", lambda: airflow(f"{name}/{run}")["state"] == "success", pause=2)
+    return (
+        f"promote waited, then {state('promote')} {time.monotonic() - began:.0f} s after the approval;"
+        f" champion {before} -> {champion()}"
+    )
