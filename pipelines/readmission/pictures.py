@@ -123,7 +123,8 @@ def search_history(table: pd.DataFrame, title: str) -> Figure:
     for kind, style, colour in (("pruned", "x", _GREY), ("finished", "o", _BLUE)):
         rows = table[table["pruned"] == (kind == "pruned")]
         axis.plot(rows["number"], rows["value"], style, color=colour, label=kind)
-    axis.plot(table["number"], table["best"], color=_BLUE, label="best so far")
+    axis.plot(table["number"], table["best"], color=_BLUE, drawstyle="steps-post", label="best so far")
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.plot(*table.loc[table["defaults"], ["number", "value"]].to_numpy().T, "D", color=_ORANGE, label="defaults")
     axis.set(xlabel="trial", ylabel="mean over patient-grouped folds", title=title)
     axis.legend(frameon=False)

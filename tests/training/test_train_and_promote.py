@@ -54,7 +54,13 @@ def test_from_clean_batches_to_a_champion_and_back(
     assert run.data.params["seed"] == "7" and run.data.params["batch_last"] == "1"
     assert run.data.tags["synthetic"] == "true" and run.data.tags["git_sha"]
     names = {item.path for item in client.list_artifacts(runs["decision_tree"])}
-    assert {"confusion_matrix.png", "feature_importance.png", "roc_pr_curve.png", "calibration_curve.png"} <= names
+    assert {
+        "confusion_matrix.png",
+        "feature_importance.png",
+        "roc_pr_curve.png",
+        "calibration_curve.png",
+        "decision_curve.png",
+    } <= names
     parent = client.get_run(run.data.tags["mlflow.parentRunId"])
     assert parent.info.status == run.info.status == "FINISHED"
     assert query(config, "SELECT count(*) FROM training.experiments WHERE synthetic") == [(2,)]
