@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from loadtest import profiles
+from loadtest import crowd, profiles
 from readmission.errors import UserError
 from readmission.settings import load
 
@@ -23,6 +23,7 @@ def parse(arguments: list[str]) -> Namespace:
     parser.add_argument("--host", default="", help="URL of the API; default: the embedded one")
     parser.add_argument("--rows", default="", help="data set (csv or zip) to draw requests from; default: contract")
     parser.add_argument("--report", type=Path, help="folder of the report; default: below the state folder")
+    parser.add_argument("--locust", action="store_true", help="Locust, also where the profile says the own generator")
     parser.add_argument("--web", action="store_true", help="Locust's web page on 127.0.0.1:8089 instead of at once")
     return parser.parse_args(arguments)
 
@@ -55,7 +56,12 @@ def main() -> None:
     settings = load()
     begun = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder = options.report or settings.home / "reports" / "load" / f"{Path(options.profile).stem}-{begun}"
-    words = command(options, (options.host or settings.api).rstrip("/"), folder)
+    host = (options.host or settings.api).rstrip("/")
+    profile = profiles.load(options.profile)
+    if profile.generator == "own" and not (options.web or options.locust):
+        sys.stderr.write(f"The report goes to {folder}\n")
+        sys.exit(crowd.run(Path(options.profile).stem, profile, host, folder, options.rows))
+    words = command(options, host, folder)
     folder.mkdir(parents=True, exist_ok=True)
     sys.stderr.write(f"The report goes to {folder}\n")
     sys.stderr.flush()

@@ -57,7 +57,7 @@ class Run:
         self.connections, self.wait, self.rate, self.until = connections, wait, rate, until
         self.latencies: list[float] = []
         self.statuses: Counter[int] = Counter()
-        self.broken = self.active = 0
+        self.broken = self.active = self.connected = 0
         self.over = False
         self._turn = random.randrange(len(bodies))  # noqa: S311 - where to start, not a secret
         self.idle: list[_Connection] = []
@@ -129,6 +129,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
+        self.run.connected += 1
         if self.run.rate:
             self.run.idle.append(self)
         elif pause := self.run.think():
@@ -162,6 +163,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         run = self.run
+        run.connected -= 1
         if self.busy:
             run.broken += 1
             run.active -= 1

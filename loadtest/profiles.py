@@ -1,6 +1,7 @@
 """Read load profiles: who comes, for how long, what they do, and what must hold."""
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -52,6 +53,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         wait_seconds: least and most a user thinks between two requests.
         processes: load generating processes; one a core is the most that helps.
         stop_at_break: end at the first breach instead of going on.
+        generator: ``locust``, or ``own`` (`loadtest.crowd`) for more users than Locust can be on one machine.
     """
 
     description: str
@@ -61,6 +63,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wait_seconds: tuple[float, float] = (1.0, 2.0)
     processes: int = 1
     stop_at_break: bool = False
+    generator: Literal["locust", "own"] = "locust"
 
     @property
     def seconds(self) -> float:

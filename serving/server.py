@@ -1,6 +1,7 @@
 """Serve the API as the settings say: `python -m serving.server`; SIGTERM or SIGINT end it after a drain."""
 
 import os
+import resource
 import sys
 
 from readmission import settings as configuration
@@ -10,6 +11,8 @@ from readmission.logs import JsonFormatter
 #: Seconds that an idle connection stays open: more than ingresses and clients keep theirs (60 as a rule), or they
 #: send into one that is just being closed.
 KEEP_ALIVE = 75
+#: Open files of a worker, where the system allows them.
+FILES = 65_536
 
 
 def main() -> None:
@@ -18,6 +21,10 @@ def main() -> None:
         settings = configuration.load()
     except UserError as error:
         sys.exit(str(error))
+    # A connection is an open file, and many systems begin with 1,024.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     # Own folder: BentoML keeps the workers' metrics files there and empties it at the start.
     os.environ.setdefault("BENTOML_HOME", str(settings.home / "bentoml"))
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")

@@ -112,6 +112,28 @@ def test_nobody_there_ends_with_3(tmp_path: Path, port: int) -> None:
     assert code == 3, said
 
 
+def test_a_profile_of_the_own_generator_leaves_the_same_reports(tmp_path: Path, server: Server) -> None:
+    own = PROFILE.replace("predict = 90, invalid = 10", "predict = 1") + "users = 10\n"
+    own = own.replace("[limits]", 'generator = "own"\n[limits]')
+    for limit, code, said in ((3000, 0, "PASS: every limit holds"), (0, 3, "FAIL: p95 of")):
+        (tmp_path / "own.toml").write_text(own.replace("LIMIT", str(limit)).replace("seconds = 3", "seconds = 4"))
+        words = [str(tmp_path / "own.toml"), "--host", server.url, "--report", str(tmp_path / "report")]
+        done = subprocess.run(
+            [sys.executable, "-m", "loadtest", *words],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        assert said in done.stderr
+        summary = json.loads((tmp_path / "report" / "summary.json").read_text())
+        assert summary["summary"]["users"] == (10 if code == 0 else 0)
+        for name in ("report.html", "moments.csv", "moments.svg", "locust_stats.csv"):
+            assert (tmp_path / "report" / name).stat().st_size > 0
+
+
 def test_generator_counts_what_it_sent(server: Server) -> None:
     result = asyncio.run(Run(f"{server.url}/predict", [b'{"gender": 1}'], 8).measure(1.0))
     assert result.failed == 0

@@ -73,6 +73,15 @@ def test_contributions_add_up_to_the_margin(compiled, family: str) -> None:
         assert 1 / (1 + np.exp(-told.margin)) == pytest.approx(early, abs=1e-6)
 
 
+@pytest.mark.parametrize("family", ["lightgbm", "random_forest", "decision_tree"])
+def test_the_parts_that_explain_add_up_to_the_whole_model(compiled, family: str) -> None:
+    loaded = scorer.load(compiled[family][1])
+    for row in compiler.invented_rows(5, seed=6):
+        whole = loaded._trees.contributions(loaded._rows.row(row))
+        parts = sum(part.contributions(loaded._rows.row(row)) for part in loaded._parts)
+        assert parts == pytest.approx(whole[-len(parts) :], abs=1e-9)
+
+
 @pytest.mark.parametrize("family", ["lightgbm", "xgboost", "logistic_regression"])
 def test_the_history_of_a_known_patient_is_served_as_it_was_trained(
     family: str, frame: pd.DataFrame, tmp_path: Path

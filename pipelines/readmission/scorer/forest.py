@@ -1,11 +1,15 @@
 """Score by trees in LightGBM's C library, whatever family they were trained by."""
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from readmission.scorer.manifest import Manifest
-from readmission.scorer.native import Trees
+from readmission.scorer.native import Trees, split
 from readmission.scorer.recipe import UNITS, Explanation, Matrix, Probabilities, Recipe, join_many, softmax, two_heads
 from readmission.scorer.rows import RowEncoder, Values
 from readmission.visits import Visits
@@ -18,8 +22,9 @@ class TreeScorer:
         self.manifest = manifest
         self._recipe = recipe
         self._rows = RowEncoder(recipe.layout, known)
+        model = (folder / recipe.trees).read_bytes()
         self._trees = Trees(
-            folder / recipe.trees,
+            model,
             width=recipe.layout.width,
             outputs=len(recipe.base),
             single=recipe.layout.single,
@@ -27,6 +32,11 @@ class TreeScorer:
         self._buffer = memoryview(self._trees.buffer)
         self._base = recipe.base
         self._heads = recipe.link == "two_heads"
+        # Only the early output is explained, by each core a part of its trees.
+        parts = split(model, len(recipe.base), min(4, os.cpu_count() or 1))
+        single = recipe.layout.single
+        self._parts = [Trees(part, width=recipe.layout.width, outputs=1, single=single) for part in parts]
+        self._pool = ThreadPoolExecutor(len(parts), "explain")
 
     def score(self, values: Values) -> Probabilities:
         """Return the probabilities of one encounter."""
@@ -49,13 +59,12 @@ class TreeScorer:
 
     def explain(self, values: Values) -> Explanation:
         """Return TreeSHAP of the early output, summed over the columns that each raw column became."""
-        width = self._recipe.layout.width
-        output = len(self._base) - 1
-        start = output * (width + 1)
-        shares = self._trees.contributions(self._rows.row(values))[start : start + width + 1].tolist()
+        row = self._rows.row(values)
+        found_by_part = self._pool.map(lambda trees: trees.contributions(row), self._parts)
+        shares = np.sum(list(found_by_part), axis=0).tolist()
         names = self._recipe.layout.sources
         found = dict.fromkeys(names, 0.0)
         for name, share in zip(names, shares[:-1], strict=True):
             found[name] += share
-        base = shares[-1] + self._base[output]
+        base = shares[-1] + self._base[-1]
         return Explanation(UNITS[self._recipe.link], base, found, base + sum(shares[:-1]))

@@ -4,6 +4,7 @@ The calls and constants are those of LightGBM's public C API (include/LightGBM/c
 """
 
 import ctypes
+import re
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,17 +36,35 @@ def _check(status: int) -> None:
         raise ArtifactError("LightGBM: " + _library().LGBM_GetLastError().decode(errors="replace"))
 
 
+def split(model: bytes, outputs: int, count: int) -> list[bytes]:
+    """Split the trees of a model's last output into models of that output alone, which add up to it.
+
+    Args:
+        model: as `trees.text_model` writes it: the outputs' trees in turn.
+        outputs: of the model.
+        count: models wanted; no more than there are trees.
+    """
+    head, *blocks = model.partition(b"\nend of trees")[0].split(b"\nTree=")
+    head = re.sub(rb"(?m)^(num_class|num_tree_per_iteration)=.*$", rb"\1=1", head)
+    trees = [block.partition(b"\n")[2] for block in blocks[outputs - 1 :: outputs]]
+    parts = [trees[i::count] for i in range(min(count, len(trees)))]
+    return [
+        head + b"".join(b"\nTree=%d\n%b" % numbered for numbered in enumerate(part)) + b"\nend of trees\n"
+        for part in parts
+    ]
+
+
 class Trees:
     """Hold one set of trees. `predict` is for one thread, since it has one buffer; the rest for any.
 
     Args:
-        path: model in LightGBM's text format.
+        model: LightGBM's text format.
         width: columns of a row.
         outputs: raw scores of a row.
         single: rows are float32, otherwise float64.
     """
 
-    def __init__(self, path: Path, *, width: int, outputs: int, single: bool) -> None:
+    def __init__(self, model: bytes, *, width: int, outputs: int, single: bool) -> None:
         library = _library()
         self._outputs, self._width = outputs, width
         self._dtype = _FLOAT32 if single else _FLOAT64
@@ -53,7 +72,7 @@ class Trees:
         iterations = ctypes.c_int()
         _check(
             library.LGBM_BoosterLoadModelFromString(
-                ctypes.c_char_p(path.read_bytes()), ctypes.byref(iterations), ctypes.byref(self._handle)
+                ctypes.c_char_p(model), ctypes.byref(iterations), ctypes.byref(self._handle)
             )
         )
         self.buffer = bytearray(width * (4 if single else 8))

@@ -1,0 +1,134 @@
+"""Run a profile by this project's own generator: thousands of users in one light process, Locust's kind of report.
+
+Locust spends about half a millisecond of CPU on a request, so its processes would be what limits a run of
+thousands of users on one machine. Profiles say `generator = "own"`; they have one stage and ask for single
+encounters alone.
+"""
+
+import asyncio
+import csv
+import html
+import logging
+import random
+import resource
+from collections import Counter
+from pathlib import Path
+
+from loadtest import limits, payloads, report
+from loadtest.generator import Run, new_event_loop
+from loadtest.limits import Moment, Summary
+from loadtest.processes import Watch, listener
+from loadtest.profiles import Profile
+from loadtest.result import Result, summarise
+from readmission.errors import UserError
+
+log = logging.getLogger(__name__)
+#: Seconds that the percentiles of a moment look back, as Locust's do.
+_WINDOW = 10
+DIFFERENT = 2000
+
+
+def run(name: str, profile: Profile, host: str, folder: Path, rows: str) -> int:
+    """Run a profile, write its report, say every breach; return the exit code.
+
+    Args:
+        name: of the profile.
+        profile: with one stage of single predictions.
+        host: URL of the API.
+        folder: of the report.
+        rows: data set to draw requests from; empty: the contract.
+
+    Raises:
+        UserError: the profile asks for what this generator cannot do.
+    """
+    mix = profile.mix
+    if len(profile.stages) != 1 or mix.batch or mix.invalid or mix.info or not mix.predict:
+        raise UserError(f"Profile {name}: the own generator takes one stage of single predictions; use Locust.")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    _allow_files(profile.stages[0].users + 100)
+    drawn = payloads.encounters(DIFFERENT, random.randrange(2**31), Path(rows) if rows else None)  # noqa: S311
+    bodies = [payloads.single(record) for record in drawn]
+    stage = profile.stages[0]
+    people = Run(f"{host}/predict", bodies, stage.users, profile.wait_seconds)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        result, moments = runner.run(_watched(people, profile, Watch(listener(host))))
+    summary = _summary(result, limits.carried(profile.limits, moments))
+    breaches = limits.breaches(profile.limits, summary, moments)
+    report.write(folder, name, profile, summary, moments, breaches)
+    _write_tables(folder, name, summary, breaches)
+    log.info("%s", report.sentence(name, summary))
+    for breach in breaches:
+        log.error("Profile %s: FAIL: %s.", name, breach)
+    if not breaches:
+        log.info("Profile %s: PASS: every limit holds.", name)
+    return limits.EXIT_CODE if breaches else 0
+
+
+def _allow_files(wanted: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        if hard != resource.RLIM_INFINITY and hard < wanted:
+            raise UserError(f"{wanted:,} connections need as many open files; this shell allows {hard:,} (ulimit -n).")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+async def _watched(people: Run, profile: Profile, watch: Watch) -> tuple[Result, list[Moment]]:
+    stage, moments = profile.stages[0], [_moment(0, Result(1.0, 0, 0, 0, 0, 0, 0, 0, {}, 0), 0, None)]
+    ramp = min(stage.users / stage.spawn_rate, stage.seconds / 2)
+    following = asyncio.create_task(_follow(people, watch, moments))
+    result = await people.measure(stage.seconds - ramp, ramp)
+    following.cancel()
+    return result, moments
+
+
+async def _follow(people: Run, watch: Watch, moments: list[Moment]) -> None:
+    """Note a moment each second."""
+    marks: list[tuple[int, Counter[int], int]] = []
+    watch.measure()
+    for second in range(1, 100_000):
+        await asyncio.sleep(1)
+        now = (len(people.latencies), Counter(people.statuses), people.broken)
+        # The counts begin anew when the last user has come.
+        marks = [*(m for m in marks[-_WINDOW:] if m[0] <= now[0]), now]
+        since = marks[0] if len(marks) > 1 else (0, Counter(), 0)
+        seconds = max(1, len(marks) - 1)
+        window = summarise(seconds, people.latencies[since[0] :], now[1] - since[1], now[2] - since[2])
+        moments.append(_moment(second, window, people.connected, watch.measure()))
+        if second % 10 == 0:
+            log.info("%d s: %s users, %.0f requests/s, p95 %.0f ms", second, f"{people.connected:,}",
+                     window.per_second, window.p95_ms)  # fmt: skip
+
+
+def _moment(second: int, window: Result, users: int, used: tuple[float, float] | None) -> Moment:
+    cpu, memory = used or (None, None)
+    return Moment(
+        second, users, window.per_second, window.failed / window.seconds, window.p50_ms, window.p95_ms,
+        window.p99_ms, cpu, memory,
+    )  # fmt: skip
+
+
+def _summary(result: Result, users: int) -> Summary:
+    return Summary(
+        result.answered + result.failed, result.failed, result.per_second, result.p50_ms, result.p95_ms,
+        result.p99_ms, result.worst_ms, users,
+    )  # fmt: skip
+
+
+def _write_tables(folder: Path, name: str, summary: Summary, breaches: list[str]) -> None:
+    """Write locust_stats.csv, with the columns of Locust that are known here, and report.html with the picture."""
+    row = {
+        "Type": "POST", "Name": "/predict", "Request Count": summary.requests, "Failure Count": summary.failures,
+        "Median Response Time": round(summary.p50_ms), "Max Response Time": summary.worst_ms,
+        "Requests/s": summary.requests_per_second, "50%": summary.p50_ms, "95%": summary.p95_ms,
+        "99%": summary.p99_ms, "100%": summary.worst_ms,
+    }  # fmt: skip
+    with (folder / "locust_stats.csv").open("w", newline="") as out:
+        writer = csv.DictWriter(out, list(row))
+        writer.writeheader()
+        writer.writerows([row, row | {"Type": "", "Name": "Aggregated"}])
+    picture = folder / "moments.svg"
+    said = [report.sentence(name, summary), *(f"FAIL: {breach}." for breach in breaches)]
+    lines = "".join(f"<p>{html.escape(line)}</p>" for line in said)
+    drawn = picture.read_text().partition("<svg")[2] if picture.is_file() else ""
+    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(name)}</title><h1>Load test</h1>'
+    (folder / "report.html").write_text(page + lines + (f"<svg{drawn}" if drawn else "") + "</html>\n")
