@@ -1,35 +1,39 @@
 """Add to a typed frame what each patient's earlier encounters say (`visits` has the rule). Pure."""
 
-from collections.abc import Iterator
-
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from readmission import contract, icd9, visits
 from readmission.features import Feature
-from readmission.visits import Visit, Visits
+from readmission.visits import Visits
 
 #: A first visit: nothing counted, the rest unknown.
 FEATURES: tuple[Feature, ...] = tuple(
     Feature(name, "history", name, absent=absent) for name, absent in zip(visits.NAMES, visits.NONE, strict=True)
 )
+#: Columns of an encounter that later ones see, as `visits.ROW` has them; the chapter comes after them.
+_SMALL = ("time_in_hospital", "num_medications", "number_inpatient", "number_diagnoses", "discharge_disposition_id")
+_ROW = np.dtype([("encounter", "=i8"), ("code", "=f8"), ("final", "?"), ("small", "u1", (len(_SMALL) + 1,))])
 
 
-def of(frame: pd.DataFrame) -> dict[int, list[Visit]]:
-    """Return the visits of every patient of a typed frame with identifiers and outcome, by rising encounter."""
-    rows = frame.sort_values("encounter_id", kind="stable")
-    numbers = (
-        rows[name].to_numpy(dtype=np.float64, na_value=np.nan).tolist()
-        for name in (
-            "time_in_hospital", "num_medications", "number_inpatient", "number_diagnoses", "discharge_disposition_id"
-        )
-    )  # fmt: skip
-    final = (rows[contract.TARGET] == "NO").tolist()
-    found: dict[int, list[Visit]] = {}
-    columns = (rows["encounter_id"].tolist(), final, *numbers, *zip(*_codes(rows), strict=True))
-    for patient, *values in zip(rows["patient_nbr"].tolist(), *columns, strict=True):
-        found.setdefault(patient, []).append(Visit(*values))
-    return found
+def pack(frame: pd.DataFrame) -> bytes:
+    """Return the table of the visits of every patient, as `Visits` reads it.
+
+    Args:
+        frame: typed frame with identifiers and outcome.
+    """
+    rows = frame.sort_values(["patient_nbr", "encounter_id"], kind="stable")
+    patients, starts = np.unique(rows["patient_nbr"].to_numpy(dtype=np.int64), return_index=True)
+    chapters, codes = _codes(rows)
+    table = np.zeros(len(rows), dtype=_ROW)
+    table["encounter"], table["code"] = rows["encounter_id"], codes
+    table["final"] = rows[contract.TARGET] == "NO"
+    small = [*(rows[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in _SMALL), chapters]
+    table["small"] = np.nan_to_num(np.column_stack(small), nan=visits.UNKNOWN)
+    newest = int(table["encounter"].max(initial=0))
+    head = visits.HEAD.pack(visits.MAGIC, len(patients), len(rows), newest)
+    return head + patients.tobytes() + np.append(starts, len(rows)).astype(np.uint32).tobytes() + table.tobytes()
 
 
 def add(frame: pd.DataFrame, known: Visits | None = None) -> pd.DataFrame:
@@ -46,25 +50,28 @@ def add(frame: pd.DataFrame, known: Visits | None = None) -> pd.DataFrame:
     """
     if "patient_nbr" not in frame or visits.NAMES[0] in frame:
         return frame
-    found = np.array(list(_rows(frame, known)), dtype=np.float64).reshape(len(frame), len(visits.NAMES))
+    table = known or Visits(pack(frame))
+    # Of the frame's own patients, only those with a second row can have an earlier one.
+    wanted = np.ones(len(frame), dtype=bool) if known else frame["patient_nbr"].duplicated(keep=False).to_numpy()
+    found = np.tile(np.array(visits.NONE), (len(frame), 1))
+    if wanted.any():
+        found[wanted] = _look_up(frame[wanted], table)
     return frame.assign(**{name: found[:, i] for i, name in enumerate(visits.NAMES)})
 
 
-def _rows(frame: pd.DataFrame, known: Visits | None) -> Iterator[tuple[float, ...]]:
-    itself = of(frame) if known is None else {}
-    newest = known.newest if known else frame["encounter_id"].max()
-    encounters = frame["encounter_id"].tolist() if "encounter_id" in frame else [np.inf] * len(frame)
+def _look_up(frame: pd.DataFrame, table: Visits) -> list[tuple[float, ...]]:
+    encounters = frame["encounter_id"].tolist() if "encounter_id" in frame else [None] * len(frame)
     inpatient = frame["number_inpatient"].tolist() if "number_inpatient" in frame else [np.nan] * len(frame)
-    patients = frame["patient_nbr"].tolist()
-    for patient, encounter, stays, code in zip(patients, encounters, inpatient, _codes(frame), strict=True):
-        earlier = known.of(patient) if known else itself[patient]
-        yield visits.summarise(earlier, newest, encounter, stays, *code) if earlier else visits.NONE
+    chapters, codes = _codes(frame)
+    columns = (frame["patient_nbr"].tolist(), encounters, inpatient, chapters.tolist(), codes.tolist())
+    return [table.summarise(*row) for row in zip(*columns, strict=True)]
 
 
-def _codes(frame: pd.DataFrame) -> list[tuple[float, float]]:
+def _codes(frame: pd.DataFrame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return chapter and number of each row's primary diagnosis."""
     if "diag_1" not in frame:
-        return [(np.nan, np.nan)] * len(frame)
+        return np.full(len(frame), np.nan), np.full(len(frame), np.nan)
     positions, distinct = pd.factorize(frame["diag_1"])
-    table = [*((c.chapter, c.number) for c in map(icd9.parse, distinct)), (icd9.UNKNOWN.chapter, icd9.UNKNOWN.number)]
-    return [table[i] for i in positions.tolist()]
+    # factorize gives -1 to missing: the last row.
+    read = np.array([(code.chapter, code.number) for code in (*map(icd9.parse, distinct), icd9.UNKNOWN)])
+    return read[positions, 0], read[positions, 1]

@@ -11,14 +11,14 @@ sees the future. Hence the strict rule:
    earlier one (SMALL_GAP), `number_inpatient`, the stays of the year before, is 0 or below that one's.
 
 Gaps between ids are used for this rule alone, never as a feature: they extrapolate badly forward in time.
-Pure but for reading and writing the table's file; no pandas and no numpy, because the API imports it.
+Pure but for reading the table's file (`history.pack` writes it); no pandas and no numpy, because the API imports it.
 """
 
 import math
 import mmap
 import struct
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,10 +113,12 @@ def _same(now: float, then: float) -> float:
     return float(now == then) if now == now and then == then else _NAN
 
 
-_ROW = struct.Struct("=qd?6B")
-_HEAD = struct.Struct("=8sQQq")
-_MAGIC = b"visits 1"
-_UNKNOWN = 255
+#: A visit in the file: encounter, code, final, then days, medications, inpatient, diagnoses, disposition, chapter.
+ROW = struct.Struct("=qd?6B")
+HEAD = struct.Struct("=8sQQq")
+MAGIC = b"visits 1"
+#: Stands for what is not known among a visit's small numbers.
+UNKNOWN = 255
 
 
 class Visits:
@@ -126,7 +128,7 @@ class Visits:
     order as int64, where each one's visits begin as uint32 (and one more, the end), then the visits.
 
     Args:
-        data: what `pack` returned.
+        data: what `history.pack` returned.
 
     Raises:
         ValueError: it is not such a table.
@@ -135,15 +137,15 @@ class Visits:
     def __init__(self, data: bytes | mmap.mmap) -> None:
         view = memoryview(data)
         try:
-            magic, patients, count, self.newest = _HEAD.unpack_from(view)
+            magic, patients, count, self.newest = HEAD.unpack_from(view)
         except struct.error as error:
             raise ValueError("not a table of visits: it is too short") from error
-        starts = _HEAD.size + 8 * patients
+        starts = HEAD.size + 8 * patients
         self._rows = starts + 4 * (patients + 1)
-        if magic != _MAGIC or len(view) != self._rows + _ROW.size * count:
+        if magic != MAGIC or len(view) != self._rows + ROW.size * count:
             raise ValueError("not a table of visits, or not a whole one")
         self._view = view
-        self._patients = view[_HEAD.size : starts].cast("q")
+        self._patients = view[HEAD.size : starts].cast("q")
         self._starts = view[starts : self._rows].cast("I")
         self.count = count
 
@@ -167,8 +169,8 @@ class Visits:
         position = bisect_left(self._patients, patient)
         if position == len(self._patients) or self._patients[position] != patient:
             return []
-        low, high = (self._rows + _ROW.size * i for i in self._starts[position : position + 2])
-        return [_visit(row) for row in _ROW.iter_unpack(self._view[low:high])]
+        low, high = (self._rows + ROW.size * i for i in self._starts[position : position + 2])
+        return [_visit(row) for row in ROW.iter_unpack(self._view[low:high])]
 
     def summarise(
         self, patient: int, encounter: float | None, inpatient: float, chapter: float, code: float
@@ -191,23 +193,6 @@ class Visits:
 def _visit(row: tuple[Any, ...]) -> Visit:
     encounter, code, final, *numbers = row
     days, medications, inpatient, diagnoses, disposition, chapter = (
-        _NAN if n == _UNKNOWN else float(n) for n in numbers
+        _NAN if n == UNKNOWN else float(n) for n in numbers
     )
     return Visit(encounter, final, days, medications, inpatient, diagnoses, disposition, chapter, code)
-
-
-def pack(visits: Mapping[int, Iterable[Visit]]) -> bytes:
-    """Return the table of the visits of each patient, as `Visits` reads it."""
-    patients = sorted(visits)
-    starts, rows, newest = [0], bytearray(), 0
-    for patient in patients:
-        known = sorted(visits[patient])
-        newest = max(newest, int(known[-1].encounter))
-        for v in known:
-            numbers = (v.days, v.medications, v.inpatient, v.diagnoses, v.disposition, v.chapter)
-            small = (_UNKNOWN if n != n else int(n) for n in numbers)
-            rows += _ROW.pack(int(v.encounter), v.code, v.final, *small)
-        starts.append(len(rows) // _ROW.size)
-    head = _HEAD.pack(_MAGIC, len(patients), starts[-1], newest)
-    places = struct.pack(f"={len(patients)}q{len(starts)}I", *patients, *starts)
-    return head + places + bytes(rows)

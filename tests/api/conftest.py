@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from api.tools import Api, Registry, Starter
-from readmission import features, history, models, operating, sample, visits
+from readmission import features, history, models, operating, sample
 from readmission.evaluation import Scored
 from readmission.scorer import compiler
 from readmission.scorer import manifest as manifests
@@ -20,7 +20,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Give the artifact folders of two different models."""
     text = pd.read_csv(io.BytesIO(sample.generate(1500, seed=5)), dtype=str, keep_default_na=False, skiprows=1)
     frame = history.add(features.typed_frame(text))
-    known = visits.pack(history.of(frame))
+    known = history.pack(frame)
     found = {}
     for family, params in {"lightgbm": {"n_estimators": 20, "min_child_samples": 5}, "decision_tree": {}}.items():
         fitted = models.build(family, params).fit(frame, features.target(frame))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from readmission import features, history, visits
+from readmission import features, history
 from readmission.visits import Visits
 
 NAMES = [feature.name for feature in history.FEATURES]
@@ -89,7 +89,7 @@ def test_the_own_outcome_changes_nothing(rows):
 
 def test_of_a_visit_newer_than_the_data_every_earlier_one_is_history():
     """The label NO of the last visit has become out of date: the patient is here again."""
-    known = Visits(visits.pack(history.of(frame((1, 10, ">30", 0), (1, 100, "NO", 1), (2, 200, "NO", 0)))))
+    known = Visits(history.pack(frame((1, 10, ">30", 0), (1, 100, "NO", 1), (2, 200, "NO", 0))))
     new = frame((1, 300, "NO", 2))
     for fresh in (new, new.drop(columns=["encounter_id", "readmitted"])):
         found = history.add(fresh, known).iloc[0]
@@ -104,7 +104,7 @@ def test_of_a_visit_newer_than_the_data_every_earlier_one_is_history():
 @given(encounters)
 def test_a_look_up_in_the_shipped_table_gives_what_training_saw(rows):
     table = frame(*rows)
-    known = Visits(visits.pack(history.of(table)))
+    known = Visits(history.pack(table))
     assert (known.patients, known.count) == (table["patient_nbr"].nunique(), len(table))
     pd.testing.assert_frame_equal(history.add(table, known)[NAMES], history.add(table)[NAMES])
 
@@ -112,10 +112,10 @@ def test_a_look_up_in_the_shipped_table_gives_what_training_saw(rows):
 def test_unknown_values_and_files_that_are_no_table(tmp_path):
     table = frame((1, 10, ">30", 0), (1, 100, ">30", 1)).assign(diag_1=[None, "428"], num_medications=[np.nan, 3.0])
     path = tmp_path / "visits.bin"
-    path.write_bytes(visits.pack(history.of(table)))
+    path.write_bytes(history.pack(table))
     found = history.add(table, Visits.open(path)).iloc[1]
     assert found[["history_medications_last", "history_chapter_last", "history_same_code"]].isna().all()
-    assert Visits(visits.pack({})).of(1) == []
+    assert Visits(history.pack(table[:0])).of(1) == []
     for wrong in (b"", b"visits 1", path.read_bytes()[:-1], b"x" * 200):
         with pytest.raises(ValueError, match="not a table of visits"):
             Visits(wrong)

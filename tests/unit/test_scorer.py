@@ -89,7 +89,7 @@ def test_the_history_of_a_known_patient_is_served_as_it_was_trained(
     table = history.add(frame)
     assert (table["history_count"] > 0).sum() > 100
     fitted = models.build(family, FAMILIES[family][0] | SENSITIVE.get(family, {})).fit(table, features.target(table))
-    known = visits.pack(history.of(frame))
+    known = history.pack(frame)
     found = compiler.compile_pipeline(
         fitted, tmp_path, family=family, sample=table, metrics={}, synthetic=True, known=known
     )

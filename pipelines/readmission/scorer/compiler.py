@@ -57,7 +57,7 @@ def compile_pipeline(
         synthetic: whether the training data was synthetic.
         run_id: MLflow run.
         model_name: registered model.
-        known: earlier encounters (`visits.pack`), shipped with the model; empty: every visit is a first one.
+        known: earlier encounters (`history.pack`), shipped with the model; empty: every visit is a first one.
         points: operating points.
         bands: of risk.
 

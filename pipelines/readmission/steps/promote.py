@@ -25,7 +25,6 @@ from readmission import (
     tracing,
     tracking,
     training,
-    visits,
 )
 from readmission.errors import UserError
 from readmission.gates import Verdict
@@ -160,7 +159,7 @@ def _judge(
             synthetic=data.synthetic,
             run_id=candidate.run_id,
             model_name=settings.model_name,
-            known=visits.pack(history.of(data.frame)),
+            known=history.pack(data.frame),
             points=operating.points(judged.scored["validation"]),
             bands=operating.bands(judged.scored["validation"]),
         )

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import typer
 
-from readmission import contract, features, history, stores, tracing, tracking, visits
+from readmission import contract, features, history, stores, tracing, tracking
 from readmission.errors import UserError
 from readmission.settings import Settings
 from readmission.visits import Visits
@@ -77,7 +77,7 @@ def _with_history(settings: Settings, frame: pd.DataFrame) -> pd.DataFrame:
     if "patient_nbr" not in frame:
         return frame
     clean, _, _ = stores.snapshot(settings, role="score")
-    return history.add(frame, Visits(visits.pack(history.of(clean))))
+    return history.add(frame, Visits(history.pack(clean)))
 
 
 def read(path: Path) -> pd.DataFrame:
