@@ -37,9 +37,14 @@ def _group(slo: dict[str, Any]) -> dict[str, Any]:
         {"record": f"slo:error_ratio:rate{window}", "expr": _ratio(slo, window)} for window in WINDOWS
     ]
     selector = f'{{slo="{slo["name"]}"}}'
+    if "bad_events" in slo:
+        recorded += [
+            {"record": "slo:events_bad:rate5m", "expr": _bad(slo, "5m")},
+            {"record": "slo:events:rate5m", "expr": slo["all_events"].strip().replace("$window", "5m")},
+        ]
     recorded += [
         {"record": "slo:objective", "expr": f"vector({slo['objective']})"},
-        {"record": "slo:error_ratio:rate30d", "expr": f"avg_over_time(slo:error_ratio:rate5m{selector}[30d])"},
+        {"record": "slo:error_ratio:rate30d", "expr": _month(slo, selector)},
         {"record": "slo:budget_remaining:ratio", "expr": f"1 - slo:error_ratio:rate30d{selector} / {_budget(slo)}"},
     ]
     for rule in recorded:
@@ -55,7 +60,21 @@ def _ratio(slo: dict[str, Any], window: str) -> str:
         return (
             condition if window == "5m" else f'avg_over_time(slo:error_ratio:rate5m{{slo="{slo["name"]}"}}[{window}])'
         )
-    return f"({slo['bad_events'].strip()}) / ({slo['all_events'].strip()})".replace("$window", window)
+    # Without requests there is no ratio: 0/0 would spoil every average that it comes into.
+    return f"({_bad(slo, window)}) / (({slo['all_events'].strip()}) > 0)".replace("$window", window)
+
+
+def _bad(slo: dict[str, Any], window: str) -> str:
+    """Return the bad events, 0 where none has ever been: their series is not there before the first."""
+    return f"({slo['bad_events'].strip()}) or ({slo['all_events'].strip()}) * 0".replace("$window", window)
+
+
+def _month(slo: dict[str, Any], selector: str) -> str:
+    """Return the month's error ratio: each request counts once, not each quiet minute as much as a busy one."""
+    if "bad" in slo:
+        return f"avg_over_time(slo:error_ratio:rate5m{selector}[30d])"
+    events = f"sum_over_time(slo:events:rate5m{selector}[30d])"
+    return f"sum_over_time(slo:events_bad:rate5m{selector}[30d]) / ({events} > 0) or {events} * 0"
 
 
 def _budget(slo: dict[str, Any]) -> float:

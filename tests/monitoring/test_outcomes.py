@@ -35,7 +35,9 @@ def promote(config: Settings, last_batch: int = 1) -> None:
         )
 
 
-def predict(config: Settings, count: int, days_ago: int, request_id: str = "r", **inputs: object) -> list[str]:
+def predict(
+    config: Settings, count: int, days_ago: int, request_id: str = "r", version: str = "1", **inputs: object
+) -> list[str]:
     rng = np.random.default_rng(count)
     ids = [str(uuid.uuid4()) for _ in range(count)]
     with stores.transaction(config, "serving") as cursor:
@@ -43,8 +45,8 @@ def predict(config: Settings, count: int, days_ago: int, request_id: str = "r", 
             cursor.execute(
                 "INSERT INTO serving.predictions (prediction_id, predicted_at, model_name, model_version, inputs,"
                 " inputs_sha256, prediction, p_no, p_late, p_early, missing, latency_ms, request_id)"
-                " VALUES (%s, now() - make_interval(days => %s), 'm', '1', %s, '', 'NO', %s, 0, %s, '{}', 1, %s)",
-                (name, days_ago, json.dumps({"gender": "Female"} | inputs), 1 - risk, risk, request_id),
+                " VALUES (%s, now() - make_interval(days => %s), 'm', %s, %s, '', 'NO', %s, 0, %s, '{}', 1, %s)",
+                (name, days_ago, version, json.dumps({"gender": "Female"} | inputs), 1 - risk, risk, request_id),
             )
     return ids
 
@@ -105,6 +107,26 @@ def test_a_later_batch_tells_the_outcome_of_a_served_encounter_and_of_scores(dat
     second = query(config, "SELECT count(*) FROM clean.encounters WHERE batch_id = 2")[0][0]
     counts = dict(query(config, "SELECT source, max(n) FROM monitoring.quality WHERE slice = 'all' GROUP BY 1"))
     assert counts == {"encounters": len(encounters), "scores": second}
+
+
+def test_each_version_is_judged_by_its_own_predictions(database: Settings) -> None:
+    promote(database)
+    report(database, predict(database, 200, 40) + predict(database, 250, 40, version="2"))
+    assert outcomes.run(database) == ["1 feedback", "2 feedback"]
+    rows = query(database, "SELECT model_version, n FROM monitoring.quality WHERE slice = 'all' AND metric = 'ece_30'")
+    assert dict(rows) == {"1": 200, "2": 250}
+
+
+def test_outcomes_of_a_few_decide_nothing(database: Settings) -> None:
+    promote(database)
+    ids = predict(database, 1500, 40)
+    report(database, ids[:600])
+    outcomes.run(database)
+    assert query(database, "SELECT DISTINCT coverage FROM monitoring.quality") == [(0.4,)]
+    assert retrain.run(database) == []
+    [(reason, live)] = query(database, "SELECT reason, figures->>'live_roc_auc_high' FROM monitoring.decisions")
+    assert "live quality is not known" in reason
+    assert live is None
 
 
 @pytest.mark.parametrize(

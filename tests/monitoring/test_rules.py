@@ -97,6 +97,60 @@ def test_the_alert_fires_when_it_must_and_only_then(alert: str, promtool: str, t
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+_COUNT = 'readmission_requests_total{namespace="n",endpoint="/predict",code="%s"}'
+_TIMED = 'readmission_request_duration_seconds_%s{namespace="n",endpoint="/predict"%s}'
+
+
+@pytest.mark.parametrize(
+    ("series", "slo", "left"),
+    [
+        # Never an error, and an hour without a request: the whole budget is there.
+        (
+            {_COUNT % "200": "0+60x60 3600x60"},
+            "availability",
+            1,
+        ),
+        # One of 10,000 requests failed, in a busy hour before an idle one: a tenth of the budget.
+        (
+            {
+                _COUNT % "200": "0+9999x60 599940x60",
+                _COUNT % "500": "0+1x60 60x60",
+            },
+            "availability",
+            0.9,
+        ),
+        (
+            {
+                _TIMED % ("count", ""): "0+100x60 6000x60",
+                _TIMED % ("bucket", ',le="0.1"'): "0+100x60 6000x60",
+            },
+            "latency",
+            1,
+        ),
+    ],
+)
+def test_the_budget_is_that_of_the_requests(
+    series: dict[str, str], slo: str, left: float, promtool: str, tmp_path: Path
+) -> None:
+    expression = f'round(slo:budget_remaining:ratio{{slo="{slo}"}}, 0.01)'
+    expected = [{"labels": f'{{namespace="n",slo="{slo}"}}', "value": left}]
+    test = {
+        "rule_files": [str(CHART / "rules" / "slo.yaml")],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": name, "values": values} for name, values in series.items()],
+                "promql_expr_test": [{"expr": expression, "eval_time": "2h", "exp_samples": expected}],
+            }
+        ],
+    }
+    path = tmp_path / "test.yaml"
+    path.write_text(yaml.safe_dump(test))
+    result = subprocess.run([promtool, "test", "rules", path], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
 @pytest.mark.parametrize("alert", ALERTS)
 def test_a_tired_person_is_told_what_it_means_and_where_to_read_on(alert: str) -> None:
     rule = ALERTS[alert]

@@ -149,6 +149,10 @@ def test_every_query_of_every_panel_has_data_or_a_reason(system: System, feed: s
     while (left := silent(system)) != excused and time.monotonic() < deadline:
         traffic(system, feed, 20)
         time.sleep(3)
+    budgets = httpx.get(
+        f"http://127.0.0.1:{system.ports['prometheus']}/api/v1/query", params={"query": "slo:budget_remaining:ratio"}
+    ).json()["data"]["result"]
+    assert {row["metric"]["slo"] for row in budgets} == {"availability", "latency", "freshness", "processing"}
     assert left - excused == set(), "panels without data and without a reason"
     assert excused - left == set(), "panels whose reason for being empty is not true here"
 

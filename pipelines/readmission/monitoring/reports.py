@@ -16,8 +16,13 @@ _RED, _BLUE, _GREY, _LIGHT = "#b3261e", "#2b5f9e", "#8a8a8a", "#9ec1e8"
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1c1b1f;background:#fff}
 table{border-collapse:collapse;font-size:13px}td,th{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:right}
-td:first-child,th:first-child{text-align:left}img{max-width:100%}.alarm{color:#b3261e;font-weight:600}.admin{color:#777}
+td:first-child,th:first-child{text-align:left}img{max-width:100%}div{overflow-x:auto}.alarm{color:#b3261e;font-weight:600}.admin{color:#777}
 """
+_FIGURES = (
+    "PSI: 0 is the same, below 0.1 hardly different. Band: where it lies with 95 % confidence. Noise: the PSI that "
+    "chance alone would give a window of this size. Jensen-Shannon: 0 the same, 1 nothing in common. Wasserstein: by how "
+    "many standard deviations the values have moved."
+)
 
 
 @dataclass(frozen=True)
@@ -86,11 +91,12 @@ def html(report: DriftReport, reference: Binning, window: pd.DataFrame) -> str:
         pictures.append(("Window by window", timeline(report)))
     shown = "".join(f"<h2>{escape(title)}</h2><img alt='{escape(title)}' src='{image}'>" for title, image in pictures)
     return (
-        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{escape(report.title)}</title>"
+        f"<!doctype html><html lang='en'><meta charset='utf-8'>"
+        f"<meta name=viewport content='width=device-width'><title>{escape(report.title)}</title>"
         f"<style>{_STYLE}</style><h1>Drift: {escape(report.title)}</h1>"
         f"<p{' class=alarm' if report.alarm else ''}>{escape(verdict(report))}</p>"
         f"<p>Compared with {escape(report.reference_name)}. Windows: {escape(sizes)}. Administrative columns "
-        f"are shown and never alarm.</p>{shown}<h2>Figures</h2>{_table(report)}</html>"
+        f"are shown and never alarm.</p>{shown}<h2>Figures</h2><p>{_FIGURES}</p>{_table(report)}</html>"
     )
 
 
@@ -104,7 +110,7 @@ def _table(report: DriftReport) -> str:
         f"<td>{entry.missing_before:.1%}</td><td>{entry.missing_now:.1%}</td></tr>"
         for entry in report.columns
     )
-    return f"<table><tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>{rows}</table>"
+    return f"<div><table><tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>{rows}</table></div>"
 
 
 def overview(report: DriftReport) -> str:
