@@ -20,8 +20,8 @@ td:first-child,th:first-child{text-align:left}img{max-width:100%}div{overflow-x:
 """
 _FIGURES = (
     "PSI: 0 is the same, below 0.1 hardly different. Band: where it lies with 95 % confidence. Noise: the PSI that "
-    "chance alone would give a window of this size. Jensen-Shannon: 0 the same, 1 nothing in common. Wasserstein: by how "
-    "many standard deviations the values have moved."
+    "chance alone would give a window of this size. Jensen-Shannon: 0 the same, 1 nothing in common. Wasserstein: by "
+    "how many standard deviations the values have moved."
 )
 
 
