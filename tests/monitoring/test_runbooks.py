@@ -24,6 +24,7 @@ OTHERS = {
     ("readmission-data", "statefulset/postgres"),  # bitnami/postgresql, fullnameOverride
     ("readmission-data", "pod/postgres-0"),
     ("readmission-data", "pvc/data-postgres-0"),
+    ("readmission-data", "cronjob/postgres-pgdumpall"),
     ("airflow", "statefulset/airflow-scheduler"),  # apache-airflow, LocalExecutor with a volume for its logs
 }
 SHORT = {"deploy": "deployment", "deployments": "deployment", "sts": "statefulset"}
@@ -92,7 +93,10 @@ def test_kubectl_and_helm_name_what_the_charts_make(there) -> None:  # type: ign
             continue
         del words[words.index("-n") : words.index("-n") + 2]
         verb, rest = words[1], words[2 : words.index("--")] if "--" in words else words[2:]
-        wanted = {word for word in rest if "/" in word and "=" not in word and not word.startswith("-")}
+        if verb == "create":  # a job, from a cronjob; later lines may name it
+            names.add((namespace, f"{rest[0]}/{rest[1]}"))
+            rest = [word.removeprefix("--from=") for word in rest]
+        wanted = {word for word in rest if "/" in word and not {"=", "$"} & set(word) and not word.startswith("-")}
         if verb in OF_PODS and not wanted and "-l" not in rest:
             wanted = {f"pod/{next(word for word in rest if not word.startswith('-'))}"}
         if verb == "patch":
