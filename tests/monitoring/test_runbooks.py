@@ -97,7 +97,7 @@ def test_kubectl_and_helm_name_what_the_charts_make(there) -> None:  # type: ign
             names.add((namespace, f"{rest[0]}/{rest[1]}"))
             rest = [word.removeprefix("--from=") for word in rest]
         wanted = {word for word in rest if "/" in word and not {"=", "$"} & set(word) and not word.startswith("-")}
-        if verb in OF_PODS and not wanted and "-l" not in rest:
+        if verb in OF_PODS and not wanted and "-l" not in rest and "$(" not in line:
             wanted = {f"pod/{next(word for word in rest if not word.startswith('-'))}"}
         if verb == "patch":
             wanted = {f"{rest[0]}/{rest[1]}"}
