@@ -51,8 +51,8 @@ class System:
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     it = System(tmp_path_factory.mktemp("system") / "state")
     it.environment["READMISSION_BATCH_SIZE"] = "3000"
-    started = it.run("up", "--detach", "--sample", "--monitoring")
     try:
+        started = it.run("up", "--detach", "--sample", "--monitoring", timeout=560)
         assert started.returncode == 0, started.stderr[-3000:]
         yield it
     finally:
