@@ -93,7 +93,8 @@ async def _follow(people: Run, watch: Watch, moments: list[Moment]) -> None:
         since = marks[0] if len(marks) > 1 else (0, Counter(), 0)
         seconds = max(1, len(marks) - 1)
         window = summarise(seconds, people.latencies[since[0] :], now[1] - since[1], now[2] - since[2])
-        moments.append(_moment(second, window, people.connected, watch.measure()))
+        # In a thread: looking at every process of a busy machine takes as long as thousands of requests.
+        moments.append(_moment(second, window, people.connected, await asyncio.to_thread(watch.measure)))
         if second % 10 == 0:
             log.info("%d s: %s users, %.0f requests/s, p95 %.0f ms", second, f"{people.connected:,}",
                      window.per_second, window.p95_ms)  # fmt: skip

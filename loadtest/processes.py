@@ -30,6 +30,16 @@ class Watch:
                     memory += known.memory_full_info().pss / 1e6
         return cpu, memory
 
+    def spent(self) -> float:
+        """Return the CPU seconds that the processes there are now have used; 0 without a process."""
+        seconds = 0.0
+        with suppress(psutil.NoSuchProcess):
+            for process in (self._parent, *self._parent.children(recursive=True)) if self._parent else ():
+                with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                    times = process.cpu_times()
+                    seconds += times.user + times.system
+        return seconds
+
     def workers(self) -> list[psutil.Process]:
         """Return the children, the youngest last."""
         children = self._parent.children(recursive=True) if self._parent else []

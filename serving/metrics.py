@@ -96,7 +96,8 @@ class Process:
         cpu.inc(max(0.0, spent - self._cpu))
         self._cpu = spent
         resident.set(int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE)
-        files.set(sum(1 for _ in Path("/proc/self/fd").iterdir()))
+        with os.scandir("/proc/self/fd") as found:
+            files.set(sum(1 for _ in found))
 
 
 class Metrics:

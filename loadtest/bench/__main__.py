@@ -24,8 +24,8 @@ def main() -> int:
     parser.add_argument("--report", type=Path, help="folder of the report; default: below the state folder")
     parser.add_argument("--store", action="store_true", help="check: store the ratios measured now")
     parser.add_argument("--peers", default="", help=f"only these, with commas between: {', '.join(BY_NAME)}")
-    parser.add_argument("--workers", default="1,2", help="numbers of workers, with commas between [1,2]")
-    parser.add_argument("--rounds", type=int, default=0, help="rounds [run: 5, check: 3]")
+    parser.add_argument("--workers", default="1", help="numbers of workers; above 1: ours and the echo, beside 1 [1]")
+    parser.add_argument("--rounds", type=int, default=0, help="rounds [3]")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     settings = load()
@@ -35,9 +35,10 @@ def main() -> int:
         return _check(settings, home, options.port, options.rounds, store=options.store)
     source = options.source or _source(settings)
     model = subject.prepare(settings, source, home)
-    names = options.peers.split(",") if options.peers else list(BY_NAME)
+    workers = tuple(sorted({1, *map(int, options.workers.split(","))}))
+    names = options.peers.split(",") if options.peers else list(BY_NAME) if workers == (1,) else []
     peers = [peer for peer in PEERS if peer.name in {*names, "ours", "echo"}]
-    plan = rounds.FULL.of(options.rounds, tuple(int(number) for number in options.workers.split(",")))
+    plan = rounds.FULL.of(options.rounds, workers)
     session = rounds.measure(peers, plan, home, subject.requests(source, settings.seed), options.port)
     promises = verdict.promises(session, report.machine()["cores"])
     sys.stdout.write(tables.write(folder, session, model, promises))
@@ -58,7 +59,7 @@ def _check(settings: Settings, home: Path, port: int, number: int, *, store: boo
     for breach in breaches:
         log.error("%s", breach)
     if not breaches:
-        log.info("as fast as stored: %s", ", ".join(f"{name} {r.median:.3f}" for name, r in measured.items()))
+        log.info("PASS: as fast as stored: %s", ", ".join(f"{name} {r.median:.3f}" for name, r in measured.items()))
     return 1 if breaches else 0
 
 

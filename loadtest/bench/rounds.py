@@ -40,14 +40,15 @@ class Plan(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, rounds=rounds or self.rounds, workers=workers or self.workers)
 
 
-FULL = Plan(5, (1, 2), (1, 100, 10_000), {1: 4.0, 100: 3.0, 10_000: 4.0}, {1: 32, 100: 2, 10_000: 1}, 4.0)
+FULL = Plan(3, (1,), (1, 100, 10_000), {1: 4.0, 100: 2.0, 10_000: 3.0}, {1: 32, 100: 2, 10_000: 1}, 4.0)
 SHORT = Plan(3, (1,), (1,), {1: 2.0}, {1: 32})
 
 
 class Figure(msgspec.Struct, frozen=True):
     """Hold what one service did with one size: medians over the rounds, and the range of the rate.
 
-    `ratio` is the median over the rounds of rate by the echo's rate of the same round and size.
+    `ratio` is the median over the rounds of rate by the echo's rate of the same round and size; `cpu_ms` is the CPU
+    time that all the service's processes spend on a request.
     """
 
     peer: str
@@ -64,6 +65,7 @@ class Figure(msgspec.Struct, frozen=True):
     failed: int
     memory_mb: float
     cold_start: float
+    cpu_ms: float = 0.0
 
 
 class Session(msgspec.Struct):
@@ -114,7 +116,7 @@ def _half(ours: Running, plan: Plan, figures: list[Figure], records: list[Record
 
 def _size(up: dict[str, Running], plan: Plan, size: int, workers: int, records: list[Record]) -> list[Figure]:
     asked = {name: service for name, service in up.items() if size == 1 or service.peer.many}
-    results = defaultdict(list)
+    results, spent = defaultdict(list), defaultdict(list)
     for number in range(plan.rounds):
         order = list(asked)
         random.shuffle(order)
@@ -123,7 +125,10 @@ def _size(up: dict[str, Running], plan: Plan, size: int, workers: int, records: 
             url, seconds = asked[name].url + path, plan.seconds[size]
             if number == 0:
                 drive.measure(url, bodies, plan.connections[size], 1, heavy=size > 1)  # warm
-            results[name].append(drive.measure(url, bodies, plan.connections[size], seconds, heavy=size > 1))
+            before = asked[name].watch.spent()
+            result = drive.measure(url, bodies, plan.connections[size], seconds, heavy=size > 1)
+            results[name].append(result)
+            spent[name].append(1000 * (asked[name].watch.spent() - before) / max(1, result.answered))
         rates = ", ".join(f"{name} {results[name][-1].per_second:,.1f}" for name in asked)
         log.info("%d worker(s), %s rows, round %d of %d: %s a second", workers, size, number + 1, plan.rounds, rates)
     echo = [result.per_second for result in results["echo"]]
@@ -143,6 +148,7 @@ def _size(up: dict[str, Running], plan: Plan, size: int, workers: int, records: 
             failed=sum(result.failed for result in found),
             memory_mb=asked[name].memory_mb,
             cold_start=asked[name].cold_start,
+            cpu_ms=median(spent[name]),
         )
         for name, found in results.items()
     ]

@@ -48,7 +48,7 @@ def markdown(head: dict[str, Any], session: Session, promises: list[Promise]) ->
             if chosen:
                 lines += _table(f"{said}, {workers} worker{'s' if workers > 1 else ''}", chosen)
     lines += ["| promise | wanted | measured | |", "|---|---|---|---|"]
-    mark = {True: "pass", False: "**fail**", None: "not judged"}
+    mark = {True: "PASS", False: "**FAIL**", None: "not judged"}
     lines += [f"| {p.what} | {p.wanted} | {p.measured} | {mark[p.holds]} |" for p in promises]
     return "\n".join(lines) + "\n"
 

@@ -47,6 +47,11 @@ def promises(session: Session, cores: int) -> list[Promise]:
         times = two.per_second / ours.per_second
         judged = times >= SCALING if cores >= CORES else None
         found.append(Promise("two workers to one", f">= {SCALING:g} x", f"{times:.2f} x ({cores} cores)", judged))
+        if ours.cpu_ms and two.cpu_ms:
+            # What two workers could do with a core each: a request must not become dearer by the other's company.
+            could = 2 * ours.cpu_ms / two.cpu_ms
+            said = f"{could:.2f} x ({ours.cpu_ms:.3f} ms a request alone, {two.cpu_ms:.3f} ms beside another)"
+            found.append(Promise("two workers to one by CPU", f">= {SCALING:g} x", said, could >= SCALING))
     memory = max(figure.memory_mb for figure in session.figures if figure.peer == "ours" and figure.workers == 1)
     found.append(
         Promise("memory of the API, one worker", f"< {MEMORY_MB:g} MB", f"{memory:,.0f} MB", memory < MEMORY_MB)

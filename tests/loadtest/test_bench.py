@@ -60,10 +60,17 @@ def test_scaling_is_judged_only_where_there_are_cores(cores: int, rate: float, h
     assert {p.what: p.holds for p in verdict.promises(measured, cores)}["two workers to one"] is holds
 
 
+@pytest.mark.parametrize(("alone", "beside", "holds"), [(0.1, 0.11, True), (0.1, 0.13, False)])
+def test_scaling_is_judged_by_cpu_on_any_machine(alone: float, beside: float, holds: bool) -> None:
+    measured = session(cpu_ms=alone)
+    measured.figures.append(figure("ours", 5000, workers=2, cpu_ms=beside))
+    assert {p.what: p.holds for p in verdict.promises(measured, 2)}["two workers to one by CPU"] is holds
+
+
 def test_tables_and_picture_are_written(tmp_path: Path) -> None:
     text = tables.write(tmp_path, session(), MODEL, verdict.promises(session(), 2))
     assert "| **readmission API** | 5,000 (5,000–5,000) | 0.5 |" in text
-    assert "| single rows, times pyfunc | >= 100 x | 125.00 x | pass |" in text
+    assert "| single rows, times pyfunc | >= 100 x | 125.00 x | PASS |" in text
     assert (tmp_path / "bench.md").read_text() == text
     assert msgspec.json.decode((tmp_path / "bench.json").read_bytes())["model"] == MODEL
     assert (tmp_path / "bench.svg").stat().st_size > 1000
@@ -72,8 +79,8 @@ def test_tables_and_picture_are_written(tmp_path: Path) -> None:
 def test_ratios_fail_beyond_noise_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "ratios.json"
     ratios.store({"ours/echo": Ratio(0.30, 0.25, 0.35)}, path)
-    assert ratios.compare({"ours/echo": Ratio(0.21, 0.15, 0.24)}, path) == []
-    assert "slower beyond noise" in ratios.compare({"ours/echo": Ratio(0.12, 0.10, 0.15)}, path)[0]
+    assert ratios.compare({"ours/echo": Ratio(0.16, 0.14, 0.18)}, path) == []
+    assert "slower beyond noise" in ratios.compare({"ours/echo": Ratio(0.12, 0.10, 0.14)}, path)[0]
     monkeypatch.setattr(drive, "tool", lambda: "another")
     with pytest.raises(UserError, match="No ratios are stored for another"):
         ratios.compare({}, path)
