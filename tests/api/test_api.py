@@ -276,7 +276,7 @@ def test_overload_is_refused_at_once_and_passes(compiled: dict[str, Path], tmp_p
     try:
         body = json.dumps(EXAMPLE).encode()
         request = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
-        sockets = [socket.create_connection(("127.0.0.1", api.port)) for _ in range(64)]
+        sockets = [socket.create_connection(("127.0.0.1", api.port)) for _ in range(400)]
         codes: list[bytes] = []
         worker = api.workers()[0]
         # The worker is held while all requests arrive, so that they wait together.
