@@ -44,7 +44,7 @@ def run(
     Raises:
         UserError: there is no clean data.
     """
-    began = time.perf_counter()
+    began, code = time.perf_counter(), tracking.code_version(settings)
     client = tracking.connect(settings)
     data = training.load(settings)
     table = protocol.Table.of(data.frame)
@@ -53,7 +53,7 @@ def run(
         lines[label] = evaluation.intervals(scored, 200, settings.seed)
         log.info("%.0f s, %s: ROC-AUC %s", time.perf_counter() - began, label.strip(), lines[label]["roc_auc_30"])
     minutes = (time.perf_counter() - began) / 60
-    text = _render(settings, data, family, seeds, lines, minutes)
+    text = _render(settings, data, family, seeds, lines, minutes, code)
     picture = pictures.bars(
         {label.strip(): found["roc_auc_30"].value for label, found in lines.items()},
         [(found["roc_auc_30"].low, found["roc_auc_30"].high) for found in lines.values()],
@@ -66,7 +66,7 @@ def run(
         "evaluation.html": card.html(text, "How good the method is"),
         "evaluation.json": json.dumps(numbers, indent=2),
     }
-    tags = {"step": "evaluate", "data_sha256": data.sha256, "git_sha": tracking.code_version(settings)}
+    tags = {"step": "evaluate", "data_sha256": data.sha256, "git_sha": code}
     with tracking.run(client, settings, "evaluate", tags) as run_id:
         headline = next(iter(lines.values()))
         tracking.log_run(client, run_id, metrics={f"pooled_{n}": headline[n].value for n in _SHOWN})
@@ -109,7 +109,9 @@ def _scores(table: protocol.Table, family: str, seed: int, seeds: int, quick: bo
     yield "  forward in time", protocol.ensemble(ahead)
 
 
-def _render(settings: Settings, data: training.Dataset, family: str, seeds: int, lines: Lines, minutes: float) -> str:
+def _render(
+    settings: Settings, data: training.Dataset, family: str, seeds: int, lines: Lines, minutes: float, code: str
+) -> str:
     rows = [f"| {label} | " + " | ".join(_cell(found[n]) for n in _SHOWN) + " |" for label, found in lines.items()]
     made_up = " **The data is SYNTHETIC: the figures say nothing.**" if data.synthetic else ""
     return "\n".join(
@@ -118,7 +120,7 @@ def _render(settings: Settings, data: training.Dataset, family: str, seeds: int,
             "",
             f"{len(data.frame):,} encounters of {data.frame['patient_nbr'].nunique():,} patients, batches "
             f"{data.batches[0]}-{data.batches[-1]}, data {data.sha256[:12]}, "
-            f"code {tracking.code_version(settings)[:12]}, seed {settings.seed}, "
+            f"code {code[:12]}, seed {settings.seed}, "
             f"{seeds} repetitions of the folds, {minutes:.0f} minutes.{made_up}",
             "",
             f"{protocol.FOLDS} folds by patient, pooled: every row is tested once by a model that has not seen its "
