@@ -1,6 +1,7 @@
 """Charts: `charts.py check` renders, lints and validates; `docs` writes schemas and READMEs; `images` lists mirrors."""
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -141,18 +142,19 @@ def find_chart(release: Release, folder: Path | None) -> Path | None:
 
 
 def mirror_list(environment: str) -> None:
-    """Print every chart and image of an environment, as rendered: `chart NAME VERSION URL`, `image NAME`."""
+    """Print every chart and image of an environment, as rendered: `chart NAME VERSION URL DIGEST`, `image NAME`."""
     build_dependencies()
     folder = charts_folder()
-    repositories = {r["name"]: r["url"] for r in helmfile()[1]["repositories"]}
+    repositories = {r["name"]: ("oci://" if r.get("oci") else "") + r["url"] for r in helmfile()[1]["repositories"]}
     found: set[str] = set()
     for release in releases(environment, mirror="", chartsDir="", images={"registry": ""}):
         chart = find_chart(release, folder)
-        if not release.ours:
-            repository, name = release.chart.split("/")
-            print(f"chart {name} {release.version} {repositories[repository]}")
         if chart is None:
             sys.exit(f"{release.name}: its chart is not in CHARTS_DIR ({folder or 'unset'}): run `make charts-pull`.")
+        if not release.ours:
+            repository, name = release.chart.split("/")
+            digest = hashlib.sha256(chart.read_bytes()).hexdigest()
+            print(f"chart {name} {release.version} {repositories[repository]} sha256:{digest}")
         found |= images(render(release, chart))
     ours = {f"{p.name}:" for p in (ROOT / "images").iterdir() if p.is_dir()}
     for image in sorted(found):
@@ -162,11 +164,13 @@ def mirror_list(environment: str) -> None:
 
 def pull(folder: str) -> None:
     """Print the commands that bring the charts of others into a folder."""
-    repositories = {r["name"]: r["url"] for r in helmfile()[1]["repositories"]}
+    repositories = {r["name"]: ("oci://" if r.get("oci") else "") + r["url"] for r in helmfile()[1]["repositories"]}
     for release in releases("prod", chartsDir=""):
         if not release.ours:
             repository, name = release.chart.split("/")
-            print(f"helm pull {name} --repo {repositories[repository]} --version {release.version} -d {folder}")
+            url = repositories[repository]
+            where = f"{url}/{name}" if url.startswith("oci://") else f"{name} --repo {url}"
+            print(f"helm pull {where} --version {release.version} -d {folder}")
 
 
 def main() -> None:
