@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from readmission import sample as synthetic
 from readmission import settings as configuration
@@ -21,6 +23,10 @@ from readmission.steps import migrate
 REAL_DATA = Path(
     os.environ.get("READMISSION_TEST_DATA", Path(__file__).parents[2] / "shared" / "data" / "dataset_diabetes.zip")
 )
+
+# How long an example takes says more of the machine than of the code.
+hypothesis_settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("house")
 
 # A developer's own settings must not reach the tests.
 for name in [name for name in os.environ if name.startswith("READMISSION_")]:

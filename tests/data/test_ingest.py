@@ -140,7 +140,7 @@ def test_batches_are_taken_in_order_once_and_by_number(database: Settings, sampl
 
 
 @given(strategies.data())
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_row_is_accounted_for_whatever_it_holds(
     database: Settings, sample: Path, data: strategies.DataObject
 ) -> None:

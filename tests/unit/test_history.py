@@ -64,7 +64,7 @@ encounters = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(encounters, st.integers(1, 400))
 def test_the_future_changes_nothing(rows, now):
     """Features of encounters up to `now` are the same whether later ones are known or not."""
@@ -76,7 +76,7 @@ def test_the_future_changes_nothing(rows, now):
         pd.testing.assert_frame_equal(until[NAMES].reset_index(drop=True), alone[NAMES], check_index_type=False)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(encounters)
 def test_the_own_outcome_changes_nothing(rows):
     """A row's history does not depend on how the row itself, or the patient's last one, ended."""
@@ -100,7 +100,7 @@ def test_of_a_visit_newer_than_the_data_every_earlier_one_is_history():
     assert history.add(frame((3, 300, "NO", 2)), known).loc[0, "history_count"] == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(encounters)
 def test_a_look_up_in_the_shipped_table_gives_what_training_saw(rows):
     table = frame(*rows)
