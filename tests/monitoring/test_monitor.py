@@ -69,6 +69,10 @@ def test_each_new_batch_has_one_report_and_only_the_shifted_one_alarms(batches: 
     assert [item.path for item in client.list_artifacts(runs[0].info.run_id)] == ["report.html"]
 
 
+def test_without_data_there_is_nothing_to_do(database: Settings) -> None:
+    assert monitor.run(database) == []
+
+
 def test_a_batch_of_too_few_rows_is_not_judged(batches: Settings) -> None:
     config = batches.model_copy(update={"drift_minimum_rows": 5000, "mlflow_uri": "http://127.0.0.1:9"})
     monitor.run(config)

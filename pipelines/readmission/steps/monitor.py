@@ -40,6 +40,9 @@ def run(
     Returns:
         The ids of the reports written.
     """
+    if not _any_clean(settings):
+        log.info("nothing to look at: there is no clean batch yet")
+        return []
     champion = records.champion(settings)
     frame, _, batches = stores.snapshot(settings, role="monitor")
     frame = _with_score(settings, frame, champion)
@@ -49,6 +52,12 @@ def run(
     if champion is not None:
         written += _predictions(settings, frame, champion)
     return written
+
+
+def _any_clean(settings: Settings) -> bool:
+    with stores.transaction(settings, "monitor") as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM clean.batches)")
+        return bool(cursor.fetchone()[0])
 
 
 def _reported(settings: Settings) -> set[str]:
