@@ -7,7 +7,7 @@ export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: docs help install up down status dags test-chain bench-airflow test check format lock clean-state bench-pipeline load bento fuzz bench bench-check capacity disrupt bench-naive rules dashboards
+.PHONY: docs help install up down status dags bench-airflow test check format lock clean-state bench-pipeline load bento fuzz bench bench-check capacity disrupt bench-naive rules dashboards
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -38,9 +38,6 @@ status: $(VENV)/.installed ## show every part, batch and the model
 
 dags: $(VENV)/.installed ## run the whole chain of Airflow's DAGs once, with no scheduler; BATCHES=2 for the first two
 	@$(BIN)/readmission dags $(if $(BATCHES),--batches $(BATCHES)) $(if $(SAMPLE),--sample)
-
-test-chain: $(VENV)/.installed ## test the DAGs on every batch, each step killed once (make test does it on the first three)
-	@CHAIN_RUNS=0 $(BIN)/pytest tests/dags/test_chain.py
 
 bench-airflow: $(VENV)/.installed ## measure what the running embedded Airflow adds to a step
 	@$(BIN)/python -m readmission.embedded.overhead

@@ -118,11 +118,15 @@ def main() -> int:
             "READMISSION_POSTGRES_PORT": str(ports["postgres_port"]),
             "READMISSION_MLFLOW_PORT": str(ports["mlflow_port"]),
         }  # fmt: skip
-        return measure(settings, environment)
+        return measure(settings, environment, copied=chosen.replicate > 1)
 
 
-def measure(settings: Settings, environment: dict[str, str]) -> int:
-    """Start the servers, run every step under the clock, stop the servers."""
+def measure(settings: Settings, environment: dict[str, str], *, copied: bool) -> int:
+    """Start the servers, run every step under the clock, stop the servers.
+
+    With copies of every row a group of fifty people looks like one of five hundred to the gates on fairness. Their
+    refusal of every candidate is the longest way through `promote`, and no failure of the measurement.
+    """
     postgres.initialise(settings)
     log = (settings.home / "servers.log").open("wb")
     servers = [
@@ -141,7 +145,8 @@ def measure(settings: Settings, environment: dict[str, str]) -> int:
         start = before
         for step in STEPS:
             began = time.perf_counter()
-            if subprocess.run([sys.executable, "-m", "readmission.cli", *step], env=environment).returncode:
+            code = subprocess.run([sys.executable, "-m", "readmission.cli", *step], env=environment).returncode
+            if code and not (copied and step == ("promote",)):
                 print(f"{step[0]} failed; see above")
                 return 1
             seconds, used = time.perf_counter() - began, cpu_seconds()

@@ -1,7 +1,7 @@
 """The whole chain by Airflow with everything real, each step killed once and one family failing for good.
 
-On the real data set when it is there, else on the synthetic sample. Two runs of ingest, or CHAIN_RUNS of them (0: until
-nothing is left; `make test-chain`): the first is killed when its batch is in, so that its retry takes the next one.
+On every batch of the real data set when it is there (seven), else of the synthetic sample (two). The first run of
+ingest is killed when its batch is in, so that its retry takes the next one.
 """
 
 import hashlib
@@ -23,7 +23,6 @@ from readmission.steps.ingest import content_hashes
 from tests.conftest import REAL_DATA, free_port, make_settings
 
 FAILING = "decision_tree"
-RUNS = int(os.environ.get("CHAIN_RUNS", "2"))
 
 pytestmark = [
     pytest.mark.timeout(1200),  # of the chain, which the first test waits for
@@ -61,7 +60,7 @@ class Chain:
 
     @property
     def batches(self) -> int:
-        return min(RUNS + 1, self.source.batches) if RUNS else self.source.batches
+        return self.source.batches
 
     def query(self, text: str, role: str = "monitor") -> list[tuple]:  # type: ignore[type-arg]
         with stores.transaction(self.settings, role) as cursor:  # type: ignore[arg-type]
@@ -89,9 +88,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     log = folder / "chain.log"
     try:
         with log.open("wb") as out:
-            ended = subprocess.run(
-                [*cli, "dags", "--keep", "--batches", str(RUNS)], env=environment, stdout=out, stderr=out, check=False
-            )
+            ended = subprocess.run([*cli, "dags", "--keep"], env=environment, stdout=out, stderr=out, check=False)
         yield Chain(settings, open_source(settings), folder, log.read_text(), ended.returncode)
     finally:
         subprocess.run([*cli, "down"], env=environment, check=True)
