@@ -1,6 +1,7 @@
 """Airflow as part of the embedded system: its configuration, its secrets, the feed beside it."""
 
 import base64
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,8 @@ def test_the_dags_settings_in_the_environment_go_before_ours(tmp_path: Path, mon
     assert environment["AIRFLOW__READMISSION__RETRIES"] == "9"
     assert environment["AIRFLOW__READMISSION__RETRY_DELAY"] == "1"
     assert environment["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
+
+
+def test_airflow_has_what_it_sends_its_metrics_with() -> None:
+    """Without this package it logs one line and sends none."""
+    assert find_spec("statsd")

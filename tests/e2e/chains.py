@@ -122,6 +122,8 @@ def approval() -> str:
         return {t["task_id"]: t["state"] for t in airflow(tasks)["task_instances"]}[task]
 
     until(120, "the request for approval", lambda: state("approve") in ("awaiting_input", "deferred"), pause=2)
+    # As late as a person: answered before the scheduler has heard that the task is parked, it asks anew.
+    time.sleep(15)
     before, waiting = champion(), state("promote")
     if waiting:
         raise ProofError(f"promote did not wait for the approval: {waiting}")
