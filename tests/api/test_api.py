@@ -105,9 +105,11 @@ def test_a_patient_who_is_known_has_a_history_in_every_format(api: Api, compiled
         io.StringIO(api.http.post("/predict_batch", content=text.getvalue(), headers={"content-type": "text/csv"}).text)
     )
     assert [float(row["<30"]) for row in found] == pytest.approx(expected, abs=1e-9)
-    # The number is in no metric and no line of the log.
-    number = str(returned[0])
-    assert number not in api.http.get("/metrics").text and number not in api.log.read_text()
+    # No number is a label's value, and one too long to be a part of another figure is nowhere.
+    assert api.predict(patient_nbr=187_654_321).status_code == 200
+    metrics = api.http.get("/metrics").text
+    assert not any(f'"{patient}"' in metrics for patient in returned)
+    assert "187654321" not in metrics and "187654321" not in api.log.read_text()
 
 
 def test_patients_who_died_get_a_note(api: Api) -> None:
