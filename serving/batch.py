@@ -26,6 +26,9 @@ from serving.predict import EXCLUDED, Predictor, encode
 
 _PART = 500
 _LINE = 65_536
+#: Batches that may wait for their turn, before their body is read, and for how many seconds.
+_WAITING, _PATIENCE = 16, 1.0
+_BUSY = http.sentence(503, "other batches are being scored", (b"retry-after", b"1"))
 _CSV = ("prediction_id", "prediction", *CLASSES, "risk_band", "model_version", "missing", "error")
 
 
@@ -57,17 +60,14 @@ class Batch:
     def __init__(self, predictor: Predictor, max_body: int, max_records: int) -> None:
         self._predictor = predictor
         self._max_body, self._max_records = max_body, max_records
-        # Two at a time: one reads while the other is scored; the rest is told to come back.
-        self._places = 2
+        # Two at a time: one reads while the other is scored. A few wait a moment; the rest is told to come back.
+        self._places = asyncio.Semaphore(2)
+        self._waiting = 0
         self._threads = ThreadPoolExecutor(min(2, os.cpu_count() or 1), "batch")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, given: bytes) -> Reply | None:
         """Answer in the format of the request."""
-        if self._places == 0:
-            raise Refused(
-                http.sentence(503, "other batches are being scored", (b"retry-after", b"1")), "busy"
-            )  # fmt: skip
-        self._places -= 1
+        await self._enter()
         try:
             kind = http.header(scope["headers"], b"content-type").partition(b";")[0].strip().lower()
             model = self._predictor.champion
@@ -79,7 +79,24 @@ class Batch:
                 return None
             return await self._json(await http.whole_body(receive, self._max_body), model, given)
         finally:
-            self._places += 1
+            self._places.release()
+
+    async def _enter(self) -> None:
+        """Take a place, at once or after a moment.
+
+        Raises:
+            Refused: too many wait already, or none became free in time.
+        """
+        if self._waiting >= _WAITING:
+            raise Refused(_BUSY, "busy")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._places.acquire()
+        except TimeoutError:
+            raise Refused(_BUSY, "busy") from None
+        finally:
+            self._waiting -= 1
 
     async def _json(self, body: bytes, model: Served, given: bytes) -> Reply:
         started = perf_counter()

@@ -13,6 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -160,6 +161,24 @@ def test_a_batch_answers_as_single_requests_do(api: Api) -> None:
         assert many["readmission_risk_30d"] == many["probabilities"]["<30"]
         own = {"prediction_id", "timestamp", "probabilities", "readmission_risk_30d"}
         assert {k: v for k, v in many.items() if k not in own} == {k: v for k, v in one.items() if k not in own}
+
+
+def test_small_batches_wait_for_their_turn_and_slow_ones_hold_nobody_up_for_long(api: Api) -> None:
+    body = json.dumps({"records": [EXAMPLE] * 300}).encode()
+    with ThreadPoolExecutor(12) as pool:
+        found = list(pool.map(lambda _: api.http.post("/predict_batch", content=body).status_code, range(48)))
+    assert found == [200] * 48
+    key = api.http.headers["authorization"].encode()
+    head = b"POST /predict_batch HTTP/1.1\r\nhost: x\r\nauthorization: %b\r\ncontent-length: 100\r\n\r\n{" % key
+    slow = [socket.create_connection(("127.0.0.1", api.port)) for _ in range(2)]
+    for connection in slow:
+        connection.sendall(head)
+    began = time.monotonic()
+    answer = until(lambda: (got := api.http.post("/predict_batch", content=body)).status_code == 503 and got)
+    assert answer.headers["retry-after"] == "1" and time.monotonic() - began < 10
+    for connection in slow:
+        connection.close()
+    until(lambda: api.http.post("/predict_batch", content=body).status_code == 200)
 
 
 def test_ndjson_streams_any_number(api: Api) -> None:
