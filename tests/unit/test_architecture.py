@@ -24,6 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "feed": {"errors", "settings", "sources"},
     "sample": {"codes", "contract", "settings", "sources"},
     "stores": {"errors", "settings"},
+    "snapshots": {"errors", "history", "settings", "stores"},
     "migrations": set(),
     "scorer": {"contract", "errors", "features", "history", "icd9", "models", "visits"},
     "visits": set(),

@@ -86,9 +86,8 @@ def train(
         return {family: done[family] for family in wanted}
     began = time.perf_counter()
     span = f"batches {data.batches[0]}-{data.batches[-1]}"
-    log.info("training %s on %s: %d rows%s", ", ".join(todo), span, len(data.frame), _made_up(data))
-    tracing.count(rows=len(data.frame), families=len(todo))
-    data.matrix, data.y  # noqa: B018  encoded once, before the threads want it
+    log.info("training %s on %s: %d rows%s", ", ".join(todo), span, len(data.y), _made_up(data))
+    tracing.count(rows=len(data.y), families=len(todo))
     tags = _tags(data, code)
     with (
         tracking.run(client, settings, f"train {span}", {"step": "train", **tags}) as parent,
@@ -112,7 +111,7 @@ def _train_one(
     candidate = training.fit(data, family, settings.seed, wanted)
     params = {
         "family": family, "seed": settings.seed, "batch_first": data.batches[0], "batch_last": data.batches[-1],
-        "rows_train": len(data.rows("train")), "data_sha256": data.sha256, **candidate.params,
+        "rows_train": len(data.y[data.rows("train")]), "data_sha256": data.sha256, **candidate.params,
     }  # fmt: skip
     with tracking.run(client, settings, family, {"family": family, **tags}) as run_id:
         tracking.log_run(client, run_id, params=params, metrics=candidate.metrics)
