@@ -30,7 +30,32 @@ _KEPT = ["patient_nbr", "split", contract.TARGET]
 
 
 @dataclass(frozen=True)
-class Dataset:
+class Data:
+    """Say which snapshot of CLEAN is trained on.
+
+    Attributes:
+        counts: encounters (`size`) and patients (`nunique`) of every split.
+        snapshot: the batches.
+        synthetic: whether any batch was made up by `--sample`.
+    """
+
+    counts: pd.DataFrame
+    snapshot: Snapshot
+    synthetic: bool
+
+    @property
+    def sha256(self) -> str:
+        """Return the data hash of the snapshot."""
+        return self.snapshot.sha256
+
+    @property
+    def batches(self) -> list[int]:
+        """Return the ids of the snapshot's batches."""
+        return self.snapshot.batches
+
+
+@dataclass(frozen=True)
+class Dataset(Data):
     """Hold one snapshot of CLEAN, encoded once for every family.
 
     Rows stand by split, so that the rows of one are a view and no copy; in a split by batch and encounter.
@@ -43,9 +68,6 @@ class Dataset:
         bounds: where each split stands.
         frames: typed frames of validation and test, with history, where `load` was asked for them.
         visits: what later encounters see of every row of the snapshot (`history.join`).
-        counts: encounters and patients of every split of the snapshot.
-        snapshot: the batches.
-        synthetic: whether any batch was made up by `--sample`.
     """
 
     matrix: features.Matrix
@@ -55,24 +77,11 @@ class Dataset:
     bounds: Mapping[str, slice]
     frames: Mapping[str, pd.DataFrame]
     visits: bytes
-    counts: pd.DataFrame
-    snapshot: Snapshot
-    synthetic: bool
 
     @property
     def names(self) -> tuple[str, ...]:
         """Return the names of the matrix's columns."""
         return models.SERVED
-
-    @property
-    def sha256(self) -> str:
-        """Return the data hash of the snapshot."""
-        return self.snapshot.sha256
-
-    @property
-    def batches(self) -> list[int]:
-        """Return the ids of the snapshot's batches."""
-        return self.snapshot.batches
 
     def rows(self, split: str) -> slice:
         """Return where a split's rows stand.
@@ -113,8 +122,8 @@ def load(settings: Settings, up_to: int | None = None, *, held_out: bool = False
     bounds = {name: slice(*map(int, ends[i : i + 2])) for i, name in enumerate(splits)}
     matrix, frames = _encode(snapshot, bounds, Visits(visits), keep=held_out)
     return Dataset(
-        matrix, features.target(index)[places], index["patient_nbr"].to_numpy()[places], places, bounds, frames,
-        visits, counts, snapshot, snapshots.synthetic(settings, snapshot),
+        counts, snapshot, snapshots.synthetic(settings, snapshot),
+        matrix, features.target(index)[places], index["patient_nbr"].to_numpy()[places], places, bounds, frames, visits,
     )  # fmt: skip
 
 
@@ -168,6 +177,11 @@ def fit(data: Dataset, family: str, seed: int, params: Mapping[str, Any] | None 
         scored = {
             split: data.scored(split, classifier.predict_proba(data.matrix[data.rows(split)])) for split in JUDGED
         }
+    return judge(family, pipeline, scored, seconds)
+
+
+def judge(family: str, pipeline: Pipeline, scored: Mapping[str, Scored], seconds: float) -> Candidate:
+    """Measure a fitted family on the rows of JUDGED that it scored."""
     metrics = {
         prefix + name: value
         for split, prefix in JUDGED.items()
