@@ -7,7 +7,7 @@ export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: docs help install up down status dags bench-airflow test check format lock clean-state bench-pipeline load bento fuzz bench bench-check capacity disrupt bench-naive rules dashboards
+.PHONY: docs help install up down status dags bench-airflow test check format lock clean-state bench-pipeline bench-scale load bento fuzz bench bench-check capacity disrupt bench-naive rules dashboards
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -86,6 +86,9 @@ docs: $(VENV)/.installed ## write the generated tables of the documentation
 
 bench-pipeline: $(VENV)/.installed ## measure raw rows to a champion in a fresh folder; ARGS="--replicate 10"
 	@$(BIN)/python scripts/bench_pipeline.py $(ARGS)
+
+bench-scale: $(VENV)/.installed ## measure process and train on Dask workers, on replicated rows; ARGS="--copies 98" for ten million
+	@$(BIN)/python scripts/bench_scale.py $(ARGS)
 
 lock: $(BIN)/uv ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --python-version 3.11 --all-extras --no-emit-index-url --no-emit-find-links --no-annotate \

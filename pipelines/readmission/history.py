@@ -1,5 +1,7 @@
 """Add to a typed frame what each patient's earlier encounters say (`visits` has the rule). Pure."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -15,6 +17,9 @@ FEATURES: tuple[Feature, ...] = tuple(
 #: Columns of an encounter that later ones see, as `visits.ROW` has them; the chapter comes after them.
 _SMALL = ("time_in_hospital", "num_medications", "number_inpatient", "number_diagnoses", "discharge_disposition_id")
 _ROW = np.dtype([("encounter", "=i8"), ("code", "=f8"), ("final", "?"), ("small", "u1", (len(_SMALL) + 1,))])
+_SEEN = np.dtype([("patient", "=i8"), ("visit", _ROW)])
+#: Columns that `seen` reads.
+COLUMNS = (*contract.IDENTIFIERS, "diag_1", contract.TARGET, *_SMALL)
 
 
 def pack(frame: pd.DataFrame) -> bytes:
@@ -23,17 +28,36 @@ def pack(frame: pd.DataFrame) -> bytes:
     Args:
         frame: typed frame with identifiers and outcome.
     """
-    rows = frame.sort_values(["patient_nbr", "encounter_id"], kind="stable")
-    patients, starts = np.unique(rows["patient_nbr"].to_numpy(dtype=np.int64), return_index=True)
-    chapters, codes = _codes(rows)
-    table = np.zeros(len(rows), dtype=_ROW)
-    table["encounter"], table["code"] = rows["encounter_id"], codes
-    table["final"] = rows[contract.TARGET] == "NO"
-    small = [*(rows[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in _SMALL), chapters]
-    table["small"] = np.nan_to_num(np.column_stack(small), nan=visits.UNKNOWN)
+    return join([seen(frame)])
+
+
+def seen(frame: pd.DataFrame) -> npt.NDArray[np.void]:
+    """Return what later encounters see of each row, 41 bytes a row; parts of the data are put together by `join`.
+
+    Args:
+        frame: typed frame with COLUMNS.
+    """
+    chapters, codes = _codes(frame)
+    found = np.zeros(len(frame), dtype=_SEEN)
+    found["patient"] = frame["patient_nbr"]
+    visit = found["visit"]
+    visit["encounter"], visit["code"] = frame["encounter_id"], codes
+    visit["final"] = frame[contract.TARGET] == "NO"
+    small = [*(frame[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in _SMALL), chapters]
+    visit["small"] = np.nan_to_num(np.column_stack(small), nan=visits.UNKNOWN)
+    return found
+
+
+def join(parts: Sequence[npt.NDArray[np.void]]) -> bytes:
+    """Return the table of the visits of every patient from what `seen` gave of each part of the data."""
+    rows = np.concatenate(parts)
+    rows = rows[np.lexsort((rows["visit"]["encounter"], rows["patient"]))]
+    patients, starts = np.unique(rows["patient"], return_index=True)
+    table = rows["visit"]
     newest = int(table["encounter"].max(initial=0))
     head = visits.HEAD.pack(visits.MAGIC, len(patients), len(rows), newest)
-    return head + patients.tobytes() + np.append(starts, len(rows)).astype(np.uint32).tobytes() + table.tobytes()
+    bounds = np.append(starts, len(rows)).astype(np.uint32)
+    return b"".join((head, patients.tobytes(), bounds.tobytes(), table.tobytes()))
 
 
 def add(frame: pd.DataFrame, known: Visits | None = None) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+import pandas as pd
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
@@ -40,18 +41,18 @@ class Quality:
 def quality(data: Dataset, pipeline: Pipeline) -> Quality:
     """Score validation and test by a Pipeline as it was logged, and judge the result."""
     with threadpool_limits(1):
-        found = {s: data.scored(s, pipeline.predict_proba(data.frame.iloc[data.rows(s)])) for s in JUDGED}
+        found = {s: data.scored(s, pipeline.predict_proba(data.frames[s])) for s in JUDGED}
     figures = {
         prefix + name: value
         for split, prefix in JUDGED.items()
         for name, value in evaluation.measure(found[split]).items()
     }
     threshold = fairness.threshold_at(found["validation"], OPERATING_POINT)
-    rows = np.concatenate([data.rows(split) for split in JUDGED])
     held_out = Scored(
         *(np.concatenate([getattr(found[s], name) for s in JUDGED]) for name in ("y", "probabilities", "patients"))
     )
-    groups = fairness.slices(data.frame.iloc[rows], held_out, threshold)
+    people = list(fairness.COLUMNS)
+    groups = fairness.slices(pd.concat([data.frames[s][people] for s in JUDGED]), held_out, threshold)
     overall = float((held_out.early[held_out.event] >= threshold).mean())
     figures |= fairness.gaps(groups, overall)
     return Quality(found, figures, groups, threshold)
@@ -67,8 +68,8 @@ def single_feature(data: Dataset) -> tuple[str, float]:
     best, top = "", 0.0
     for position, name in enumerate(names):
         values = np.nan_to_num(data.matrix[rows, position], nan=-1.0)
-        probabilities = np.column_stack([np.zeros((len(rows), contract.EARLY)), values])
-        found = evaluation.measure(Scored(data.y[rows], probabilities, rows))["roc_auc_30"]
+        probabilities = np.column_stack([np.zeros((len(values), contract.EARLY)), values])
+        found = evaluation.measure(Scored(data.y[rows], probabilities, data.patients[rows]))["roc_auc_30"]
         if (size := max(found, 1 - found)) > top:
             best, top = name, size
     return best, top

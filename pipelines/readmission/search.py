@@ -93,8 +93,9 @@ def objective(data: Dataset, family: str, metric: str, seed: int) -> Callable[[T
         metric: of `evaluation.measure`, oriented so that more is better.
         seed: of the folds and of the models.
     """
-    rows = np.sort(np.concatenate([data.rows("train"), data.rows("validation")]))
-    patients = data.frame["patient_nbr"].to_numpy()
+    # Those before test, in the snapshot's order.
+    rows = np.argsort(data.places[: data.rows("test").start])
+    patients = data.patients
     parts = [(rows[train], rows[test]) for train, test in protocol.folds(patients[rows], seed)]
     sign = -1.0 if metric in evaluation.LOWER_IS_BETTER else 1.0
 

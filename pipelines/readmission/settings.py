@@ -68,6 +68,16 @@ class Settings(BaseSettings):
         "whatever its capacity, and its difference between two models is the least noisy.",
     )
     train_jobs: int = Field(0, ge=0, description="Families trained at the same time, a thread each; 0: one a core.")
+    engine: Literal["local", "dask"] = Field(
+        "local", description="Where `process` and `train` work: in this process, or on Dask (extra `scale`)."
+    )
+    dask_scheduler: str = Field(
+        "", description="Scheduler of a Dask cluster, such as tls://dask:8786; empty: workers of this machine."
+    )
+    dask_workers: int = Field(0, ge=0, description="Workers of this machine; 0: one a core.")
+    dask_worker_memory: str = Field(
+        "auto", description="Memory of one of them, such as 2GB, before it spills and then stops; auto: a fair share."
+    )
     image: str = Field("", description="Image of this process, with its digest; told in model cards.")
     git_sha: str = Field("", description="Commit of this code; an image sets it, a checkout asks git.")
 

@@ -5,18 +5,15 @@ import io
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-import pandas as pd
 import psycopg2
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet
 from psycopg2 import sql
 
 from readmission.errors import UserError
@@ -201,37 +198,3 @@ def objects(settings: Settings) -> ObjectStore:
     if settings.objects.startswith("s3://"):
         return S3Store(settings.objects, settings.s3_endpoint)
     return FolderStore(Path(settings.objects))
-
-
-def snapshot(settings: Settings, up_to: int | None = None, role: Role = "train") -> tuple[pd.DataFrame, str, list[int]]:
-    """Read the typed frame of the clean batches, from the object store.
-
-    Args:
-        settings: where the stores are.
-        up_to: last batch to take; None takes all.
-        role: whose right to read the list of batches is used.
-
-    Returns:
-        The frame (one row an encounter, ordered by batch and encounter; see docs/architecture.md), the data
-        hash (sha256 over the batches' hashes in order) and the batch ids.
-
-    Raises:
-        UserError: no clean batch is there, or a snapshot's content is not what was recorded.
-    """
-    with transaction(settings, role) as cursor:
-        cursor.execute(
-            "SELECT batch_id, snapshot, snapshot_sha256 FROM clean.batches WHERE batch_id <= %s ORDER BY batch_id",
-            (up_to if up_to is not None else 2**31 - 1,),
-        )
-        rows: Sequence[tuple[int, str, str]] = cursor.fetchall()
-    if not rows:
-        raise UserError("There is no clean batch yet: run `readmission ingest --next` and `readmission process`.")
-    store = objects(settings)
-    tables = []
-    for batch_id, key, digest in rows:
-        data = store.get(key)
-        if sha256(data).hexdigest() != digest:
-            raise UserError(f"The clean snapshot of batch {batch_id} ({key}) is not what `process` wrote.")
-        tables.append(pyarrow.parquet.read_table(io.BytesIO(data)))
-    digest = sha256("".join(row[2] for row in rows).encode()).hexdigest()
-    return pa.concat_tables(tables).to_pandas(), digest, [row[0] for row in rows]

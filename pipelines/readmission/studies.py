@@ -7,10 +7,10 @@ from optuna.trial import TrialState
 
 from readmission.errors import UserError
 from readmission.settings import Settings
-from readmission.training import Dataset
+from readmission.training import Data
 
 
-def best(settings: Settings, data: Dataset, family: str) -> dict[str, object]:
+def best(settings: Settings, data: Data, family: str) -> dict[str, object]:
     """Return the best parameters that were found for a family on this data.
 
     Raises:
@@ -22,7 +22,7 @@ def best(settings: Settings, data: Dataset, family: str) -> dict[str, object]:
     return dict(study.best_params)
 
 
-def open_study(settings: Settings, data: Dataset, family: str) -> optuna.Study:
+def open_study(settings: Settings, data: Data, family: str) -> optuna.Study:
     """Open the study of one family, data, metric and seed; a new one begins with the defaults."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # the heartbeat

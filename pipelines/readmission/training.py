@@ -4,86 +4,146 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 from matplotlib.figure import Figure
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from readmission import evaluation, features, history, importance, models, pictures, stores
+from readmission import contract, evaluation, features, history, importance, models, pictures, snapshots
 from readmission.errors import UserError
 from readmission.evaluation import Metrics, Scored
 from readmission.settings import Settings
+from readmission.snapshots import Snapshot
+from readmission.visits import Visits
 
 log = logging.getLogger(__name__)
 
 #: Splits that are judged, with the prefix of their metrics.
 JUDGED = {"validation": "val_", "test": "test_"}
+#: What is kept of every row beside its features.
+_KEPT = ["patient_nbr", "split", contract.TARGET]
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """Hold one snapshot of CLEAN, encoded once for every family.
+class Data:
+    """Say which snapshot of CLEAN is trained on.
 
     Attributes:
-        frame: typed frame with patient_nbr, batch_id, split and history, ordered by batch and encounter.
-        sha256: data hash of the snapshot.
-        batches: ids of its batches.
+        counts: encounters (`size`) and patients (`nunique`) of every split.
+        snapshot: the batches.
         synthetic: whether any batch was made up by `--sample`.
     """
 
-    frame: pd.DataFrame
-    sha256: str
-    batches: list[int]
+    counts: pd.DataFrame
+    snapshot: Snapshot
     synthetic: bool
+
+    @property
+    def sha256(self) -> str:
+        """Return the data hash of the snapshot."""
+        return self.snapshot.sha256
+
+    @property
+    def batches(self) -> list[int]:
+        """Return the ids of the snapshot's batches."""
+        return self.snapshot.batches
+
+
+@dataclass(frozen=True)
+class Dataset(Data):
+    """Hold one snapshot of CLEAN, encoded once for every family.
+
+    Rows stand by split, so that the rows of one are a view and no copy; in a split by batch and encounter.
+
+    Attributes:
+        matrix: every feature, float64 (n, names).
+        y: outcomes, positions in contract.CLASSES, (n,).
+        patients: patient_nbr, (n,).
+        places: which row of the snapshot, ordered by batch and encounter, each row is, (n,).
+        bounds: where each split stands.
+        frames: typed frames of validation and test, with history, where `load` was asked for them.
+        visits: what later encounters see of every row of the snapshot (`history.join`).
+    """
+
+    matrix: features.Matrix
+    y: npt.NDArray[np.int64]
+    patients: npt.NDArray[np.int64]
+    places: npt.NDArray[np.intp]
+    bounds: Mapping[str, slice]
+    frames: Mapping[str, pd.DataFrame]
+    visits: bytes
 
     @property
     def names(self) -> tuple[str, ...]:
         """Return the names of the matrix's columns."""
         return models.SERVED
 
-    @cached_property
-    def matrix(self) -> features.Matrix:
-        """Return every feature of every row."""
-        return features.encode(self.frame, models.Encoder(self.names).features)
-
-    @cached_property
-    def y(self) -> npt.NDArray[np.int64]:
-        """Return the outcomes, positions in contract.CLASSES."""
-        return features.target(self.frame)
-
-    def rows(self, split: str) -> npt.NDArray[np.intp]:
-        """Return the positions of a split's rows.
+    def rows(self, split: str) -> slice:
+        """Return where a split's rows stand.
 
         Raises:
             UserError: the split has no row, or in `train` a class is missing.
         """
-        found = np.flatnonzero((self.frame["split"] == split).to_numpy())
-        if not len(found) or (split == "train" and len(np.unique(self.y[found])) < 3):
+        found = self.bounds[split]
+        if found.start == found.stop or (split == "train" and len(np.unique(self.y[found])) < 3):
             raise UserError(f"The {split} split of batches {self.batches} is too small: ingest and process more data.")
         return found
 
     def scored(self, split: str, probabilities: npt.NDArray[np.float64]) -> Scored:
         """Return a split's outcomes with predicted probabilities."""
         rows = self.rows(split)
-        return Scored(self.y[rows], probabilities, self.frame["patient_nbr"].to_numpy()[rows])
+        return Scored(self.y[rows], probabilities, self.patients[rows])
 
 
-def load(settings: Settings, up_to: int | None = None) -> Dataset:
-    """Read the clean snapshot up to a batch.
+def load(settings: Settings, up_to: int | None = None, *, held_out: bool = False) -> Dataset:
+    """Read the clean snapshot up to a batch, one batch after another: only its numbers are ever there as a whole.
+
+    Args:
+        settings: the stores.
+        up_to: last batch to take; None takes all.
+        held_out: what a judge needs: validation and test alone, as typed frames too.
 
     Raises:
         UserError: there is no clean data.
     """
-    frame, digest, batches = stores.snapshot(settings, up_to)
-    with stores.transaction(settings, "train") as cursor:
-        cursor.execute("SELECT bool_or(synthetic) FROM raw.batches WHERE batch_id = ANY(%s)", (batches,))
-        synthetic = bool(cursor.fetchone()[0])
-    return Dataset(history.add(frame), digest, batches, synthetic)
+    snapshot = snapshots.find(settings, up_to)
+    splits = list(JUDGED) if held_out else ["train", *JUDGED]
+    visits = snapshot.visits()
+    index = pa.concat_tables(snapshot.tables(_KEPT)).to_pandas()
+    counts = index.groupby("split")["patient_nbr"].agg(["size", "nunique"])
+    split = pd.Categorical(index["split"], splits).codes
+    places = np.argsort(split, kind="stable")[(split < 0).sum() :]
+    ends = np.searchsorted(split[places], np.arange(len(splits) + 1))
+    bounds = {name: slice(*map(int, ends[i : i + 2])) for i, name in enumerate(splits)}
+    matrix, frames = _encode(snapshot, bounds, Visits(visits), keep=held_out)
+    return Dataset(
+        counts, snapshot, snapshots.synthetic(settings, snapshot),
+        matrix, features.target(index)[places], index["patient_nbr"].to_numpy()[places], places, bounds, frames, visits,
+    )  # fmt: skip
+
+
+def _encode(
+    snapshot: Snapshot, bounds: Mapping[str, slice], known: Visits, *, keep: bool
+) -> tuple[features.Matrix, dict[str, pd.DataFrame]]:
+    """Return the matrix of some splits and, when they are to be kept, their frames with history."""
+    columns = models.Encoder(models.SERVED).features
+    matrix = np.empty((max(bound.stop for bound in bounds.values()), len(columns)))
+    filled = {split: bound.start for split, bound in bounds.items()}
+    kept: dict[str, list[pd.DataFrame]] = {split: [] for split in bounds}
+    for table in snapshot.tables(splits=list(bounds)):
+        frame = history.add(table.to_pandas(), known)
+        for split in bounds:
+            part = frame[frame["split"] == split]
+            start, filled[split] = filled[split], filled[split] + len(part)
+            matrix[start : filled[split]] = features.encode(part, columns)
+            if keep:
+                kept[split].append(part)
+    return matrix, {split: pd.concat(parts, ignore_index=True) for split, parts in kept.items() if parts}
 
 
 @dataclass(frozen=True)
@@ -117,6 +177,11 @@ def fit(data: Dataset, family: str, seed: int, params: Mapping[str, Any] | None 
         scored = {
             split: data.scored(split, classifier.predict_proba(data.matrix[data.rows(split)])) for split in JUDGED
         }
+    return judge(family, pipeline, scored, seconds)
+
+
+def judge(family: str, pipeline: Pipeline, scored: Mapping[str, Scored], seconds: float) -> Candidate:
+    """Measure a fitted family on the rows of JUDGED that it scored."""
     metrics = {
         prefix + name: value
         for split, prefix in JUDGED.items()

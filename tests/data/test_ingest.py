@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 
-from readmission import codes, contract, features, sources, stores, validation
+from readmission import codes, contract, features, snapshots, sources, stores, validation
 from readmission.errors import UserError
 from readmission.settings import Settings
 from readmission.steps import ingest, process
@@ -262,11 +262,12 @@ def test_missing_tokens_become_missing_and_the_text_none_stays(database: Setting
     config = database.model_copy(update={"source": str(sample)})
     ingest.run(config, every=True)
     process.run(config)
-    frame, digest, batches = stores.snapshot(config)
+    snapshot = snapshots.find(config)
+    frame = snapshot.frame()
     raw = sources.parse(sample.read_bytes(), "sample")[0].to_pandas()
     raw = raw[~raw["discharge_disposition_id"].isin([str(n) for n in contract.EXCLUDED_DISPOSITIONS])]
-    assert batches == [1]
-    assert len(digest) == 64
+    assert snapshot.batches == [1]
+    assert len(snapshot.sha256) == 64
     for name in ("race", "weight", "diag_2"):
         assert frame[name].isna().sum() == (raw[name] == "?").sum() > 0
     assert (frame["A1Cresult"] == "None").sum() == (raw["A1Cresult"] == "None").sum() > 0
@@ -282,4 +283,4 @@ def test_a_snapshot_that_was_changed_is_refused(database: Settings, sample: Path
     file = next((config.home / "objects").rglob("*.parquet"))
     file.write_bytes(file.read_bytes() + b"x")
     with pytest.raises(UserError, match="not what `process` wrote"):
-        stores.snapshot(config)
+        snapshots.find(config).frame()

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from readmission import stores
+from readmission import snapshots, stores
 from readmission.errors import UserError
 from readmission.settings import Settings
 from readmission.sources import open_source
@@ -57,15 +57,16 @@ def test_the_clean_snapshot_is_the_same_from_a_folder_and_from_s3(database: Sett
     config = database.model_copy(update={"source": str(sample), "object_store": "s3://lake/clean", "s3_endpoint": s3})
     ingest.run(config, every=True)
     process.run(config)
-    frame, digest, _ = stores.snapshot(config)
+    snapshot = snapshots.find(config)
+    frame = snapshot.frame()
     folder = config.model_copy(update={"object_store": ""})
     with stores.transaction(config, "process") as cursor:
         cursor.execute("SELECT snapshot FROM clean.batches")
         key = cursor.fetchone()[0]
     stores.objects(folder).put(key, stores.objects(config).get(key))
-    again, same, _ = stores.snapshot(folder)
-    assert digest == same
-    assert again.equals(frame)
+    again = snapshots.find(folder)
+    assert again.sha256 == snapshot.sha256
+    assert again.frame().equals(frame)
 
 
 def test_the_data_may_lie_in_s3(sample: Path, s3: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from readmission import contract, drift, stores
+from readmission import contract, drift, snapshots, stores
 from readmission.settings import Settings
 from readmission.steps import ingest, monitor, process
 
@@ -104,7 +104,7 @@ def promote(config: Settings) -> None:
 
 
 def requests(config: Settings, rows: int) -> list[dict[str, object]]:
-    frame, _, _ = stores.snapshot(config, up_to=2, role="monitor")
+    frame = snapshots.find(config, up_to=2, role="monitor").frame()
     drawn = frame.sample(rows, random_state=1)[list(contract.FEATURE_NAMES)]
     whole = {c.name for c in contract.FEATURES if c.kind in ("integer", "coded")}
     return [
@@ -128,7 +128,7 @@ def test_predictions_are_compared_with_the_training_data_and_probes_are_left_out
 
 
 def test_a_request_becomes_the_row_that_training_saw(batches: Settings) -> None:
-    frame, _, _ = stores.snapshot(batches, up_to=2, role="monitor")
+    frame = snapshots.find(batches, up_to=2, role="monitor").frame()
     again = monitor.request_frame(requests(batches, 300))
     original = frame.sample(300, random_state=1)[list(contract.FEATURE_NAMES)]
     assert (original.dtypes == again.dtypes).all()

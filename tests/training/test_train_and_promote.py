@@ -1,5 +1,6 @@
 """From clean batches to a champion and back, on a real Postgres and a real MLflow server."""
 
+import dataclasses
 import json
 import uuid
 from pathlib import Path
@@ -94,7 +95,7 @@ def test_from_clean_batches_to_a_champion_and_back(
     assert promote.run(config) == first
 
     # It scores the clean table, again with the same rows, and says how good it is.
-    rows = len(training.load(config).frame)
+    rows = len(training.load(config).y)
     assert score.run(config) == score.run(config) == rows
     scored = "SELECT count(*), count(DISTINCT model_version), max(abs(p_no + p_late + p_early - 1)) < 1e-5"
     with stores.transaction(config, "monitor") as cursor:
@@ -190,11 +191,9 @@ def test_a_search_never_looks_at_test(system: Settings, sample: Path) -> None:
     trial = optuna.trial.FixedTrial({"max_depth": 4, "min_samples_leaf": 50})
     value = searching.objective(data, "decision_tree", "roc_auc_30", 7)(trial)
     # Another outcome and other features of the test rows change nothing.
-    changed = data.frame.copy()
-    test = (changed["split"] == "test").to_numpy()
-    changed.loc[test, "readmitted"] = "<30"
-    changed.loc[test, "number_inpatient"] = 99.0
-    other = training.Dataset(changed, data.sha256, data.batches, data.synthetic)
+    other = dataclasses.replace(data, matrix=data.matrix.copy(), y=data.y.copy())
+    other.y[data.rows("test")] = contract.EARLY
+    other.matrix[data.rows("test"), data.names.index("number_inpatient")] = 99.0
     assert searching.objective(other, "decision_tree", "roc_auc_30", 7)(trial) == value
 
 
@@ -229,8 +228,8 @@ def test_the_real_data_gives_an_honest_champion_that_is_served_as_judged(
     assert found["test_ece_30"] <= 0.01
 
     # What is served answers 2,000 raw test rows as the Pipeline in the registry does.
-    data = training.load(config)
-    rows = data.frame.iloc[data.rows("test")[-2000:]]
+    data = training.load(config, held_out=True)
+    rows = data.frames["test"].tail(2000)
     expected = tracking.load_pipeline(champion.source).predict_proba(rows)
     client.download_artifacts(champion.run_id, "serving", str(tmp_path))
     compiled = scorer.load(tmp_path / "serving")

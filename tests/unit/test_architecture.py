@@ -24,6 +24,19 @@ ALLOWED: dict[str, set[str]] = {
     "feed": {"errors", "settings", "sources"},
     "sample": {"codes", "contract", "settings", "sources"},
     "stores": {"errors", "settings"},
+    "snapshots": {"errors", "history", "settings", "stores"},
+    "engine": {
+        "errors",
+        "evaluation",
+        "features",
+        "history",
+        "models",
+        "settings",
+        "snapshots",
+        "stores",
+        "training",
+        "visits",
+    },
     "migrations": set(),
     "scorer": {"contract", "errors", "features", "history", "icd9", "models", "visits"},
     "visits": set(),
@@ -115,3 +128,9 @@ def test_the_api_loads_neither_pandas_nor_sklearn() -> None:
     code = "import sys, serving.service, readmission.scorer.forest; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not heavy & set(done.stdout.split())
+
+
+def test_a_local_run_loads_no_dask() -> None:
+    code = "import sys, readmission.steps.process, readmission.steps.train; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not {"dask", "distributed"} & set(done.stdout.split())

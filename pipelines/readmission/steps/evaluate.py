@@ -11,9 +11,10 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from readmission import card, evaluation, pictures, protocol, tracking, training
+from readmission import card, evaluation, pictures, protocol, snapshots, tracking
 from readmission.evaluation import Interval, Scored
 from readmission.settings import Settings
+from readmission.snapshots import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -46,14 +47,14 @@ def run(
     """
     began, code = time.perf_counter(), tracking.code_version(settings)
     client = tracking.connect(settings)
-    data = training.load(settings)
-    table = protocol.Table.of(data.frame)
+    data = snapshots.find(settings)
+    table = protocol.Table.of(data.frame())
     lines: Lines = {}
     for label, scored in _scores(table, family, settings.seed, seeds, quick):
         lines[label] = evaluation.intervals(scored, 200, settings.seed)
         log.info("%.0f s, %s: ROC-AUC %s", time.perf_counter() - began, label.strip(), lines[label]["roc_auc_30"])
     minutes = (time.perf_counter() - began) / 60
-    text = _render(settings, data, family, seeds, lines, minutes, code)
+    text = _render(settings, data, table, family, seeds, lines, minutes, code)
     picture = pictures.bars(
         {label.strip(): found["roc_auc_30"].value for label, found in lines.items()},
         [(found["roc_auc_30"].low, found["roc_auc_30"].high) for found in lines.values()],
@@ -110,15 +111,22 @@ def _scores(table: protocol.Table, family: str, seed: int, seeds: int, quick: bo
 
 
 def _render(
-    settings: Settings, data: training.Dataset, family: str, seeds: int, lines: Lines, minutes: float, code: str
+    settings: Settings,
+    data: Snapshot,
+    table: protocol.Table,
+    family: str,
+    seeds: int,
+    lines: Lines,
+    minutes: float,
+    code: str,
 ) -> str:
     rows = [f"| {label} | " + " | ".join(_cell(found[n]) for n in _SHOWN) + " |" for label, found in lines.items()]
-    made_up = " **The data is SYNTHETIC: the figures say nothing.**" if data.synthetic else ""
+    made_up = " **The data is SYNTHETIC: the figures say nothing.**" if snapshots.synthetic(settings, data) else ""
     return "\n".join(
         [
             "# How good the method is",
             "",
-            f"{len(data.frame):,} encounters of {data.frame['patient_nbr'].nunique():,} patients, batches "
+            f"{len(table.y):,} encounters of {len(np.unique(table.patients)):,} patients, batches "
             f"{data.batches[0]}-{data.batches[-1]}, data {data.sha256[:12]}, "
             f"code {code[:12]}, seed {settings.seed}, "
             f"{seeds} repetitions of the folds, {minutes:.0f} minutes.{made_up}",
@@ -130,7 +138,7 @@ def _render(
             "",
             _HEAD,
             *rows,
-            *([] if data.synthetic else [_PUBLISHED]),
+            *([] if made_up else [_PUBLISHED]),
             "",
             f"Reproduce: `readmission evaluate --report evaluation.md --family {family} --seeds {seeds}`.",
             "",

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from readmission import contract, drift, stores, tracing
+from readmission import contract, drift, snapshots, stores, tracing
 from readmission.features import typed_frame
 from readmission.monitoring import records, reports
 from readmission.monitoring.records import Champion
@@ -44,10 +44,10 @@ def run(
         log.info("nothing to look at: there is no clean batch yet")
         return []
     champion = records.champion(settings)
-    frame, _, batches = stores.snapshot(settings, role="monitor")
-    frame = _with_score(settings, frame, champion)
+    snapshot = snapshots.find(settings, role="monitor")
+    frame = _with_score(settings, snapshot.frame(), champion)
     known = set() if again else _reported(settings)
-    new = [batch_id for batch_id in batches[1:] if f"batch={batch_id:04d}" not in known]
+    new = [batch_id for batch_id in snapshot.batches[1:] if f"batch={batch_id:04d}" not in known]
     written = [_batch(settings, frame, batch_id, champion) for batch_id in new]
     if champion is not None:
         written += _predictions(settings, frame, champion)

@@ -12,7 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from psycopg2 import sql
 
-from readmission import contract, features, icd9, stores, tracing
+from readmission import contract, engine, features, icd9, stores, tracing
 from readmission.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -37,16 +37,24 @@ def run(settings: Settings) -> list[int]:
         new = [row[0] for row in cursor.fetchall()]
     if not new:
         log.info("nothing to process: every raw batch is in CLEAN")
-    return [batch_id for batch_id in new if _process(settings, batch_id)]
+    added = []
+    for batch_id, counts in engine.each(settings, "process", _process, new):
+        if counts is not None:
+            rows, excluded = counts
+            tracing.count(rows=rows, excluded=excluded)
+            log.info("batch %s: %s rows clean, %s excluded (death or hospice)", batch_id, rows, excluded)
+            added.append(batch_id)
+    return added
 
 
-def _process(settings: Settings, batch_id: int) -> bool:
-    """Process one batch in one transaction; False when another run has just done it."""
+def _process(settings: Settings, batch_id: int) -> tuple[int, int] | None:
+    """Process one batch in one transaction; return rows kept and excluded, None when another run has just done it."""
     with stores.transaction(settings, "process") as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('readmission.process'))")
+        # A lock a batch: batches do not depend on each other, and each may be another worker's.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('readmission.process'), %s)", (batch_id,))
         cursor.execute("SELECT 1 FROM clean.batches WHERE batch_id = %s", (batch_id,))
         if cursor.fetchone():
-            return False
+            return None
         raw = _read_raw(cursor, batch_id)
         frame = clean(raw, batch_id)
         data = to_parquet(frame)
@@ -60,9 +68,7 @@ def _process(settings: Settings, batch_id: int) -> bool:
             " VALUES (%s, %s, %s, %s, %s)",
             (batch_id, len(frame), len(raw) - len(frame), key, digest),
         )
-    tracing.count(rows=len(frame), excluded=len(raw) - len(frame))
-    log.info("batch %s: %s rows clean, %s excluded (death or hospice)", batch_id, len(frame), len(raw) - len(frame))
-    return True
+    return len(frame), len(raw) - len(frame)
 
 
 def clean(raw: pd.DataFrame, batch_id: int) -> pd.DataFrame:

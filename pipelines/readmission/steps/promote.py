@@ -17,7 +17,6 @@ from readmission import (
     card,
     evaluation,
     gates,
-    history,
     importance,
     judging,
     models,
@@ -69,14 +68,14 @@ def run(
     """
     client = tracking.connect(settings)
     # Not simply the newest data: a batch may have come in since the training that is to be judged.
-    data = training.load(settings, batch_up_to or audit.newest_batch(settings))
+    data = training.load(settings, batch_up_to or audit.newest_batch(settings), held_out=True)
     candidates = audit.candidates(settings, data.sha256, settings.selection)
     if not candidates:
         raise UserError(f"No model was trained on the clean batches {data.batches}: run `readmission train`.")
     missing = sorted(set(models.FAMILIES) - {candidate.family for candidate in candidates})
     if missing:
         log.warning("not trained on this data, so not compared: %s", ", ".join(missing))
-    tracing.count(rows=len(data.frame), candidates=len(candidates))
+    tracing.count(rows=int(data.counts["size"].sum()), candidates=len(candidates))
     current = tracking.champion(client, settings)
     champion = Champion(current, tracking.load_pipeline(_uri(client, current.run_id))) if current else None
     who = by or getpass.getuser()
@@ -154,12 +153,12 @@ def _judge(
             pipeline,
             folder,
             family=candidate.family,
-            sample=data.frame.iloc[data.rows("test")[:_PARITY_ROWS]],
+            sample=data.frames["test"].head(_PARITY_ROWS),
             metrics={n: v for n, v in figures.items() if v == v},
             synthetic=data.synthetic,
             run_id=candidate.run_id,
             model_name=settings.model_name,
-            known=history.pack(data.frame),
+            known=data.visits,
             points=operating.points(judged.scored["validation"]),
             bands=operating.bands(judged.scored["validation"]),
         )
@@ -178,7 +177,6 @@ def _card(
     verdict: Verdict,
 ) -> dict[str, str]:
     """Write the model card, as Markdown and as HTML, by file name."""
-    splits = data.frame.groupby("split")
     leaning = importance.table(
         pipeline, data.matrix[data.rows("validation")], judged.scored["validation"], settings.seed
     )
@@ -194,8 +192,8 @@ def _card(
             "packages": ", ".join(tracking.requirements()),
             "image": settings.image or "none, a checkout",
         },
-        splits.size().to_dict(),
-        splits["patient_nbr"].nunique().to_dict(),
+        data.counts["size"].to_dict(),
+        data.counts["nunique"].to_dict(),
         data.synthetic,
         evaluation.intervals(judged.scored["test"], 200, settings.seed),
         operating.points(judged.scored["validation"]),

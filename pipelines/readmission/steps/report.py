@@ -41,7 +41,7 @@ def run(
     champion = tracking.champion(client, settings)
     if champion is None:
         raise UserError("There is no champion yet: run `readmission train` and `readmission promote`.")
-    data = training.load(settings)
+    data = training.load(settings, held_out=True)
     found = judging.quality(data, tracking.load_pipeline(champion.source))
     told = {split: evaluation.intervals(scored, resamples, settings.seed) for split, scored in found.scored.items()}
     if as_json:

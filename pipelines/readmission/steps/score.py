@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import typer
 
-from readmission import contract, features, history, stores, tracing, tracking
+from readmission import contract, features, history, snapshots, stores, tracing, tracking
 from readmission.errors import UserError
 from readmission.settings import Settings
 from readmission.visits import Visits
@@ -17,7 +17,6 @@ from readmission.visits import Visits
 log = logging.getLogger(__name__)
 
 _COLUMNS = ["p_no", "p_late", "p_early"]  # in the order of contract.CLASSES
-_PART = 50_000
 
 
 def run(
@@ -54,16 +53,16 @@ def run(
         tracing.count(rows=len(raw))
         log.info("%d encounters scored by version %s into %s", len(raw), champion.version, out)
         return len(raw)
-    frame, _, _ = stores.snapshot(settings, batch, role="score")
-    frame = history.add(frame)
-    if batch is not None:
-        frame = frame[frame["batch_id"] == batch]
-    for start in range(0, len(frame), _PART):
-        part = frame.iloc[start : start + _PART]
-        _store(settings, part["encounter_id"], pipeline.predict_proba(part), str(champion.version))
-    tracing.count(rows=len(frame))
-    log.info("%d encounters scored by version %s", len(frame), champion.version)
-    return len(frame)
+    snapshot = snapshots.find(settings, batch, role="score")
+    known, rows = Visits(snapshot.visits()), 0
+    for batch_id, table in zip(snapshot.batches, snapshot.tables(), strict=True):
+        if batch in (None, batch_id):
+            frame = history.add(table.to_pandas(), known)
+            _store(settings, frame["encounter_id"], pipeline.predict_proba(frame), str(champion.version))
+            rows += len(frame)
+    tracing.count(rows=rows)
+    log.info("%d encounters scored by version %s", rows, champion.version)
+    return rows
 
 
 def _known_ids(raw: pd.DataFrame) -> pd.DataFrame:
@@ -76,8 +75,7 @@ def _with_history(settings: Settings, frame: pd.DataFrame) -> pd.DataFrame:
     """Look up what CLEAN knows of the patients of a file, if it says who they are."""
     if "patient_nbr" not in frame:
         return frame
-    clean, _, _ = stores.snapshot(settings, role="score")
-    return history.add(frame, Visits(history.pack(clean)))
+    return history.add(frame, Visits(snapshots.find(settings, role="score").visits()))
 
 
 def read(path: Path) -> pd.DataFrame:

@@ -41,7 +41,6 @@ def run(
     data = training.load(settings, batch_up_to)
     study = studies.open_study(settings, data, family)
     parent = _parent(settings, client, study, data, family)
-    data.matrix, data.y  # noqa: B018  encoded before the clock starts
 
     def record(study: optuna.Study, trial: FrozenTrial) -> None:
         _child(settings, client, parent, trial)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from readmission import codes, drift, stores
+from readmission import codes, drift, snapshots
 from readmission.errors import UserError
 from readmission.monitoring.rules import rule_of
 from readmission.settings import Settings
@@ -79,7 +79,8 @@ def run(
         UserError: there are fewer than two clean batches, or a share is none.
     """
     tried = _shares(shares)
-    frame, _, batches = stores.snapshot(settings, role="monitor")
+    snapshot = snapshots.find(settings, role="monitor")
+    frame, batches = snapshot.frame(), snapshot.batches
     if len(batches) < 2:
         raise UserError("Two clean batches are needed, one to compare with: run `readmission ingest` and `process`.")
     rule, size = rule_of(settings), settings.drift_window_rows

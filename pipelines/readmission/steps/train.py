@@ -1,21 +1,24 @@
 """Train model families on the clean batches, each an MLflow run and a row of training.experiments."""
 
+import contextlib
 import json
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Annotated
 
 import pandas as pd
 import typer
 from mlflow.tracking import MlflowClient
 
-from readmission import contract, features, models, pictures, stores, tracing, tracking, training
+from readmission import contract, engine, features, models, pictures, stores, tracing, tracking, training
+from readmission.engine import spread
 from readmission.errors import UserError
 from readmission.settings import Settings
-from readmission.training import Candidate, Dataset
+from readmission.training import Candidate, Data
 
 log = logging.getLogger(__name__)
 
@@ -48,20 +51,31 @@ def run(
     Raises:
         UserError: a family is not known or, with --searched, was not searched; or there is no clean data.
     """
-    wanted = _families(families)
+    wanted = _families(families, settings.engine)
     client = tracking.connect(settings)
-    whole = training.load(settings, batch_up_to)
-    if not each_batch:
-        found = _searched(settings, whole, wanted) if searched else {}
-        return train(settings, client, whole, wanted, again=again or searched, params=found)
-    runs: dict[str, str] = {}
-    for batch in whole.batches:
-        runs = train(settings, client, training.load(settings, batch), wanted, again=again)
+    with _loader(settings) as load:
+        whole = load(batch_up_to)
+        if not each_batch:
+            found = _searched(settings, whole, wanted) if searched else {}
+            return train(settings, client, whole, wanted, again=again or searched, params=found)
+        runs: dict[str, str] = {}
+        for batch in whole.batches:
+            runs = train(settings, client, load(batch), wanted, again=again)
     _learning_curve(settings, client, runs)
     return runs
 
 
-def _searched(settings: Settings, data: Dataset, wanted: list[str]) -> dict[str, dict[str, object]]:
+@contextlib.contextmanager
+def _loader(settings: Settings) -> Iterator[Callable[[int | None], Data]]:
+    """Give what reads the batches up to one: into this process, or onto the workers of a cluster that stays open."""
+    if settings.engine == "local":
+        yield partial(training.load, settings)
+        return
+    with engine.cluster(settings) as workers:
+        yield partial(spread.load, settings, workers)
+
+
+def _searched(settings: Settings, data: Data, wanted: list[str]) -> dict[str, dict[str, object]]:
     from readmission import studies  # a second to import: only for those who use it
 
     return {family: studies.best(settings, data, family) for family in wanted}
@@ -70,7 +84,7 @@ def _searched(settings: Settings, data: Dataset, wanted: list[str]) -> dict[str,
 def train(
     settings: Settings,
     client: MlflowClient,
-    data: Dataset,
+    data: Data,
     wanted: list[str],
     *,
     again: bool,
@@ -85,10 +99,9 @@ def train(
     if not todo:
         return {family: done[family] for family in wanted}
     began = time.perf_counter()
-    span = f"batches {data.batches[0]}-{data.batches[-1]}"
-    log.info("training %s on %s: %d rows%s", ", ".join(todo), span, len(data.frame), _made_up(data))
-    tracing.count(rows=len(data.frame), families=len(todo))
-    data.matrix, data.y  # noqa: B018  encoded once, before the threads want it
+    span, rows = f"batches {data.batches[0]}-{data.batches[-1]}", int(data.counts["size"].sum())
+    log.info("training %s on %s: %d rows%s", ", ".join(todo), span, rows, _made_up(data))
+    tracing.count(rows=rows, families=len(todo))
     tags = _tags(data, code)
     with (
         tracking.run(client, settings, f"train {span}", {"step": "train", **tags}) as parent,
@@ -104,15 +117,17 @@ def train(
 def _train_one(
     settings: Settings,
     client: MlflowClient,
-    data: Dataset,
+    data: Data,
     family: str,
     tags: dict[str, str],
     wanted: Mapping[str, object] | None = None,
 ) -> str:
-    candidate = training.fit(data, family, settings.seed, wanted)
+    fit: Callable[..., Candidate] = spread.fit if settings.engine == "dask" else training.fit
+    candidate = fit(data, family, settings.seed, wanted)
     params = {
         "family": family, "seed": settings.seed, "batch_first": data.batches[0], "batch_last": data.batches[-1],
-        "rows_train": len(data.rows("train")), "data_sha256": data.sha256, **candidate.params,
+        "rows_train": int(data.counts.loc["train", "size"]), "engine": settings.engine,
+        "data_sha256": data.sha256, **candidate.params,
     }  # fmt: skip
     with tracking.run(client, settings, family, {"family": family, **tags}) as run_id:
         tracking.log_run(client, run_id, params=params, metrics=candidate.metrics)
@@ -123,7 +138,7 @@ def _train_one(
     return run_id
 
 
-def _tags(data: Dataset, code: str) -> dict[str, str]:
+def _tags(data: Data, code: str) -> dict[str, str]:
     return {
         "git_sha": code,
         "data_sha256": data.sha256,
@@ -133,19 +148,25 @@ def _tags(data: Dataset, code: str) -> dict[str, str]:
     }
 
 
-def _made_up(data: Dataset) -> str:
+def _made_up(data: Data) -> str:
     return " of SYNTHETIC data" if data.synthetic else ""
 
 
-def _families(text: str) -> list[str]:
-    wanted = [name.strip() for name in text.split(",") if name.strip()] or list(models.FAMILIES)
+def _families(text: str, where: str) -> list[str]:
+    allowed = spread.FAMILIES if where == "dask" else tuple(models.FAMILIES)
+    wanted = [name.strip() for name in text.split(",") if name.strip()] or list(allowed)
     for name in wanted:
         if name not in models.FAMILIES:
             raise UserError(f"--models: {name!r} is not a family; allowed: {', '.join(models.FAMILIES)}.")
+        if name not in allowed:
+            raise UserError(
+                f"--models: {name} cannot be trained on Dask; allowed with READMISSION_ENGINE=dask: "
+                f"{', '.join(allowed)}. READMISSION_ENGINE=local trains every family, if one machine holds the data."
+            )
     return sorted(set(wanted), key=_ORDER.index)
 
 
-def _done(settings: Settings, data: Dataset, code: str) -> dict[str, str]:
+def _done(settings: Settings, data: Data, code: str) -> dict[str, str]:
     with stores.transaction(settings, "train") as cursor:
         cursor.execute(
             "SELECT family, run_id FROM training.experiments WHERE data_sha256 = %s AND seed = %s AND git_sha = %s",
@@ -154,7 +175,7 @@ def _done(settings: Settings, data: Dataset, code: str) -> dict[str, str]:
         return dict(cursor.fetchall())
 
 
-def _record(settings: Settings, data: Dataset, candidate: Candidate, run_id: str, code: str) -> None:
+def _record(settings: Settings, data: Data, candidate: Candidate, run_id: str, code: str) -> None:
     metrics = {name: value for name, value in candidate.metrics.items() if value == value}
     with stores.transaction(settings, "train") as cursor:
         cursor.execute(
