@@ -45,8 +45,8 @@ def test_the_heads_of_three_are_averaged_in_log_odds() -> None:
     heads = references.ThreeHeads(None)
     heads.any_, heads.early_, heads.soon_ = Fixed(0.5), Fixed(0.2), Fixed(0.4)
     np.testing.assert_allclose(heads.predict_proba(np.zeros((2, 1))), [[0.5, 0.3, 0.2]] * 2)
-    heads.early_ = Fixed(0.4)  # odds 2/3 and 1/4: their geometric mean
-    odds = np.sqrt(1 / 6)
+    heads.early_ = Fixed(0.4)  # odds 2/3, taken twice, and 1/4: their geometric mean
+    odds = (1 / 9) ** (1 / 3)
     np.testing.assert_allclose(heads.predict_proba(np.zeros((1, 1)))[0, 2], odds / (1 + odds))
 
 
