@@ -71,10 +71,10 @@ class Scored:
         return found
 
     @cached_property
-    def _ranked(self) -> tuple[Array, Array]:
-        """Return the order by falling risk, and where each group of equal risks starts in it."""
+    def _ranked(self) -> tuple[Array, Array, Array]:
+        """Return the order by falling risk, the events in it, and where each group of equal risks starts."""
         order = np.argsort(-self.early, kind="stable")
-        return order, np.flatnonzero(np.r_[True, np.diff(self.early[order]) != 0])
+        return order, self.event[order], np.flatnonzero(np.r_[True, np.diff(self.early[order]) != 0])
 
     @cached_property
     def bins(self) -> Array:
@@ -90,8 +90,10 @@ class Scored:
 
     @cached_property
     def _losses(self) -> Array:
-        losses: Array = -np.log(np.clip(self.probabilities[np.arange(len(self.y)), self.y], 1e-15, 1))
-        return losses
+        """Return log loss, squared error, excess of risk and event of each row: (4, n)."""
+        log_loss = -np.log(np.clip(self.probabilities[np.arange(len(self.y)), self.y], 1e-15, 1))
+        excess = self.early - self.event
+        return np.array([log_loss, excess**2, excess, self.event])
 
     def confusion(self, weights: Array | None = None) -> Array:
         """Return the 3 x 3 table, true class by most probable class."""
@@ -104,9 +106,13 @@ class Scored:
 
     def ranking(self, weights: Array) -> tuple[Array, Array]:
         """Return weights of events and of others in each group of equal risk, by falling risk."""
-        order, starts = self._ranked
-        events = np.add.reduceat((weights * self.event)[order], starts)
-        return events, np.add.reduceat(weights[order], starts) - events
+        order, event, starts = self._ranked
+        ranked = weights[order]
+        events = ranked * event
+        if len(starts) == len(order):
+            return events, ranked - events
+        events = np.add.reduceat(events, starts)
+        return events, np.add.reduceat(ranked, starts) - events
 
 
 def measure(scored: Scored, weights: Array | None = None) -> Metrics:
@@ -120,17 +126,21 @@ def measure(scored: Scored, weights: Array | None = None) -> Metrics:
         by name without prefix; ROC-AUC and PR-AUC are NaN when there is no event or nothing but events.
     """
     weights = np.ones(len(scored.y)) if weights is None else weights
+    total = weights.sum()
+    log_loss, squares, excess, event = scored._losses
+    gaps = np.bincount(scored.bins, weights=weights * excess)
     return {
-        **_of_classes(scored.confusion(weights)),
-        "log_loss": float(np.average(scored._losses, weights=weights)),
-        "brier_30": float(np.average((scored.early - scored.event) ** 2, weights=weights)),
-        "ece_30": _calibration_error(scored, weights),
-        "prevalence_30": float(np.average(scored.event, weights=weights)),
+        **of_classes(scored.confusion(weights)),
+        "log_loss": float((weights * log_loss).sum() / total),
+        "brier_30": float((weights * squares).sum() / total),
+        "ece_30": float(np.abs(gaps).sum() / total),
+        "prevalence_30": float((weights * event).sum() / total),
         **_of_ranking(*scored.ranking(weights)),
     }
 
 
-def _of_classes(table: Array) -> Metrics:
+def of_classes(table: Array) -> Metrics:
+    """Return the metrics of a 3 x 3 table, true class by predicted class."""
     hits, true, predicted = np.diag(table), table.sum(axis=1), table.sum(axis=0)
     recall = hits / np.maximum(true, 1e-12)
     precision = hits / np.maximum(predicted, 1e-12)
@@ -149,24 +159,19 @@ def _of_ranking(events: Array, others: Array) -> Metrics:
     total, rest = events.sum(), others.sum()
     if not total or not rest:
         return {"roc_auc_30": float("nan"), "pr_auc_30": float("nan")}
-    caught = np.cumsum(events)
-    called = caught + np.cumsum(others)
+    caught = np.r_[0, np.cumsum(events)]
+    called = caught + np.r_[0, np.cumsum(others)]
     found = {
-        "roc_auc_30": float((others * (caught - events / 2)).sum() / (total * rest)),
-        "pr_auc_30": float((events * caught / np.maximum(called, 1e-12)).sum() / total),
+        "roc_auc_30": float((others * (caught[1:] - events / 2)).sum() / (total * rest)),
+        "pr_auc_30": float((events * caught[1:] / np.maximum(called[1:], 1e-12)).sum() / total),
     }
     for rate in ALERT_RATES:
         # Within a group of equal risks the alerts are taken at random: linear between the groups.
-        hits = np.interp(rate * called[-1], np.r_[0, called], np.r_[0, caught])
+        hits = np.interp(rate * called[-1], called, caught)
         name = f"alert_{round(rate * 100)}"
         found[f"recall_at_{name}"] = float(hits / total)
         found[f"precision_at_{name}"] = float(hits / (rate * called[-1]))
     return found
-
-
-def _calibration_error(scored: Scored, weights: Array) -> float:
-    gap = np.bincount(scored.bins, weights=weights * (scored.early - scored.event))
-    return float(np.abs(gap).sum() / weights.sum())
 
 
 def resample(patients: Array, resamples: int = RESAMPLES, seed: int = 7) -> Iterator[Array]:

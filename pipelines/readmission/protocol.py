@@ -4,12 +4,9 @@ The served split (70/15/15) decides about champions; these protocols say how goo
 tested exactly once by a model that has not seen its patient.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -25,8 +22,6 @@ Rows = npt.NDArray[np.intp]
 #: A key of models.FAMILIES, or a builder of a classifier.
 Family = str | Callable[[], Any]
 FOLDS = 3
-#: What the offline reference averages; too slow to serve.
-ENSEMBLE = ("lightgbm", "xgboost", "gradient_boosting", "random_forest")
 
 _NUMBERS = frozenset(f"{name}_{part}" for name in contract.DIAGNOSES for part in ("number", "chapter"))
 _PAPERWORK = frozenset(column.name for column in contract.FEATURES if column.administrative)
@@ -115,24 +110,23 @@ def _early(table: Table) -> npt.NDArray[np.bool_]:
     return found
 
 
-def pooled(table: Table, family: str, names: Sequence[str], seed: int) -> Scored:
+def pooled(table: Table, family: Family, names: Sequence[str], seed: int) -> Scored:
     """Score every row by the model of the folds that do not hold its patient."""
     return _scored(table, family, names, folds(table.patients, seed), seed)
 
 
-def ahead(table: Table, family: str, names: Sequence[str], seed: int) -> Scored:
+def ahead(table: Table, family: Family, names: Sequence[str], seed: int) -> Scored:
     """Score the later rows by models of earlier rows of other patients."""
     return _scored(table, family, names, forward(table, seed), seed)
 
 
-def unseen(table: Table, family: str, names: Sequence[str], seed: int) -> Scored:
+def unseen(table: Table, family: Family, names: Sequence[str], seed: int) -> Scored:
     """Score the later rows of new patients by a model of the earlier rows."""
     return _scored(table, family, names, [newcomers(table)], seed)
 
 
 def _scored(table: Table, family: Family, names: Sequence[str], parts: list[tuple[Rows, Rows]], seed: int) -> Scored:
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        answers = list(pool.map(lambda part: _fit(table, family, names, part[0], part[1], seed), parts))
+    answers = [_fit(table, family, names, train, test, seed) for train, test in parts]
     rows = np.concatenate([test for _, test in parts])
     order = np.argsort(rows, kind="stable")
     rows = rows[order]
@@ -144,29 +138,6 @@ def growing(table: Table, family: str, names: Sequence[str], seed: int, batches:
     kept = np.isin(table.batches, np.unique(table.batches)[:batches])
     parts = [(train[kept[train]], test) for train, test in folds(table.patients, seed)]
     return _scored(table, family, names, parts, seed)
-
-
-def catboost(table: Table, names: Sequence[str], seed: int) -> Scored | None:
-    """Score every row by CatBoost, a reference that is not served; None when it is not installed."""
-    if find_spec("catboost") is None:
-        return None
-    from catboost import CatBoostClassifier
-
-    def build() -> Any:
-        heads = CatBoostClassifier(
-            iterations=400, learning_rate=0.06, depth=6, l2_leaf_reg=10, random_seed=seed, thread_count=1,
-            verbose=False, allow_writing_files=False,
-        )  # fmt: skip
-        return models.TwoHeads(heads)
-
-    return _scored(table, build, names, folds(table.patients, seed), seed)
-
-
-def ensemble(score: Callable[[str], Scored]) -> Scored:
-    """Average the probabilities of the families of ENSEMBLE."""
-    found = [score(family) for family in ENSEMBLE]
-    mean = np.mean([one.probabilities for one in found], axis=0)
-    return Scored(found[0].y, mean, found[0].patients)
 
 
 def _fit(table: Table, family: Family, names: Sequence[str], train: Rows, test: Rows, seed: int) -> features.Matrix:
@@ -192,7 +163,8 @@ def weighted_classes(scored: Scored, seed: int) -> Scored:
         for late in np.arange(1.0, 1.8, 0.1):
             for early in np.arange(1.0, 4.1, 0.25):
                 weights = np.array([1.0, late, early])
-                value = evaluation.measure(Scored(part.y, part.probabilities * weights, part.patients))["f1_macro"]
+                weighted = Scored(part.y, part.probabilities * weights, part.patients)
+                value = evaluation.of_classes(weighted.confusion())["f1_macro"]
                 if value > best:
                     best, chosen = value, weights
         found[test] = scored.probabilities[test] * chosen

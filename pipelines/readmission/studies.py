@@ -32,7 +32,7 @@ def open_study(settings: Settings, data: Data, family: str) -> optuna.Study:
         # A trial whose process was killed is tried again by the next search.
         heartbeat_interval=20,
         grace_period=60,
-        heartbeat_stale_trial_callback=optuna.storages.RetryFailedTrialCallback(max_retry=3),
+        heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=3),
     )
     study = optuna.create_study(
         storage=storage,

@@ -44,7 +44,19 @@ ALLOWED: dict[str, set[str]] = {
     "client": set(),
     "drift": {"contract", "icd9"},
 }
-PURE = {"contract", "codes", "icd9", "validation", "features", "models", "evaluation", "drift", "history", "visits"}
+PURE = {
+    "contract",
+    "codes",
+    "icd9",
+    "validation",
+    "features",
+    "models",
+    "evaluation",
+    "drift",
+    "history",
+    "visits",
+    "references",
+}
 
 
 def imported(path: Path) -> set[str]:

@@ -51,12 +51,10 @@ def test_an_ablation_leaves_out_what_it_says(table: protocol.Table) -> None:
         assert len(table.columns(names)) == len(set(names))
 
 
-def test_pooled_scores_and_ensemble_are_probabilities(table: protocol.Table) -> None:
+def test_pooled_scores_are_probabilities(table: protocol.Table) -> None:
     names = ("age", "number_inpatient", "history_count")
     scored = protocol.pooled(table, "decision_tree", names, 7)
     np.testing.assert_allclose(scored.probabilities.sum(axis=1), 1)
-    mean = protocol.ensemble(lambda family: protocol.pooled(table, "logistic_regression", names, 7))
-    np.testing.assert_allclose(mean.probabilities.sum(axis=1), 1)
 
 
 def test_weighted_classes_raise_macro_f1_of_rare_classes() -> None:
