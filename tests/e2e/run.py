@@ -52,7 +52,7 @@ def pipeline(prove: Prove) -> None:
     prove("Airflow: a promotion that a person approves", chains.approval)
     prove("Prometheus: Airflow's own metrics", observed.airflow_metrics)
     prove("traces of a prediction and of a step", observed.traced)
-    prove("dashboards: every panel has data", observed.dashboards)
+    prove("dashboards: what only a cluster can fill", observed.dashboards)
 
 
 def upgrades(prove: Prove) -> None:
