@@ -180,6 +180,13 @@ def test_the_api_keeps_its_service_through_an_update(platform):
     assert of_kind(platform, "ScaledObject") and of_kind(platform, "PodDisruptionBudget")
 
 
+def test_keda_takes_pods_away_after_the_calm_that_values_name_and_not_for_want_of_an_answer(platform):
+    [scaler] = [o["spec"] for o in of_kind(platform, "ScaledObject")]
+    behavior = scaler["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+    assert behavior == {"scaleDown": {"stabilizationWindowSeconds": 120}}
+    assert scaler["fallback"] == {"failureThreshold": 4, "replicas": 3, "behavior": "currentReplicasIfHigher"}
+
+
 def test_scaling_is_by_hpa_without_keda():
     kinds = {o["kind"] for o in chartlib.render_ours("inference", HOST | {"autoscaling": {"enabled": True}})}
     assert "HorizontalPodAutoscaler" in kinds and "ScaledObject" not in kinds

@@ -65,6 +65,32 @@ def test_external_stores_leave_nothing_of_ours_behind():
     assert "@db.example.org:5432/mlflow" in mlflow and "MLFLOW_S3_ENDPOINT_URL" not in mlflow
 
 
+@pytest.mark.parametrize(
+    ("where", "peer"),
+    [
+        (
+            {},
+            {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "tracing"}},
+                "podSelector": {"matchLabels": {}},
+            },
+        ),
+        ({"namespace": "", "cidr": "10.1.2.3/32"}, {"ipBlock": {"cidr": "10.1.2.3/32"}}),
+    ],
+)
+def test_a_collector_of_traces_is_told_of_and_may_be_reached(where, peer):
+    tracing = {"endpoint": "http://collector.tracing:4318"} | where
+    by_name = {r.name: r for r in chartlib.releases("dev", tracing=tracing)}
+    objects = chartlib.render(by_name["foundation"], chartlib.CHARTS / "foundation")
+    rules = {o["metadata"]["name"]: o["spec"].get("egress") for o in objects if o["kind"] == "NetworkPolicy"}
+    for name in ("inference", "demo", "steps"):
+        assert rules[f"{name}-to-collector"] == [{"to": [peer], "ports": [{"port": 4318}]}]
+    [settings] = [o["data"] for o in objects if o["metadata"]["name"] == "readmission-settings"]
+    assert settings["READMISSION_TRACE_ENDPOINT"] == tracing["endpoint"]
+    pods = [str(o) for o in chartlib.render(by_name["readmission"], chartlib.CHARTS / "readmission")]
+    assert sum("READMISSION_TRACE_ENDPOINT" in pod for pod in pods) == 2
+
+
 def test_validation_finds_mistakes():
     problems: list[str] = []
     wrong = [

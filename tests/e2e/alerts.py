@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from changes import asked_all_the_time
-from cluster import ProofError, kubectl, run, until
+from cluster import ProofError, kubectl, start, until
 from install import batches
 
 ALERT = "ReadmissionDatabaseDown"
@@ -14,16 +14,7 @@ RECEIVER = Path(__file__).with_name("receiver.yaml")
 
 def listen() -> str:
     """Start a webhook, and have Alertmanager tell it of the alerts of the namespace `readmission`."""
-    image = kubectl(
-        *("-n", "readmission", "get", "deploy/readmission-demo"),
-        *("-o", "jsonpath={.spec.template.spec.containers[0].image}"),
-    )
-    path = Path(run("mktemp").strip())
-    path.write_text(RECEIVER.read_text().replace("IMAGE", image))
-    kubectl("apply", "-f", str(path))
-    path.unlink()
-    kubectl("-n", "e2e-receiver", "rollout", "status", "deployment/receiver", "--timeout=120s")
-    return "webhook ready"
+    return start(RECEIVER, "receiver", "e2e-receiver")
 
 
 def told(status: str) -> list[dict]:

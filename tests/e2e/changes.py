@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from cluster import OUR_NAMESPACES, ProofError, forward, helmfile, kubectl, objects, secret, until
-from install import VALUES, batches, champion, prediction
+from cluster import OUR_NAMESPACES, ProofError, helmfile, kubectl, objects, secret, until
+from install import VALUES, batches, champion
 
 from readmission import contract
 
@@ -122,6 +122,26 @@ def scaling() -> str:
     return f"1 -> {count} ready replicas after {time.monotonic() - started:.0f} s of load"
 
 
+def has_keda() -> bool:
+    """Tell whether this installation scales by KEDA."""
+    return bool(kubectl("get", "deployments", "-n", "keda", "--ignore-not-found"))
+
+
+def scaling_by_requests() -> str:
+    """Under load, KEDA adds replicas by the requests per second that Prometheus has; nothing else would have."""
+    path = VALUES.with_name("keda.yaml")
+    path.write_text(
+        "overrides: {readmission: {inference: {autoscaling: {enabled: true, keda: true, minReplicas: 1, maxReplicas: 2,"
+        " targetCpu: 10000, targetRequests: 20, scaleDownSeconds: 15}},"
+        " loadtest: {enabled: true, autostart: true, workers: 1, profile: stairs}}}\n"
+    )
+    helmfile("-l", "name=readmission", "sync", values=(VALUES, path))
+    seen = scaling()
+    [scaler] = objects("hpa", "readmission")
+    [requests] = [m["external"]["current"] for m in scaler["status"]["currentMetrics"] if m["type"] == "External"]
+    return f"{seen}; {scaler['metadata']['name']} saw {requests['averageValue']} requests per second and pod, 20 wanted"
+
+
 def calm() -> str:
     """Take the load away again: back to the values before."""
     helmfile("sync", values=(VALUES,))
@@ -153,9 +173,3 @@ def killed(kind: str, name: str, namespace: str, back: str) -> str:
         f"ready after {took:.0f} s, answering after {answered:.0f} s; meanwhile {counts['good']:.0f} predictions"
         f" answered, {counts['bad']:.0f} not, longest pause {counts['gap']:.1f} s"
     )
-
-
-def predicts() -> str:
-    """One more prediction, after all that."""
-    with forward("svc/readmission-inference", "readmission", 8080) as url:
-        return str(until(60, "a prediction", lambda: prediction(url)))[:120]

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -59,6 +60,18 @@ def helmfile(*arguments: str, values: tuple[Path, ...] = ()) -> str:
     if folder and Path(folder).is_dir():
         command += ["--state-values-set", f"chartsDir={Path(folder).resolve()}", "--skip-refresh"]
     return run(*command, *arguments)
+
+
+def start(manifest: Path, deployment: str, namespace: str) -> str:
+    """Start a Deployment of a manifest in which IMAGE stands for the demo's image: one with Python that is there."""
+    demo = objects("deployments", "readmission", "app.kubernetes.io/component=demo")[0]
+    image = demo["spec"]["template"]["spec"]["containers"][0]["image"]
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(manifest.read_text().replace("IMAGE", image))
+        file.flush()
+        kubectl("apply", "-f", file.name)
+    kubectl("-n", namespace, "rollout", "status", f"deployment/{deployment}", "--timeout=120s")
+    return f"{deployment} ready"
 
 
 @contextlib.contextmanager

@@ -2,22 +2,28 @@
 
 import os
 import time
+from collections.abc import Callable
 
 import alerts
 import chains
 import changes
+import environments
 import install
+import observed
 import proofs
 from cluster import Report
 
+Prove = Callable[..., bool]
 
-def bring_up(report: Report, skip: set[str]) -> None:
+
+def bring_up(prove: Prove, skip: set[str]) -> None:
     """Install everything, up to the first prediction; the first few proofs are required by all others."""
-    prove = report.prove
     prove("cluster", install.versions, required=True)
     if "images" not in skip:
         prove("build and load the images", install.build_images, required=True)
     prove("what is there before", proofs.remember, required=True)
+    if "environments" not in skip:
+        prove("the API server takes staging, prod and offline", environments.accepted)
     began = time.monotonic()
     prove("namespaces, policies, credentials", install.foundation, required=True)
     prove("what the operator of the cluster does", install.prepare, required=True)
@@ -29,37 +35,61 @@ def bring_up(report: Report, skip: set[str]) -> None:
     prove("install to first prediction", lambda: f"{took:.0f} s (goal: 600 s)")
 
 
-def main() -> None:
-    """Run the proofs in order; one that does not hold leaves the others to be tried."""
-    report = Report()
-    skip = set(os.environ.get("E2E_SKIP", "").split())
-    prove = report.prove
-    database = os.environ.get("E2E_POSTGRES", "readmission-data/postgres").split("/")
-    bring_up(report, skip)
+def rules(prove: Prove) -> None:
+    """Prove what must hold of any installation."""
     prove("every replica serves the champion", install.replicas)
     prove("helm test", proofs.helm_tests)
     prove("Prometheus: targets and rules", proofs.targets)
     prove("NetworkPolicies", proofs.policies)
     prove("Pod Security", proofs.pod_security)
-    prove("Airflow: batch 2, with pods lost in process and train", chains.second_chain)
+
+
+def pipeline(prove: Prove) -> None:
+    """Prove what Airflow does when pods are lost and people asked, and that it is seen."""
+    prove("Airflow: batch 2, a pod of each step lost", chains.second_chain)
     prove("the tables after it", chains.tables)
     prove("every replica serves the champion", install.replicas)
     prove("Airflow: a promotion that a person approves", chains.approval)
+    prove("Prometheus: Airflow's own metrics", observed.airflow_metrics)
+    prove("traces of a prediction and of a step", observed.traced)
+    prove("dashboards: what only a cluster can fill", observed.dashboards)
+
+
+def upgrades(prove: Prove) -> None:
+    """Prove that syncs, updates and load change what they should and nothing else."""
     prove("helmfile sync twice changes nothing", changes.idempotent)
     prove("update of the API under requests", changes.rolling_restart)
     prove("upgrade with changed values", changes.upgrade)
     prove("the HPA adds replicas under load", changes.scaling)
     prove("every replica serves the champion", install.replicas)
     prove("back to the values before", changes.calm)
+    if changes.has_keda():
+        prove("KEDA adds replicas by requests per second", changes.scaling_by_requests)
+        prove("back to the values before", changes.calm)
+
+
+def losses(prove: Prove) -> None:
+    """Prove what is survived, and that somebody is told."""
+    namespace, database = os.environ.get("E2E_POSTGRES", "readmission-data/postgres").split("/")
     prove("API pod killed", lambda: changes.killed("deployment", "readmission-inference", "readmission", "api"))
     prove("MLflow pod killed", lambda: changes.killed("deployment", "readmission-mlflow", "readmission", "mlflow"))
-    prove("Postgres pod killed", lambda: changes.killed("statefulset", database[1], database[0], "postgres"))
+    prove("Postgres pod killed", lambda: changes.killed("statefulset", database, namespace, "postgres"))
     prove("a webhook for Alertmanager", alerts.listen)
-    prove("database gone: the alert reaches the webhook", lambda: alerts.database_gone(*database))
+    prove("database gone: the alert reaches the webhook", lambda: alerts.database_gone(namespace, database))
     alerts.forget()
     prove("a prediction after all that", install.first_prediction)
+
+
+def main() -> None:
+    """Run the proofs in order; one that does not hold leaves the others to be tried."""
+    report = Report()
+    skip = set(os.environ.get("E2E_SKIP", "").split())
+    bring_up(report.prove, skip)
+    for group in (rules, pipeline, upgrades, losses):
+        if group.__name__ not in skip:
+            group(report.prove)
     if "destroy" not in skip:
-        prove("helmfile destroy", proofs.destroy)
+        report.prove("helmfile destroy", proofs.destroy)
     report.finish()
 
 
