@@ -111,6 +111,10 @@ def scaled() -> Path:
 
 def scaling() -> str:
     """Under the load of the Locust pods, the HPA adds replicas; all answer with the champion."""
+    # The profile ends where a limit breaks, as it does while the API is being replaced: it begins again afterwards.
+    kubectl("-n", "readmission", "rollout", "status", "deployment/readmission-inference", "--timeout=120s")
+    load = [f"deployment/readmission-loadtest-{part}" for part in ("master", "worker")]
+    kubectl("-n", "readmission", "rollout", "restart", *load)
     started = time.monotonic()
 
     def more() -> int:
