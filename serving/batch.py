@@ -7,8 +7,7 @@ import asyncio
 import csv
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import Future, ThreadPoolExecutor
 from time import perf_counter
 from typing import Any
 
@@ -24,7 +23,7 @@ from serving.many import Scored
 from serving.models import Served
 from serving.predict import EXCLUDED, Predictor, encode
 
-_PART = 500
+_LINES, _PART = 500, 2000  # of a stream, and records of a JSON request, scored at a time
 _LINE = 65_536
 #: Batches that may wait for their turn, before their body is read, and for how many seconds.
 _WAITING, _PATIENCE = 16, 1.0
@@ -63,7 +62,9 @@ class Batch:
         # Two at a time: one reads while the other is scored. A few wait a moment; the rest is told to come back.
         self._places = asyncio.Semaphore(2)
         self._waiting = 0
-        self._threads = ThreadPoolExecutor(min(2, os.cpu_count() or 1), "batch")
+        # Reading holds Python's lock and scoring does not: one thread reads ahead of those that score.
+        self._reader = ThreadPoolExecutor(1, "batch-reader")
+        self._scorers = ThreadPoolExecutor(min(2, os.cpu_count() or 1), "batch-scorer")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, given: bytes) -> Reply | None:
         """Answer in the format of the request."""
@@ -108,20 +109,29 @@ class Batch:
         if not 1 <= len(records) <= self._max_records:
             allowed = f"1 to {self._max_records:,} records; NDJSON has no limit"
             return http.reply(400, {"errors": [Problem("records", "size", allowed)]})
-        run, score = asyncio.get_running_loop().run_in_executor, partial(_score, model.scorer)
-        starts = range(0, len(records), _PART)
-        parts = [run(self._threads, score, records[start : start + _PART], start) for start in starts]
+        parts = [self._read(model.scorer, records[i : i + _PART], i) for i in range(0, len(records), _PART)]
         answers: list[bytes] = []
         failures: list[Failed] = []
         for part in parts:
-            scored, failed = await part
+            scoring, failed = await part
+            scored = await asyncio.wrap_future(scoring)
             failures += failed
             answers += self._answers(scored, failed, model, given, started)
         await self._predictor.settle()
-        manifest = model.scorer.manifest
-        head = {"model_name": model.name, "model_version": model.version, "synthetic": manifest.synthetic}
+        head = {"model_name": model.name, "model_version": model.version, "synthetic": model.scorer.manifest.synthetic}
         rest = encode({"errors": failures, **head})[1:]
         return Reply(200, b'{"predictions":[' + b",".join(answers) + b"]," + rest)
+
+    def _read(
+        self, scorer: Scorer, records: Sequence[Any], start: int
+    ) -> "asyncio.Future[tuple[Future[Scored], list[Failed]]]":
+        """Begin to read some records of JSON and, as soon as they are read, to score them."""
+
+        def read() -> tuple[Future[Scored], list[Failed]]:
+            inputs, rows, failed = _decoded(records, start)
+            return self._scorers.submit(many.prepare(scorer, inputs, rows)), failed
+
+        return asyncio.get_running_loop().run_in_executor(self._reader, read)
 
     def _answers(
         self, scored: Scored, failed: list[Failed], model: Served, given: bytes, started: float
@@ -133,10 +143,11 @@ class Batch:
         return many.answers(scored, ids, self._predictor.ids.stamp, model, EXCLUDED)
 
     async def _ndjson(self, receive: Receive, model: Served, given: bytes) -> AsyncIterator[bytes]:
-        index, run = 0, asyncio.get_running_loop().run_in_executor
+        index = 0
         async for lines in _parts(receive):
             started = perf_counter()
-            scored, failed = await run(self._threads, _score, model.scorer, lines, index)
+            scoring, failed = await self._read(model.scorer, lines, index)
+            scored = await asyncio.wrap_future(scoring)
             answers = self._answers(scored, failed, model, given, started)
             await self._predictor.settle()
             problems = {failure.index: encode(failure) for failure in failed}
@@ -167,14 +178,14 @@ class Batch:
                 lines.append(_csv_refusal(told))
         inputs = [encode(encounter.as_request(values)) for values in rows]
         run = asyncio.get_running_loop().run_in_executor
-        scored = await run(self._threads, many.score, model.scorer, inputs, rows)
+        scored = await run(self._scorers, await run(self._reader, many.prepare, model.scorer, inputs, rows))
         answers = _csv_answers(scored, self._predictor.book(scored, model, given, started), model)
         await self._predictor.settle()
         return b"".join(line if line is not None else next(answers) for line in lines)
 
 
-def _score(scorer: Scorer, records: Sequence[Any], start: int) -> tuple[Scored, list[Failed]]:
-    """Decode and score some records of JSON: those that are valid, in order, and the problems of the others."""
+def _decoded(records: Sequence[Any], start: int) -> tuple[list[Any], list[Values], list[Failed]]:
+    """Decode some records of JSON: the valid ones as they came and as values, and what is wrong with the others."""
     inputs: list[Any] = []
     rows: list[Values] = []
     failed: list[Failed] = []
@@ -184,7 +195,7 @@ def _score(scorer: Scorer, records: Sequence[Any], start: int) -> tuple[Scored, 
             inputs.append(record)
         except Invalid as invalid:
             failed.append(Failed(index, invalid.problems))
-    return many.score(scorer, inputs, rows), failed
+    return inputs, rows, failed
 
 
 def _csv_answers(scored: Scored, ids: Sequence[str], model: Served) -> Iterator[bytes]:
@@ -229,9 +240,9 @@ async def _parts(receive: Receive) -> AsyncIterator[list[bytes]]:
                 yield waiting
             raise http.too_large(_LINE)
         waiting += (line for line in whole if line.strip())
-        while len(waiting) >= _PART:
-            yield waiting[:_PART]
-            del waiting[:_PART]
+        while len(waiting) >= _LINES:
+            yield waiting[:_LINES]
+            del waiting[:_LINES]
             await asyncio.sleep(0)
     if rest.strip():
         waiting.append(rest)

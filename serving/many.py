@@ -1,6 +1,7 @@
 """Score many encounters at once: by columns where numpy can, and without an object for each answer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import repeat
 from operator import is_
 from typing import Any, NamedTuple
@@ -38,18 +39,26 @@ class Scored(NamedTuple):
     excluded: list[bool]
 
 
-def score(scorer: Scorer, inputs: Sequence[Any], rows: Sequence[Values]) -> Scored:
-    """Score decoded encounters; takes milliseconds and keeps no books, so a thread may do it."""
-    shares = scorer.score_many(rows) if rows else np.empty((0, len(CLASSES)))
-    columns = tuple(zip(*rows, strict=True))[: encounter.WIDTH]
+def prepare(scorer: Scorer, inputs: Sequence[Any], rows: Sequence[Values]) -> Callable[[], Scored]:
+    """Encode decoded encounters; return what scores them. Both take milliseconds and keep no books: work for threads.
+
+    The first holds Python's lock, the second (with a native engine) hardly does, so they belong in different threads.
+    """
+    columns = tuple(zip(*rows, strict=True))
+    evaluate = scorer.prepare(columns) if rows else partial(np.empty, (0, len(CLASSES)))
     masks = np.zeros(len(rows), dtype=np.uint64)
-    for place, column in enumerate(columns):
+    for place, column in enumerate(columns[: encounter.WIDTH]):
         if None in column:
             empty = np.fromiter(map(is_, column, repeat(None)), np.uint64, len(rows))
             masks |= empty << np.uint64(place)
     left_out = [code in EXCLUDED_DISPOSITIONS for code in columns[_DISPOSITION]] if rows else []
-    # Of equal probabilities the first class is taken, as for a single encounter.
-    return Scored(inputs, shares, shares.argmax(axis=1), masks, left_out)
+
+    def score() -> Scored:
+        shares = evaluate()
+        # Of equal probabilities the first class is taken, as for a single encounter.
+        return Scored(inputs, shares, shares.argmax(axis=1), masks, left_out)
+
+    return score
 
 
 def names(mask: int) -> list[str]:

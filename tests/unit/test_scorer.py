@@ -13,6 +13,7 @@ from readmission import contract, features, history, models, sample, scorer, vis
 from readmission.scorer import compiler, manifest, trees
 from readmission.scorer import pipeline as pipelines
 from readmission.scorer.manifest import ArtifactError
+from readmission.scorer.rows import columns_of
 
 #: family -> parameters that keep the test short, and the engine that must serve it.
 FAMILIES = {
@@ -104,6 +105,8 @@ def test_the_history_of_a_known_patient_is_served_as_it_was_trained(
     assert np.abs(expected - first).max() > 1e-4
     for nobody in ((None, None), (None, 10**17), (10**17, None)):
         strangers = [(*row[: len(contract.FEATURES)], *nobody) for row in rows]
+        many = loaded._rows.matrix(columns_of([*rows, *strangers]))
+        assert many.tobytes() == b"".join(map(loaded._rows.row, [*rows, *strangers]))
         assert np.abs(np.array(loaded.score_many(strangers)) - first).max() <= 1e-6
 
 

@@ -4,7 +4,7 @@
 docs/architecture.md for the folder and `manifest.Manifest` for what it promises.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,22 +13,31 @@ import msgspec
 from readmission.scorer import manifest as manifests
 from readmission.scorer.manifest import ArtifactError, Golden, Manifest
 from readmission.scorer.recipe import Explanation, Matrix, Probabilities, Recipe
-from readmission.scorer.rows import ORDER, VISITS, Values
+from readmission.scorer.rows import ORDER, VISITS, Columns, Values
 from readmission.visits import Visits
 
-__all__ = ["ArtifactError", "Explanation", "Golden", "Manifest", "Matrix", "Probabilities", "Scorer", "Values", "load"]
+__all__ = [
+    "ArtifactError", "Columns", "Explanation", "Golden", "Manifest", "Matrix", "Probabilities", "Scorer", "Values",
+    "load",
+]  # fmt: skip
 
 #: Largest difference allowed between a scorer and its Pipeline.
 TOLERANCE = 1e-6
 
 
 class Scorer(Protocol):
-    """Score encounters: `score` from one thread, `score_many` and `explain` from others at the same time."""
+    """Score encounters: `score` from one thread, everything else from others at the same time."""
 
     manifest: Manifest
 
     def score(self, values: Values) -> Probabilities:
         """Return the probabilities of one encounter."""
+
+    def prepare(self, columns: Columns) -> Callable[[], Matrix]:
+        """Encode many; return what evaluates them to probabilities, a row each.
+
+        Encoding is Python's work. Native engines evaluate without its lock, so that another thread encodes meanwhile.
+        """
 
     def score_many(self, rows: Sequence[Values]) -> Matrix:
         """Return the probabilities of many, a row each."""

@@ -1,7 +1,7 @@
 """Score by trees in LightGBM's C library, whatever family they were trained by."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 from readmission.scorer.manifest import Manifest
 from readmission.scorer.native import Trees, split
 from readmission.scorer.recipe import UNITS, Explanation, Matrix, Probabilities, Recipe, join_many, softmax, two_heads
-from readmission.scorer.rows import RowEncoder, Values
+from readmission.scorer.rows import Columns, RowEncoder, Values, columns_of
 from readmission.visits import Visits
 
 
@@ -52,10 +52,14 @@ class TreeScorer:
         sums = (scores[0] + base[0], scores[1] + base[1], scores[2] + base[2])
         return softmax(sums) if self._recipe.link == "softmax" else sums
 
+    def prepare(self, columns: Columns) -> Callable[[], Matrix]:
+        """Encode many; return what evaluates the trees."""
+        encoded = self._rows.matrix(columns)
+        return lambda: join_many(self._recipe.link, self._trees.predict_many(encoded) + self._base)
+
     def score_many(self, rows: Sequence[Values]) -> Matrix:
         """Return the probabilities of many, a row each."""
-        scores = self._trees.predict_many(b"".join(map(self._rows.row, rows)))
-        return join_many(self._recipe.link, scores + self._base)
+        return self.prepare(columns_of(rows))()
 
     def explain(self, values: Values) -> Explanation:
         """Return TreeSHAP of the early output, summed over the columns that each raw column became."""

@@ -8,8 +8,10 @@ import re
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from readmission.scorer.manifest import ArtifactError
 from readmission.scorer.recipe import Matrix
@@ -68,6 +70,7 @@ class Trees:
         library = _library()
         self._outputs, self._width = outputs, width
         self._dtype = _FLOAT32 if single else _FLOAT64
+        self._type: type[np.floating[Any]] = np.float32 if single else np.float64
         self._handle = ctypes.c_void_p()
         iterations = ctypes.c_int()
         _check(
@@ -96,22 +99,24 @@ class Trees:
         if self._predict(*self._arguments):
             _check(-1)
 
-    def predict_many(self, rows: bytes) -> Matrix:
-        """Return the raw scores of rows that follow each other, a row each."""
+    def predict_many(self, rows: npt.NDArray[Any]) -> Matrix:
+        """Return the raw scores of rows, a row each."""
         return self._matrix(rows, _RAW, self._outputs)
 
     def contributions(self, row: bytes) -> Matrix:
         """Return TreeSHAP of one row: for each output, each column's share, then the base."""
-        found: Matrix = self._matrix(row, _CONTRIBUTIONS, self._outputs * (self._width + 1))[0]
+        numbers = np.frombuffer(row, self._type).reshape(1, -1)
+        found: Matrix = self._matrix(numbers, _CONTRIBUTIONS, self._outputs * (self._width + 1))[0]
         return found
 
-    def _matrix(self, rows: bytes, kind: int, per_row: int) -> Matrix:
-        count = len(rows) // len(self.buffer)
-        scores = np.empty((count, per_row))
+    def _matrix(self, rows: npt.NDArray[Any], kind: int, per_row: int) -> Matrix:
+        numbers = np.ascontiguousarray(rows, self._type)
+        scores = np.empty((len(numbers), per_row))
         length = ctypes.c_int64()
         _check(
             _library().LGBM_BoosterPredictForMat(
-                self._handle, ctypes.c_char_p(rows), ctypes.c_int(self._dtype), ctypes.c_int32(count),
+                self._handle, ctypes.c_void_p(numbers.ctypes.data), ctypes.c_int(self._dtype),
+                ctypes.c_int32(len(numbers)),
                 ctypes.c_int32(self._width), ctypes.c_int(_ROW_MAJOR), ctypes.c_int(kind), ctypes.c_int(0),
                 ctypes.c_int(-1), ctypes.c_char_p(b"num_threads=1"), ctypes.byref(length),
                 ctypes.c_void_p(scores.ctypes.data),

@@ -1,7 +1,7 @@
 """Score by the fitted Pipeline itself, for a family that has no compiler: slower, and heavier in memory."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 from readmission import contract, history
 from readmission.scorer.manifest import ArtifactError, Manifest
 from readmission.scorer.recipe import Explanation, Matrix, Probabilities
-from readmission.scorer.rows import ORDER, Values
+from readmission.scorer.rows import ORDER, Columns, Values, columns_of
 from readmission.visits import Visits
 
 PIPELINE = "pipeline.skops"
@@ -99,11 +99,20 @@ class PipelineScorer:
         one, two, three = self.score_many([values])[0].tolist()
         return one, two, three
 
+    def prepare(self, columns: Columns) -> Callable[[], Matrix]:
+        """Make a typed frame of many; return what evaluates it."""
+        typed = frame(list(zip(*columns, strict=True)))
+        typed = typed if self._known is None else history.add(typed, self._known)
+
+        def evaluate() -> Matrix:
+            found: Matrix = self._pipeline.predict_proba(typed)
+            return found
+
+        return evaluate
+
     def score_many(self, rows: Sequence[Values]) -> Matrix:
         """Return the probabilities of many, a row each."""
-        typed = frame(rows) if self._known is None else history.add(frame(rows), self._known)
-        found: Matrix = self._pipeline.predict_proba(typed)
-        return found
+        return self.prepare(columns_of(rows))()
 
     def explain(self, values: Values) -> Explanation | None:
         """Return None: a Pipeline of any kind has no exact contributions."""

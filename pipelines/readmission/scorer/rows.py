@@ -10,15 +10,21 @@ the history.
 import math
 import struct
 from collections.abc import Callable, Sequence
-from operator import getitem, itemgetter
+from itertools import repeat, zip_longest
+from operator import getitem, itemgetter, or_
+from typing import Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from readmission import contract, icd9, visits
 from readmission.visits import Visits
 
 #: Values of ORDER (the identifiers may be left out); None: absent. "?" is read as None.
 Values = Sequence[str | int | None]
+#: Many encounters: for each of ORDER, the value of every encounter.
+Columns = Sequence[Values]
 ORDER: tuple[str, ...] = (*contract.FEATURE_NAMES, *contract.IDENTIFIERS)
 #: File of an artifact folder that holds the visits.
 VISITS = "visits.bin"
@@ -86,6 +92,11 @@ def _lookup(table: Table) -> dict[str | int | None, float]:
     return found
 
 
+def columns_of(rows: Sequence[Values]) -> Columns:
+    """Turn encounters into columns; identifiers that some of them leave out are absent there."""
+    return tuple(zip_longest(*rows))
+
+
 def _nothing(values: Values) -> Values:
     return ()
 
@@ -106,11 +117,12 @@ class RowEncoder:
         # The drugs, last but for the diagnoses.
         split = max((i + 1 for i, table in enumerate(layout.tables) if len(table.keys) > _FEW), default=0)
         split = split if 2 <= split <= len(tables) - 2 else len(tables)
+        self._places, self._split = places, split
         self._tables, self._pick = tables[:split], itemgetter(*places[:split])
         self._small = tables[split:]
         self._pick_small: Callable[[Values], Values] = itemgetter(*places[split:]) if self._small else _nothing
         self._diagnoses = itemgetter(*(names.index(name) for name in contract.DIAGNOSES))
-        kind = "f" if layout.single else "d"
+        kind = self._kind = "f" if layout.single else "d"
         self._head = struct.Struct(f"={split}{kind}")
         self._middle = struct.Struct(f"={len(tables) - split}{kind}")
         self._pair = struct.Struct(f"=2{kind}")
@@ -148,6 +160,32 @@ class RowEncoder:
             self._combinations.get(mask) or self._combine(mask),
             past,
         )  # fmt: skip
+
+    def matrix(self, columns: Columns) -> npt.NDArray[Any]:
+        """Return the rows of many encounters, the same as `row` makes of each, in half the time.
+
+        Args:
+            columns: of at least one encounter that the contract allows.
+
+        Raises:
+            KeyError, ValueError: a value that validation should have refused.
+        """
+        count, known, split = len(columns[0]), self._known, self._split
+        head = [list(map(t.__getitem__, columns[p])) for t, p in zip(self._tables, self._places, strict=False)]
+        keys = zip(*(columns[p] for p in self._places[split:]), strict=True) if self._small else repeat((), count)
+        smalls = [self._smalls.get(key) or self._encode(key) for key in keys]
+        diagnoses = [[self._codes.get(code) or self._read(code) for code in one] for one in self._diagnoses(columns)]
+        first, second, third = ([mask for _, mask in one] for one in diagnoses)
+        masks = map(or_, map(or_, first, second), third)
+        flags = [self._combinations.get(mask) or self._combine(mask) for mask in masks]
+        past = [self._first] * count
+        if known is not None and len(columns) > _PATIENT:
+            for i, patient in enumerate(columns[_PATIENT]):
+                if patient is not None:
+                    past[i] = self._past(known, [column[i] for column in columns])
+        blocks = (smalls, *([pair for pair, _ in one] for one in diagnoses), flags, past)
+        tail = (np.frombuffer(b"".join(block), self._kind).reshape(count, -1) for block in blocks)
+        return np.hstack([np.array(head, self._kind).T, *tail])
 
     def _encode(self, small: Values) -> bytes:
         if len(self._smalls) >= _CACHED:
