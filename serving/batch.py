@@ -23,7 +23,7 @@ from serving.many import Scored
 from serving.models import Served
 from serving.predict import EXCLUDED, Predictor, encode
 
-_LINES, _PART = 500, 2000  # of a stream, and records of a JSON request, scored at a time
+_LINES, _PART = 500, 1250  # of a stream, and records of a JSON request, scored at a time
 _LINE = 65_536
 #: Batches that may wait for their turn, before their body is read, and for how many seconds.
 _WAITING, _PATIENCE = 16, 1.0

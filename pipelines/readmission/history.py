@@ -74,21 +74,20 @@ def add(frame: pd.DataFrame, known: Visits | None = None) -> pd.DataFrame:
     """
     if "patient_nbr" not in frame or visits.NAMES[0] in frame:
         return frame
-    table = known or Visits(pack(frame))
-    # Of the frame's own patients, only those with a second row can have an earlier one.
-    wanted = np.ones(len(frame), dtype=bool) if known else frame["patient_nbr"].duplicated(keep=False).to_numpy()
-    found = np.tile(np.array(visits.NONE), (len(frame), 1))
-    if wanted.any():
-        found[wanted] = _look_up(frame[wanted], table)
+    found = _look_up(frame, known or Visits(pack(frame)))
     return frame.assign(**{name: found[:, i] for i, name in enumerate(visits.NAMES)})
 
 
-def _look_up(frame: pd.DataFrame, table: Visits) -> list[tuple[float, ...]]:
-    encounters = frame["encounter_id"].tolist() if "encounter_id" in frame else [None] * len(frame)
-    inpatient = frame["number_inpatient"].tolist() if "number_inpatient" in frame else [np.nan] * len(frame)
-    chapters, codes = _codes(frame)
-    columns = (frame["patient_nbr"].tolist(), encounters, inpatient, chapters.tolist(), codes.tolist())
-    return [table.summarise(*row) for row in zip(*columns, strict=True)]
+def _look_up(frame: pd.DataFrame, table: Visits) -> npt.NDArray[np.float64]:
+    patients = frame["patient_nbr"].to_numpy()
+    encounters = frame["encounter_id"].to_numpy() if "encounter_id" in frame else np.full(len(frame), np.inf)
+    found = np.tile(np.array(visits.NONE), (len(frame), 1))
+    again = table.revisits(patients.tolist(), encounters.tolist())
+    if len(again):
+        inpatient = frame["number_inpatient"].to_numpy() if "number_inpatient" in frame else np.full(len(frame), np.nan)
+        columns = (patients, encounters, inpatient, *_codes(frame))
+        found[again] = [table.summarise(*row) for row in zip(*(c[again].tolist() for c in columns), strict=True)]
+    return found
 
 
 def _codes(frame: pd.DataFrame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

@@ -11,7 +11,7 @@ sees the future. Hence the strict rule:
    earlier one (SMALL_GAP), `number_inpatient`, the stays of the year before, is 0 or below that one's.
 
 Gaps between ids are used for this rule alone, never as a feature: they extrapolate badly forward in time.
-Pure but for reading the table's file (`history.pack` writes it); no pandas and no numpy, because the API imports it.
+Pure but for reading the table's file (`history.pack` writes it); no pandas, because the API imports it.
 """
 
 import math
@@ -21,6 +21,9 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 #: About half a year of encounter ids: 444 million ids in ten years.
 SMALL_GAP = 22_000_000
@@ -117,8 +120,11 @@ def _same(now: float, then: float) -> float:
 ROW = struct.Struct("=qd?6B")
 HEAD = struct.Struct("=8sQQq")
 MAGIC = b"visits 1"
+_NEWER = np.iinfo(np.int64).max
 #: Stands for what is not known among a visit's small numbers.
 UNKNOWN = 255
+#: What each small number means.
+_SMALL = (*map(float, range(UNKNOWN)), _NAN)
 
 
 class Visits:
@@ -147,6 +153,8 @@ class Visits:
         self._view = view
         self._patients = view[HEAD.size : starts].cast("q")
         self._starts = view[starts : self._rows].cast("I")
+        # The encounters of the visits, one a ROW.
+        self._encounters = np.ndarray(count, "=i8", data, self._rows, (ROW.size,))
         self.count = count
 
     @classmethod
@@ -172,6 +180,25 @@ class Visits:
         low, high = (self._rows + ROW.size * i for i in self._starts[position : position + 2])
         return [_visit(row) for row in ROW.iter_unpack(self._view[low:high])]
 
+    def revisits(self, patients: Sequence[Any], encounters: Sequence[Any]) -> npt.NDArray[np.int64]:
+        """Return which of many encounters have an earlier one here; what `summarise` says of the others is `NONE`.
+
+        Args:
+            patients: (n,) patient_nbr; None: not known.
+            encounters: (n,) encounter_id; None or infinity: newer than the data.
+
+        Returns:
+            their positions, rising.
+        """
+        if not self.count:
+            return np.empty(0, np.int64)
+        wanted = np.array([-1 if patient is None else patient for patient in patients], np.int64)
+        now = np.array([_NEWER if e is None or e == math.inf else e for e in encounters], np.int64)
+        numbers = np.asarray(self._patients)
+        positions = np.searchsorted(numbers, wanted).clip(max=len(numbers) - 1)
+        first = self._encounters[np.asarray(self._starts)[positions]]
+        return np.flatnonzero((numbers[positions] == wanted) & (first < now))
+
     def summarise(
         self, patient: int, encounter: float | None, inpatient: float, chapter: float, code: float
     ) -> tuple[float, ...]:
@@ -191,8 +218,6 @@ class Visits:
 
 
 def _visit(row: tuple[Any, ...]) -> Visit:
-    encounter, code, final, *numbers = row
-    days, medications, inpatient, diagnoses, disposition, chapter = (
-        _NAN if n == UNKNOWN else float(n) for n in numbers
-    )
+    encounter, code, final, *small = row
+    days, medications, inpatient, diagnoses, disposition, chapter = [_SMALL[n] for n in small]
     return Visit(encounter, final, days, medications, inpatient, diagnoses, disposition, chapter, code)

@@ -1,4 +1,5 @@
 import io
+import math
 import zipfile
 
 import numpy as np
@@ -109,13 +110,27 @@ def test_a_look_up_in_the_shipped_table_gives_what_training_saw(rows):
     pd.testing.assert_frame_equal(history.add(table, known)[NAMES], history.add(table)[NAMES])
 
 
+@settings(max_examples=60)
+@given(encounters, st.lists(st.tuples(st.integers(0, 4) | st.none(), st.integers(0, 401) | st.none()), max_size=25))
+def test_only_who_was_here_before_is_looked_up(rows, asked):
+    known = Visits(history.pack(frame(*rows)))
+    patients, numbers = [patient for patient, _ in asked], [n if n is None else n * 1_000_000 for _, n in asked]
+    expected = [
+        i for i, (patient, number) in enumerate(zip(patients, numbers, strict=True))
+        if patient is not None and any(number is None or v.encounter < number for v in known.of(patient))
+    ]  # fmt: skip
+    assert known.revisits(patients, numbers).tolist() == expected
+    assert known.revisits(patients, [math.inf if n is None else n for n in numbers]).tolist() == expected
+
+
 def test_unknown_values_and_files_that_are_no_table(tmp_path):
     table = frame((1, 10, ">30", 0), (1, 100, ">30", 1)).assign(diag_1=[None, "428"], num_medications=[np.nan, 3.0])
     path = tmp_path / "visits.bin"
     path.write_bytes(history.pack(table))
     found = history.add(table, Visits.open(path)).iloc[1]
     assert found[["history_medications_last", "history_chapter_last", "history_same_code"]].isna().all()
-    assert Visits(history.pack(table[:0])).of(1) == []
+    nobody = Visits(history.pack(table[:0]))
+    assert nobody.of(1) == [] and nobody.revisits([1], [None]).tolist() == []
     for wrong in (b"", b"visits 1", path.read_bytes()[:-1], b"x" * 200):
         with pytest.raises(ValueError, match="not a table of visits"):
             Visits(wrong)

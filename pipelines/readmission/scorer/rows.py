@@ -1,4 +1,4 @@
-"""Turn one encounter's values into the numbers of one matrix row: dictionary lookups, no numpy, no pandas.
+"""Turn encounters' values into the numbers of matrix rows: dictionary lookups, no pandas.
 
 The tables were read off the Pipeline's own encoder when the model was compiled (`compiler`); only ICD-9
 codes, which are too many for a table, go through `icd9.parse`, the function that the encoder calls too.
@@ -21,15 +21,18 @@ import numpy.typing as npt
 from readmission import contract, icd9, visits
 from readmission.visits import Visits
 
-#: Values of ORDER (the identifiers may be left out); None: absent. "?" is read as None.
-Values = Sequence[str | int | None]
+#: None: absent. "?" is read as None.
+Value = str | int | None
+#: Values of ORDER; the identifiers may be left out.
+Values = Sequence[Value]
 #: Many encounters: for each of ORDER, the value of every encounter.
 Columns = Sequence[Values]
 ORDER: tuple[str, ...] = (*contract.FEATURE_NAMES, *contract.IDENTIFIERS)
 #: File of an artifact folder that holds the visits.
 VISITS = "visits.bin"
-_ENCOUNTER, _PATIENT = ORDER.index("encounter_id"), ORDER.index("patient_nbr")
-_INPATIENT, _FIRST_CODE = ORDER.index("number_inpatient"), ORDER.index(contract.DIAGNOSES[0])
+#: What the history of an encounter depends on.
+_ASKED = tuple(map(ORDER.index, ("patient_nbr", "encounter_id", "number_inpatient", contract.DIAGNOSES[0])))
+_PATIENT, _ENCOUNTER = _ASKED[:2]
 
 _CACHED = 10_000
 #: A column of at most so many values is read together with its neighbours: few combinations occur.
@@ -152,7 +155,7 @@ class RowEncoder:
         mask = first[1] | second[1] | third[1]
         past = self._first
         if self._known is not None and len(values) > _PATIENT and values[_PATIENT] is not None:
-            past = self._past(self._known, values)
+            past = self._past(self._known, *(values[place] for place in _ASKED))
         return b"%b%b%b%b%b%b%b" % (
             self._head.pack(*map(getitem, self._tables, self._pick(values))),
             self._smalls.get(small) or self._encode(small),
@@ -180,9 +183,8 @@ class RowEncoder:
         flags = [self._combinations.get(mask) or self._combine(mask) for mask in masks]
         past = [self._first] * count
         if known is not None and len(columns) > _PATIENT:
-            for i, patient in enumerate(columns[_PATIENT]):
-                if patient is not None:
-                    past[i] = self._past(known, [column[i] for column in columns])
+            for i in known.revisits(columns[_PATIENT], columns[_ENCOUNTER]).tolist():
+                past[i] = self._past(known, *(columns[place][i] for place in _ASKED))
         blocks = (smalls, *([pair for pair, _ in one] for one in diagnoses), flags, past)
         tail = (np.frombuffer(b"".join(block), self._kind).reshape(count, -1) for block in blocks)
         return np.hstack([np.array(head, self._kind).T, *tail])
@@ -193,9 +195,8 @@ class RowEncoder:
         found = self._smalls[small] = self._middle.pack(*map(getitem, self._small, small))
         return found
 
-    def _past(self, known: Visits, values: Values) -> bytes:
+    def _past(self, known: Visits, patient: Value, encounter: Value, stays: Value, code: Value) -> bytes:
         """Return the history of a patient who may be known."""
-        patient, encounter, stays, code = (values[i] for i in (_PATIENT, _ENCOUNTER, _INPATIENT, _FIRST_CODE))
         unknown = code is None or code == contract.UNKNOWN
         read = icd9.UNKNOWN if unknown else icd9.parse(str(code))
         return self._pack(
