@@ -45,8 +45,9 @@ bench-airflow: $(VENV)/.installed ## measure what the running embedded Airflow a
 clean-state: $(VENV)/.installed ## stop the system and forget its state
 	@$(BIN)/readmission down --forget
 
-test: $(VENV)/.installed ## run the tests
-	@$(BIN)/pytest $(ARGS)
+# Two processes, each with a file at a time (tests/conftest.py): many tests wait for servers to start.
+test: $(VENV)/.installed ## run the tests; ARGS="tests/api -k feedback"
+	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 load: $(VENV)/.installed ## load the API by a profile: PROFILE=course HOST=... ROWS=...
 	@$(BIN)/python -m loadtest $(or $(PROFILE),smoke) $(if $(HOST),--host $(HOST)) $(if $(ROWS),--rows $(ROWS))

@@ -33,6 +33,14 @@ for name in [name for name in os.environ if name.startswith("READMISSION_")]:
     del os.environ[name]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file in one process, and all of tests/system, whose files share one running system in their order."""
+    for item in items:
+        group = item.path.parent if item.path.parent.name == "system" else item.path
+        item.add_marker(pytest.mark.xdist_group(str(group.relative_to(Path(__file__).parent))))
+
+
 def free_port() -> int:
     """Return a TCP port of the loopback that nobody listens on now."""
     with socket.socket() as probe:
