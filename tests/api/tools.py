@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from mlflow.tracking import MlflowClient
 
 from readmission import contract
 from readmission.settings import Settings
+from tests.conftest import free_port
 
 EXAMPLE = dict(contract.EXAMPLE)
 TOKEN = "the-reload-token"
@@ -36,12 +36,6 @@ def until(check: Callable[[], Any], seconds: float = 20.0) -> Any:
                 raise
         assert time.monotonic() < deadline, f"not within {seconds} s"
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Api:

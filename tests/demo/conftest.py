@@ -1,7 +1,6 @@
 """A real API with a real model of the synthetic sample, and the demo page in front of it."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,12 +13,7 @@ import pytest
 
 from loadtest.bench import peers, subject
 from readmission.settings import Settings
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.conftest import free_port
 
 
 @contextmanager

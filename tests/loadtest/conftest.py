@@ -1,13 +1,11 @@
 """Fixtures of the load test's tests."""
 
-import socket
-
 import pytest
+
+from tests.conftest import free_port
 
 
 @pytest.fixture
 def port() -> int:
     """Return a TCP port of the loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()

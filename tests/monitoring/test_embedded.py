@@ -19,21 +19,21 @@ from readmission.embedded.part import answers
 from readmission.monitoring.collector import DatabaseCollector
 from readmission.settings import Settings
 from readmission.steps import ingest, process
+from tests.conftest import free_port
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def prometheus(database: Settings, sample: Path, free_ports: list[int]) -> Iterator[Settings]:
+def prometheus(database: Settings, sample: Path) -> Iterator[Settings]:
     """Run a real Prometheus on the exporter of a database with two batches."""
     if not shutil.which("prometheus"):
         pytest.skip("prometheus is not on PATH: its rules are checked by promtool or parsed only")
-    exporter, port = free_ports
     config = database.model_copy(
         update={
             "batch_size": 1000,
-            "exporter_port": exporter,
-            "prometheus_port": port,
+            "exporter_port": free_port(),
+            "prometheus_port": free_port(),
             "mlflow_uri": "http://127.0.0.1:9",
         }
     )
@@ -41,11 +41,11 @@ def prometheus(database: Settings, sample: Path, free_ports: list[int]) -> Itera
     process.run(config)
     registry = CollectorRegistry()
     registry.register(DatabaseCollector(config))
-    server, thread = start_http_server(exporter, "127.0.0.1", registry)
+    server, thread = start_http_server(config.exporter_port, "127.0.0.1", registry)
     [part] = [part for part in monitoring.parts(config) if part.name == "prometheus"]
     process_ = subprocess.Popen(part.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait(answers(f"http://127.0.0.1:{port}/-/ready"), process_)
+        wait(answers(f"http://127.0.0.1:{config.prometheus_port}/-/ready"), process_)
         yield config
     finally:
         process_.terminate()
@@ -61,17 +61,6 @@ def wait(ready: object, process_: subprocess.Popen[bytes], seconds: float = 30) 
         assert process_.poll() is None
         threading.Event().wait(0.2)
     raise AssertionError(f"not ready after {seconds} s")
-
-
-@pytest.fixture
-def free_ports() -> list[int]:
-    import socket
-
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 def ask(config: Settings, expression: str) -> list[dict]:
