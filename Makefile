@@ -47,7 +47,7 @@ clean-state: $(VENV)/.installed ## stop the system and forget its state
 
 # Two processes, each with a file at a time (tests/conftest.py): many tests wait for servers to start.
 test: $(VENV)/.installed ## run the tests; ARGS="tests/api -k feedback"
-	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 load: $(VENV)/.installed ## load the API by a profile: PROFILE=course HOST=... ROWS=...
 	@$(BIN)/python -m loadtest $(or $(PROFILE),smoke) $(if $(HOST),--host $(HOST)) $(if $(ROWS),--rows $(ROWS))

@@ -13,6 +13,8 @@ import psycopg2
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from readmission import sample as synthetic
 from readmission import settings as configuration
@@ -33,12 +35,15 @@ for name in [name for name in os.environ if name.startswith("READMISSION_")]:
     del os.environ[name]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
     """Keep a file in one process, and all of tests/system, whose files share one running system in their order."""
-    for item in items:
-        group = item.path.parent if item.path.parent.name == "system" else item.path
-        item.add_marker(pytest.mark.xdist_group(str(group.relative_to(Path(__file__).parent))))
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "tests/system" if file.startswith("tests/system/") else file
+
+    return ByFile(config, log)
 
 
 def free_port() -> int:

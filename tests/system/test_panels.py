@@ -56,10 +56,17 @@ def feed(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         pid = system.status()["parts"]["prometheus"]["pid"]
         monitoring.configure(Settings(home=system.home, airflow=True, **ports))  # type: ignore[call-arg, arg-type]
         os.kill(pid, signal.SIGHUP)
+        wait_until(lambda: ("feed", "up") in targets(system), 60, process)
         yield url
     finally:
         process.terminate()
         process.wait(30)
+
+
+def targets(system: System) -> set[tuple[str, str]]:
+    """Return job and health of everything that Prometheus reads."""
+    found = httpx.get(f"http://127.0.0.1:{system.ports['prometheus']}/api/v1/targets").json()["data"]["activeTargets"]
+    return {(target["labels"]["job"].removeprefix("readmission-"), target["health"]) for target in found}
 
 
 def answers(url: str) -> bool:
@@ -178,7 +185,4 @@ def test_no_rule_fails_and_every_target_is_read(system: System, feed: str) -> No
     url = f"http://127.0.0.1:{system.ports['prometheus']}/api/v1"
     groups = httpx.get(f"{url}/rules").json()["data"]["groups"]
     assert [rule["name"] for group in groups for rule in group["rules"] if rule["health"] == "err"] == []
-    targets = httpx.get(f"{url}/targets").json()["data"]["activeTargets"]
-    assert {(t["labels"]["job"].removeprefix("readmission-"), t["health"]) for t in targets} == {
-        (name, "up") for name in ("inference", "demo", "feed", "mlflow", "observability")
-    }
+    assert targets(system) == {(name, "up") for name in ("inference", "demo", "feed", "mlflow", "observability")}
