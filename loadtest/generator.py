@@ -124,7 +124,7 @@ class _Connection(asyncio.Protocol):
         self.transport: asyncio.Transport
         self.begun = 0.0
         self.busy = False
-        self.buffer = b""
+        self.buffer = bytearray()
         self.wanted = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -152,12 +152,12 @@ class _Connection(asyncio.Protocol):
             self.send()
 
     def data_received(self, data: bytes) -> None:
-        self.buffer = self.buffer + data if self.buffer else data
+        self.buffer += data
         if not self.wanted:
             end = self.buffer.find(_END)
             if end < 0:
                 return
-            self.wanted = end + 4 + _length(self.buffer[:end])
+            self.wanted = end + 4 + _length(bytes(self.buffer[:end]))
         if len(self.buffer) >= self.wanted:
             self._answered(int(self.buffer[9:12]))
 
@@ -175,7 +175,8 @@ class _Connection(asyncio.Protocol):
     def _answered(self, status: int) -> None:
         run = self.run
         now = perf_counter()
-        self.buffer, self.wanted, self.busy = b"", 0, False
+        self.buffer.clear()
+        self.wanted, self.busy = 0, False
         run.active -= 1
         run.statuses[status] += 1
         if 200 <= status < 300:

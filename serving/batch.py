@@ -5,9 +5,8 @@ Every piece of work is cut into parts of a few milliseconds and lets single pred
 
 import asyncio
 import csv
-import os
 from collections.abc import AsyncIterator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any
 
@@ -62,9 +61,8 @@ class Batch:
         # Two at a time: one reads while the other is scored. A few wait a moment; the rest is told to come back.
         self._places = asyncio.Semaphore(2)
         self._waiting = 0
-        # Reading holds Python's lock and scoring does not: one thread reads ahead of those that score.
-        self._reader = ThreadPoolExecutor(1, "batch-reader")
-        self._scorers = ThreadPoolExecutor(min(2, os.cpu_count() or 1), "batch-scorer")
+        # One thread: nearly all of the work holds Python's lock, and more would only wait for each other.
+        self._thread = ThreadPoolExecutor(1, "batch")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, given: bytes) -> Reply | None:
         """Answer in the format of the request."""
@@ -109,12 +107,11 @@ class Batch:
         if not 1 <= len(records) <= self._max_records:
             allowed = f"1 to {self._max_records:,} records; NDJSON has no limit"
             return http.reply(400, {"errors": [Problem("records", "size", allowed)]})
-        parts = [self._read(model.scorer, records[i : i + _PART], i) for i in range(0, len(records), _PART)]
+        parts = [self._score(model.scorer, records[i : i + _PART], i) for i in range(0, len(records), _PART)]
         answers: list[bytes] = []
         failures: list[Failed] = []
         for part in parts:
-            scoring, failed = await part
-            scored = await asyncio.wrap_future(scoring)
+            scored, failed = await part
             failures += failed
             answers += self._answers(scored, failed, model, given, started)
         await self._predictor.settle()
@@ -122,16 +119,16 @@ class Batch:
         rest = encode({"errors": failures, **head})[1:]
         return Reply(200, b'{"predictions":[' + b",".join(answers) + b"]," + rest)
 
-    def _read(
+    def _score(
         self, scorer: Scorer, records: Sequence[Any], start: int
-    ) -> "asyncio.Future[tuple[Future[Scored], list[Failed]]]":
-        """Begin to read some records of JSON and, as soon as they are read, to score them."""
+    ) -> "asyncio.Future[tuple[Scored, list[Failed]]]":
+        """Begin to decode and score some records of JSON."""
 
-        def read() -> tuple[Future[Scored], list[Failed]]:
+        def score() -> tuple[Scored, list[Failed]]:
             inputs, rows, failed = _decoded(records, start)
-            return self._scorers.submit(many.prepare(scorer, inputs, rows)), failed
+            return many.score(scorer, inputs, rows), failed
 
-        return asyncio.get_running_loop().run_in_executor(self._reader, read)
+        return asyncio.get_running_loop().run_in_executor(self._thread, score)
 
     def _answers(
         self, scored: Scored, failed: list[Failed], model: Served, given: bytes, started: float
@@ -146,8 +143,7 @@ class Batch:
         index = 0
         async for lines in _parts(receive):
             started = perf_counter()
-            scoring, failed = await self._read(model.scorer, lines, index)
-            scored = await asyncio.wrap_future(scoring)
+            scored, failed = await self._score(model.scorer, lines, index)
             answers = self._answers(scored, failed, model, given, started)
             await self._predictor.settle()
             problems = {failure.index: encode(failure) for failure in failed}
@@ -178,7 +174,7 @@ class Batch:
                 lines.append(_csv_refusal(told))
         inputs = [encode(encounter.as_request(values)) for values in rows]
         run = asyncio.get_running_loop().run_in_executor
-        scored = await run(self._scorers, await run(self._reader, many.prepare, model.scorer, inputs, rows))
+        scored = await run(self._thread, many.score, model.scorer, inputs, rows)
         answers = _csv_answers(scored, self._predictor.book(scored, model, given, started), model)
         await self._predictor.settle()
         return b"".join(line if line is not None else next(answers) for line in lines)

@@ -1,7 +1,6 @@
 """Score many encounters at once: by columns where numpy can, and without an object for each answer."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 from operator import is_
 from typing import Any, NamedTuple
@@ -12,12 +11,12 @@ import numpy.typing as npt
 
 from readmission import contract
 from readmission.contract import CLASSES, EXCLUDED_DISPOSITIONS
-from readmission.scorer import Matrix, Scorer
-from serving import encounter
+from readmission.scorer import Matrix, Scorer, columns_of
 from serving.encounter import Values
 from serving.models import Served
 
 _DISPOSITION = contract.FEATURE_NAMES.index("discharge_disposition_id")
+_OPTIONAL = tuple(i for i, column in enumerate(contract.FEATURES) if not column.required)
 _json = msgspec.json.Encoder().encode
 
 
@@ -39,26 +38,20 @@ class Scored(NamedTuple):
     excluded: list[bool]
 
 
-def prepare(scorer: Scorer, inputs: Sequence[Any], rows: Sequence[Values]) -> Callable[[], Scored]:
-    """Encode decoded encounters; return what scores them. Both take milliseconds and keep no books: work for threads.
-
-    The first holds Python's lock, the second (with a native engine) hardly does, so they belong in different threads.
-    """
-    columns = tuple(zip(*rows, strict=True))
-    evaluate = scorer.prepare(columns) if rows else partial(np.empty, (0, len(CLASSES)))
+def score(scorer: Scorer, inputs: Sequence[Any], rows: Sequence[Values]) -> Scored:
+    """Score decoded encounters; this takes milliseconds and keeps no books: work for a thread."""
+    columns = columns_of(rows)
+    shares = scorer.score_many(columns) if rows else np.empty((0, len(CLASSES)))
     masks = np.zeros(len(rows), dtype=np.uint64)
-    for place, column in enumerate(columns[: encounter.WIDTH]):
-        if None in column:
+    for place in _OPTIONAL if rows else ():
+        column = columns[place]
+        # A set: hashing is faster than comparing text with None.
+        if None in set(column):
             empty = np.fromiter(map(is_, column, repeat(None)), np.uint64, len(rows))
             masks |= empty << np.uint64(place)
     left_out = [code in EXCLUDED_DISPOSITIONS for code in columns[_DISPOSITION]] if rows else []
-
-    def score() -> Scored:
-        shares = evaluate()
-        # Of equal probabilities the first class is taken, as for a single encounter.
-        return Scored(inputs, shares, shares.argmax(axis=1), masks, left_out)
-
-    return score
+    # Of equal probabilities the first class is taken, as for a single encounter.
+    return Scored(inputs, shares, shares.argmax(axis=1), masks, left_out)
 
 
 def names(mask: int) -> list[str]:

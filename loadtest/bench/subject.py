@@ -97,7 +97,7 @@ def _typical(column: contract.Column) -> str | int:
 
 def _check(folder: Path, version: Path, sample: pd.DataFrame) -> None:
     """Make sure that both sides of the comparison answer the same."""
-    ours = scorer.load(version).score_many(rows.values(sample))
+    ours = scorer.load(version).score_many(scorer.columns_of(rows.values(sample)))
     theirs = mlflow.pyfunc.load_model(str(folder / "pyfunc")).predict(sample)
     difference = max(abs(a - b) for one, two in zip(ours, theirs, strict=True) for a, b in zip(one, two, strict=True))
     if difference > scorer.TOLERANCE:

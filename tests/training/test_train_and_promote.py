@@ -233,6 +233,6 @@ def test_the_real_data_gives_an_honest_champion_that_is_served_as_judged(
     expected = tracking.load_pipeline(champion.source).predict_proba(rows)
     client.download_artifacts(champion.run_id, "serving", str(tmp_path))
     compiled = scorer.load(tmp_path / "serving")
-    served = np.array(compiled.score_many(pipelines.values(rows)))
+    served = np.array(compiled.score_many(scorer.columns_of(pipelines.values(rows))))
     assert np.abs(served - expected).max() <= 1e-6
     assert compiled.manifest.classes == contract.CLASSES

@@ -4,7 +4,7 @@
 docs/architecture.md for the folder and `manifest.Manifest` for what it promises.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,12 +13,12 @@ import msgspec
 from readmission.scorer import manifest as manifests
 from readmission.scorer.manifest import ArtifactError, Golden, Manifest
 from readmission.scorer.recipe import Explanation, Matrix, Probabilities, Recipe
-from readmission.scorer.rows import ORDER, VISITS, Columns, Values
+from readmission.scorer.rows import ORDER, VISITS, Columns, Values, columns_of
 from readmission.visits import Visits
 
 __all__ = [
     "ArtifactError", "Columns", "Explanation", "Golden", "Manifest", "Matrix", "Probabilities", "Scorer", "Values",
-    "load",
+    "columns_of", "load",
 ]  # fmt: skip
 
 #: Largest difference allowed between a scorer and its Pipeline.
@@ -33,14 +33,8 @@ class Scorer(Protocol):
     def score(self, values: Values) -> Probabilities:
         """Return the probabilities of one encounter."""
 
-    def prepare(self, columns: Columns) -> Callable[[], Matrix]:
-        """Encode many; return what evaluates them to probabilities, a row each.
-
-        Encoding is Python's work. Native engines evaluate without its lock, so that another thread encodes meanwhile.
-        """
-
-    def score_many(self, rows: Sequence[Values]) -> Matrix:
-        """Return the probabilities of many, a row each."""
+    def score_many(self, columns: Columns) -> Matrix:
+        """Return the probabilities of one or more (`columns_of` their values), a row each."""
 
     def explain(self, values: Values) -> Explanation | None:
         """Return the contributions of raw columns, or None when the engine cannot say."""

@@ -18,9 +18,10 @@ from readmission.scorer import manifest as manifests
 from readmission.scorer import pipeline as pipelines
 from readmission.scorer import trees
 from readmission.scorer.invented import invented_rows
+from readmission.scorer.layout import Layout, Table
 from readmission.scorer.manifest import ArtifactError, Band, Engine, Golden, Manifest, Parity, Point
 from readmission.scorer.recipe import Linear, Link, Recipe
-from readmission.scorer.rows import ORDER, VISITS, Layout, Table, Values
+from readmission.scorer.rows import ORDER, VISITS, Values, columns_of
 from readmission.visits import NAMES, Visits
 
 TREES = "trees.txt"
@@ -123,7 +124,7 @@ def _compare(folder: Path, rows: Sequence[Values], expected: Any) -> Parity:
     single = rows if compiled.manifest.engine != "pipeline" else rows[:20]
     worst = max(
         float(np.abs(np.array([compiled.score(row) for row in single]) - expected[: len(single)]).max()),
-        float(np.abs(np.array(compiled.score_many(rows)) - expected).max()),
+        float(np.abs(np.array(compiled.score_many(columns_of(rows))) - expected).max()),
     )
     if not worst <= scorer.TOLERANCE:
         (folder / manifests.MANIFEST).unlink()

@@ -1,22 +1,25 @@
-"""Score by trees in LightGBM's C library, whatever family they were trained by."""
+"""Score by trees in LightGBM's form, whatever family they were trained by.
+
+Its C library walks them for one encounter; many at once are scored by `bitvectors` where the trees are small.
+"""
 
 import os
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from readmission.scorer.bitvectors import Bitvectors
 from readmission.scorer.manifest import Manifest
 from readmission.scorer.native import Trees, split
 from readmission.scorer.recipe import UNITS, Explanation, Matrix, Probabilities, Recipe, join_many, softmax, two_heads
-from readmission.scorer.rows import Columns, RowEncoder, Values, columns_of
+from readmission.scorer.rows import Columns, RowEncoder, Values
 from readmission.visits import Visits
 
 
 class TreeScorer:
-    """Score by LightGBM's C library."""
+    """Score by trees."""
 
     def __init__(self, folder: Path, manifest: Manifest, recipe: Recipe, known: Visits | None) -> None:
         self.manifest = manifest
@@ -29,6 +32,7 @@ class TreeScorer:
             outputs=len(recipe.base),
             single=recipe.layout.single,
         )
+        self._bits = _bitvectors(model.decode(), recipe)
         self._buffer = memoryview(self._trees.buffer)
         self._base = recipe.base
         self._heads = recipe.link == "two_heads"
@@ -52,14 +56,13 @@ class TreeScorer:
         sums = (scores[0] + base[0], scores[1] + base[1], scores[2] + base[2])
         return softmax(sums) if self._recipe.link == "softmax" else sums
 
-    def prepare(self, columns: Columns) -> Callable[[], Matrix]:
-        """Encode many; return what evaluates the trees."""
-        encoded = self._rows.matrix(columns)
-        return lambda: join_many(self._recipe.link, self._trees.predict_many(encoded) + self._base)
-
-    def score_many(self, rows: Sequence[Values]) -> Matrix:
+    def score_many(self, columns: Columns) -> Matrix:
         """Return the probabilities of many, a row each."""
-        return self.prepare(columns_of(rows))()
+        if self._bits is not None:
+            scores = self._bits.evaluate(self._rows.pieces(columns))
+        else:
+            scores = self._trees.predict_many(self._rows.matrix(columns))
+        return join_many(self._recipe.link, scores + self._base)
 
     def explain(self, values: Values) -> Explanation:
         """Return TreeSHAP of the early output, summed over the columns that each raw column became."""
@@ -72,3 +75,11 @@ class TreeScorer:
             found[name] += share
         base = shares[-1] + self._base[-1]
         return Explanation(UNITS[self._recipe.link], base, found, base + sum(shares[:-1]))
+
+
+def _bitvectors(model: str, recipe: Recipe) -> Bitvectors | None:
+    """Return what evaluates many rows fastest; None: these trees are too large for it."""
+    try:
+        return Bitvectors(model, outputs=len(recipe.base), single=recipe.layout.single)
+    except ValueError:
+        return None

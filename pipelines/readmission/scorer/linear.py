@@ -1,15 +1,13 @@
 """Score by a linear model over the row."""
 
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from readmission.scorer.manifest import Manifest
 from readmission.scorer.recipe import UNITS, Explanation, Linear, Matrix, Probabilities, Recipe, join_many, softmax
-from readmission.scorer.rows import Columns, RowEncoder, Values, columns_of
+from readmission.scorer.rows import Columns, RowEncoder, Values
 from readmission.visits import Visits
 
 
@@ -45,15 +43,9 @@ class LinearScorer:
         """Return the probabilities of one encounter."""
         return softmax((self._terms(values).sum(axis=0) + self._base).tolist())
 
-    def prepare(self, columns: Columns) -> Callable[[], Matrix]:
-        """Encode many; return what evaluates them."""
-        return partial(self._evaluate, self._rows.matrix(columns))
-
-    def score_many(self, rows: Sequence[Values]) -> Matrix:
+    def score_many(self, columns: Columns) -> Matrix:
         """Return the probabilities of many, a row each."""
-        return self.prepare(columns_of(rows))()
-
-    def _evaluate(self, matrix: Matrix) -> Matrix:
+        matrix = self._rows.matrix(columns)
         scores = np.where(np.isnan(matrix), self._fill, matrix) @ self._slopes + self._base
         for position, table in self._levels:
             known = ~np.isnan(matrix[:, position])

@@ -1,7 +1,7 @@
 """Score by the fitted Pipeline itself, for a family that has no compiler: slower, and heavier in memory."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,23 +96,15 @@ class PipelineScorer:
 
     def score(self, values: Values) -> Probabilities:
         """Return the probabilities of one encounter."""
-        one, two, three = self.score_many([values])[0].tolist()
+        one, two, three = self.score_many(columns_of([values]))[0].tolist()
         return one, two, three
 
-    def prepare(self, columns: Columns) -> Callable[[], Matrix]:
-        """Make a typed frame of many; return what evaluates it."""
+    def score_many(self, columns: Columns) -> Matrix:
+        """Return the probabilities of many, a row each."""
         typed = frame(list(zip(*columns, strict=True)))
         typed = typed if self._known is None else history.add(typed, self._known)
-
-        def evaluate() -> Matrix:
-            found: Matrix = self._pipeline.predict_proba(typed)
-            return found
-
-        return evaluate
-
-    def score_many(self, rows: Sequence[Values]) -> Matrix:
-        """Return the probabilities of many, a row each."""
-        return self.prepare(columns_of(rows))()
+        found: Matrix = self._pipeline.predict_proba(typed)
+        return found
 
     def explain(self, values: Values) -> Explanation | None:
         """Return None: a Pipeline of any kind has no exact contributions."""

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from readmission.scorer.rows import Layout
+from readmission.scorer.layout import Layout
 
 Matrix = npt.NDArray[np.float64]
 #: In the order of contract.CLASSES.

@@ -9,20 +9,18 @@ the history.
 
 import math
 import struct
-from collections.abc import Callable, Sequence
-from itertools import repeat, zip_longest
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import zip_longest
 from operator import getitem, itemgetter, or_
-from typing import Any
+from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from readmission import contract, icd9, visits
+from readmission.scorer.layout import Layout, Table, Value
 from readmission.visits import Visits
 
-#: None: absent. "?" is read as None.
-Value = str | int | None
 #: Values of ORDER; the identifiers may be left out.
 Values = Sequence[Value]
 #: Many encounters: for each of ORDER, the value of every encounter.
@@ -39,50 +37,31 @@ _CACHED = 10_000
 _FEW = 4
 
 
-class Table(msgspec.Struct, frozen=True):
-    """Hold what the encoder makes of every value of one column.
+class Piece(NamedTuple):
+    """Hold neighbouring columns of many rows; values recur, so each combination is there once.
 
     Attributes:
-        source: raw column.
-        keys: its values; integers for `integer` and `coded` columns.
-        numbers: what stands in the matrix for each of them; None: NaN.
-        absent: what stands there when the value is not known; None: NaN.
+        rows: the combinations, packed as in `RowEncoder.row`.
+        positions: (n,) which of them each encounter has.
     """
 
-    source: str
-    keys: tuple[str | int, ...]
-    numbers: tuple[float | None, ...]
-    absent: float | None
+    rows: Sequence[bytes]
+    positions: npt.NDArray[np.intp]
 
 
-class Layout(msgspec.Struct, frozen=True):
-    """Describe the columns of a scorer's matrix row.
+class _Numbers(dict[Any, int]):
+    """Number keys as they come, in C but for new ones."""
 
-    Attributes:
-        tables: features of one column, in the row's order.
-        flags: positions in `icd9.FLAG_NAMES` of the flags, in the row's order.
-        single: whether the model compares float32 numbers (sklearn's trees, XGBoost) or float64.
-        history: positions in `visits.NAMES` of the history, in the row's order.
-    """
+    def __missing__(self, key: Any) -> int:
+        number = self[key] = len(self)
+        return number
 
-    tables: tuple[Table, ...]
-    flags: tuple[int, ...]
-    single: bool
-    history: tuple[int, ...] = ()
 
-    @property
-    def width(self) -> int:
-        """Return the number of columns."""
-        return len(self.tables) + 2 * len(contract.DIAGNOSES) + len(self.flags) + len(self.history)
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """Return what is behind each column of the row: a raw column, `diagnoses` or `history`."""
-        pairs = tuple(name for name in contract.DIAGNOSES for _ in range(2))
-        return (
-            *(table.source for table in self.tables), *pairs,
-            *("diagnoses" for _ in self.flags), *("history" for _ in self.history),
-        )  # fmt: skip
+def _numbered(keys: Iterable[Any], count: int) -> tuple[Iterable[Any], npt.NDArray[np.intp]]:
+    """Return the different keys, and which of them stands where."""
+    numbers = _Numbers()
+    positions = np.fromiter(map(numbers.__getitem__, keys), np.intp, count)
+    return numbers, positions
 
 
 def _lookup(table: Table) -> dict[str | int | None, float]:
@@ -93,6 +72,11 @@ def _lookup(table: Table) -> dict[str | int | None, float]:
         (key, nan if number is None else number) for key, number in zip(table.keys, table.numbers, strict=True)
     )
     return found
+
+
+def _rows_of(table: Mapping[Value, float], kind: str) -> tuple[dict[Value, int], list[bytes]]:
+    """Return where each value's number stands in a list of packed ones, and that list."""
+    return {value: i for i, value in enumerate(table)}, [struct.pack(f"={kind}", number) for number in table.values()]
 
 
 def columns_of(rows: Sequence[Values]) -> Columns:
@@ -115,6 +99,7 @@ class RowEncoder:
     def __init__(self, layout: Layout, known: Visits | None = None) -> None:
         names = contract.FEATURE_NAMES
         self.layout = layout
+        kind = self._kind = "f" if layout.single else "d"
         tables = [_lookup(table) for table in layout.tables]
         places = [names.index(table.source) for table in layout.tables]
         # The drugs, last but for the diagnoses.
@@ -122,10 +107,10 @@ class RowEncoder:
         split = split if 2 <= split <= len(tables) - 2 else len(tables)
         self._places, self._split = places, split
         self._tables, self._pick = tables[:split], itemgetter(*places[:split])
+        self._heads = [_rows_of(table, kind) for table in tables[:split]]
         self._small = tables[split:]
         self._pick_small: Callable[[Values], Values] = itemgetter(*places[split:]) if self._small else _nothing
         self._diagnoses = itemgetter(*(names.index(name) for name in contract.DIAGNOSES))
-        kind = self._kind = "f" if layout.single else "d"
         self._head = struct.Struct(f"={split}{kind}")
         self._middle = struct.Struct(f"={len(tables) - split}{kind}")
         self._pair = struct.Struct(f"=2{kind}")
@@ -164,8 +149,8 @@ class RowEncoder:
             past,
         )  # fmt: skip
 
-    def matrix(self, columns: Columns) -> npt.NDArray[Any]:
-        """Return the rows of many encounters, the same as `row` makes of each, in half the time.
+    def pieces(self, columns: Columns) -> list[Piece]:
+        """Return the rows of many encounters in pieces: side by side they are what `row` makes of each.
 
         Args:
             columns: of at least one encounter that the contract allows.
@@ -173,21 +158,36 @@ class RowEncoder:
         Raises:
             KeyError, ValueError: a value that validation should have refused.
         """
-        count, known, split = len(columns[0]), self._known, self._split
-        head = [list(map(t.__getitem__, columns[p])) for t, p in zip(self._tables, self._places, strict=False)]
-        keys = zip(*(columns[p] for p in self._places[split:]), strict=True) if self._small else repeat((), count)
-        smalls = [self._smalls.get(key) or self._encode(key) for key in keys]
-        diagnoses = [[self._codes.get(code) or self._read(code) for code in one] for one in self._diagnoses(columns)]
-        first, second, third = ([mask for _, mask in one] for one in diagnoses)
-        masks = map(or_, map(or_, first, second), third)
-        flags = [self._combinations.get(mask) or self._combine(mask) for mask in masks]
-        past = [self._first] * count
+        count, known = len(columns[0]), self._known
+        found = [
+            Piece(rows, np.fromiter(map(numbers.__getitem__, columns[place]), np.intp, count))
+            for place, (numbers, rows) in zip(self._places, self._heads, strict=False)
+        ]
+        if self._small:
+            keys, positions = _numbered(zip(*(columns[p] for p in self._places[self._split :]), strict=True), count)
+            found.append(Piece([self._smalls.get(key) or self._encode(key) for key in keys], positions))
+        masks: list[Iterable[int]] = []
+        for column in self._diagnoses(columns):
+            keys, positions = _numbered(column, count)
+            codes = [self._codes.get(code) or self._read(code) for code in keys]
+            found.append(Piece([pair for pair, _ in codes], positions))
+            masks.append(map([mask for _, mask in codes].__getitem__, positions.tolist()))
+        keys, positions = _numbered(map(or_, map(or_, masks[0], masks[1]), masks[2]), count)
+        found.append(Piece([self._combinations.get(mask) or self._combine(mask) for mask in keys], positions))
+        past, positions = [self._first], np.zeros(count, np.intp)
         if known is not None and len(columns) > _PATIENT:
-            for i in known.revisits(columns[_PATIENT], columns[_ENCOUNTER]).tolist():
-                past[i] = self._past(known, *(columns[place][i] for place in _ASKED))
-        blocks = (smalls, *([pair for pair, _ in one] for one in diagnoses), flags, past)
-        tail = (np.frombuffer(b"".join(block), self._kind).reshape(count, -1) for block in blocks)
-        return np.hstack([np.array(head, self._kind).T, *tail])
+            again = known.revisits(columns[_PATIENT], columns[_ENCOUNTER])
+            past += (self._past(known, *(columns[place][i] for place in _ASKED)) for i in again.tolist())
+            positions[again] = np.arange(1, len(past))
+        return [*found, Piece(past, positions)]
+
+    def matrix(self, columns: Columns) -> npt.NDArray[Any]:
+        """Return the rows of many encounters; see `pieces`."""
+        parts = (
+            np.frombuffer(b"".join(rows), self._kind).reshape(len(rows), -1)[positions]
+            for rows, positions in self.pieces(columns)
+        )
+        return np.hstack(list(parts))
 
     def _encode(self, small: Values) -> bytes:
         if len(self._smalls) >= _CACHED:

@@ -1,0 +1,54 @@
+"""The columns of a scorer's matrix row, and what each raw value becomes there: read from scorer.json."""
+
+import msgspec
+
+from readmission import contract
+
+#: None: absent. "?" is read as None.
+Value = str | int | None
+
+
+class Table(msgspec.Struct, frozen=True):
+    """Hold what the encoder makes of every value of one column.
+
+    Attributes:
+        source: raw column.
+        keys: its values; integers for `integer` and `coded` columns.
+        numbers: what stands in the matrix for each of them; None: NaN.
+        absent: what stands there when the value is not known; None: NaN.
+    """
+
+    source: str
+    keys: tuple[str | int, ...]
+    numbers: tuple[float | None, ...]
+    absent: float | None
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """Describe the columns of a scorer's matrix row.
+
+    Attributes:
+        tables: features of one column, in the row's order.
+        flags: positions in `icd9.FLAG_NAMES` of the flags, in the row's order.
+        single: whether the model compares float32 numbers (sklearn's trees, XGBoost) or float64.
+        history: positions in `visits.NAMES` of the history, in the row's order.
+    """
+
+    tables: tuple[Table, ...]
+    flags: tuple[int, ...]
+    single: bool
+    history: tuple[int, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Return the number of columns."""
+        return len(self.tables) + 2 * len(contract.DIAGNOSES) + len(self.flags) + len(self.history)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Return what is behind each column of the row: a raw column, `diagnoses` or `history`."""
+        pairs = tuple(name for name in contract.DIAGNOSES for _ in range(2))
+        return (
+            *(table.source for table in self.tables), *pairs,
+            *("diagnoses" for _ in self.flags), *("history" for _ in self.history),
+        )  # fmt: skip
