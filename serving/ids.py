@@ -43,7 +43,9 @@ class Ids:
 
     def many(self, count: int) -> list[str]:
         """Make ids of the last tick for `count` records."""
-        return [self.one() for _ in range(count)]
+        start, prefix = self._next + 1, self._prefix
+        self._next = (self._next + count) % _WRAP
+        return [f"{prefix}{number % _WRAP:06x}" for number in range(start, start + count)]
 
 
 def moment(prediction_id: str) -> datetime | None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from readmission import contract
 from readmission.contract import CLASSES, EXCLUDED_DISPOSITIONS
-from readmission.scorer import Matrix, Scorer, columns_of
+from readmission.scorer import Matrix, Scorer
 from serving.encounter import Values
 from serving.models import Served
 
@@ -40,7 +40,7 @@ class Scored(NamedTuple):
 
 def score(scorer: Scorer, inputs: Sequence[Any], rows: Sequence[Values]) -> Scored:
     """Score decoded encounters; this takes milliseconds and keeps no books: work for a thread."""
-    columns = columns_of(rows)
+    columns = tuple(zip(*rows, strict=True))
     shares = scorer.score_many(columns) if rows else np.empty((0, len(CLASSES)))
     masks = np.zeros(len(rows), dtype=np.uint64)
     for place in _OPTIONAL if rows else ():

@@ -23,7 +23,7 @@ _EXPONENT, _BIAS = np.uint32(23), np.uint32(127)
 #: LightGBM's decision_type: categorical, missing goes left, and what is missing (none of the rows has zero for it).
 _CATEGORICAL, _LEFT, _KIND, _ZERO, _NAN = 1, 2, 12, 4, 8
 #: Rows evaluated at once: their bits stay in the processor's cache.
-_ROWS = 256
+_ROWS = 128
 #: Pieces of one place whose bits are kept.
 _CACHED = 4_000
 
@@ -117,6 +117,7 @@ class Bitvectors:
         self._starts = (np.arange(len(blocks)) * _LEAVES).astype(np.uint32) - _BIAS
         self._type: type[np.floating[Any]] = np.float32 if single else np.float64
         self._known: dict[int, dict[bytes, bytes]] = {}
+        self._last: dict[int, tuple[Sequence[bytes], _Bits]] = {}
 
     def evaluate(self, pieces: Sequence[Piece]) -> Matrix:
         """Return the raw scores of the rows that the pieces make side by side, a row each."""
@@ -146,7 +147,10 @@ class Bitvectors:
             first += width
 
     def _bits(self, first: int, rows: Sequence[bytes]) -> _Bits:
-        """Return the bits of a piece's combinations; most were there before."""
+        """Return the bits of a piece's combinations; most were there before, and many pieces are whole tables."""
+        last = self._last.get(first)
+        if last is not None and last[0] is rows:
+            return last[1]
         known = self._known.setdefault(first, {})
         found = [known.get(row) for row in rows]
         new = [row for row, bits in zip(rows, found, strict=True) if bits is None]
@@ -156,7 +160,9 @@ class Bitvectors:
                 known.clear()
             known.update(made)
             found = [bits or made[row] for row, bits in zip(rows, found, strict=True)]
-        return np.frombuffer(b"".join(filter(None, found)), np.uint32).reshape(len(rows), -1)
+        together = np.frombuffer(b"".join(filter(None, found)), np.uint32).reshape(len(rows), -1)
+        self._last[first] = rows, together
+        return together
 
     def _combine(self, first: int, rows: Sequence[bytes]) -> _Bits:
         numbers = np.frombuffer(b"".join(rows), self._type).reshape(len(rows), -1)

@@ -104,8 +104,7 @@ def compile_pipeline(
 def _expected(pipeline: Any, sample: pd.DataFrame, known: bytes) -> tuple[list[Values], Any]:
     """Return rows, real and invented, with what the Pipeline says of them.
 
-    The history of real rows is the one that training saw; of the invented every other one is a new visit of a
-    patient who is known.
+    Real rows keep the history that training saw; every other invented one is a new visit of a patient who is known.
     """
     invented = invented_rows(_INVENTED_ROWS)
     frame = pipelines.frame(invented)
@@ -124,7 +123,7 @@ def _compare(folder: Path, rows: Sequence[Values], expected: Any) -> Parity:
     single = rows if compiled.manifest.engine != "pipeline" else rows[:20]
     worst = max(
         float(np.abs(np.array([compiled.score(row) for row in single]) - expected[: len(single)]).max()),
-        float(np.abs(np.array(compiled.score_many(columns_of(rows))) - expected).max()),
+        float(np.abs(compiled.score_many(columns_of(rows)) - expected).max()),
     )
     if not worst <= scorer.TOLERANCE:
         (folder / manifests.MANIFEST).unlink()
