@@ -3,7 +3,7 @@
 Each tree is a set of bits, one a leaf from left to right. A condition that does not hold rules out the leaves to
 its left, whatever the other conditions say; the leftmost leaf that is left over is the one that a walk from the
 root finds. So what rules out which leaves is looked up by column and value, for all trees together, and a row
-costs an AND of its pieces: a fifth of the time that walking takes, where most of it goes into branches.
+costs an AND of its pieces: a fraction of the time that walking takes, most of which goes into branches.
 Lucchese et al., QuickScorer, SIGIR 2015.
 """
 
