@@ -58,7 +58,7 @@ class Batch:
     def __init__(self, predictor: Predictor, max_body: int, max_records: int) -> None:
         self._predictor = predictor
         self._max_body, self._max_records = max_body, max_records
-        # Two at a time: one reads while the other is scored. A few wait a moment; the rest is told to come back.
+        # Two at a time: one is received while the other is scored. A few wait a moment; the rest is told to come back.
         self._places = asyncio.Semaphore(2)
         self._waiting = 0
         # One thread: nearly all of the work holds Python's lock, and more would only wait for each other.

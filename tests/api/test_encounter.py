@@ -75,6 +75,19 @@ def test_errors_never_repeat_a_value() -> None:
     assert "SECRET" not in repr(caught.value.problems)
 
 
+def test_codes_are_remembered_only_when_right_and_only_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encounter, "_codes", {None})
+    monkeypatch.setattr(encounter, "_CODES", 50)
+    for number in range(100, 400):
+        for _ in range(2):  # the second time from memory
+            encounter.decode(json.dumps({**EXAMPLE, "diag_1": str(number), "diag_3": None}).encode())
+            assert str(number) in encounter._codes
+            with pytest.raises(Invalid) as caught:
+                encounter.decode(json.dumps({**EXAMPLE, "diag_1": str(number), "diag_2": f"{number}."}).encode())
+            assert [(p.field, p.problem) for p in caught.value.problems] == [("diag_2", "pattern")]
+        assert len(encounter._codes) <= 53 and f"{number}." not in encounter._codes
+
+
 def level(column: contract.Column) -> st.SearchStrategy[object]:
     match column.kind:
         case "level":

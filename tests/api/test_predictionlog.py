@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.tools import EXAMPLE, Api, place, until
+from serving import ids as ids_module
 from serving import predictionlog
 from serving.entries import Block, Entry
 from serving.ids import Ids, moment
@@ -105,5 +106,11 @@ def test_ids_are_unique_ordered_and_tell_their_time() -> None:
             found.append(maker.one())
             assert int(moment(found[-1]).timestamp() * 1000 + 0.5) == at
     assert len(set(found)) == 4000
+    # Those of a batch come from the same counter, over its end too.
+    maker = ids[0]
+    maker._next = ids_module._WRAP - 3
+    batch = [maker.one(), *maker.many(4), maker.one()]
+    assert [int(name[-6:], 16) for name in batch] == [2**24 - 2, 2**24 - 1, 0, 1, 2, 3]
+    assert all(moment(name) == moment(batch[0]) for name in batch)
     for wrong in ("", "x" * 36, found[0][:-1], found[0].upper(), found[0].replace("-7", "-4")):
         assert moment(wrong) is None or wrong == found[0]

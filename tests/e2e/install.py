@@ -99,7 +99,8 @@ def sql(query: str) -> str:
     program = (
         "import os, psycopg2; e = lambda n: os.environ['READMISSION_POSTGRES_' + n];"
         "c = psycopg2.connect(host=e('HOST'), port=e('PORT'), dbname=e('DATABASE'), user='readmission_monitor',"
-        " password=e('PASSWORD_MONITOR')).cursor(); c.execute(%r); print(c.fetchall())"
+        # Towards a pod that is gone nothing comes back: give up and ask again.
+        " connect_timeout=5, password=e('PASSWORD_MONITOR')).cursor(); c.execute(%r); print(c.fetchall())"
     )
     command = ["kubectl", "-n", "readmission", "exec", "deploy/readmission-observability", "--", "python", "-c"]
     done = subprocess.run([*command, program % query], capture_output=True, text=True, timeout=60)

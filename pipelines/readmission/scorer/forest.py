@@ -3,6 +3,7 @@
 Its C library walks them for one encounter; many at once are scored by `bitvectors` where the trees are small.
 """
 
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +17,10 @@ from readmission.scorer.native import Trees, split
 from readmission.scorer.recipe import UNITS, Explanation, Matrix, Probabilities, Recipe, join_many, softmax, two_heads
 from readmission.scorer.rows import Columns, RowEncoder, Values
 from readmission.visits import Visits
+
+log = logging.getLogger(__name__)
+#: Rows that are worth a core of their own where trees are walked.
+_WALKED = 64
 
 
 class TreeScorer:
@@ -40,7 +45,7 @@ class TreeScorer:
         parts = split(model, len(recipe.base), min(4, os.cpu_count() or 1))
         single = recipe.layout.single
         self._parts = [Trees(part, width=recipe.layout.width, outputs=1, single=single) for part in parts]
-        self._pool = ThreadPoolExecutor(len(parts), "explain")
+        self._pool = ThreadPoolExecutor(len(parts), "trees")
 
     def score(self, values: Values) -> Probabilities:
         """Return the probabilities of one encounter."""
@@ -61,7 +66,9 @@ class TreeScorer:
         if self._bits is not None:
             scores = self._bits.evaluate(self._rows.pieces(columns))
         else:
-            scores = self._trees.predict_many(self._rows.matrix(columns))
+            rows = self._rows.matrix(columns)
+            parts = np.array_split(rows, min(len(self._parts), 1 + len(rows) // _WALKED))
+            scores = np.concatenate(list(self._pool.map(self._trees.predict_many, parts)))
         return join_many(self._recipe.link, scores + self._base)
 
     def explain(self, values: Values) -> Explanation:
@@ -81,5 +88,6 @@ def _bitvectors(model: str, recipe: Recipe) -> Bitvectors | None:
     """Return what evaluates many rows fastest; None: these trees are too large for it."""
     try:
         return Bitvectors(model, outputs=len(recipe.base), single=recipe.layout.single)
-    except ValueError:
+    except ValueError as reason:
+        log.info("trees are walked in batches too, which is slower: %s", reason)
         return None
