@@ -126,6 +126,7 @@ class _Connection(asyncio.Protocol):
         self.busy = False
         self.buffer = bytearray()
         self.wanted = 0
+        self.last = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
@@ -157,7 +158,9 @@ class _Connection(asyncio.Protocol):
             end = self.buffer.find(_END)
             if end < 0:
                 return
-            self.wanted = end + 4 + _length(bytes(self.buffer[:end]))
+            head = bytes(self.buffer[:end])
+            self.wanted = end + 4 + _length(head)
+            self.last = b"\r\nconnection: close" in head.lower()
         if len(self.buffer) >= self.wanted:
             self._answered(int(self.buffer[9:12]))
 
@@ -181,7 +184,8 @@ class _Connection(asyncio.Protocol):
         run.statuses[status] += 1
         if 200 <= status < 300:
             run.latencies.append(now - self.begun)
-        if run.over:
+        if run.over or self.last:
+            # Another takes its place (`connection_lost`) while the run goes on.
             self.transport.close()
         elif run.rate:
             if run.backlog:

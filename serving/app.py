@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
 from serving import http, metrics
+from serving.drain import Drain, closing
 from serving.encounter import Invalid
 from serving.guard import Guard, Scope
 from serving.http import Application, Receive, Refused, Reply, Send
@@ -28,16 +29,19 @@ class Api:
         fallback: what answers paths that are not ours.
         predictor: scores and keeps the books.
         guard: keys; asked before anything is read.
+        drain: while it goes on, every answer ends its connection.
         max_body: bytes of one encounter's request.
         max_waiting: requests that may wait at once; the rest is turned away.
     """
 
     def __init__(
-        self, fallback: Application, predictor: Predictor, guard: Guard, *, max_body: int, max_waiting: int,
+        self, fallback: Application, predictor: Predictor, guard: Guard, drain: Drain, *,
+        max_body: int, max_waiting: int,
     ) -> None:  # fmt: skip
         self._fallback = fallback
         self._predictor = predictor
         self._guard = guard
+        self._drain = drain
         self._max_body = max_body
         self._turnstile = Turnstile(max_waiting)
         self._careful = predictor.wait_for_disk or predictor.refuse_when_full
@@ -50,7 +54,10 @@ class Api:
         """Answer one ASGI connection."""
         if scope["type"] != "http":
             await self._fallback(scope, receive, send)
-        elif scope["path"] == "/predict" and scope["method"] == "POST":
+            return
+        if self._drain.begun:
+            send = closing(send)
+        if scope["path"] == "/predict" and scope["method"] == "POST":
             await self._predict(scope, receive, send)
         else:
             await self._other(scope, receive, send)

@@ -5,6 +5,7 @@ from typing import Any
 
 from readmission import contract
 from serving import http, metrics, pages
+from serving.drain import Drain
 from serving.http import Receive, Reply, Scope, Send
 from serving.models import Models, Served
 from serving.predict import Predictor
@@ -18,12 +19,13 @@ class Info:
     Args:
         predictor: of this worker.
         models_folder: where the sidecar is poked.
+        drain: once begun, this worker is not ready.
     """
 
-    def __init__(self, predictor: Predictor, models_folder: Path) -> None:
+    def __init__(self, predictor: Predictor, models_folder: Path, drain: Drain) -> None:
         self._predictor = predictor
         self._folder = models_folder
-        self.draining = False
+        self._drain = drain
         self._page = pages.page()
         self._document = http.reply(200, pages.document())
 
@@ -37,7 +39,7 @@ class Info:
 
     async def ready(self, scope: Scope, receive: Receive, send: Send, given: bytes) -> Reply:
         """Say whether a prediction can be made."""
-        if self.draining:
+        if self._drain.begun:
             return http.sentence(503, "stopping")
         if self._models.champion is None:
             return http.sentence(503, self._models.error or "no model is loaded yet")
@@ -53,8 +55,8 @@ class Info:
             "registry": aliases.registry or "not asked yet",
             "prediction_log": "off" if log is None else "full" if log.full else "ok",
         }
-        if models.champion is None or self.draining:
-            return http.reply(503, {**state, "status": "draining" if self.draining else "no model"})
+        if models.champion is None or self._drain.begun:
+            return http.reply(503, {**state, "status": "draining" if self._drain.begun else "no model"})
         problem = models.error or aliases.error
         if problem or aliases.registry != "ok" or state["prediction_log"] == "full":
             state["status"] = "degraded"

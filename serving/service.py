@@ -21,6 +21,7 @@ from readmission.logs import configure_logging
 from serving import launch
 from serving.app import Api
 from serving.batch import Batch
+from serving.drain import QUIET, Drain
 from serving.explain import Explain
 from serving.feedback import Feedback
 from serving.guard import Guard
@@ -50,7 +51,8 @@ class Worker:
             self.models, self.metrics, None, shadow=settings.challenger == "shadow",
             wait_for_disk=settings.prediction_log == "sync", refuse_when_full=settings.spool_full == "refuse",
         )  # fmt: skip
-        self.info = Info(self.predictor, models_folder)
+        self.drain = Drain()
+        self.info = Info(self.predictor, models_folder, self.drain)
         self._tasks: list[asyncio.Task[None]] = []
         self._sidecar: subprocess.Popen[bytes] | None = None
 
@@ -58,7 +60,7 @@ class Worker:
         """Return the API in front of BentoML's application, traced where that is asked for."""
         settings = self.settings
         api = Api(
-            inner, self.predictor, self.guard, max_body=settings.api_max_body,
+            inner, self.predictor, self.guard, self.drain, max_body=settings.api_max_body,
             max_waiting=settings.api_max_waiting,
         )  # fmt: skip
         info = self.info
@@ -84,6 +86,7 @@ class Worker:
         """Load the model on disk and start what runs beside the requests."""
         settings = self.settings
         tracing.start(settings, "readmission-api")
+        self.drain.on_signals(asyncio.get_running_loop(), min(QUIET, settings.api_drain / 2))
         launch.end_with_parent()
         (settings.home / "models" / settings.model_name).mkdir(parents=True, exist_ok=True)
         if settings.prediction_log != "off":

@@ -1,4 +1,4 @@
-"""The API as clients meet it: answers, refusals, limits, keys, streams, overload, drain."""
+"""The API as clients meet it: answers, refusals, limits, keys, streams."""
 
 import contextlib
 import csv
@@ -6,10 +6,7 @@ import hashlib
 import io
 import json
 import re
-import signal
 import socket
-import subprocess
-import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -289,83 +286,6 @@ def test_logs_hold_no_values_of_patients(api: Api) -> None:
     api.http.post("/predict_batch", content=b"SECRET-VALUE")
     text = api.log.read_text()
     assert "SECRET-VALUE" not in text and "987654321" not in text
-
-
-def test_overload_is_refused_at_once_and_passes(compiled: dict[str, Path], tmp_path: Path) -> None:
-    place(tmp_path, compiled["lightgbm"], "1")
-    api = Api(tmp_path, {"READMISSION_API_MAX_WAITING": "4"}).wait("/readyz")
-    try:
-        body = json.dumps(EXAMPLE).encode()
-        request = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
-        sockets = [socket.create_connection(("127.0.0.1", api.port)) for _ in range(400)]
-        codes: list[bytes] = []
-        worker = api.workers()[0]
-        # The worker is held while all requests arrive, so that they wait together.
-        subprocess.run(["kill", "-STOP", str(worker)], check=True)
-        for connection in sockets:
-            connection.sendall(request)
-        subprocess.run(["kill", "-CONT", str(worker)], check=True)
-        for connection in sockets:
-            codes.append(connection.recv(65_536).split()[1])
-            connection.close()
-        assert codes.count(b"200") >= 4 and codes.count(b"503") >= 10
-        assert len(codes) == codes.count(b"200") + codes.count(b"503")
-        assert api.metric("readmission_requests_rejected_total", reason="busy") == codes.count(b"503")
-        assert api.predict().status_code == 200
-    finally:
-        api.stop()
-
-
-def test_shadow_drain_and_tls(compiled: dict[str, Path], tmp_path: Path) -> None:
-    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
-         "-keyout", str(key), "-out", str(certificate)],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    place(tmp_path, compiled["lightgbm"], "1")
-    place(tmp_path, compiled["decision_tree"], "2", alias="challenger")
-    api = Api(
-        tmp_path,
-        {
-            "READMISSION_API_CERTIFICATE": str(certificate),
-            "READMISSION_API_CERTIFICATE_KEY": str(key),
-            "READMISSION_CHALLENGER": "shadow",
-        },
-    ).wait("/readyz")
-    assert {api.predict().json()["model_version"] for _ in range(20)} == {"1"}
-    assert api.metric("readmission_predictions_total", variant="shadow", model_version="2") == 20
-
-    failures: list[str] = []
-    stopping = threading.Event()
-
-    def load() -> None:
-        with httpx.Client(base_url=api.http.base_url, verify=False, trust_env=False) as client:
-            while True:
-                try:
-                    code = client.post("/predict", json=EXAMPLE).status_code
-                except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                    # Nobody takes new connections any more (over TLS the handshake then waits): nothing was lost.
-                    if not stopping.is_set():
-                        failures.append(repr(error))
-                    return
-                except httpx.HTTPError as error:
-                    # A connection kept open may be closed between two requests.
-                    if not stopping.is_set() or not isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
-                        failures.append(repr(error))
-                    return
-                if code != 200:
-                    failures.append(str(code))
-
-    threads = [threading.Thread(target=load) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    time.sleep(0.5)
-    stopping.set()
-    assert api.stop(signal.SIGINT) == 0
-    for thread in threads:
-        thread.join()
-    assert not failures
 
 
 @pytest.mark.parametrize("kind", ["text/csv", "application/x-ndjson"])
