@@ -6,6 +6,7 @@ moment every answer says `connection: close`; what is still open after it was no
 
 import asyncio
 import signal
+import threading
 from types import FrameType
 
 import uvicorn
@@ -34,6 +35,8 @@ class Drain:
             loop: of the server; called from its thread.
             seconds: between the signal and the server's handler; further signals change nothing in between.
         """
+        if threading.current_thread() is not threading.main_thread():
+            return  # signals come to the main thread only: whoever started this in another has its own way to end it
         handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
         server = getattr(handlers[signal.SIGTERM], "__self__", None)
 
