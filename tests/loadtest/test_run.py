@@ -26,7 +26,8 @@ async def app(scope, receive, send):
     bad = any(wrong in body for wrong in (b"seventy", b"blood_pressure", b'"time_in_hospital":99'))
     bad = bad or b"gender" not in body
     status = STATUS if STATUS != 200 else 400 if scope["path"] == "/predict" and bad else 200
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"2")]})
+    headers = [(b"content-length", b"2"), (b"connection", b"close" if CLOSES else b"keep-alive")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b"{}"})
 """
 PROFILE = """
@@ -42,8 +43,8 @@ requests_per_second = 5
 
 
 class Server:
-    def __init__(self, folder: Path, port: int, delay: float = 0.0, status: int = 200) -> None:
-        source = SERVER.replace("DELAY", str(delay)).replace("STATUS", str(status))
+    def __init__(self, folder: Path, port: int, delay: float = 0.0, status: int = 200, closes: bool = False) -> None:
+        source = SERVER.replace("DELAY", str(delay)).replace("STATUS", str(status)).replace("CLOSES", str(closes))
         (folder / "server.py").write_text(source)
         self.url = f"http://127.0.0.1:{port}"
         words = ["uvicorn", "--app-dir", str(folder), "server:app", "--port", str(port), "--log-level", "error"]
@@ -145,6 +146,13 @@ def test_generator_keeps_an_open_rate(server: Server) -> None:
     result = asyncio.run(Run(f"{server.url}/predict", [b'{"gender": 1}'], 8, rate=200).measure(2.0))
     assert result.failed == 0
     assert 350 <= result.answered <= 450
+
+
+@pytest.mark.parametrize("server", [{"closes": True}], indirect=True)
+def test_generator_leaves_a_connection_when_told_to(server: Server) -> None:
+    result = asyncio.run(Run(f"{server.url}/predict", [b'{"gender": 1}'], 8).measure(1.0))
+    assert (result.failed, result.broken) == (0, 0)
+    assert result.answered > 20
 
 
 def test_generator_counts_refusals_as_failures(server: Server) -> None:
