@@ -12,6 +12,7 @@ from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
 import httpx
+import pytest
 
 from api.tools import EXAMPLE, Api, place, until
 
@@ -91,9 +92,13 @@ def test_shadow_drain_and_tls(compiled: dict[str, Path], tmp_path: Path) -> None
     assert not failures
 
 
-def test_a_worker_that_ends_asks_its_clients_to_leave(compiled: dict[str, Path], tmp_path: Path) -> None:
+def test_a_worker_that_ends_asks_its_clients_to_leave(
+    compiled: dict[str, Path], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     place(tmp_path, compiled["lightgbm"], "1")
-    api = Api(tmp_path, {"READMISSION_API_DRAIN": "6"}).wait("/readyz")
+    api = Api(tmp_path, {"READMISSION_API_DRAIN": "6"})
+    request.addfinalizer(lambda: api.process.poll() is None and api.stop())
+    api.wait("/readyz")
     watched, idle, unused = (HTTPConnection("127.0.0.1", api.port, timeout=20) for _ in range(3))
 
     def ask(connection: HTTPConnection, method: str, path: str, body: bytes | None = None) -> HTTPResponse:
