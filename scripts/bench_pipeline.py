@@ -24,10 +24,10 @@ from pathlib import Path
 
 import psutil
 
-from readmission.embedded import part, postgres, secrets
-from readmission.features import split_of
+from readmission.data.sources import open_source
+from readmission.embedded import component, pgserver, secrets
+from readmission.features.encoding import split_of
 from readmission.settings import Settings
-from readmission.sources import open_source
 from readmission.steps import migrate
 
 STEPS = (("ingest", "--all"), ("process",), ("train",), ("promote",))
@@ -135,19 +135,19 @@ def measure(settings: Settings, environment: dict[str, str], *, copied: bool) ->
     With copies of every row a group of fifty people looks like one of five hundred to the gates on fairness. Their
     refusal of every candidate is the longest way through `promote`, and no failure of the measurement.
     """
-    postgres.initialise(settings)
+    pgserver.initialise(settings)
     log = (settings.home / "servers.log").open("wb")
     servers = [
-        subprocess.Popen(postgres.command(settings), cwd="/", stdout=log, stderr=log),
+        subprocess.Popen(pgserver.command(settings), cwd="/", stdout=log, stderr=log),
         subprocess.Popen(
             [sys.executable, "-m", "readmission.embedded.mlflow"], env=environment, stdout=log, stderr=log
         ),
     ]
     memory = Memory()
     try:
-        wait(postgres.accepts(settings))
+        wait(pgserver.accepts(settings))
         migrate.run(settings)
-        wait(part.answers(f"{settings.tracking_uri}/health"))
+        wait(component.answers(f"{settings.tracking_uri}/health"))
         memory.start()
         total, before = 0.0, cpu_seconds()
         start = before

@@ -21,11 +21,12 @@ import pyarrow as pa
 from bench_pipeline import another, free_port, wait
 from distributed import Client, LocalCluster
 
-from readmission import contract, engine, stores, training
-from readmission.embedded import postgres, secrets
-from readmission.engine import spread
+from readmission import contract, engine
+from readmission.embedded import pgserver, secrets
 from readmission.settings import Settings
 from readmission.steps import ingest, migrate, process
+from readmission.stores import postgres
+from readmission.training import dask, dataset
 
 
 def main() -> int:
@@ -42,12 +43,12 @@ def main() -> int:
         settings = Settings(_env_file=[secrets.ensure(home)], home=home, postgres_port=free_port())
         if chosen.source:
             settings = settings.model_copy(update={"source": chosen.source})
-        postgres.initialise(settings)
+        pgserver.initialise(settings)
         server = subprocess.Popen(
-            postgres.command(settings), cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            pgserver.command(settings), cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            wait(postgres.accepts(settings))
+            wait(pgserver.accepts(settings))
             migrate.run(settings)
             measure(settings, chosen.copies, chosen.workers, chosen.memory)
         finally:
@@ -61,7 +62,7 @@ def measure(settings: Settings, copies: int, workers: int, memory: str) -> None:
     ingest.run(settings, every=True)
     once = count(settings)
     timed("process, local", once, lambda: process.run(settings))
-    local = timed("train, local", once, lambda: training.fit(training.load(settings), "lightgbm", settings.seed))
+    local = timed("train, local", once, lambda: dataset.fit(dataset.load(settings), "lightgbm", settings.seed))
     print(
         f"{'':<22} peak of the one process {peak() / 1e9:.2f} GB; test ROC-AUC {local.metrics['test_roc_auc_30']:.4f}"
     )
@@ -89,10 +90,10 @@ def start(workers: int, memory: str) -> LocalCluster:
     return LocalCluster(n_workers=workers, threads_per_worker=1, memory_limit=memory, dashboard_address=None)
 
 
-def train(settings: Settings) -> training.Candidate:
+def train(settings: Settings) -> dataset.Candidate:
     """Read, encode, fit and score on the workers."""
     with engine.cluster(settings) as client:
-        return spread.fit(spread.load(settings, client), "lightgbm", settings.seed)
+        return dask.fit(dask.load(settings, client), "lightgbm", settings.seed)
 
 
 def timed(name: str, rows: int, work: Callable[[], object]) -> object:
@@ -124,7 +125,7 @@ def tell(cluster: LocalCluster) -> None:
 
 def count(settings: Settings) -> int:
     """Return how many raw rows there are."""
-    with stores.transaction(settings, "monitor") as cursor:
+    with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute("SELECT sum(accepted) FROM raw.batches")
         return int(cursor.fetchone()[0])
 
@@ -133,13 +134,15 @@ def replicate(settings: Settings, copy: int) -> None:
     """Copy the raw rows of the first copy once more, in one transaction."""
     names = ", ".join(f'e."{name}"' for name in contract.NAMES if name not in contract.IDENTIFIERS)
     into = names.replace("e.", "")
-    with stores.transaction(settings, "owner") as cursor:
+    with postgres.transaction(settings, "owner") as cursor:
         cursor.execute("SELECT count(*) FROM raw.batches WHERE source_sha256 NOT LIKE 'copy%'")
         batches = int(cursor.fetchone()[0])
         cursor.execute("SELECT DISTINCT patient_nbr FROM raw.encounters WHERE batch_id <= %s", (batches,))
         patients = [row[0] for row in cursor.fetchall()]
         cursor.execute("CREATE TEMP TABLE other (patient bigint PRIMARY KEY, number bigint) ON COMMIT DROP")
-        stores.copy_in(cursor, "other", pa.table({"patient": patients, "number": [another(p, copy) for p in patients]}))
+        postgres.copy_in(
+            cursor, "other", pa.table({"patient": patients, "number": [another(p, copy) for p in patients]})
+        )
         shift = copy * batches
         cursor.execute(
             "INSERT INTO raw.batches SELECT batch_id + %s, source, 'copy ' || %s, source_batch, synthetic, rows_read,"

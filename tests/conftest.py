@@ -16,9 +16,9 @@ from hypothesis import settings as hypothesis_settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-from readmission import sample as synthetic
 from readmission import settings as configuration
-from readmission.embedded import part, postgres, secrets
+from readmission.data import synthetic
+from readmission.embedded import component, pgserver, secrets
 from readmission.settings import Settings
 from readmission.steps import migrate
 
@@ -78,10 +78,10 @@ def make_settings(home: Path, **values: object) -> Settings:
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Run a real PostgreSQL with migrated databases; its settings name the template of `database`."""
     settings = make_settings(tmp_path_factory.mktemp("postgres"), postgres_port=free_port())
-    postgres.initialise(settings)
-    process = subprocess.Popen([*postgres.command(settings), "-c", "fsync=off"], cwd="/")
+    pgserver.initialise(settings)
+    process = subprocess.Popen([*pgserver.command(settings), "-c", "fsync=off"], cwd="/")
     try:
-        wait_until(postgres.accepts(settings), 30, process)
+        wait_until(pgserver.accepts(settings), 30, process)
         migrate.run(settings)
         yield settings
     finally:
@@ -126,7 +126,7 @@ def mlflow_server(postgres_server: Settings, tmp_path_factory: pytest.TempPathFa
             start_new_session=True,
         )  # fmt: skip
     try:
-        wait_until(part.answers(f"http://127.0.0.1:{port}/health"), 120, process)
+        wait_until(component.answers(f"http://127.0.0.1:{port}/health"), 120, process)
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(process.pid, 15)

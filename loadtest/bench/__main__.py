@@ -8,9 +8,9 @@ from pathlib import Path
 from loadtest import report
 from loadtest.bench import ratios, rounds, subject, tables, verdict
 from loadtest.bench.peers import BY_NAME, PEERS
+from readmission.data.sources import CSV_NAME
 from readmission.errors import UserError
 from readmission.settings import Settings, load
-from readmission.sources import CSV_NAME
 
 log = logging.getLogger(__name__)
 

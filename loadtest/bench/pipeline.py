@@ -20,10 +20,10 @@ import msgspec
 
 from loadtest import report
 from loadtest.processes import Watch
-from readmission.embedded import parts, postgres, secrets
+from readmission.data.sources import open_source
+from readmission.embedded import components, pgserver, secrets
 from readmission.errors import UserError
 from readmission.settings import Settings, load
-from readmission.sources import open_source
 from readmission.steps import migrate
 
 log = logging.getLogger(__name__)
@@ -70,8 +70,8 @@ def started(home: Path, port: int, like: Settings) -> Iterator[Settings]:
         _env_file=[secrets.ensure(home)],  # type: ignore[call-arg]
         home=home, postgres_port=port, batch_size=like.batch_size, seed=like.seed,
     )  # fmt: skip
-    postgres.initialise(ready)
-    part = next(part for part in parts.parts(ready) if part.name == "postgres")
+    pgserver.initialise(ready)
+    part = next(part for part in components.parts(ready) if part.name == "postgres")
     process = subprocess.Popen(part.command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 60

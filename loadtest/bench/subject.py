@@ -11,12 +11,13 @@ import pandas as pd
 
 from loadtest import payloads
 from loadtest.payloads import Record
-from readmission import contract, features, models, scorer
-from readmission import sample as synthetic
+from readmission import contract, models, scorer
+from readmission.data import synthetic
+from readmission.data.sources import open_source
+from readmission.features import encoding
 from readmission.scorer import compiler
 from readmission.scorer import pipeline as rows
 from readmission.settings import Settings
-from readmission.sources import open_source
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +44,12 @@ def prepare(settings: Settings, source: str, folder: Path, *, alternatives: bool
     path = source or str(synthetic.sample_path(settings))
     data = open_source(settings, path)
     raw = pd.concat([data.batch(number + 1).frame for number in range(data.batches)])
-    frame = features.typed_frame(raw)
+    frame = encoding.typed_frame(raw)
     frame = frame[~frame["discharge_disposition_id"].isin(contract.EXCLUDED_DISPOSITIONS)]
-    train = frame[frame["patient_nbr"].map(features.split_of) == "train"]
+    train = frame[frame["patient_nbr"].map(encoding.split_of) == "train"]
     log.info("training %s on %d rows", FAMILY, len(train))
     pipeline = models.build(FAMILY, seed=settings.seed)
-    pipeline.fit(train[list(contract.FEATURE_NAMES)], features.target(train))
+    pipeline.fit(train[list(contract.FEATURE_NAMES)], encoding.target(train))
     version = folder / "models" / settings.model_name / "1"
     sample = train[list(contract.FEATURE_NAMES)].head(2000)
     manifest = compiler.compile_pipeline(

@@ -45,7 +45,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "readmission.steps.simulate_drift",
         "Prove the drift rule: no false alarm, every injected drift.",
     ),
-    "exporter": ("readmission.steps.exporter", "Serve metrics of what only the database knows."),
+    "exporter": ("readmission.monitoring.exporter", "Serve metrics of what only the database knows."),
 }
 
 #: Steps whose runs are recorded in monitoring.step_runs, with the database role of each.
@@ -114,11 +114,11 @@ def recorded(settings: Settings, verb: str) -> Iterator[Callable[[], None]]:
     if verb not in RECORDED:
         yield lambda: None
         return
-    from readmission import stores  # with pandas: half a second that `--help` does not need
+    from readmission.stores import step_runs  # with pandas: half a second that `--help` does not need
 
     tracing.start(settings, "readmission-pipeline")
     try:
-        with tracing.span(verb), stores.recorded(settings, verb, RECORDED[verb]) as nothing_to_do:
+        with tracing.span(verb), step_runs.recorded(settings, verb, RECORDED[verb]) as nothing_to_do:
             yield nothing_to_do
     finally:
         tracing.stop()

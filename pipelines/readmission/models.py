@@ -34,12 +34,13 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
 
-from readmission import contract, features, history
-from readmission.features import Feature, Matrix
+from readmission import contract
+from readmission.features import encoding, history
+from readmission.features.encoding import Feature, Matrix
 
 Params = Mapping[str, Any]
 #: What a served model sees: one encounter and what its patient's earlier ones say.
-SERVED = tuple(feature.name for feature in (*features.FEATURES, *history.FEATURES))
+SERVED = tuple(feature.name for feature in (*encoding.FEATURES, *history.FEATURES))
 #: Columns of many codes without an order that LightGBM splits by sets of codes: +0.003 to 0.004 of ROC-AUC for <30
 #: over splits by order. More columns (payer, race, chapters) brought nothing.
 NATIVE = frozenset({"discharge_disposition_id", "admission_source_id", "medical_specialty"})
@@ -56,11 +57,11 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.names = names
 
     @property
-    def features(self) -> tuple[features.Feature, ...]:
+    def features(self) -> tuple[encoding.Feature, ...]:
         """Return what the columns of the output are."""
         if self.names is None:
-            return features.FEATURES
-        known = {feature.name: feature for feature in (*features.FEATURES, *history.FEATURES)}
+            return encoding.FEATURES
+        known = {feature.name: feature for feature in (*encoding.FEATURES, *history.FEATURES)}
         return tuple(known[name] for name in self.names)
 
     def fit(self, X: pd.DataFrame, y: object = None) -> "Encoder":  # noqa: N803
@@ -69,7 +70,7 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def transform(self, X: pd.DataFrame) -> Matrix:  # noqa: N803
         """Return `features.encode(X)`: float64 (n, features)."""
-        return features.encode(X, self.features)
+        return encoding.encode(X, self.features)
 
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
         """Return the names of the output's columns."""

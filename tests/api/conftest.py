@@ -8,8 +8,11 @@ import pandas as pd
 import pytest
 
 from api.tools import Api, Registry, Starter
-from readmission import features, history, models, operating, sample
-from readmission.evaluation import Scored
+from readmission import models
+from readmission.data import synthetic
+from readmission.evaluation import operating_points
+from readmission.evaluation.metrics import Scored
+from readmission.features import encoding, history
 from readmission.scorer import compiler
 from readmission.scorer import manifest as manifests
 from readmission.settings import Settings
@@ -18,17 +21,17 @@ from readmission.settings import Settings
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Give the artifact folders of two different models."""
-    text = pd.read_csv(io.BytesIO(sample.generate(1500, seed=5)), dtype=str, keep_default_na=False, skiprows=1)
-    frame = history.add(features.typed_frame(text))
+    text = pd.read_csv(io.BytesIO(synthetic.generate(1500, seed=5)), dtype=str, keep_default_na=False, skiprows=1)
+    frame = history.add(encoding.typed_frame(text))
     known = history.pack(frame)
     found = {}
     for family, params in {"lightgbm": {"n_estimators": 20, "min_child_samples": 5}, "decision_tree": {}}.items():
-        fitted = models.build(family, params).fit(frame, features.target(frame))
-        scored = Scored(features.target(frame), fitted.predict_proba(frame), frame["patient_nbr"].to_numpy())
+        fitted = models.build(family, params).fit(frame, encoding.target(frame))
+        scored = Scored(encoding.target(frame), fitted.predict_proba(frame), frame["patient_nbr"].to_numpy())
         found[family] = tmp_path_factory.mktemp(family)
         compiler.compile_pipeline(
             fitted, found[family], family=family, sample=frame[:100], metrics={"test_roc_auc_30": 0.6}, synthetic=True,
-            known=known, points=operating.points(scored), bands=operating.bands(scored),
+            known=known, points=operating_points.points(scored), bands=operating_points.bands(scored),
         )  # fmt: skip
     check = {"gate": "fast_enough", "figure": "scorer_microseconds", "value": 30.0, "limit": "at most 1000",
              "passed": True, "reason": "One row within a millisecond."}  # fmt: skip

@@ -18,8 +18,8 @@ import pytest
 
 from api.tools import EXAMPLE, TOKEN, Api, place, until
 from readmission import contract, scorer
+from readmission.features.visits import Visits
 from readmission.scorer import rows
-from readmission.visits import Visits
 
 REQUIRED = ("gender", "age", "time_in_hospital", "num_lab_procedures", "num_procedures", "num_medications")
 

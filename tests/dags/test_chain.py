@@ -16,10 +16,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from readmission import models, sample, stores
+from readmission import models
+from readmission.data import synthetic
+from readmission.data.sources import FileSource, open_source
 from readmission.settings import Settings
-from readmission.sources import FileSource, open_source
 from readmission.steps.ingest import content_hashes
+from readmission.stores import objects, postgres
 from tests.conftest import REAL_DATA, free_port, make_settings
 
 FAILING = "decision_tree"
@@ -63,7 +65,7 @@ class Chain:
         return self.source.batches
 
     def query(self, text: str, role: str = "monitor") -> list[tuple]:  # type: ignore[type-arg]
-        with stores.transaction(self.settings, role) as cursor:  # type: ignore[arg-type]
+        with postgres.transaction(self.settings, role) as cursor:  # type: ignore[arg-type]
             cursor.execute(text)
             return cursor.fetchall()
 
@@ -75,7 +77,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     source, size = REAL_DATA, 15_000
     if not REAL_DATA.is_file():
         source, size = folder / "sample.csv", 1_000
-        source.write_bytes(sample.generate(2_000, seed=7))
+        source.write_bytes(synthetic.generate(2_000, seed=7))
     settings = make_settings(folder / "home", source=str(source), batch_size=size, **ports)
     saboteur = folder / "readmission"
     saboteur.write_text(SABOTEUR.format(python=sys.executable, failing=FAILING, folder=str(folder)))
@@ -121,7 +123,7 @@ def test_every_batch_is_clean_once(chain: Chain) -> None:
     assert chain.query("SELECT batch_id, count(*) FROM clean.encounters GROUP BY 1 ORDER BY 1") == [
         (batch, rows) for batch, rows, _, _ in batches
     ]
-    store = stores.objects(chain.settings)
+    store = objects.objects(chain.settings)
     for _, _, key, digest in batches:
         assert hashlib.sha256(store.get(key)).hexdigest() == digest
 

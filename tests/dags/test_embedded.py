@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from readmission.embedded import airflow
-from readmission.embedded.parts import parts
+from readmission.embedded.components import parts
 from readmission.embedded.supervisor import Supervisor
 from tests.conftest import make_settings
 

@@ -13,10 +13,14 @@ import psycopg2
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 
-from readmission import codes, contract, features, snapshots, sources, stores, validation
+from readmission import contract
+from readmission.contract import codes, validation
+from readmission.data import snapshots, sources
 from readmission.errors import UserError
+from readmission.features import encoding
 from readmission.settings import Settings
 from readmission.steps import ingest, process
+from readmission.stores import postgres
 
 
 def rows_of(path: Path, count: int = 20) -> list[dict[str, str]]:
@@ -40,13 +44,13 @@ def load(config: Settings, content: bytes, name: str = "rows.csv") -> None:
 
 
 def ledger(config: Settings) -> list[tuple[int, ...]]:
-    with stores.transaction(config, "monitor") as cursor:
+    with postgres.transaction(config, "monitor") as cursor:
         cursor.execute("SELECT rows_read, accepted, quarantined, duplicate FROM raw.batches ORDER BY batch_id")
         return cursor.fetchall()
 
 
 def query(config: Settings, text: str, role: str = "monitor") -> list[tuple]:
-    with stores.transaction(config, role) as cursor:
+    with postgres.transaction(config, role) as cursor:
         cursor.execute(text)
         return cursor.fetchall()
 
@@ -246,7 +250,7 @@ def database_file(config: Settings) -> Path:
 def test_a_role_may_do_what_its_step_needs_and_nothing_else(database: Settings, role: str, statement: str) -> None:
     with (
         pytest.raises(psycopg2.errors.InsufficientPrivilege),
-        stores.transaction(database, role) as cursor,
+        postgres.transaction(database, role) as cursor,
     ):
         cursor.execute(statement)
 
@@ -255,7 +259,7 @@ def test_a_role_may_do_what_its_step_needs_and_nothing_else(database: Settings, 
     ("patient", "split"), [(8222157, "train"), (84259809, "validation"), (48330783, "test"), (42519267, "train")]
 )
 def test_split_of_a_patient_never_changes(patient: int, split: str) -> None:
-    assert features.split_of(patient) == split
+    assert encoding.split_of(patient) == split
 
 
 def test_missing_tokens_become_missing_and_the_text_none_stays(database: Settings, sample: Path) -> None:

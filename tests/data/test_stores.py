@@ -7,11 +7,12 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from readmission import snapshots, stores
+from readmission.data import snapshots
+from readmission.data.sources import open_source
 from readmission.errors import UserError
 from readmission.settings import Settings
-from readmission.sources import open_source
 from readmission.steps import ingest, process
+from readmission.stores import objects, postgres
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.stop()
 
 
-def check(store: stores.ObjectStore) -> None:
+def check(store: objects.ObjectStore) -> None:
     assert not store.exists("a/b.bin")
     with pytest.raises(KeyError):
         store.get("a/b.bin")
@@ -41,12 +42,12 @@ def check(store: stores.ObjectStore) -> None:
 
 
 def test_folder(tmp_path: Path) -> None:
-    check(stores.FolderStore(tmp_path))
+    check(objects.FolderStore(tmp_path))
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["b.bin"]
 
 
 def test_s3(s3: str) -> None:
-    check(stores.S3Store("s3://lake/some/prefix", s3))
+    check(objects.S3Store("s3://lake/some/prefix", s3))
     assert (
         boto3.client("s3", endpoint_url=s3).list_objects_v2(Bucket="lake")["Contents"][0]["Key"]
         == "some/prefix/a/b.bin"
@@ -60,17 +61,17 @@ def test_the_clean_snapshot_is_the_same_from_a_folder_and_from_s3(database: Sett
     snapshot = snapshots.find(config)
     frame = snapshot.frame()
     folder = config.model_copy(update={"object_store": ""})
-    with stores.transaction(config, "process") as cursor:
+    with postgres.transaction(config, "process") as cursor:
         cursor.execute("SELECT snapshot FROM clean.batches")
         key = cursor.fetchone()[0]
-    stores.objects(folder).put(key, stores.objects(config).get(key))
+    objects.objects(folder).put(key, objects.objects(config).get(key))
     again = snapshots.find(folder)
     assert again.sha256 == snapshot.sha256
     assert again.frame().equals(frame)
 
 
 def test_the_data_may_lie_in_s3(sample: Path, s3: str) -> None:
-    stores.S3Store("s3://lake/source", s3).put("data.csv", sample.read_bytes())
+    objects.S3Store("s3://lake/source", s3).put("data.csv", sample.read_bytes())
     config = Settings(s3_endpoint=s3, source="s3://lake/source/data.csv")
     assert open_source(config).sha256 == open_source(Settings(source=str(sample))).sha256
     with pytest.raises(UserError, match=r"s3://lake/source/other\.csv: there is no such object"):

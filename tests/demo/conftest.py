@@ -65,9 +65,9 @@ def demo_alone() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def sample_rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a csv of the synthetic sample with one row that cannot be scored."""
-    from readmission import sample
+    from readmission.data import synthetic
 
-    lines = sample.generate(2600, 11).decode().splitlines()[1:]
+    lines = synthetic.generate(2600, 11).decode().splitlines()[1:]
     cells = lines[3].split(",")
     cells[lines[0].split(",").index("age")] = "seventy"
     lines[3] = ",".join(cells)

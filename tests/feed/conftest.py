@@ -14,9 +14,9 @@ import pytest
 import uvicorn
 
 from readmission import contract
+from readmission.data.sources import FileSource
 from readmission.feed.app import Feed
 from readmission.feed.chunks import Chunks
-from readmission.sources import FileSource
 
 SIZE = 100
 

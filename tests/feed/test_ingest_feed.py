@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from readmission import stores
+from readmission.data.sources import FileSource
 from readmission.feed.app import Feed
 from readmission.feed.chunks import Chunks
 from readmission.feed.schedule import Window
 from readmission.settings import Settings
-from readmission.sources import FileSource
 from readmission.steps import ingest
+from readmission.stores import postgres
 
 from .conftest import Clock, serve
 
@@ -31,7 +31,7 @@ def feed(sample: Path, tmp_path: Path) -> Iterator[tuple[Feed, str]]:
 
 
 def tables(settings: Settings) -> list[tuple[object, ...]]:
-    with stores.transaction(settings, "monitor") as cursor:
+    with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute(
             "SELECT batch_id, source_sha256, source_batch, synthetic, rows_read, accepted, quarantined, duplicate"
             " FROM raw.batches ORDER BY 1"

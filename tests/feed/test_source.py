@@ -2,9 +2,9 @@
 
 import pytest
 
+from readmission.data.feed import FeedSource
 from readmission.errors import UserError
 from readmission.feed.schedule import Window
-from readmission.feed.source import FeedSource
 
 from .conftest import SIZE, Network, Running
 

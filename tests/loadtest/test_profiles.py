@@ -12,7 +12,7 @@ from loadtest import limits, payloads, profiles, report
 from loadtest.limits import Moment, Summary
 from loadtest.profiles import Limits
 from readmission import contract
-from readmission import sample as synthetic
+from readmission.data import synthetic
 from readmission.errors import UserError
 
 SUMMARY = Summary(1000, 0, 100.0, 2.0, 20.0, 40.0, 60.0, 100)

@@ -14,8 +14,8 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, start_http_server
 
-from readmission.embedded import board, draw, monitoring
-from readmission.embedded.part import answers
+from readmission.embedded import draw, monitoring, status_page
+from readmission.embedded.component import answers
 from readmission.monitoring.collector import DatabaseCollector
 from readmission.settings import Settings
 from readmission.steps import ingest, process
@@ -87,12 +87,12 @@ def test_rules_load_queries_answer_and_the_page_has_pictures(prometheus: Setting
     panels = yaml.safe_load((ROOT / "charts" / "observability" / "panels.yaml").read_text())
     for panel in (p for b in panels.values() for row in b["rows"] for p in row["panels"]):
         for expression, _ in panel["queries"]:
-            answered += bool(ask(prometheus, board.fill(expression)))
+            answered += bool(ask(prometheus, status_page.fill(expression)))
     assert answered >= 20  # what an exporter alone can tell
 
     own = f"http://127.0.0.1:{prometheus.board_port}/"
     for uid, least in (("", 15), ("readmission-data", 10)):
-        page = board.page(board.Prometheus(url), uid)
+        page = status_page.page(status_page.Prometheus(url), uid)
         assert page.count("<figure ") >= least
         assert "alerts" in page or "No alert fires; 29 are watched" in page
         assert not [link for link in re.findall(r"(?:src|href)='(https?://[^']+)", page) if not link.startswith(own)]
@@ -108,8 +108,8 @@ def test_an_alert_leads_to_a_runbook_on_the_page(tmp_path: Path) -> None:
     assert len(links) > 20
     for link in links:
         name = link.removeprefix(f"http://127.0.0.1:{config.board_port}/runbooks/").partition("#")[0]
-        assert "<h2>Mitigation</h2>" in (board.runbook(name) or ""), link
-    assert board.runbook("../../README.md") is None
+        assert "<h2>Mitigation</h2>" in (status_page.runbook(name) or ""), link
+    assert status_page.runbook("../../README.md") is None
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,9 @@ def test_a_chart_draws_its_limit_and_names_what_it_leaves_out() -> None:
 
 
 def test_the_page_says_when_prometheus_is_away() -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(board.Handler, board.Prometheus("http://127.0.0.1:9")))
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(status_page.Handler, status_page.Prometheus("http://127.0.0.1:9"))
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         url = f"http://127.0.0.1:{server.server_port}"

@@ -6,11 +6,11 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from readmission import stores
 from readmission.monitoring.collector import OWN, DatabaseCollector
 from readmission.monitoring.queries import QUERIES
 from readmission.settings import Settings
 from readmission.steps import ingest, process
+from readmission.stores import step_runs
 from tests.metrics_page import told
 
 
@@ -33,7 +33,7 @@ def config(database: Settings) -> Settings:
 def test_what_the_database_holds_is_what_is_exposed(config: Settings, sample: Path) -> None:
     small = config.model_copy(update={"batch_size": 1500})
     ingest.run(small, source=str(sample), every=True)
-    with stores.recorded(small, "process", "process"):
+    with step_runs.recorded(small, "process", "process"):
         process.run(small)
     found = scrape(config)
     assert found["readmission_exporter_database_up"] == {(): 1.0}

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from readmission import contract, drift, snapshots, stores
+from readmission import contract
+from readmission.data import snapshots
+from readmission.monitoring import drift
 from readmission.settings import Settings
 from readmission.steps import ingest, monitor, process
+from readmission.stores import objects, postgres
 
 ALL = {"source": "", "every": True}
 
@@ -39,7 +42,7 @@ def batches(database: Settings, sample: Path, tmp_path: Path) -> Settings:
 
 
 def query(config: Settings, text: str) -> list[tuple]:
-    with stores.transaction(config, "monitor") as cursor:
+    with postgres.transaction(config, "monitor") as cursor:
         cursor.execute(text)
         return cursor.fetchall()
 
@@ -50,7 +53,7 @@ def test_each_new_batch_has_one_report_and_only_the_shifted_one_alarms(batches: 
     assert monitor.run(config) == []
     reports = query(config, "SELECT report_id, judged, alarm, rows, report FROM monitoring.drift_reports ORDER BY 1")
     assert [row[:3] for row in reports] == [("batch=0002", True, []), ("batch=0003", True, ["age"])]
-    page = stores.objects(config).get(reports[1][4]).decode()
+    page = objects.objects(config).get(reports[1][4]).decode()
     assert "ALARM: sustained drift of Age" in page
     assert page.count("data:image/png;base64,") == 3
     assert "http" not in page.replace("http-equiv", "")
@@ -81,7 +84,7 @@ def test_a_batch_of_too_few_rows_is_not_judged(batches: Settings) -> None:
 
 def serve(config: Settings, records: list[dict[str, object]], request_id: str) -> None:
     """Write what the API would have logged."""
-    with stores.transaction(config, "serving") as cursor:
+    with postgres.transaction(config, "serving") as cursor:
         for record in records:
             cursor.execute(
                 "INSERT INTO serving.predictions (prediction_id, predicted_at, model_name, model_version, inputs,"
@@ -92,7 +95,7 @@ def serve(config: Settings, records: list[dict[str, object]], request_id: str) -
 
 
 def promote(config: Settings) -> None:
-    with stores.transaction(config, "train") as cursor:
+    with postgres.transaction(config, "train") as cursor:
         cursor.execute(
             "INSERT INTO training.experiments (run_id, family, first_batch, last_batch, data_sha256, synthetic, seed,"
             " git_sha, metrics) VALUES ('r', 'f', 1, 2, '', true, 7, '', '{}')"

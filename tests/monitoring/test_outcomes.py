@@ -7,23 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from readmission import stores
 from readmission.errors import UserError
 from readmission.settings import Settings
 from readmission.steps import ingest, outcomes, process, retrain, simulate_drift
 from readmission.steps.retrain import Figures
+from readmission.stores import postgres
 
 CALM = Figures("1", 0, {"batch": []}, 0.69, 0.68, None)
 
 
 def query(config: Settings, text: str, role: str = "monitor") -> list[tuple]:
-    with stores.transaction(config, role) as cursor:
+    with postgres.transaction(config, role) as cursor:
         cursor.execute(text)
         return cursor.fetchall()
 
 
 def promote(config: Settings, last_batch: int = 1) -> None:
-    with stores.transaction(config, "train") as cursor:
+    with postgres.transaction(config, "train") as cursor:
         cursor.execute(
             "INSERT INTO training.experiments (run_id, family, first_batch, last_batch, data_sha256, synthetic, seed,"
             " git_sha, metrics) VALUES ('r', 'f', 1, %s, '', true, 7, '', '{\"test_roc_auc_30\": 0.9}')",
@@ -40,7 +40,7 @@ def predict(
 ) -> list[str]:
     rng = np.random.default_rng(count)
     ids = [str(uuid.uuid4()) for _ in range(count)]
-    with stores.transaction(config, "serving") as cursor:
+    with postgres.transaction(config, "serving") as cursor:
         for name, risk in zip(ids, rng.beta(2, 8, count).tolist(), strict=True):
             cursor.execute(
                 "INSERT INTO serving.predictions (prediction_id, predicted_at, model_name, model_version, inputs,"
@@ -53,7 +53,7 @@ def predict(
 
 def report(config: Settings, ids: list[str]) -> None:
     rng = np.random.default_rng(1)
-    with stores.transaction(config, "serving") as cursor:
+    with postgres.transaction(config, "serving") as cursor:
         for name in ids:
             cursor.execute(
                 "INSERT INTO serving.feedback (prediction_id, outcome, observed_at) VALUES (%s, %s, now())",
@@ -98,7 +98,7 @@ def test_a_later_batch_tells_the_outcome_of_a_served_encounter_and_of_scores(dat
     ]
     for name in encounters:
         predict(config, 1, 0, encounter_id=name)
-    with stores.transaction(config, "score") as cursor:
+    with postgres.transaction(config, "score") as cursor:
         cursor.execute(
             "INSERT INTO serving.scores (encounter_id, model_name, model_version, p_no, p_late, p_early)"
             " SELECT encounter_id, 'm', '1', 0.6, 0.2, 0.2 FROM clean.encounters"

@@ -4,22 +4,22 @@ from pathlib import Path
 
 import pytest
 
-from readmission import stores
 from readmission.settings import Settings
+from readmission.stores import postgres, step_runs
 
 
 def runs(config: Settings) -> list[tuple]:
-    with stores.transaction(config, "monitor") as cursor:
+    with postgres.transaction(config, "monitor") as cursor:
         cursor.execute("SELECT step, result, finished >= started FROM monitoring.step_runs ORDER BY id")
         return cursor.fetchall()
 
 
 def test_each_way_to_end_is_recorded_by_the_step_s_own_role(database: Settings) -> None:
-    with stores.recorded(database, "ingest", "ingest"):
+    with step_runs.recorded(database, "ingest", "ingest"):
         pass
-    with stores.recorded(database, "process", "process") as nothing_to_do:
+    with step_runs.recorded(database, "process", "process") as nothing_to_do:
         nothing_to_do()
-    with pytest.raises(ValueError, match="broken"), stores.recorded(database, "train", "train"):
+    with pytest.raises(ValueError, match="broken"), step_runs.recorded(database, "train", "train"):
         raise ValueError("broken")
     assert runs(database) == [
         ("ingest", "success", True),
@@ -31,7 +31,7 @@ def test_each_way_to_end_is_recorded_by_the_step_s_own_role(database: Settings) 
 def test_a_database_that_is_away_does_not_fail_the_step(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     away = Settings(home=tmp_path, postgres_port=9, postgres_password_ingest="x")  # type: ignore[call-arg]
     done = []
-    with stores.recorded(away, "ingest", "ingest"):
+    with step_runs.recorded(away, "ingest", "ingest"):
         done.append(True)
     assert done
     assert "is not recorded" in caplog.text

@@ -18,8 +18,9 @@ import pytest
 import yaml
 from gradio_client import Client
 
-from readmission import contract, sample
-from readmission.embedded import board, monitoring
+from readmission import contract
+from readmission.data import synthetic
+from readmission.embedded import monitoring, status_page
 from readmission.settings import Settings
 from serving.demo import form
 from serving.demo.presets import PRESETS
@@ -95,7 +96,7 @@ def traffic(system: System, feed: str, times: int) -> list[str]:
 
 def new_batch(system: System, folder: Path) -> Path:
     """Write encounters that came later, every tenth with an age that no contract knows."""
-    mark, head, *rows = sample.generate(8000, 8).decode().splitlines()
+    mark, head, *rows = synthetic.generate(8000, 8).decode().splitlines()
     age = head.split(",").index("age")
     for number in range(6000, 8000, 10):
         cells = rows[number].split(",")
@@ -123,7 +124,7 @@ def tell_outcomes(system: System, ids: list[str]) -> None:
 
 def ask(system: System, expression: str) -> list[float]:
     url = f"http://127.0.0.1:{system.ports['prometheus']}/api/v1/query"
-    answer = httpx.get(url, params={"query": board.fill(expression)}, timeout=20)
+    answer = httpx.get(url, params={"query": status_page.fill(expression)}, timeout=20)
     assert answer.status_code == 200, f"{expression}: {answer.text}"
     values = [float(row["value"][1]) for row in answer.json()["data"]["result"]]
     return [value for value in values if value == value]

@@ -12,11 +12,15 @@ import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
-from readmission import engine, evaluation, features, models, settings, stores, tracking, training
-from readmission.engine import spread
+from readmission import engine, models, settings
 from readmission.errors import UserError
+from readmission.evaluation import metrics
+from readmission.features import encoding
+from readmission.registry import tracking
 from readmission.settings import Settings
 from readmission.steps import ingest, process, promote, score, train
+from readmission.stores import postgres
+from readmission.training import dask, dataset
 
 distributed = pytest.importorskip("distributed", reason="Dask is not installed: the extra `scale`")
 
@@ -45,7 +49,7 @@ def locally(config: Settings) -> Settings:
 def tables(config: Settings) -> list[object]:
     """Return every clean row, and the batches with the hashes of their snapshots."""
     found: list[object] = []
-    with stores.transaction(config, "monitor") as cursor:
+    with postgres.transaction(config, "monitor") as cursor:
         for query in (
             "SELECT batch_id, rows, excluded, snapshot, snapshot_sha256 FROM clean.batches ORDER BY 1",
             "SELECT * FROM clean.encounters ORDER BY encounter_id",
@@ -56,7 +60,7 @@ def tables(config: Settings) -> list[object]:
 
 
 def forget(config: Settings) -> None:
-    with stores.transaction(config, "owner") as cursor:
+    with postgres.transaction(config, "owner") as cursor:
         cursor.execute("DELETE FROM clean.encounters; DELETE FROM clean.batches")
 
 
@@ -98,17 +102,17 @@ def test_a_model_trained_on_dask_is_one_like_any_other(on_dask: Settings, mlflow
         train.run(config, families="decision_tree")
 
     # A partition's rows are those of the whole, history included.
-    whole = training.load(config)
+    whole = dataset.load(config)
     with engine.cluster(config) as client:
-        data = spread.load(config, client)
+        data = dask.load(config, client)
         rows = whole.rows("train")
         np.testing.assert_array_equal(data.X.compute(), whole.matrix[rows].astype(np.float32))
         np.testing.assert_array_equal(data.y.compute(), whole.y[rows])
         assert (np.nan_to_num(whole.matrix[rows][:, whole.names.index("history_count")]) > 0).any()
         assert data.sha256 == whole.sha256 and data.counts.equals(whole.counts)
-        candidate = spread.fit(data, "lightgbm", 7)
-    for split in training.JUDGED:
-        expected = candidate.pipeline.predict_proba(training.load(config, held_out=True).frames[split])
+        candidate = dask.fit(data, "lightgbm", 7)
+    for split in dataset.JUDGED:
+        expected = candidate.pipeline.predict_proba(dataset.load(config, held_out=True).frames[split])
         np.testing.assert_array_equal(candidate.scored[split].probabilities, expected)
         np.testing.assert_array_equal(candidate.scored[split].y, whole.y[whole.rows(split)])
 
@@ -116,7 +120,7 @@ def test_a_model_trained_on_dask_is_one_like_any_other(on_dask: Settings, mlflow
     run = MlflowClient(config.tracking_uri).get_run(train.run(config)["lightgbm"])
     assert run.data.params["engine"] == "dask"
     pipeline = tracking.load_pipeline(run.data.tags["model_uri"])
-    assert pipeline.predict_proba(features.example()).shape == (1, 3)
+    assert pipeline.predict_proba(encoding.example()).shape == (1, 3)
     assert type(pipeline.named_steps["classify"].any_) is type(models.build("lightgbm")["classify"].estimator)
     assert promote.run(config) == "1"
     assert score.run(config) == len(whole.y)
@@ -146,8 +150,8 @@ def test_on_the_real_data_the_quality_is_that_of_a_local_run(
     config = database.model_copy(update={"source": str(real_source), "engine": "dask", "dask_scheduler": scheduler})
     ingest.run(config, every=True)
     process.run(config)
-    here = training.fit(training.load(config), "lightgbm", 7)
+    here = dataset.fit(dataset.load(config), "lightgbm", 7)
     with engine.cluster(config) as client:
-        there = spread.fit(spread.load(config, client), "lightgbm", 7)
-    found = evaluation.compare(there.scored["test"], here.scored["test"], "roc_auc_30", resamples=200)
+        there = dask.fit(dask.load(config, client), "lightgbm", 7)
+    found = metrics.compare(there.scored["test"], here.scored["test"], "roc_auc_30", resamples=200)
     assert found.low <= 0 <= found.high or abs(found.value) < 0.005, found

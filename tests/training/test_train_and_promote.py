@@ -11,12 +11,16 @@ import optuna
 import pytest
 from mlflow.tracking import MlflowClient
 
-from readmission import contract, gates, scorer, stores, studies, tracking, training
-from readmission import search as searching
+from readmission import contract, scorer
 from readmission.errors import UserError
+from readmission.evaluation import gates
+from readmission.registry import tracking
 from readmission.scorer import pipeline as pipelines
 from readmission.settings import Settings
 from readmission.steps import evaluate, ingest, process, promote, report, rollback, score, search, train
+from readmission.stores import postgres
+from readmission.training import dataset, studies
+from readmission.training import search as searching
 
 
 @pytest.fixture
@@ -29,7 +33,7 @@ def system(database: Settings, mlflow_server: str) -> Settings:
 
 
 def query(settings: Settings, statement: str) -> list[tuple[object, ...]]:
-    with stores.transaction(settings, "train") as cursor:
+    with postgres.transaction(settings, "train") as cursor:
         cursor.execute(statement)
         return cursor.fetchall()
 
@@ -95,10 +99,10 @@ def test_from_clean_batches_to_a_champion_and_back(
     assert promote.run(config) == first
 
     # It scores the clean table, again with the same rows, and says how good it is.
-    rows = len(training.load(config).y)
+    rows = len(dataset.load(config).y)
     assert score.run(config) == score.run(config) == rows
     scored = "SELECT count(*), count(DISTINCT model_version), max(abs(p_no + p_late + p_early - 1)) < 1e-5"
-    with stores.transaction(config, "monitor") as cursor:
+    with postgres.transaction(config, "monitor") as cursor:
         cursor.execute(scored + " FROM serving.scores")
         assert cursor.fetchall() == [(rows, 1, True)]
     report.run(config, resamples=50)
@@ -170,7 +174,7 @@ def test_a_search_is_kept_resumed_and_taken(system: Settings, sample: Path, caps
     assert query(config, "SELECT count(*) FROM search.studies") == [(1,)]
     rows = query(config, "SELECT number, state::text FROM search.trials ORDER BY 1")
     assert [row[0] for row in rows] == list(range(8)) and {row[1] for row in rows} <= {"COMPLETE", "PRUNED"}
-    data = training.load(config)
+    data = dataset.load(config)
     study = studies.open_study(config, data, "decision_tree")
     assert study.trials[0].user_attrs["defaults"] and not study.trials[0].params
     assert study.best_value >= study.trials[0].value and studies.best(config, data, "decision_tree") == found
@@ -187,7 +191,7 @@ def test_a_search_is_kept_resumed_and_taken(system: Settings, sample: Path, caps
 
 
 def test_a_search_never_looks_at_test(system: Settings, sample: Path) -> None:
-    data = training.load(clean(system, sample, 1))
+    data = dataset.load(clean(system, sample, 1))
     trial = optuna.trial.FixedTrial({"max_depth": 4, "min_samples_leaf": 50})
     value = searching.objective(data, "decision_tree", "roc_auc_30", 7)(trial)
     # Another outcome and other features of the test rows change nothing.
@@ -228,7 +232,7 @@ def test_the_real_data_gives_an_honest_champion_that_is_served_as_judged(
     assert found["test_ece_30"] <= 0.01
 
     # What is served answers 2,000 raw test rows as the Pipeline in the registry does.
-    data = training.load(config, held_out=True)
+    data = dataset.load(config, held_out=True)
     rows = data.frames["test"].tail(2000)
     expected = tracking.load_pipeline(champion.source).predict_proba(rows)
     client.download_artifacts(champion.run_id, "serving", str(tmp_path))

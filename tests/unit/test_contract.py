@@ -3,7 +3,8 @@
 import pytest
 from hypothesis import given, strategies
 
-from readmission import codes, contract
+from readmission import contract
+from readmission.contract import codes
 
 
 def test_the_columns_are_those_of_the_file_in_its_order() -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readmission import contract, drift
+from readmission import contract
+from readmission.monitoring import drift
 
 RULE = drift.Rule(minimum=100)
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readmission import contract, features, icd9
+from readmission import contract
+from readmission.features import encoding, icd9
 
-NAMES = [feature.name for feature in features.FEATURES]
+NAMES = [feature.name for feature in encoding.FEATURES]
 
 
 def text_frame(**values):
@@ -17,7 +18,7 @@ def text_frame(**values):
 
 
 def row(**values):
-    return dict(zip(NAMES, features.encode(features.typed_frame(text_frame(**values)))[0], strict=True))
+    return dict(zip(NAMES, encoding.encode(encoding.typed_frame(text_frame(**values)))[0], strict=True))
 
 
 @pytest.mark.parametrize(
@@ -78,9 +79,9 @@ def test_unknown_is_nan_and_none_is_a_level():
 
 
 def test_an_absent_column_is_an_unknown_one():
-    frame = features.typed_frame(text_frame(age="[50-60)", time_in_hospital="3"))
+    frame = encoding.typed_frame(text_frame(age="[50-60)", time_in_hospital="3"))
     known = frame[["age", "time_in_hospital"]]
-    np.testing.assert_array_equal(features.encode(frame), features.encode(known))
+    np.testing.assert_array_equal(encoding.encode(frame), encoding.encode(known))
 
 
 def test_a_level_outside_the_contract_is_refused():
@@ -92,7 +93,7 @@ def test_the_typed_frame_has_the_documented_types():
     raw = text_frame(num_medications="7", race="?", max_glu_serum="None").assign(
         encounter_id="12", patient_nbr="34", readmitted="NO", batch_id=1
     )
-    frame = features.typed_frame(raw)
+    frame = encoding.typed_frame(raw)
     assert frame["encounter_id"].dtype == "int64"
     assert frame["num_medications"].dtype == "float64"
     assert frame["discharge_disposition_id"].dtype == "float64"
@@ -104,6 +105,6 @@ def test_the_typed_frame_has_the_documented_types():
 
 def test_target_is_the_position_in_the_contracts_classes():
     frame = pd.DataFrame({"readmitted": ["<30", "NO", ">30"]})
-    assert features.target(frame).tolist() == [2, 0, 1]
+    assert encoding.target(frame).tolist() == [2, 0, 1]
     with pytest.raises(ValueError, match="readmitted"):
-        features.target(pd.DataFrame({"readmitted": ["maybe"]}))
+        encoding.target(pd.DataFrame({"readmitted": ["maybe"]}))

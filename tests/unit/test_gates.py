@@ -1,6 +1,6 @@
 import pytest
 
-from readmission import gates
+from readmission.evaluation import gates
 
 GOOD = {
     "val_roc_auc_30": 0.671, "test_roc_auc_30": 0.680, "test_pr_auc_30": 0.24, "single_feature_roc_auc": 0.61,

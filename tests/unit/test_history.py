@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from readmission import features, history
-from readmission.visits import Visits
+from readmission.features import encoding, history
+from readmission.features.visits import Visits
 
 NAMES = [feature.name for feature in history.FEATURES]
 
@@ -144,7 +144,7 @@ def test_no_inverted_pair_of_the_real_data_carries_history(real_source):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             name = next(name for name in archive.namelist() if name.endswith("diabetic_data.csv"))
             content = archive.read(name)
-    table = features.typed_frame(pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False))
+    table = encoding.typed_frame(pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False))
     found = history.add(table)
     last = table.groupby("patient_nbr")["encounter_id"].transform("max")
     inverted = (table["readmitted"] == "NO") & (table["encounter_id"] < last)

@@ -4,7 +4,8 @@ import pytest
 import skops.io
 from threadpoolctl import threadpool_limits
 
-from readmission import contract, features, models
+from readmission import contract, models
+from readmission.features import encoding
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -31,7 +32,7 @@ def frame():
     raw["readmitted"] = np.where(
         random.random(rows) < risk * 0.6, "<30", np.where(random.random(rows) < 0.4, ">30", "NO")
     )
-    return features.typed_frame(pd.DataFrame(raw))
+    return encoding.typed_frame(pd.DataFrame(raw))
 
 
 SMALL = {
@@ -44,7 +45,7 @@ SMALL = {
 
 @pytest.mark.parametrize("family", models.FAMILIES)
 def test_each_family_is_one_pipeline_from_raw_columns_to_three_probabilities(family, frame):
-    y = features.target(frame)
+    y = encoding.target(frame)
     pipeline = models.build(family, SMALL.get(family)).fit(frame, y)
     probabilities = pipeline.predict_proba(frame)
     assert probabilities.shape == (len(frame), 3)
@@ -65,12 +66,12 @@ def test_each_family_is_one_pipeline_from_raw_columns_to_three_probabilities(fam
 
 @pytest.mark.parametrize("family", models.FAMILIES)
 def test_the_same_seed_gives_the_same_model(family, frame):
-    y = features.target(frame)
+    y = encoding.target(frame)
     one, two = (models.build(family, SMALL.get(family), seed=3).fit(frame, y) for _ in range(2))
     np.testing.assert_array_equal(one.predict_proba(frame), two.predict_proba(frame))
 
 
 def test_two_heads_never_give_a_negative_probability(frame):
-    y = features.target(frame)
+    y = encoding.target(frame)
     heads = models.build("lightgbm", {"n_estimators": 200, "min_child_samples": 5}).fit(frame, y)
     assert (heads.predict_proba(frame) >= 0).all()

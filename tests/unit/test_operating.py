@@ -2,8 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from readmission import importance, models, operating
-from readmission.evaluation import Scored
+from readmission import models
+from readmission.evaluation import importance, operating_points
+from readmission.evaluation.metrics import Scored
 
 
 def scored(early, event):
@@ -20,7 +21,7 @@ def calibrated():
 
 
 def test_points_alert_as_many_as_they_say(calibrated):
-    found = {point.rule: point for point in operating.points(calibrated)}
+    found = {point.rule: point for point in operating_points.points(calibrated)}
     assert list(found) == ["alert 5%", "alert 10%", "alert 20%", "cost 5:1", "cost 10:1", "cost 20:1"]
     for rate in (5, 10, 20):
         point = found[f"alert {rate}%"]
@@ -31,28 +32,28 @@ def test_points_alert_as_many_as_they_say(calibrated):
 
 
 def test_of_calibrated_risks_the_cheapest_threshold_is_one_in_the_ratio(calibrated):
-    found = {point.rule: point.threshold for point in operating.points(calibrated)}
-    for ratio in operating.COST_RATIOS:
+    found = {point.rule: point.threshold for point in operating_points.points(calibrated)}
+    for ratio in operating_points.COST_RATIOS:
         assert found[f"cost {ratio}:1"] == pytest.approx(1 / ratio, rel=0.3)
 
 
 def test_equal_risks_are_alerted_together():
     few = scored([0.5, 0.5, 0.5, 0.1], [True, False, False, False])
-    assert operating._cheapest(few, 5) == 0.5
+    assert operating_points._cheapest(few, 5) == 0.5
 
 
 def test_bands_begin_at_the_alert_rates(calibrated):
-    found = operating.bands(calibrated)
-    assert [band.name for band in found] == list(operating.BANDS) and found[0].at_least == 0
+    found = operating_points.bands(calibrated)
+    assert [band.name for band in found] == list(operating_points.BANDS) and found[0].at_least == 0
     shares = [(calibrated.early >= band.at_least).mean() for band in found[1:]]
     assert shares == pytest.approx([0.2, 0.1, 0.05], abs=1e-3)
 
 
 def test_net_benefit_by_hand():
     few = scored([0.9, 0.6, 0.3, 0.1], [True, False, True, False])
-    assert operating.net_benefit(few, [0.5])[0] == pytest.approx((1 - 1 * 1) / 4)
-    assert operating.net_benefit(few, [0.25])[0] == pytest.approx((2 - 1 / 3) / 4)
-    assert operating.net_benefit(few, [0.95])[0] == 0
+    assert operating_points.net_benefit(few, [0.5])[0] == pytest.approx((1 - 1 * 1) / 4)
+    assert operating_points.net_benefit(few, [0.25])[0] == pytest.approx((2 - 1 / 3) / 4)
+    assert operating_points.net_benefit(few, [0.95])[0] == 0
 
 
 def test_importance_finds_the_column_that_matters():

@@ -4,33 +4,35 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from readmission import features, protocol, sample
-from readmission.evaluation import Scored, measure
+from readmission.data import synthetic
+from readmission.evaluation import protocols
+from readmission.evaluation.metrics import Scored, measure
+from readmission.features import encoding
 
 
 @pytest.fixture(scope="module")
-def table() -> protocol.Table:
-    text = pd.read_csv(io.BytesIO(sample.generate(900, seed=3)), dtype=str, keep_default_na=False, skiprows=1)
-    frame = features.typed_frame(text)
-    return protocol.Table.of(frame.assign(batch_id=np.arange(900) // 129 + 1))
+def table() -> protocols.Table:
+    text = pd.read_csv(io.BytesIO(synthetic.generate(900, seed=3)), dtype=str, keep_default_na=False, skiprows=1)
+    frame = encoding.typed_frame(text)
+    return protocols.Table.of(frame.assign(batch_id=np.arange(900) // 129 + 1))
 
 
-def test_every_row_is_tested_once_by_a_model_without_its_patient(table: protocol.Table) -> None:
-    parts = protocol.folds(table.patients, 7)
+def test_every_row_is_tested_once_by_a_model_without_its_patient(table: protocols.Table) -> None:
+    parts = protocols.folds(table.patients, 7)
     assert sorted(np.concatenate([test for _, test in parts])) == list(range(900))
     for train, test in parts:
         assert not set(table.patients[train]) & set(table.patients[test])
         assert len(test) > 200
 
 
-def test_other_seeds_give_other_folds(table: protocol.Table) -> None:
-    one, two = protocol.folds(table.patients, 7)[0][1], protocol.folds(table.patients, 8)[0][1]
+def test_other_seeds_give_other_folds(table: protocols.Table) -> None:
+    one, two = protocols.folds(table.patients, 7)[0][1], protocols.folds(table.patients, 8)[0][1]
     assert set(one) != set(two)
 
 
-def test_forward_in_time_tests_later_rows_of_other_patients(table: protocol.Table) -> None:
-    parts = protocol.forward(table, 7)
-    for train, test in (*parts, protocol.newcomers(table)):
+def test_forward_in_time_tests_later_rows_of_other_patients(table: protocols.Table) -> None:
+    parts = protocols.forward(table, 7)
+    for train, test in (*parts, protocols.newcomers(table)):
         assert table.batches[train].max() < table.batches[test].min()
         assert not set(table.patients[train]) & set(table.patients[test])
         assert len(test)
@@ -39,21 +41,21 @@ def test_forward_in_time_tests_later_rows_of_other_patients(table: protocol.Tabl
     # Those who were there before are tested too, but not among the newcomers.
     before = set(table.patients[table.batches <= 5])
     assert before & set(table.patients[later])
-    assert not before & set(table.patients[protocol.newcomers(table)[1]])
+    assert not before & set(table.patients[protocols.newcomers(table)[1]])
 
 
-def test_an_ablation_leaves_out_what_it_says(table: protocol.Table) -> None:
-    served = set(protocol.ABLATIONS["served features"])
-    assert served - set(protocol.ABLATIONS["without drugs"]) == {*protocol._DRUGS}
-    assert "diag_1_number" not in protocol.ABLATIONS["without any diagnosis"]
-    assert "heart_failure" not in protocol.ABLATIONS["without any diagnosis"]
-    for names in protocol.ABLATIONS.values():
+def test_an_ablation_leaves_out_what_it_says(table: protocols.Table) -> None:
+    served = set(protocols.ABLATIONS["served features"])
+    assert served - set(protocols.ABLATIONS["without drugs"]) == {*protocols._DRUGS}
+    assert "diag_1_number" not in protocols.ABLATIONS["without any diagnosis"]
+    assert "heart_failure" not in protocols.ABLATIONS["without any diagnosis"]
+    for names in protocols.ABLATIONS.values():
         assert len(table.columns(names)) == len(set(names))
 
 
-def test_pooled_scores_are_probabilities(table: protocol.Table) -> None:
+def test_pooled_scores_are_probabilities(table: protocols.Table) -> None:
     names = ("age", "number_inpatient", "history_count")
-    scored = protocol.pooled(table, "decision_tree", names, 7)
+    scored = protocols.pooled(table, "decision_tree", names, 7)
     np.testing.assert_allclose(scored.probabilities.sum(axis=1), 1)
 
 
@@ -65,5 +67,5 @@ def test_weighted_classes_raise_macro_f1_of_rare_classes() -> None:
     probabilities = np.column_stack([(1 - early) * 0.6, (1 - early) * 0.4, early * 0.5])
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     scored = Scored(y, probabilities, np.arange(4000))
-    weighted = protocol.weighted_classes(scored, 7)
+    weighted = protocols.weighted_classes(scored, 7)
     assert measure(weighted)["f1_macro"] > measure(scored)["f1_macro"]

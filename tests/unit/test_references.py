@@ -4,20 +4,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from readmission import features, models, protocol, references, sample
-from readmission.evaluation import Scored
+from readmission import models
+from readmission.data import synthetic
+from readmission.evaluation import protocols, reference_models
+from readmission.evaluation.metrics import Scored
+from readmission.features import encoding
 
 
 @pytest.fixture(scope="module")
-def table() -> protocol.Table:
-    text = pd.read_csv(io.BytesIO(sample.generate(900, seed=3)), dtype=str, keep_default_na=False, skiprows=1)
+def table() -> protocols.Table:
+    text = pd.read_csv(io.BytesIO(synthetic.generate(900, seed=3)), dtype=str, keep_default_na=False, skiprows=1)
     # A column without any value, as payer_code in the first batch.
-    return protocol.Table.of(features.typed_frame(text.assign(payer_code="?")).assign(batch_id=1))
+    return protocols.Table.of(encoding.typed_frame(text.assign(payer_code="?")).assign(batch_id=1))
 
 
-@pytest.mark.parametrize("member", references.MEMBERS)
-def test_a_member_gives_three_probabilities_and_knows_codes_as_sets(table: protocol.Table, member: str) -> None:
-    heads = references.MEMBERS[member](models.SERVED, 7)
+@pytest.mark.parametrize("member", reference_models.MEMBERS)
+def test_a_member_gives_three_probabilities_and_knows_codes_as_sets(table: protocols.Table, member: str) -> None:
+    heads = reference_models.MEMBERS[member](models.SERVED, 7)
     rounds = "boost__max_iter" if "boost__max_iter" in heads.estimator.get_params() else "n_estimators"
     assert heads.estimator.get_params()[rounds] > 200
     heads.estimator.set_params(**{rounds: 5})
@@ -42,7 +45,7 @@ def test_the_heads_of_three_are_averaged_in_log_odds() -> None:
         def predict_proba(self, rows: np.ndarray) -> np.ndarray:
             return np.tile([1 - self.risk, self.risk], (len(rows), 1))
 
-    heads = references.ThreeHeads(None)
+    heads = reference_models.ThreeHeads(None)
     heads.any_, heads.early_, heads.soon_ = Fixed(0.5), Fixed(0.2), Fixed(0.4)
     np.testing.assert_allclose(heads.predict_proba(np.zeros((2, 1))), [[0.5, 0.3, 0.2]] * 2)
     heads.early_ = Fixed(0.4)  # odds 2/3, taken twice, and 1/4: their geometric mean
@@ -54,4 +57,4 @@ def test_the_average_is_of_probabilities() -> None:
     y, patients = np.array([0, 2]), np.array([1, 2])
     one = Scored(y, np.array([[1.0, 0, 0], [0, 0.5, 0.5]]), patients)
     other = Scored(y, np.array([[0.0, 1, 0], [0, 0.1, 0.9]]), patients)
-    np.testing.assert_allclose(references.average([one, other]).probabilities, [[0.5, 0.5, 0], [0, 0.3, 0.7]])
+    np.testing.assert_allclose(reference_models.average([one, other]).probabilities, [[0.5, 0.5, 0], [0, 0.3, 0.7]])

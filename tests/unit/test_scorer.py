@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from readmission import contract, features, history, models, sample, scorer, visits
+from readmission import contract, models, scorer
+from readmission.data import synthetic
+from readmission.features import encoding, history, visits
 from readmission.scorer import compiler, manifest, trees
 from readmission.scorer import pipeline as pipelines
 from readmission.scorer.manifest import ArtifactError
@@ -32,15 +34,15 @@ SENSITIVE = {"lightgbm": {"min_child_samples": 5}, "xgboost": {"min_child_weight
 
 @pytest.fixture(scope="module")
 def frame() -> pd.DataFrame:
-    text = pd.read_csv(io.BytesIO(sample.generate(1500, seed=3)), dtype=str, keep_default_na=False, skiprows=1)
-    return features.typed_frame(text)
+    text = pd.read_csv(io.BytesIO(synthetic.generate(1500, seed=3)), dtype=str, keep_default_na=False, skiprows=1)
+    return encoding.typed_frame(text)
 
 
 @pytest.fixture(scope="module")
 def compiled(frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[object, Path]]:
     found = {}
     for family, (params, _) in FAMILIES.items():
-        fitted = models.build(family, params).fit(frame, features.target(frame))
+        fitted = models.build(family, params).fit(frame, encoding.target(frame))
         folder = tmp_path_factory.mktemp(family)
         compiler.compile_pipeline(
             fitted, folder, family=family, sample=frame[:300], metrics={"test_accuracy": 0.5}, synthetic=True
@@ -94,7 +96,7 @@ def test_the_history_of_a_known_patient_is_served_as_it_was_trained(
 ) -> None:
     table = history.add(frame)
     assert (table["history_count"] > 0).sum() > 100
-    fitted = models.build(family, FAMILIES[family][0] | SENSITIVE.get(family, {})).fit(table, features.target(table))
+    fitted = models.build(family, FAMILIES[family][0] | SENSITIVE.get(family, {})).fit(table, encoding.target(table))
     known = history.pack(frame)
     found = compiler.compile_pipeline(
         fitted, tmp_path, family=family, sample=table, metrics={}, synthetic=True, known=known
@@ -127,7 +129,7 @@ def test_a_family_without_a_compiler_is_served_by_its_pipeline(frame: pd.DataFra
 
     encode = models.Encoder(("age", "time_in_hospital"))
     known = frame.fillna({"age": "[50-60)"})
-    fitted = Pipeline([("encode", encode), ("classify", GaussianNB())]).fit(known, features.target(frame))
+    fitted = Pipeline([("encode", encode), ("classify", GaussianNB())]).fit(known, encoding.target(frame))
     rows = compiler.invented_rows(50)
     folder = tmp_path / "nb"
     compiler_rows, compiler._INVENTED_ROWS = compiler._INVENTED_ROWS, 50

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 
 from readmission import settings as configuration
-from readmission.embedded.part import Part, answers, bound
+from readmission.embedded.component import Part, answers, bound
 from readmission.errors import UserError
 from readmission.settings import Settings
 

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
+from readmission.data.synthetic import sample_path
 from readmission.embedded import airflow, up
+from readmission.embedded.components import parts
 from readmission.embedded.down import stop
-from readmission.embedded.parts import parts
 from readmission.embedded.supervisor import Supervisor
 from readmission.errors import UserError
-from readmission.sample import sample_path
 from readmission.settings import Settings
 
 
@@ -42,7 +42,7 @@ def run(
             up.wait_for_part(supervisor, part)
         environment = scratch(settings)
         result = subprocess.run(
-            [sys.executable, "-m", "readmission.embedded.chain", str(airflow.DAGS), str(batches)],
+            [sys.executable, "-m", "readmission.embedded.dag_chain", str(airflow.DAGS), str(batches)],
             env=environment, check=False,
         )  # fmt: skip
     finally:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from readmission.embedded.part import Part, answers, bound
+from readmission.embedded.component import Part, answers, bound
 from readmission.errors import UserError
 from readmission.settings import Settings
 
@@ -55,7 +55,7 @@ def parts(settings: Settings) -> list[Part]:
             answers(f"http://{place}/-/ready"),
         ),
         Part(
-            "board", [*python, "readmission.embedded.board"], board, "127.0.0.1", settings.board_port,
+            "board", [*python, "readmission.embedded.status_page"], board, "127.0.0.1", settings.board_port,
             "READMISSION_BOARD_PORT", answers(f"{board}/health"),
         ),
     ]  # fmt: skip

@@ -6,12 +6,13 @@ from typing import Annotated, Any
 import httpx
 import typer
 
-from readmission import contract, stores
-from readmission.embedded.part import Part
-from readmission.embedded.parts import parts
+from readmission import contract
+from readmission.embedded.component import Part
+from readmission.embedded.components import parts
 from readmission.embedded.supervisor import Supervisor
 from readmission.errors import UserError
 from readmission.settings import Settings
+from readmission.stores import postgres
 
 #: Marks predictions of probes in the prediction log: monitoring leaves them out.
 PROBE_HEADERS = {"x-request-id": "probe-status"}
@@ -52,7 +53,7 @@ def collect(settings: Settings) -> dict[str, Any]:
 def batches(settings: Settings) -> list[dict[str, Any]]:
     """Read the ledger; empty when the database cannot be asked."""
     try:
-        with stores.transaction(settings, "monitor") as cursor:
+        with postgres.transaction(settings, "monitor") as cursor:
             cursor.execute(
                 "SELECT batch_id, rows_read, accepted, quarantined, duplicate, synthetic FROM raw.batches ORDER BY 1"
             )
@@ -64,7 +65,7 @@ def batches(settings: Settings) -> list[dict[str, Any]]:
 
 def promoted(settings: Settings) -> bool:
     """Tell whether a model was ever promoted here."""
-    with stores.transaction(settings, "monitor") as cursor:
+    with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute("SELECT 1 FROM training.promotions WHERE decision = 'promoted' LIMIT 1")
         return cursor.fetchone() is not None
 

@@ -16,7 +16,7 @@ from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from readmission.embedded.part import Part
+from readmission.embedded.component import Part
 from readmission.errors import UserError
 from readmission.settings import Settings
 

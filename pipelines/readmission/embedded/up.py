@@ -12,13 +12,13 @@ from typing import Annotated
 import typer
 
 from readmission import settings as configuration
-from readmission.embedded import airflow, postgres, secrets, status
+from readmission.data.synthetic import sample_path
+from readmission.embedded import airflow, pgserver, secrets, status
+from readmission.embedded.component import Part
+from readmission.embedded.components import parts, refuse_busy_ports
 from readmission.embedded.down import stop
-from readmission.embedded.part import Part
-from readmission.embedded.parts import parts, refuse_busy_ports
 from readmission.embedded.supervisor import Supervisor
 from readmission.errors import UserError
-from readmission.sample import sample_path
 from readmission.settings import Settings
 from readmission.steps import migrate
 
@@ -79,7 +79,7 @@ def start_parts(settings: Settings, supervisor: Supervisor) -> None:
         refuse_busy_ports(wanted)
         supervisor.launch(wanted)
     supervisor.add(wanted)
-    postgres.initialise(settings)
+    pgserver.initialise(settings)
     supervisor.start("postgres")
     wait_for_part(supervisor, wanted[0])
     migrate.run(settings)

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Literal, Self
 
-from readmission.sources import SYNTHETIC_MARK, FileSource
+from readmission.data.sources import SYNTHETIC_MARK, FileSource
 
 Form = Literal["csv", "ndjson"]
 

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import uvicorn
 
+from readmission.data.sources import open_source
 from readmission.errors import UserError
 from readmission.feed.app import Feed
 from readmission.feed.chunks import Chunks
 from readmission.feed.schedule import Window
 from readmission.settings import Settings
-from readmission.sources import open_source
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from readmission import stores
 from readmission.errors import UserError
 from readmission.monitoring.queries import QUERIES, Query
 from readmission.settings import Settings
+from readmission.stores import postgres
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class DatabaseCollector(Collector):
     def _database(self) -> Iterator[Metric]:
         began, found, up = time.monotonic(), list[Metric](), 1.0
         try:
-            with stores.transaction(self._settings, "monitor") as cursor:
+            with postgres.transaction(self._settings, "monitor") as cursor:
                 # One snapshot for all, and no query may hold a scrape up.
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 cursor.execute("SET LOCAL statement_timeout = '5s'")

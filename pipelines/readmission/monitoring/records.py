@@ -9,10 +9,10 @@ from hashlib import sha256
 import httpx
 from psycopg2.extras import execute_values
 
-from readmission import stores
 from readmission.monitoring import reports
 from readmission.monitoring.reports import DriftReport
 from readmission.settings import Settings
+from readmission.stores import objects, postgres
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class Champion:
 
 def champion(settings: Settings) -> Champion | None:
     """Return the version of the newest promotion or roll-back; None before the first."""
-    with stores.transaction(settings, "monitor") as cursor:
+    with postgres.transaction(settings, "monitor") as cursor:
         # A roll-back has no run of its own: the version's promotion has.
         cursor.execute(
             "SELECT c.model_version, max(e.last_batch) FROM (SELECT model_version FROM training.promotions"
@@ -64,9 +64,9 @@ def keep_drift(
     """
     data = page.encode()
     key = f"monitoring/{report_id}/{sha256(data).hexdigest()}.html"
-    stores.objects(settings).put(key, data)
+    objects.objects(settings).put(key, data)
     version = serving.version if serving else None
-    with stores.transaction(settings, "monitor") as cursor:
+    with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute("DELETE FROM monitoring.drift_reports WHERE report_id = %s", (report_id,))
         cursor.execute(
             "INSERT INTO monitoring.drift_reports (report_id, subject, batch_id, reference, model_version, rows,"

@@ -9,8 +9,9 @@ from html import escape
 import pandas as pd
 from matplotlib.figure import Figure
 
-from readmission import contract, drift
-from readmission.drift import Binning, ColumnDrift, Rule
+from readmission import contract
+from readmission.monitoring import drift
+from readmission.monitoring.drift import Binning, ColumnDrift, Rule
 
 _RED, _BLUE, _GREY, _LIGHT = "#b3261e", "#2b5f9e", "#8a8a8a", "#9ec1e8"
 _STYLE = """

@@ -1,6 +1,6 @@
 """The rule of drift, as the settings describe it."""
 
-from readmission import drift
+from readmission.monitoring import drift
 from readmission.settings import Settings
 
 

@@ -11,11 +11,11 @@ from typing import Protocol
 import msgspec
 import numpy as np
 
+from readmission.features.visits import Visits
 from readmission.scorer import manifest as manifests
 from readmission.scorer.manifest import ArtifactError, Golden, Manifest
 from readmission.scorer.recipe import Explanation, Matrix, Probabilities, Recipe
 from readmission.scorer.rows import ORDER, VISITS, Columns, Values, columns_of
-from readmission.visits import Visits
 
 __all__ = [
     "ArtifactError", "Columns", "Explanation", "Golden", "Manifest", "Matrix", "Probabilities", "Scorer", "Values",

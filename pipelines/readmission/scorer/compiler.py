@@ -11,8 +11,10 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from readmission import contract, history, scorer
-from readmission.features import Feature
+from readmission import contract, scorer
+from readmission.features import history
+from readmission.features.encoding import Feature
+from readmission.features.visits import NAMES, Visits
 from readmission.models import Encoder
 from readmission.scorer import manifest as manifests
 from readmission.scorer import pipeline as pipelines
@@ -22,7 +24,6 @@ from readmission.scorer.layout import Layout, Table
 from readmission.scorer.manifest import ArtifactError, Band, Engine, Golden, Manifest, Parity, Point
 from readmission.scorer.recipe import Linear, Link, Recipe
 from readmission.scorer.rows import ORDER, VISITS, Values, columns_of
-from readmission.visits import NAMES, Visits
 
 TREES = "trees.txt"
 _GOLDEN_ROWS = 20

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from readmission.features.visits import Visits
 from readmission.scorer.bitvectors import Bitvectors
 from readmission.scorer.manifest import Manifest
 from readmission.scorer.native import Trees, split
 from readmission.scorer.recipe import UNITS, Explanation, Matrix, Probabilities, Recipe, join_many, softmax, two_heads
 from readmission.scorer.rows import Columns, RowEncoder, Values
-from readmission.visits import Visits
 
 log = logging.getLogger(__name__)
 #: Rows that are worth a core of their own where trees are walked.

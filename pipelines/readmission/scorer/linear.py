@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from readmission.features.visits import Visits
 from readmission.scorer.manifest import Manifest
 from readmission.scorer.recipe import UNITS, Explanation, Linear, Matrix, Probabilities, Recipe, join_many, softmax
 from readmission.scorer.rows import Columns, RowEncoder, Values
-from readmission.visits import Visits
 
 
 class LinearScorer:

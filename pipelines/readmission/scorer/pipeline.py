@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from readmission import contract, history
+from readmission import contract
+from readmission.features import history
+from readmission.features.visits import Visits
 from readmission.scorer.manifest import ArtifactError, Manifest
 from readmission.scorer.recipe import Explanation, Matrix, Probabilities
 from readmission.scorer.rows import ORDER, Columns, Values, columns_of
-from readmission.visits import Visits
 
 PIPELINE = "pipeline.skops"
 #: Modules whose types a stored Pipeline may hold; skops refuses anything else.

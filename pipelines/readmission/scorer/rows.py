@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from readmission import contract, icd9, visits
+from readmission import contract
+from readmission.features import icd9, visits
+from readmission.features.visits import Visits
 from readmission.scorer.layout import Layout, Table, Value
-from readmission.visits import Visits
 
 #: Values of ORDER; the identifiers may be left out.
 Values = Sequence[Value]

@@ -13,10 +13,12 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from readmission import card, evaluation, pictures, protocol, references, snapshots, tracking
-from readmission.evaluation import Interval, Scored
+from readmission.data import snapshots
+from readmission.data.snapshots import Snapshot
+from readmission.evaluation import metrics, model_card, plots, protocols, reference_models
+from readmission.evaluation.metrics import Interval, Scored
+from readmission.registry import tracking
 from readmission.settings import Settings
-from readmission.snapshots import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +55,11 @@ def run(
     began, code = time.perf_counter(), tracking.code_version(settings)
     client = tracking.connect(settings)
     data = snapshots.find(settings)
-    table = protocol.Table.of(data.frame())
+    table = protocols.Table.of(data.frame())
     lines = _measure(table, family, settings.seed, seeds, quick)
     minutes = (time.perf_counter() - began) / 60
     text = _render(settings, data, table, family, seeds, lines, minutes, code)
-    picture = pictures.bars(
+    picture = plots.bars(
         {label.strip(): found["roc_auc_30"].value for label, found in lines.items()},
         [(found["roc_auc_30"].low, found["roc_auc_30"].high) for found in lines.values()],
         "ROC-AUC for readmission within 30 days, 95 % interval",
@@ -66,7 +68,7 @@ def run(
     numbers = {label.strip(): {n: vars(found[n]) for n in found} for label, found in lines.items()}
     told = {
         "evaluation.md": text,
-        "evaluation.html": card.html(text, "How good the method is"),
+        "evaluation.html": model_card.html(text, "How good the method is"),
         "evaluation.json": json.dumps(numbers, indent=2),
     }
     tags = {"step": "evaluate", "data_sha256": data.sha256, "git_sha": code}
@@ -82,14 +84,14 @@ def run(
     return lines
 
 
-def _measure(table: protocol.Table, family: str, seed: int, seeds: int, quick: bool) -> Lines:
+def _measure(table: protocols.Table, family: str, seed: int, seeds: int, quick: bool) -> Lines:
     """Return every line of the table; fits run on a core each while the intervals of those before are drawn."""
     began, found = time.perf_counter(), {}
     pool = ThreadPoolExecutor(os.cpu_count() or 1)
     try:
         lines = list(_scores(pool, table, family, seed, seeds, quick))
         for number, (label, scored) in enumerate(lines, 1):
-            found[label] = evaluation.intervals(scored(), 200, seed)
+            found[label] = metrics.intervals(scored(), 200, seed)
             took, headline = time.perf_counter() - began, found[label]["roc_auc_30"]
             log.info("%d of %d after %.0f s, %s: ROC-AUC %s", number, len(lines), took, label.strip(), headline)
     finally:
@@ -98,48 +100,48 @@ def _measure(table: protocol.Table, family: str, seed: int, seeds: int, quick: b
 
 
 def _scores(
-    pool: Executor, table: protocol.Table, family: str, seed: int, seeds: int, quick: bool
+    pool: Executor, table: protocols.Table, family: str, seed: int, seeds: int, quick: bool
 ) -> Iterator[tuple[str, Wait]]:
     """Start every line's fits; yield its label and how to wait for its rows.
 
     An indented line changes one thing of the one above.
     """
-    names = protocol.ABLATIONS["served features"]
+    names = protocols.ABLATIONS["served features"]
 
-    def fit(by: Callable[..., Scored], one: protocol.Family, chosen: Sequence[str] = names, *more: int) -> Wait:
+    def fit(by: Callable[..., Scored], one: protocols.Family, chosen: Sequence[str] = names, *more: int) -> Wait:
         return pool.submit(by, table, one, chosen, *(more or (seed,))).result
 
-    base = fit(protocol.pooled, family)
+    base = fit(protocols.pooled, family)
     yield f"{family}, as served, folds pooled", base
     for other in range(seed + 1, seed + seeds):
-        yield f"  folds of seed {other}", fit(protocol.pooled, family, names, other)
+        yield f"  folds of seed {other}", fit(protocols.pooled, family, names, other)
     weighted = "  classes weighted for macro F1, weights chosen on the other folds"
-    yield weighted, lambda: protocol.weighted_classes(base(), seed)
-    yield f"{family}, as served, forward in time", fit(protocol.ahead, family)
-    yield "  new patients alone", fit(protocol.unseen, family)
+    yield weighted, lambda: protocols.weighted_classes(base(), seed)
+    yield f"{family}, as served, forward in time", fit(protocols.ahead, family)
+    yield "  new patients alone", fit(protocols.unseen, family)
     if quick:
         return
-    yield "  without causal history", fit(protocol.ahead, family, protocol.ABLATIONS["without causal history"])
+    yield "  without causal history", fit(protocols.ahead, family, protocols.ABLATIONS["without causal history"])
     for count in range(1, len(np.unique(table.batches))):
-        yield f"{family}, trained on {count} of the batches", fit(protocol.growing, family, names, seed, count)
-    for label, chosen in list(protocol.ABLATIONS.items())[1:]:
-        yield f"{family}, {label}", fit(protocol.pooled, family, chosen)
+        yield f"{family}, trained on {count} of the batches", fit(protocols.growing, family, names, seed, count)
+    for label, chosen in list(protocols.ABLATIONS.items())[1:]:
+        yield f"{family}, {label}", fit(protocols.pooled, family, chosen)
     for one in (one for one in _OTHERS if one != family):
-        yield one.replace("_", " "), fit(protocol.pooled, one)
-    if references.catboost(seed):
-        yield "CatBoost, not served", fit(protocol.pooled, partial(references.catboost, seed))
+        yield one.replace("_", " "), fit(protocols.pooled, one)
+    if reference_models.catboost(seed):
+        yield "CatBoost, not served", fit(protocols.pooled, partial(reference_models.catboost, seed))
     yield from _ensemble(fit, names, seed)
 
 
 def _ensemble(fit: Callable[..., Wait], names: Sequence[str], seed: int) -> Iterator[tuple[str, Wait]]:
     """Start the reference ensemble's fits; yield its lines and those of its members."""
-    builders = {label: partial(build, tuple(names), seed) for label, build in references.MEMBERS.items()}
+    builders = {label: partial(build, tuple(names), seed) for label, build in reference_models.MEMBERS.items()}
 
     def average(members: Iterable[Wait]) -> Scored:
-        return references.average([member() for member in members])
+        return reference_models.average([member() for member in members])
 
-    pooled = {label: fit(protocol.pooled, build) for label, build in builders.items()}
-    ahead = [fit(protocol.ahead, build) for build in builders.values()]
+    pooled = {label: fit(protocols.pooled, build) for label, build in builders.items()}
+    ahead = [fit(protocols.ahead, build) for build in builders.values()]
     yield "reference ensemble, not served", partial(average, pooled.values())
     for label, member in pooled.items():
         yield f"  its {label} alone", member
@@ -149,7 +151,7 @@ def _ensemble(fit: Callable[..., Wait], names: Sequence[str], seed: int) -> Iter
 def _render(
     settings: Settings,
     data: Snapshot,
-    table: protocol.Table,
+    table: protocols.Table,
     family: str,
     seeds: int,
     lines: Lines,
@@ -167,7 +169,7 @@ def _render(
             f"code {code[:12]}, seed {settings.seed}, "
             f"{seeds} repetitions of the folds, {minutes:.0f} minutes.{made_up}",
             "",
-            f"{protocol.FOLDS} folds by patient, pooled: every row is tested once by a model that has not seen its "
+            f"{protocols.FOLDS} folds by patient, pooled: every row is tested once by a model that has not seen its "
             "patient. In brackets 95 % intervals by bootstrap of patients. Forward in time: trained on the first five "
             "sevenths of the batches, tested on other patients of the later ones. Accuracy: of the most probable "
             "class. Indented lines change one thing.",

@@ -12,11 +12,13 @@ import pyarrow as pa
 import typer
 from psycopg2.extras import execute_values
 
-from readmission import contract, stores, tracing, validation
+from readmission import contract, tracing
+from readmission.contract import validation
+from readmission.data.feed import FeedSource
+from readmission.data.sources import RawBatch, Source, open_source
 from readmission.errors import UserError
-from readmission.feed.source import FeedSource
 from readmission.settings import Settings
-from readmission.sources import RawBatch, Source, open_source
+from readmission.stores import postgres
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +78,7 @@ def run(
 
 
 def _done(settings: Settings, data: Source) -> set[int]:
-    with stores.transaction(settings, "ingest") as cursor:
+    with postgres.transaction(settings, "ingest") as cursor:
         cursor.execute("SELECT source_batch FROM raw.batches WHERE source_sha256 = %s", (data.sha256,))
         done = {row[0] for row in cursor.fetchall()}
         cursor.execute("SELECT 1 FROM raw.batches WHERE synthetic <> %s LIMIT 1", (data.synthetic,))
@@ -93,7 +95,7 @@ def _ingest(settings: Settings, data: Source, number: int) -> int | None:
     """Ingest one batch in one transaction; None when another run has just done it."""
     started = datetime.now(UTC)
     raw = data.batch(number)
-    with stores.transaction(settings, "ingest") as cursor:
+    with postgres.transaction(settings, "ingest") as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('readmission.ingest'))")
         cursor.execute(
             "SELECT 1 FROM raw.batches WHERE source_sha256 = %s AND source_batch = %s", (data.sha256, number)
@@ -174,7 +176,7 @@ def _store(cursor: Any, batch_id: int, result: SortedRows) -> None:
     if len(result.accepted):
         table = pa.Table.from_pandas(result.accepted, preserve_index=False)
         ids = pa.array([batch_id] * len(result.accepted), pa.int32())
-        stores.copy_in(cursor, "raw.encounters", table.append_column("batch_id", ids))
+        postgres.copy_in(cursor, "raw.encounters", table.append_column("batch_id", ids))
     execute_values(
         cursor,
         "INSERT INTO raw.quarantine (batch_id, row_number, content, reasons) VALUES %s",

@@ -10,8 +10,8 @@ from alembic import command
 from alembic.config import Config
 from psycopg2 import sql
 
-from readmission import stores
 from readmission.settings import Role, Settings
+from readmission.stores import postgres
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def upgrade(settings: Settings) -> None:
     """Migrate the tables of the readmission database to the newest revision, as their owner."""
     config = Config()
     config.set_main_option("script_location", "readmission:migrations")
-    with stores.engine(settings, "owner").begin() as connection:
+    with postgres.engine(settings, "owner").begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     log.info("database %s is up to date", settings.postgres_database)

@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 import typer
 
-from readmission import contract, drift, snapshots, stores, tracing
-from readmission.features import typed_frame
-from readmission.monitoring import records, reports
+from readmission import contract, tracing
+from readmission.data import snapshots
+from readmission.features.encoding import typed_frame
+from readmission.monitoring import drift, records, reports
 from readmission.monitoring.records import Champion
 from readmission.monitoring.reports import DriftReport
 from readmission.monitoring.rules import rule_of
 from readmission.settings import Settings
+from readmission.stores import postgres
 
 log = logging.getLogger(__name__)
 
@@ -55,13 +57,13 @@ def run(
 
 
 def _any_clean(settings: Settings) -> bool:
-    with stores.transaction(settings, "monitor") as cursor:
+    with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute("SELECT EXISTS (SELECT FROM clean.batches)")
         return bool(cursor.fetchone()[0])
 
 
 def _reported(settings: Settings) -> set[str]:
-    with stores.transaction(settings, "monitor") as cursor:
+    with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute("SELECT report_id FROM monitoring.drift_reports WHERE subject = 'batch'")
         return {row[0] for row in cursor.fetchall()}
 
@@ -70,7 +72,7 @@ def _with_score(settings: Settings, frame: pd.DataFrame, champion: Champion | No
     """Add the champion's risk where `score` has written it; not for rows that trained it, they look too good."""
     if champion is None:
         return frame
-    with stores.transaction(settings, "monitor") as cursor:
+    with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute("SELECT encounter_id, p_early FROM serving.scores WHERE model_version = %s", (champion.version,))
         scores = dict(cursor.fetchall())
     if not scores:
@@ -136,7 +138,7 @@ def _predictions(settings: Settings, frame: pd.DataFrame, champion: Champion) ->
 
 
 def _recent(settings: Settings, champion: Champion, days: int) -> pd.DataFrame:
-    with stores.transaction(settings, "monitor") as cursor:
+    with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute(
             "SELECT inputs, p_early FROM serving.predictions WHERE model_version = %s"
             " AND predicted_at > now() - make_interval(days => %s) AND request_id NOT LIKE 'probe-%%'"

@@ -10,9 +10,11 @@ import pandas as pd
 import typer
 from psycopg2.extras import execute_values
 
-from readmission import contract, evaluation, stores, tracing
-from readmission.evaluation import Interval, Scored
+from readmission import contract, tracing
+from readmission.evaluation import metrics
+from readmission.evaluation.metrics import Interval, Scored
 from readmission.settings import Settings
+from readmission.stores import postgres
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +90,7 @@ def run(settings: Settings) -> list[str]:
     Returns:
         What was measured, as "version source"; empty when no outcome is known yet.
     """
-    with stores.transaction(settings, "monitor") as cursor:
+    with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute(SERVED, {"delay": settings.outcome_delay_days * 86400})
         served = pd.DataFrame(cursor.fetchall(), columns=COLUMNS)
         cursor.execute(SCORED)
@@ -152,7 +154,7 @@ def _group(rows: pd.DataFrame, column: str, level: str, seed: int) -> Iterator[F
     if len(rows) < LEAST_ROWS or events < LEAST_EVENTS or events == len(rows):
         return
     mean = float(scored.early.mean())
-    found: dict[str, Interval] = evaluation.intervals(scored, _RESAMPLES, seed)
+    found: dict[str, Interval] = metrics.intervals(scored, _RESAMPLES, seed)
     found = {name: found[name] for name in METRICS} | {"predicted_30": Interval(mean, mean, mean)}
     for metric, interval in found.items():
         yield Figure(column, level, metric, len(rows), events, interval)
@@ -166,7 +168,7 @@ def _keep(settings: Settings, version: str, source: str, coverage: float, found:
         )
         for f in found
     ]  # fmt: skip
-    with stores.transaction(settings, "monitor") as cursor:
+    with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute(
             "DELETE FROM monitoring.quality WHERE measured_on = current_date AND model_version = %s AND source = %s",
             (version, source),

@@ -12,8 +12,10 @@ import pyarrow.csv
 import pyarrow.parquet
 from psycopg2 import sql
 
-from readmission import contract, engine, features, icd9, stores, tracing
+from readmission import contract, engine, tracing
+from readmission.features import encoding, icd9
 from readmission.settings import Settings
+from readmission.stores import objects, postgres
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +32,7 @@ def run(settings: Settings) -> list[int]:
     Returns:
         The batch ids that this run added.
     """
-    with stores.transaction(settings, "process") as cursor:
+    with postgres.transaction(settings, "process") as cursor:
         cursor.execute(
             "SELECT batch_id FROM raw.batches WHERE batch_id NOT IN (SELECT batch_id FROM clean.batches) ORDER BY 1"
         )
@@ -49,7 +51,7 @@ def run(settings: Settings) -> list[int]:
 
 def _process(settings: Settings, batch_id: int) -> tuple[int, int] | None:
     """Process one batch in one transaction; return rows kept and excluded, None when another run has just done it."""
-    with stores.transaction(settings, "process") as cursor:
+    with postgres.transaction(settings, "process") as cursor:
         # A lock a batch: batches do not depend on each other, and each may be another worker's.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('readmission.process'), %s)", (batch_id,))
         cursor.execute("SELECT 1 FROM clean.batches WHERE batch_id = %s", (batch_id,))
@@ -61,8 +63,8 @@ def _process(settings: Settings, batch_id: int) -> tuple[int, int] | None:
         digest = hashlib.sha256(data).hexdigest()
         key = f"clean/batch={batch_id:04d}/{digest}.parquet"
         # Before the commit: an object that nobody refers to does no harm, the reverse would.
-        stores.objects(settings).put(key, data)
-        stores.copy_in(cursor, "clean.encounters", _with_diagnoses(frame))
+        objects.objects(settings).put(key, data)
+        postgres.copy_in(cursor, "clean.encounters", _with_diagnoses(frame))
         cursor.execute(
             "INSERT INTO clean.batches (batch_id, rows, excluded, snapshot, snapshot_sha256)"
             " VALUES (%s, %s, %s, %s, %s)",
@@ -83,7 +85,7 @@ def clean(raw: pd.DataFrame, batch_id: int) -> pd.DataFrame:
     """
     kept = raw[~raw["discharge_disposition_id"].isin(contract.EXCLUDED_DISPOSITIONS)]
     kept = kept.sort_values("encounter_id", ignore_index=True)
-    return kept.assign(batch_id=batch_id, split=[features.split_of(int(patient)) for patient in kept["patient_nbr"]])
+    return kept.assign(batch_id=batch_id, split=[encoding.split_of(int(patient)) for patient in kept["patient_nbr"]])
 
 
 def to_parquet(frame: pd.DataFrame) -> bytes:
@@ -101,7 +103,7 @@ def _read_raw(cursor: Any, batch_id: int) -> pd.DataFrame:
     types: dict[str, pa.DataType] = dict.fromkeys(contract.NAMES, pa.string())
     types |= dict.fromkeys(_NUMBERS, pa.float64()) | dict.fromkeys(contract.IDENTIFIERS, pa.int64())
     table = pyarrow.csv.read_csv(
-        stores.copy_out(cursor, query),
+        postgres.copy_out(cursor, query),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=types, null_values=[contract.UNKNOWN], strings_can_be_null=True
         ),

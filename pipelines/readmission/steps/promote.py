@@ -12,26 +12,17 @@ import typer
 from mlflow.tracking import MlflowClient
 from sklearn.pipeline import Pipeline
 
-from readmission import (
-    audit,
-    card,
-    evaluation,
-    gates,
-    importance,
-    judging,
-    models,
-    operating,
-    tracing,
-    tracking,
-    training,
-)
+from readmission import models, tracing
 from readmission.errors import UserError
-from readmission.gates import Verdict
+from readmission.evaluation import gates, importance, metrics, model_card, operating_points
+from readmission.evaluation.gates import Verdict
+from readmission.registry import ledger, tracking
 from readmission.scorer import manifest as manifests
 from readmission.scorer.compiler import compile_pipeline
 from readmission.scorer.manifest import ArtifactError
 from readmission.settings import Settings
-from readmission.training import Dataset
+from readmission.training import dataset, gate_metrics
+from readmission.training.dataset import Dataset
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +59,8 @@ def run(
     """
     client = tracking.connect(settings)
     # Not simply the newest data: a batch may have come in since the training that is to be judged.
-    data = training.load(settings, batch_up_to or audit.newest_batch(settings), held_out=True)
-    candidates = audit.candidates(settings, data.sha256, settings.selection)
+    data = dataset.load(settings, batch_up_to or ledger.newest_batch(settings), held_out=True)
+    candidates = ledger.candidates(settings, data.sha256, settings.selection)
     if not candidates:
         raise UserError(f"No model was trained on the clean batches {data.batches}: run `readmission train`.")
     missing = sorted(set(models.FAMILIES) - {candidate.family for candidate in candidates})
@@ -98,7 +89,7 @@ def _try(
     settings: Settings,
     client: MlflowClient,
     data: Dataset,
-    candidate: audit.Candidate,
+    candidate: ledger.Candidate,
     champion: Champion | None,
     who: str,
 ) -> tuple[str, Verdict]:
@@ -106,7 +97,7 @@ def _try(
     pipeline = tracking.load_pipeline(_uri(client, candidate.run_id))
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
-        judged = judging.quality(data, pipeline)
+        judged = gate_metrics.quality(data, pipeline)
         verdict = _judge(settings, data, candidate, pipeline, judged, champion, folder)
         log.info("%s, run %s:\n%s", candidate.family, candidate.run_id, verdict)
         told = _card(settings, data, candidate, pipeline, judged, verdict)
@@ -116,13 +107,13 @@ def _try(
         if not verdict.passed:
             reasons = [f"{check.gate}: {check.figure} {check.value} must be {check.limit}" for check in verdict.failed]
             log.warning("%s is refused: %s", candidate.family, "; ".join(reasons))
-            audit.record(settings, "refused", candidate, None, replaced, verdict.as_data(), who)
+            ledger.record(settings, "refused", candidate, None, replaced, verdict.as_data(), who)
             return "", verdict
         # With the version for good: the API and the demo show them.
         manifests.complete(folder, verdict.as_data(), told[manifests.CARD])
         client.log_artifacts(candidate.run_id, directory, "serving")
     version = tracking.make_champion(client, settings, candidate, _uri(client, candidate.run_id), verdict)
-    audit.record(settings, "promoted", candidate, version, replaced, verdict.as_data(), who)
+    ledger.record(settings, "promoted", candidate, version, replaced, verdict.as_data(), who)
     log.info("version %s (%s) is champion", version, candidate.family)
     return version, verdict
 
@@ -130,20 +121,20 @@ def _try(
 def _judge(
     settings: Settings,
     data: Dataset,
-    candidate: audit.Candidate,
+    candidate: ledger.Candidate,
     pipeline: Pipeline,
-    judged: judging.Quality,
+    judged: gate_metrics.Quality,
     champion: Champion | None,
     folder: Path,
 ) -> Verdict:
     """Compute every figure, compile the candidate into the folder, and check the gates."""
-    name, strength = judging.single_feature(data)
+    name, strength = gate_metrics.single_feature(data)
     log.info("the strongest single feature is %s: ROC-AUC %.3f", name, strength)
     figures = {**judged.figures, "single_feature_roc_auc": strength}
     conditions = set() if data.synthetic else {"real"}
     if champion:
-        other = judging.quality(data, champion.pipeline).scored["validation"]
-        difference = evaluation.compare(judged.scored["validation"], other, settings.selection, seed=settings.seed)
+        other = gate_metrics.quality(data, champion.pipeline).scored["validation"]
+        difference = metrics.compare(judged.scored["validation"], other, settings.selection, seed=settings.seed)
         log.info("against version %s: %s %s", champion.version.version, settings.selection, difference)
         figures |= {"difference": difference.value, "difference_low": difference.low}
         same = champion.version.tags.get("data_sha256") == data.sha256
@@ -159,10 +150,10 @@ def _judge(
             run_id=candidate.run_id,
             model_name=settings.model_name,
             known=data.visits,
-            points=operating.points(judged.scored["validation"]),
-            bands=operating.bands(judged.scored["validation"]),
+            points=operating_points.points(judged.scored["validation"]),
+            bands=operating_points.bands(judged.scored["validation"]),
         )
-        figures |= judging.serving(folder)
+        figures |= gate_metrics.serving(folder)
     except ArtifactError as error:
         log.warning("%s cannot be served: %s", candidate.family, error)
     return gates.judge(gates.load(), figures, conditions, len(data.batches))
@@ -171,16 +162,16 @@ def _judge(
 def _card(
     settings: Settings,
     data: Dataset,
-    candidate: audit.Candidate,
+    candidate: ledger.Candidate,
     pipeline: Pipeline,
-    judged: judging.Quality,
+    judged: gate_metrics.Quality,
     verdict: Verdict,
 ) -> dict[str, str]:
     """Write the model card, as Markdown and as HTML, by file name."""
     leaning = importance.table(
         pipeline, data.matrix[data.rows("validation")], judged.scored["validation"], settings.seed
     )
-    facts = card.Facts(
+    facts = model_card.Facts(
         settings.model_name,
         candidate.family,
         {
@@ -195,15 +186,15 @@ def _card(
         data.counts["size"].to_dict(),
         data.counts["nunique"].to_dict(),
         data.synthetic,
-        evaluation.intervals(judged.scored["test"], 200, settings.seed),
-        operating.points(judged.scored["validation"]),
+        metrics.intervals(judged.scored["test"], 200, settings.seed),
+        operating_points.points(judged.scored["validation"]),
         judged.slices,
         verdict,
         leaning,
-        audit.champions(settings, candidate.data_sha256),
+        ledger.champions(settings, candidate.data_sha256),
     )
-    text = card.markdown(facts)
-    return {"model_card.md": text, "model_card.html": card.html(text, f"{settings.model_name}: model card")}
+    text = model_card.markdown(facts)
+    return {"model_card.md": text, "model_card.html": model_card.html(text, f"{settings.model_name}: model card")}
 
 
 def _uri(client: MlflowClient, run_id: str) -> str:

@@ -6,9 +6,11 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from readmission import evaluation, judging, tracking, training
 from readmission.errors import UserError
+from readmission.evaluation import metrics
+from readmission.registry import tracking
 from readmission.settings import Settings
+from readmission.training import dataset, gate_metrics
 
 #: What a reader asks first, in this order.
 HEADLINE = {
@@ -30,7 +32,7 @@ def run(
     settings: Settings,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
-    resamples: Annotated[int, typer.Option(min=50, help="Resamples of the bootstrap.")] = evaluation.RESAMPLES,
+    resamples: Annotated[int, typer.Option(min=50, help="Resamples of the bootstrap.")] = metrics.RESAMPLES,
 ) -> None:
     """Print what the champion does on validation and test, with 95 % intervals by bootstrap of patients.
 
@@ -41,9 +43,9 @@ def run(
     champion = tracking.champion(client, settings)
     if champion is None:
         raise UserError("There is no champion yet: run `readmission train` and `readmission promote`.")
-    data = training.load(settings, held_out=True)
-    found = judging.quality(data, tracking.load_pipeline(champion.source))
-    told = {split: evaluation.intervals(scored, resamples, settings.seed) for split, scored in found.scored.items()}
+    data = dataset.load(settings, held_out=True)
+    found = gate_metrics.quality(data, tracking.load_pipeline(champion.source))
+    told = {split: metrics.intervals(scored, resamples, settings.seed) for split, scored in found.scored.items()}
     if as_json:
         typer.echo(json.dumps({s: {n: vars(i) for n, i in names.items()} for s, names in told.items()}, indent=2))
         return

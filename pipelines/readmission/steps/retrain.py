@@ -7,9 +7,9 @@ from typing import Any
 
 import typer
 
-from readmission import stores
 from readmission.monitoring import records
 from readmission.settings import Settings
+from readmission.stores import postgres
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def run(settings: Settings) -> list[str]:
     """
     figures = read(settings)
     retrain, reason = decide(figures, settings.drift_columns, settings.retrain_cooldown_hours)
-    with stores.transaction(settings, "monitor") as cursor:
+    with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute(
             "INSERT INTO monitoring.decisions (retrain, reason, figures) VALUES (%s, %s, %s)",
             (retrain, reason, json.dumps(asdict(figures))),
@@ -101,7 +101,7 @@ def decide(figures: Figures, columns: int, cooldown_hours: float) -> tuple[bool,
 def read(settings: Settings) -> Figures:
     """Read the figures of now from the database."""
     champion = records.champion(settings)
-    with stores.transaction(settings, "monitor") as cursor:
+    with postgres.transaction(settings, "monitor") as cursor:
         untrained = _one(
             cursor,
             "SELECT count(*) FROM clean.batches WHERE batch_id > coalesce((SELECT max(last_batch) FROM"

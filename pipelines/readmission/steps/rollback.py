@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from readmission import audit, tracking
 from readmission.errors import UserError
+from readmission.registry import ledger, tracking
 from readmission.settings import Settings
 
 
@@ -31,11 +31,11 @@ def run(
     current = tracking.champion(client, settings)
     if current is None:
         raise UserError("There is no champion to roll back from.")
-    before = to or audit.replaced_by(settings, str(current.version))
+    before = to or ledger.replaced_by(settings, str(current.version))
     if not before:
         raise UserError(f"Version {current.version} is the first champion: there is none before it.")
     family = tracking.set_champion(client, settings, before)
     reasons = [{"reason": why or "rolled back by command"}]
-    audit.record(settings, "rolled back", None, before, str(current.version), reasons, by or getpass.getuser())
+    ledger.record(settings, "rolled back", None, before, str(current.version), reasons, by or getpass.getuser())
     typer.echo(f"Version {before} ({family}) is champion again; version {current.version} is not any more.")
     return before

@@ -9,10 +9,14 @@ import pandas as pd
 import pyarrow as pa
 import typer
 
-from readmission import contract, features, history, snapshots, stores, tracing, tracking
+from readmission import contract, tracing
+from readmission.data import snapshots
 from readmission.errors import UserError
+from readmission.features import encoding, history
+from readmission.features.visits import Visits
+from readmission.registry import tracking
 from readmission.settings import Settings
-from readmission.visits import Visits
+from readmission.stores import postgres
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +49,7 @@ def run(
     pipeline = tracking.load_pipeline(champion.source)
     if file is not None and out is not None:
         raw = read(file)
-        scores = pipeline.predict_proba(_with_history(settings, features.typed_frame(_known_ids(raw))))
+        scores = pipeline.predict_proba(_with_history(settings, encoding.typed_frame(_known_ids(raw))))
         names = [f"probability_{name}" for name in contract.CLASSES]
         told = pd.DataFrame(scores, columns=names, index=raw.index).round(6)
         told["prediction"] = np.array(contract.CLASSES)[scores.argmax(axis=1)]
@@ -123,9 +127,9 @@ def _store(settings: Settings, encounters: pd.Series, scores: np.ndarray, versio
         }
     )
     names = ", ".join(table.column_names)
-    with stores.transaction(settings, "score") as cursor:
+    with postgres.transaction(settings, "score") as cursor:
         cursor.execute("CREATE TEMP TABLE fresh (LIKE serving.scores INCLUDING DEFAULTS) ON COMMIT DROP")
-        stores.copy_in(cursor, "fresh", table)
+        postgres.copy_in(cursor, "fresh", table)
         cursor.execute(
             f"INSERT INTO serving.scores ({names}) SELECT {names} FROM fresh"  # noqa: S608  our own names
             " ON CONFLICT (encounter_id, model_name, model_version) DO UPDATE"

@@ -8,10 +8,12 @@ import typer
 from mlflow.tracking import MlflowClient
 from optuna.trial import FrozenTrial
 
-from readmission import pictures, search, studies, tracking, training
 from readmission.errors import UserError
+from readmission.evaluation import plots
+from readmission.registry import tracking
 from readmission.settings import Settings
-from readmission.training import Dataset
+from readmission.training import dataset, search, studies
+from readmission.training.dataset import Dataset
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +40,7 @@ def run(
     if family not in search.SPACES:
         raise UserError(f"--family: {family!r} is not a family; allowed: {', '.join(search.SPACES)}.")
     client = tracking.connect(settings)
-    data = training.load(settings, batch_up_to)
+    data = dataset.load(settings, batch_up_to)
     study = studies.open_study(settings, data, family)
     parent = _parent(settings, client, study, data, family)
 
@@ -51,7 +53,7 @@ def run(
         n_trials=trials, timeout=None if minutes is None else 60 * minutes, callbacks=[record],
     )  # fmt: skip
     table = search.history(study)
-    picture = pictures.search_history(table, f"{family.replace('_', ' ')}: search, {settings.selection}")
+    picture = plots.search_history(table, f"{family.replace('_', ' ')}: search, {settings.selection}")
     tracking.log_files(client, parent, {"search_history.png": picture, "search_history.csv": table.to_csv(index=False)})
     tracking.log_run(
         client, parent, metrics={"best": study.best_value, "trials": float(len(table))}, tags=_told(study.best_params)

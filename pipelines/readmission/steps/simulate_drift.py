@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import typer
 
-from readmission import codes, drift, snapshots
+from readmission.contract import codes
+from readmission.data import snapshots
 from readmission.errors import UserError
+from readmission.monitoring import drift
 from readmission.monitoring.rules import rule_of
 from readmission.settings import Settings
 

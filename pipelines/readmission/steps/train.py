@@ -14,11 +14,15 @@ import pandas as pd
 import typer
 from mlflow.tracking import MlflowClient
 
-from readmission import contract, engine, features, models, pictures, stores, tracing, tracking, training
-from readmission.engine import spread
+from readmission import contract, engine, models, tracing
 from readmission.errors import UserError
+from readmission.evaluation import plots
+from readmission.features import encoding
+from readmission.registry import tracking
 from readmission.settings import Settings
-from readmission.training import Candidate, Data
+from readmission.stores import postgres
+from readmission.training import dask, dataset
+from readmission.training.dataset import Candidate, Data
 
 log = logging.getLogger(__name__)
 
@@ -69,14 +73,14 @@ def run(
 def _loader(settings: Settings) -> Iterator[Callable[[int | None], Data]]:
     """Give what reads the batches up to one: into this process, or onto the workers of a cluster that stays open."""
     if settings.engine == "local":
-        yield partial(training.load, settings)
+        yield partial(dataset.load, settings)
         return
     with engine.cluster(settings) as workers:
-        yield partial(spread.load, settings, workers)
+        yield partial(dask.load, settings, workers)
 
 
 def _searched(settings: Settings, data: Data, wanted: list[str]) -> dict[str, dict[str, object]]:
-    from readmission import studies  # a second to import: only for those who use it
+    from readmission.training import studies  # a second to import: only for those who use it
 
     return {family: studies.best(settings, data, family) for family in wanted}
 
@@ -122,7 +126,7 @@ def _train_one(
     tags: dict[str, str],
     wanted: Mapping[str, object] | None = None,
 ) -> str:
-    fit: Callable[..., Candidate] = spread.fit if settings.engine == "dask" else training.fit
+    fit: Callable[..., Candidate] = dask.fit if settings.engine == "dask" else dataset.fit
     candidate = fit(data, family, settings.seed, wanted)
     params = {
         "family": family, "seed": settings.seed, "batch_first": data.batches[0], "batch_last": data.batches[-1],
@@ -131,8 +135,8 @@ def _train_one(
     }  # fmt: skip
     with tracking.run(client, settings, family, {"family": family, **tags}) as run_id:
         tracking.log_run(client, run_id, params=params, metrics=candidate.metrics)
-        tracking.log_files(client, run_id, training.draw(candidate))
-        uri = tracking.log_pipeline(candidate.pipeline, run_id, features.example())
+        tracking.log_files(client, run_id, dataset.draw(candidate))
+        uri = tracking.log_pipeline(candidate.pipeline, run_id, encoding.example())
         tracking.log_run(client, run_id, tags={"model_uri": uri})
         _record(settings, data, candidate, run_id, tags["git_sha"])
     return run_id
@@ -153,7 +157,7 @@ def _made_up(data: Data) -> str:
 
 
 def _families(text: str, where: str) -> list[str]:
-    allowed = spread.FAMILIES if where == "dask" else tuple(models.FAMILIES)
+    allowed = dask.FAMILIES if where == "dask" else tuple(models.FAMILIES)
     wanted = [name.strip() for name in text.split(",") if name.strip()] or list(allowed)
     for name in wanted:
         if name not in models.FAMILIES:
@@ -167,7 +171,7 @@ def _families(text: str, where: str) -> list[str]:
 
 
 def _done(settings: Settings, data: Data, code: str) -> dict[str, str]:
-    with stores.transaction(settings, "train") as cursor:
+    with postgres.transaction(settings, "train") as cursor:
         cursor.execute(
             "SELECT family, run_id FROM training.experiments WHERE data_sha256 = %s AND seed = %s AND git_sha = %s",
             (data.sha256, settings.seed, code),
@@ -177,7 +181,7 @@ def _done(settings: Settings, data: Data, code: str) -> dict[str, str]:
 
 def _record(settings: Settings, data: Data, candidate: Candidate, run_id: str, code: str) -> None:
     metrics = {name: value for name, value in candidate.metrics.items() if value == value}
-    with stores.transaction(settings, "train") as cursor:
+    with postgres.transaction(settings, "train") as cursor:
         cursor.execute(
             "INSERT INTO training.experiments"
             " (run_id, family, first_batch, last_batch, data_sha256, synthetic, seed, git_sha, metrics)"
@@ -194,7 +198,7 @@ def _record(settings: Settings, data: Data, candidate: Candidate, run_id: str, c
 def _learning_curve(settings: Settings, client: MlflowClient, last: dict[str, str]) -> None:
     """Show test ROC-AUC by number of batches as a table and, in the last parent run, as a picture."""
     code = tracking.code_version(settings)
-    with stores.transaction(settings, "train") as cursor:
+    with postgres.transaction(settings, "train") as cursor:
         cursor.execute(
             "SELECT family, last_batch, (metrics ->> 'test_roc_auc_30')::float8, (metrics ->> 'test_accuracy')::float8"
             " FROM training.experiments WHERE git_sha = %s AND seed = %s AND family = ANY(%s) ORDER BY 1, 2",
@@ -205,5 +209,5 @@ def _learning_curve(settings: Settings, client: MlflowClient, last: dict[str, st
     typer.echo(f"Test ROC-AUC for <30 days by batches trained on:\n{wide.to_string()}")
     run_id = next(iter(last.values()))
     parent = client.get_run(run_id).data.tags.get("mlflow.parentRunId", run_id)
-    curve = pictures.learning_curve(table, "test_roc_auc_30", "learning curve, test split of the batches so far")
+    curve = plots.learning_curve(table, "test_roc_auc_30", "learning curve, test split of the batches so far")
     tracking.log_files(client, parent, {"learning_curve.png": curve, "learning_curve.csv": table.to_csv(index=False)})

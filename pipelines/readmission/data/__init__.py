@@ -1,0 +1,1 @@
+"""Sources of raw rows, and the snapshots of clean ones."""

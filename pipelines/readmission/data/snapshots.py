@@ -1,0 +1,93 @@
+"""Read the clean snapshots that `process` wrote: one Parquet object a batch, checked against its recorded hash."""
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet
+
+from readmission.errors import UserError
+from readmission.features import history
+from readmission.settings import Role, Settings
+from readmission.stores import objects, postgres
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Name the clean batches that data is read from.
+
+    Attributes:
+        store: where their Parquet objects are.
+        keys: batch id, key of its object, sha256 of its content; in the order of the batches.
+    """
+
+    store: objects.ObjectStore
+    keys: Sequence[tuple[int, str, str]]
+
+    @property
+    def sha256(self) -> str:
+        """Return the data hash: sha256 over the batches' hashes in order."""
+        return sha256("".join(digest for _, _, digest in self.keys).encode()).hexdigest()
+
+    @property
+    def batches(self) -> list[int]:
+        """Return the batch ids."""
+        return [batch_id for batch_id, _, _ in self.keys]
+
+    def tables(self, columns: Sequence[str] | None = None, splits: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Read one batch after another: a row an encounter, by rising encounter; see docs/architecture.md.
+
+        Args:
+            columns: which; None: all.
+            splits: rows of which; None: of all.
+
+        Raises:
+            UserError: an object's content is not what was recorded.
+        """
+        wanted = None if splits is None else pyarrow.compute.field("split").isin(splits)
+        for batch_id, key, digest in self.keys:
+            data = self.store.get(key)
+            if sha256(data).hexdigest() != digest:
+                raise UserError(f"The clean snapshot of batch {batch_id} ({key}) is not what `process` wrote.")
+            yield pyarrow.parquet.read_table(io.BytesIO(data), columns=columns and list(columns), filters=wanted)
+
+    def visits(self) -> bytes:
+        """Return what later encounters see of every row: the table that `Visits` reads."""
+        return history.join([history.seen(table.to_pandas()) for table in self.tables(history.COLUMNS)])
+
+    def frame(self) -> pd.DataFrame:
+        """Read the whole typed frame at once, ordered by batch and encounter."""
+        return pa.concat_tables(self.tables()).to_pandas()
+
+
+def find(settings: Settings, up_to: int | None = None, role: Role = "train") -> Snapshot:
+    """Return the clean batches, up to one of them or all.
+
+    Args:
+        settings: where the stores are.
+        up_to: last batch to take; None takes all.
+        role: whose right to read the list of batches is used.
+
+    Raises:
+        UserError: no clean batch is there.
+    """
+    with postgres.transaction(settings, role) as cursor:
+        cursor.execute(
+            "SELECT batch_id, snapshot, snapshot_sha256 FROM clean.batches WHERE batch_id <= %s ORDER BY batch_id",
+            (up_to if up_to is not None else 2**31 - 1,),
+        )
+        keys: Sequence[tuple[int, str, str]] = cursor.fetchall()
+    if not keys:
+        raise UserError("There is no clean batch yet: run `readmission ingest --next` and `readmission process`.")
+    return Snapshot(objects.objects(settings), keys)
+
+
+def synthetic(settings: Settings, snapshot: Snapshot) -> bool:
+    """Tell whether any batch of a snapshot was made up by `--sample`."""
+    with postgres.transaction(settings, "train") as cursor:
+        cursor.execute("SELECT bool_or(synthetic) FROM raw.batches WHERE batch_id = ANY(%s)", (snapshot.batches,))
+        return bool(cursor.fetchone()[0])

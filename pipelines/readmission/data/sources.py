@@ -1,0 +1,247 @@
+"""Where raw rows come from: a csv or the UCI zip, as a file or a URL; or a synthetic sample."""
+
+import hashlib
+import io
+import logging
+import zipfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import httpx
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+
+from readmission import contract
+from readmission.errors import UserError
+from readmission.settings import Settings
+from readmission.stores import objects
+
+log = logging.getLogger(__name__)
+
+UCI_URL = "https://archive.ics.uci.edu/static/public/296/diabetes+130-us+hospitals+for+years+1999-2008.zip"
+#: sha256 of diabetic_data.csv as UCI publishes it.
+UCI_SHA256 = "0689e7ec031237dc63031b938805c48377748761a3b26acab621567afa24df97"
+CSV_NAME = "diabetic_data.csv"
+#: The first line of a generated sample is this comment: a file that says of itself that it is not real.
+SYNTHETIC_MARK = b"# synthetic"
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A line that is no row of the table: its number (1 = first below the header), text and field counts."""
+
+    row_number: int
+    text: str
+    expected: int
+    found: int
+
+
+@dataclass(frozen=True)
+class RawBatch:
+    """Hold the raw rows of one batch.
+
+    Attributes:
+        number: position in the source, from 1.
+        frame: text, columns `contract.NAMES`, index = row number in the source (1 = first below the header).
+        unreadable: lines of this batch that are no rows.
+    """
+
+    number: int
+    frame: pd.DataFrame
+    unreadable: list[Unreadable]
+
+    @property
+    def rows_read(self) -> int:
+        """Count every line of the batch, readable or not."""
+        return len(self.frame) + len(self.unreadable)
+
+
+class Source(Protocol):
+    """Hand out batches of raw rows."""
+
+    @property
+    def name(self) -> str:
+        """Return what a person calls it."""
+
+    @property
+    def sha256(self) -> str:
+        """Return the hash of all of it: the same rows by another way are the same batches."""
+
+    @property
+    def synthetic(self) -> bool:
+        """Tell whether it says of itself that it is not real."""
+
+    @property
+    def batches(self) -> int:
+        """Count the batches that can be taken now."""
+
+    def batch(self, number: int) -> RawBatch:
+        """Return one batch, from 1.
+
+        Raises:
+            UserError: it is no table of the contract, or has no such batch now.
+        """
+
+
+class FileSource:
+    """Hand out the batches of one csv file's content."""
+
+    def __init__(self, name: str, content: bytes, batch_size: int) -> None:
+        self.name = name
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        self.synthetic = content.startswith(SYNTHETIC_MARK)
+        self.content = content
+        self._size = batch_size
+
+    @cached_property
+    def _table(self) -> tuple[pa.Table, list[Unreadable]]:
+        return parse(self.content, self.name)
+
+    @property
+    def batches(self) -> int:
+        """Count the batches; the last may be short."""
+        table, unreadable = self._table
+        return -(-(int(table.num_rows) + len(unreadable)) // self._size)
+
+    def batch(self, number: int) -> RawBatch:
+        """Return one batch.
+
+        Raises:
+            UserError: the file is not the table of the contract, or has no such batch.
+        """
+        if not 1 <= number <= self.batches:
+            raise UserError(f"{self.name} has batches 1 to {self.batches}, there is no batch {number}.")
+        table, unreadable = self._table
+        first, last = (number - 1) * self._size + 1, number * self._size
+        bad = [line for line in unreadable if first <= line.row_number <= last]
+        before = sum(line.row_number < first for line in unreadable)
+        total = table.num_rows + len(unreadable)
+        numbers = sorted(set(range(first, min(last, total) + 1)) - {line.row_number for line in bad})
+        frame = table.slice(first - 1 - before, len(numbers)).to_pandas()
+        frame.index = pd.Index(numbers, name="row_number")
+        return RawBatch(number, frame, bad)
+
+
+def parse(content: bytes, name: str) -> tuple[pa.Table, list[Unreadable]]:
+    """Read a csv of the contract as text, setting aside lines with too few or too many fields.
+
+    Raises:
+        UserError: empty, not text, not a table, columns missing or unknown; says which.
+    """
+    head = content[:2048].lstrip().lower()
+    if not head:
+        raise UserError(f"{name} is empty; expected the csv of the data set with columns {contract.NAMES[0]}, ...")
+    if head.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise UserError(f"{name} is a web page, not a csv: the address is wrong or the server answered an error.")
+    if b"\0" in content:
+        raise UserError(f"{name} is not a text file; expected a csv, or the zip that UCI publishes.")
+    unreadable: list[Unreadable] = []
+
+    def set_aside(row: pyarrow.csv.InvalidRow) -> str:
+        unreadable.append(Unreadable(row.number - 1 - comment, row.text, row.expected_columns, row.actual_columns))
+        return "skip"
+
+    comment = 1 if content.startswith(SYNTHETIC_MARK) else 0
+    try:
+        table = pyarrow.csv.read_csv(
+            io.BytesIO(content),
+            # One thread: only then does a skipped row know its number.
+            read_options=pyarrow.csv.ReadOptions(use_threads=False, skip_rows=comment, block_size=1 << 22),
+            parse_options=pyarrow.csv.ParseOptions(invalid_row_handler=set_aside, ignore_empty_lines=False),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(contract.NAMES, pa.string()), strings_can_be_null=False
+            ),
+        )
+    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+        raise UserError(f"{name} is not a csv in UTF-8: {error}") from error
+    missing = [column for column in contract.NAMES if column not in table.column_names]
+    unknown = [column for column in table.column_names if column not in contract.BY_NAME]
+    if missing or unknown:
+        told = [f"without the columns {', '.join(missing)}"] if missing else []
+        told += [f"with columns the contract does not know: {', '.join(unknown)[:300]}"] if unknown else []
+        raise UserError(f"{name} is a table {' and '.join(told)}.")
+    if not table.num_rows:
+        raise UserError(f"{name} has a header and no rows.")
+    return table.select(list(contract.NAMES)), unreadable
+
+
+def open_source(settings: Settings, source: str = "") -> FileSource:
+    """Find the data: the argument, else the setting, else the local cache, else UCI.
+
+    Args:
+        settings: `source`, `home` (its `cache/` keeps the download) and `batch_size` are used.
+        source: path, URL or s3:// URL of a csv or of the UCI zip; empty: as the settings say.
+
+    Raises:
+        UserError: nothing is there; names what to do.
+    """
+    named = source or settings.source
+    if named.startswith(("http://", "https://")):
+        return FileSource(named, _unzip(_download(named), named), settings.batch_size)
+    if named.startswith("s3://"):
+        return FileSource(named, _unzip(_object(named, settings.s3_endpoint), named), settings.batch_size)
+    if named:
+        path = Path(named).expanduser()
+        if not path.is_file():
+            raise UserError(f"{path} is not a file: --source (or READMISSION_SOURCE) names the csv or the UCI zip.")
+        return FileSource(path.name, _unzip(path.read_bytes(), path.name), settings.batch_size)
+    cached = settings.home / "cache" / CSV_NAME
+    if not cached.is_file():
+        content = _unzip(_download(UCI_URL), UCI_URL)
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != UCI_SHA256:
+            raise UserError(f"What UCI sent is not the data set: sha256 {digest}, expected {UCI_SHA256}.")
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        temporary = cached.with_suffix(".part")
+        temporary.write_bytes(content)
+        temporary.replace(cached)
+    return FileSource(CSV_NAME, cached.read_bytes(), settings.batch_size)
+
+
+def _unzip(content: bytes, name: str) -> bytes:
+    if not content.startswith(b"PK"):
+        return content
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            member = next((m for m in archive.namelist() if m.rsplit("/")[-1] == CSV_NAME), None)
+            if member is None:
+                raise UserError(f"{name} is a zip without {CSV_NAME}.")
+            return archive.read(member)
+    except zipfile.BadZipFile as error:
+        raise UserError(f"{name} is a broken zip: {error}. Download it again.") from error
+
+
+def _object(url: str, endpoint: str) -> bytes:
+    import botocore.exceptions
+
+    folder, _, key = url.rpartition("/")
+    try:
+        return objects.S3Store(folder, endpoint).get(key)
+    except KeyError as error:
+        raise UserError(f"{url}: there is no such object.") from error
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        raise UserError(f"{url} cannot be read: {error}") from error
+
+
+def _download(url: str) -> bytes:
+    import typer  # a progress bar; nothing else here needs the terminal
+
+    parts: list[bytes] = []
+    try:
+        with httpx.stream("GET", url, follow_redirects=True, timeout=30) as response:
+            response.raise_for_status()
+            length = int(response.headers.get("content-length", 0)) or None
+            with typer.progressbar(length=length or 1, label=f"Downloading {url.rsplit('/')[-1]}") as bar:
+                for part in response.iter_bytes():
+                    parts.append(part)
+                    bar.update(len(part) if length else 0)
+    except httpx.HTTPError as error:
+        raise UserError(
+            f"The data could not be downloaded from {url} ({error}). Name a file instead: READMISSION_SOURCE="
+            "/path/to/dataset_diabetes.zip (or diabetic_data.csv), or try the system on a synthetic sample with "
+            "--sample."
+        ) from error
+    return b"".join(parts)

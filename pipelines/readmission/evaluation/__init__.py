@@ -1,0 +1,1 @@
+"""Metrics, fairness, operating points, gates, plots and the model card."""

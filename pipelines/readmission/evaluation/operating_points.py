@@ -1,0 +1,64 @@
+"""Choose where to act on a risk: operating points and bands, from validation. Pure.
+
+Net benefit and its decision curve: Vickers and Elkin 2006, doi:10.1177/0272989X06295361.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from readmission.evaluation.fairness import threshold_at
+from readmission.evaluation.metrics import ALERT_RATES, Array, Scored
+from readmission.scorer.manifest import Band, Point
+
+#: How many follow-ups in vain an early readmission that is found is worth.
+COST_RATIOS = (5, 10, 20)
+#: Names of the bands, from the lowest risk; each begins where the next larger share of ALERT_RATES is alerted.
+BANDS = ("usual", "raised", "high", "very high")
+
+
+def points(scored: Scored) -> tuple[Point, ...]:
+    """Return an operating point for each alert rate and each ratio of costs.
+
+    Args:
+        scored: validation rows, neither trained on nor used for the published figures.
+    """
+    found = [_point(f"alert {rate:.0%}", scored, threshold_at(scored, rate)) for rate in ALERT_RATES]
+    return (*found, *(_point(f"cost {ratio}:1", scored, _cheapest(scored, ratio)) for ratio in COST_RATIOS))
+
+
+def bands(scored: Scored) -> tuple[Band, ...]:
+    """Return the bands of risk, from the lowest: the rest, and the top fifth, tenth and twentieth of encounters."""
+    starts = (0.0, *(threshold_at(scored, rate) for rate in sorted(ALERT_RATES, reverse=True)))
+    return tuple(Band(name, start) for name, start in zip(BANDS, starts, strict=True))
+
+
+def net_benefit(scored: Scored, thresholds: Sequence[float] | Array) -> Array:
+    """Return the net benefit of alerting at or above each threshold, as a share of encounters.
+
+    True alerts less false ones at the exchange rate that the threshold itself states: threshold / (1 - threshold).
+    """
+    order = np.argsort(-scored.early, kind="stable")
+    caught = np.r_[0, np.cumsum(scored.event[order])]
+    called = np.searchsorted(-scored.early[order], -np.asarray(thresholds), side="right")
+    rate = np.asarray(thresholds) / (1 - np.asarray(thresholds))
+    found: Array = (caught[called] - (called - caught[called]) * rate) / len(order)
+    return found
+
+
+def _cheapest(scored: Scored, ratio: float) -> float:
+    """Return the threshold with the least cost: 1 a follow-up, `ratio` an early readmission without one."""
+    order = np.argsort(-scored.early, kind="stable")
+    risks = scored.early[order]
+    last = np.r_[np.diff(risks) != 0, True]  # equal risks are alerted together
+    saved = ratio * np.cumsum(scored.event[order]) - np.arange(1, len(order) + 1)
+    return float(risks[np.argmax(np.where(last, saved, -np.inf))])
+
+
+def _point(rule: str, scored: Scored, threshold: float) -> Point:
+    above = scored.early >= threshold
+    hits = float((above & scored.event).sum())
+    return Point(
+        rule, threshold, float(above.mean()), hits / max(float(scored.event.sum()), 1.0),
+        hits / max(float(above.sum()), 1.0),
+    )  # fmt: skip

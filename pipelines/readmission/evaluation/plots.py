@@ -1,0 +1,142 @@
+"""Draw what a person wants to see of a model. Every function returns a matplotlib Figure and touches no file."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from readmission import contract
+from readmission.evaluation import operating_points
+from readmission.evaluation.metrics import BINS, Scored, measure
+
+_BLUE, _ORANGE, _GREY = "#2563eb", "#ea580c", "#94a3b8"
+
+
+def _figure(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Any]]:
+    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    axes = figure.subplots(1, columns, squeeze=False)[0]
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, list(axes)
+
+
+def confusion_matrix(scored: Scored, title: str) -> Figure:
+    """Draw the 3 x 3 table, shaded by the share of each true class."""
+    figure, (axis,) = _figure(5.2, 4.6)
+    table = scored.confusion()
+    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), share in np.ndenumerate(shares):
+        text = f"{share:.0%}\n{table[row, column]:,}"
+        axis.text(column, row, text, ha="center", va="center", color="white" if share > 0.5 else "black")
+    names = [f"{name} days" if name != "NO" else "not readmitted" for name in contract.CLASSES]
+    axis.set_xticks(range(len(names)), names)
+    axis.set_yticks(range(len(names)), names)
+    axis.set(xlabel="most probable class", ylabel="what happened", title=title)
+    axis.spines[:].set_visible(False)
+    return figure
+
+
+def feature_importance(shares: pd.Series, title: str, top: int = 25) -> Figure:
+    """Draw the largest shares as bars, the largest on top."""
+    shown = shares.head(top)[::-1]
+    figure, (axis,) = _figure(6.5, 0.26 * len(shown) + 1)
+    axis.barh(shown.index, shown.to_numpy(), color=_BLUE)
+    axis.set(xlabel="share of the model's own importance", title=title)
+    axis.margins(y=0.01)
+    return figure
+
+
+def roc_and_precision_recall(scored: Scored, title: str) -> Figure:
+    """Draw both curves for readmission within 30 days, with what chance would give."""
+    figure, (roc, precision) = _figure(10, 4.4, 2)
+    found = measure(scored)
+    events, others = scored.ranking(np.ones(len(scored.y)))
+    caught, false = np.cumsum(events), np.cumsum(others)
+    share = caught / max(caught[-1], 1)
+    roc.plot(np.r_[0, false / max(false[-1], 1)], np.r_[0, share], color=_BLUE)
+    roc.plot([0, 1], [0, 1], color=_GREY, linestyle="--")
+    roc.set(xlabel="share of others called", ylabel="share of early readmissions caught")
+    roc.set_title(f"ROC-AUC {found['roc_auc_30']:.3f}")
+    precision.plot(share, caught / (caught + false), color=_BLUE)
+    precision.axhline(found["prevalence_30"], color=_GREY, linestyle="--")
+    precision.set(xlabel="share of early readmissions caught", ylabel="share of calls that are right", ylim=(0, 0.8))
+    precision.set_title(f"PR-AUC {found['pr_auc_30']:.3f} (prevalence {found['prevalence_30']:.3f})")
+    figure.suptitle(title)
+    return figure
+
+
+def calibration(scored: Scored, title: str) -> Figure:
+    """Draw observed against predicted risk in bins of equal size, with 95 % intervals (Wilson)."""
+    figure, (axis,) = _figure(5.4, 4.8)
+    count = np.maximum(np.bincount(scored.bins, minlength=BINS), 1)
+    predicted = np.bincount(scored.bins, weights=scored.early, minlength=BINS) / count
+    observed = np.bincount(scored.bins, weights=scored.event, minlength=BINS) / count
+    z = 1.96
+    centre = (observed + z * z / (2 * count)) / (1 + z * z / count)
+    half = z * np.sqrt(observed * (1 - observed) / count + z * z / (4 * count**2)) / (1 + z * z / count)
+    bars = np.clip([observed - (centre - half), centre + half - observed], 0, None)
+    top = float(max(predicted.max(), (centre + half).max())) * 1.05
+    axis.plot([0, top], [0, top], color=_GREY, linestyle="--", label="perfect")
+    axis.errorbar(predicted, observed, yerr=bars, fmt="o", color=_BLUE, capsize=3, label="a tenth of the encounters")
+    axis.set(xlabel="predicted risk of readmission within 30 days", ylabel="observed share", title=title)
+    axis.legend(title=f"ECE {measure(scored)['ece_30']:.4f}", frameon=False)
+    return figure
+
+
+def decision_curve(scored: Scored, title: str) -> Figure:
+    """Draw the net benefit of alerting by the model over the thresholds, beside alerting everybody and nobody."""
+    figure, (axis,) = _figure(6, 4.4)
+    thresholds = np.linspace(0.02, 0.4, 77)
+    everybody = Scored(scored.y, np.ones_like(scored.probabilities), scored.patients)
+    axis.plot(thresholds, operating_points.net_benefit(scored, thresholds), color=_BLUE, label="alert by the model")
+    axis.plot(thresholds, operating_points.net_benefit(everybody, thresholds), color=_ORANGE, label="alert everybody")
+    axis.axhline(0, color=_GREY, linestyle="--", label="alert nobody")
+    axis.set(xlabel="risk at or above which to alert", ylabel="net benefit, share of encounters", title=title)
+    axis.set_ylim(-0.02, None)
+    axis.legend(frameon=False)
+    return figure
+
+
+def learning_curve(table: pd.DataFrame, metric: str, title: str) -> Figure:
+    """Draw a metric over the number of batches, a line a family.
+
+    Args:
+        table: columns family, batches and the metric.
+        metric: column to draw.
+        title: of the picture.
+    """
+    figure, (axis,) = _figure(7, 4.4)
+    for family, rows in table.sort_values("batches").groupby("family"):
+        axis.plot(rows["batches"], rows[metric], marker="o", label=str(family).replace("_", " "))
+    axis.set(
+        xlabel="batches trained on", ylabel=metric.replace("_", " "), title=title, xticks=sorted(set(table["batches"]))
+    )
+    axis.legend(frameon=False)
+    return figure
+
+
+def search_history(table: pd.DataFrame, title: str) -> Figure:
+    """Draw each trial's value (`search.history`), the pruned faintly, the defaults marked, and the best so far."""
+    figure, (axis,) = _figure(7, 4.4)
+    for kind, style, colour in (("pruned", "x", _GREY), ("finished", "o", _BLUE)):
+        rows = table[table["pruned"] == (kind == "pruned")]
+        axis.plot(rows["number"], rows["value"], style, color=colour, label=kind)
+    axis.plot(table["number"], table["best"], color=_BLUE, drawstyle="steps-post", label="best so far")
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.plot(*table.loc[table["defaults"], ["number", "value"]].to_numpy().T, "D", color=_ORANGE, label="defaults")
+    axis.set(xlabel="trial", ylabel="mean over patient-grouped folds", title=title)
+    axis.legend(frameon=False)
+    return figure
+
+
+def bars(values: Mapping[str, float], spans: Sequence[tuple[float, float]], label: str, title: str) -> Figure:
+    """Draw named values with intervals, one below the other."""
+    figure, (axis,) = _figure(7, 0.4 * len(values) + 1.2)
+    names, heights = list(values)[::-1], np.array(list(values.values()))[::-1]
+    low, high = np.array(spans)[::-1].T
+    axis.errorbar(heights, names, xerr=[heights - low, high - heights], fmt="o", color=_ORANGE, capsize=3)
+    axis.set(xlabel=label, title=title)
+    return figure

@@ -1,0 +1,173 @@
+"""Evaluate by protocols that a paper would use: patient-grouped folds, pooled; and forward in time. Pure.
+
+The served split (70/15/15) decides about champions; these protocols say how good the method is: every row is
+tested exactly once by a model that has not seen its patient.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from readmission import contract, models
+from readmission.evaluation import metrics
+from readmission.evaluation.metrics import Scored
+from readmission.features import encoding, history, icd9
+from readmission.features.visits import NAMES
+
+Rows = npt.NDArray[np.intp]
+#: A key of models.FAMILIES, or a builder of a classifier.
+Family = str | Callable[[], Any]
+FOLDS = 3
+
+_NUMBERS = frozenset(f"{name}_{part}" for name in contract.DIAGNOSES for part in ("number", "chapter"))
+_PAPERWORK = frozenset(column.name for column in contract.FEATURES if column.administrative)
+_DRUGS = frozenset(c.name for c in contract.feature_columns("drugs"))
+_VISITS = frozenset({"number_inpatient", "number_emergency", "number_outpatient"})
+
+_OWN = models.SERVED
+#: Feature sets compared with the served one, by what a reader calls them.
+ABLATIONS: Mapping[str, tuple[str, ...]] = {
+    "served features": _OWN,
+    "without causal history": tuple(n for n in _OWN if n not in NAMES),
+    "without diagnosis numbers and chapters": tuple(n for n in _OWN if n not in _NUMBERS),
+    "without comorbidity flags": tuple(n for n in _OWN if n not in icd9.FLAG_NAMES),
+    "without any diagnosis": tuple(n for n in _OWN if n not in _NUMBERS and n not in icd9.FLAG_NAMES),
+    "without administrative columns": tuple(n for n in _OWN if n not in _PAPERWORK),
+    "without drugs": tuple(n for n in _OWN if n not in _DRUGS),
+    "without earlier visits": tuple(n for n in _OWN if n not in _VISITS),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Hold all rows with every feature, history included.
+
+    Attributes:
+        matrix: (n, features).
+        names: of its columns.
+        y: positions in contract.CLASSES.
+        patients, batches: of each row.
+    """
+
+    matrix: encoding.Matrix
+    names: tuple[str, ...]
+    y: npt.NDArray[np.int64]
+    patients: npt.NDArray[np.int64]
+    batches: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame) -> "Table":
+        """Encode a typed frame with encounter_id, patient_nbr, batch_id and readmitted."""
+        matrix = encoding.encode(history.add(frame), models.Encoder(models.SERVED).features)
+        columns = (frame[name].to_numpy(dtype=np.int64) for name in ("patient_nbr", "batch_id"))
+        return cls(matrix, models.SERVED, encoding.target(frame), *columns)
+
+    def columns(self, names: Sequence[str]) -> Rows:
+        """Return the positions of some features."""
+        return np.array([self.names.index(name) for name in names])
+
+
+def folds(patients: npt.NDArray[np.int64], seed: int) -> list[tuple[Rows, Rows]]:
+    """Return (train, test) rows of FOLDS folds; a patient is in one fold, by hash with the seed."""
+    distinct, rows = np.unique(patients, return_inverse=True)
+    digests = [sha256(f"{seed}:{patient}".encode()).hexdigest()[:8] for patient in distinct]
+    fold = np.array([int(digest, 16) % FOLDS for digest in digests])[rows]
+    return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(FOLDS)]
+
+
+def forward(table: Table, seed: int) -> list[tuple[Rows, Rows]]:
+    """Return (train, test) rows of FOLDS folds: of the first five sevenths of the batches, and later, other patients.
+
+    Every later row is tested once, also those of patients who have been in hospital before, as it is in service;
+    the model that tests it has seen no row of its patient and none of its time.
+
+    Raises:
+        ValueError: there are too few batches.
+    """
+    early = _early(table)
+    return [(train[early[train]], test[~early[test]]) for train, test in folds(table.patients, seed)]
+
+
+def newcomers(table: Table) -> tuple[Rows, Rows]:
+    """Return the rows of the first five sevenths of the batches, and the later ones of patients not among them.
+
+    Harder than service: those patients have no history and seldom stays in the year before.
+    """
+    early = _early(table)
+    train, later = np.flatnonzero(early), np.flatnonzero(~early)
+    return train, later[~np.isin(table.patients[later], table.patients[train])]
+
+
+def _early(table: Table) -> npt.NDArray[np.bool_]:
+    batches = np.unique(table.batches)
+    if len(batches) < 2:
+        raise ValueError("forward in time needs at least two batches")
+    found: npt.NDArray[np.bool_] = table.batches <= batches[max(1, round(len(batches) * 5 / 7)) - 1]
+    return found
+
+
+def pooled(table: Table, family: Family, names: Sequence[str], seed: int) -> Scored:
+    """Score every row by the model of the folds that do not hold its patient."""
+    return _scored(table, family, names, folds(table.patients, seed), seed)
+
+
+def ahead(table: Table, family: Family, names: Sequence[str], seed: int) -> Scored:
+    """Score the later rows by models of earlier rows of other patients."""
+    return _scored(table, family, names, forward(table, seed), seed)
+
+
+def unseen(table: Table, family: Family, names: Sequence[str], seed: int) -> Scored:
+    """Score the later rows of new patients by a model of the earlier rows."""
+    return _scored(table, family, names, [newcomers(table)], seed)
+
+
+def _scored(table: Table, family: Family, names: Sequence[str], parts: list[tuple[Rows, Rows]], seed: int) -> Scored:
+    answers = [_fit(table, family, names, train, test, seed) for train, test in parts]
+    rows = np.concatenate([test for _, test in parts])
+    order = np.argsort(rows, kind="stable")
+    rows = rows[order]
+    return Scored(table.y[rows], np.concatenate(answers)[order], table.patients[rows])
+
+
+def growing(table: Table, family: str, names: Sequence[str], seed: int, batches: int) -> Scored:
+    """Score every row by models of the first batches alone: a point of the learning curve, on the same rows always."""
+    kept = np.isin(table.batches, np.unique(table.batches)[:batches])
+    parts = [(train[kept[train]], test) for train, test in folds(table.patients, seed)]
+    return _scored(table, family, names, parts, seed)
+
+
+def _fit(table: Table, family: Family, names: Sequence[str], train: Rows, test: Rows, seed: int) -> encoding.Matrix:
+    columns = table.columns(names)
+    with threadpool_limits(1):
+        if callable(family):
+            classifier = family()
+        else:
+            classifier = models.build(family, seed=seed, names=tuple(names)).named_steps["classify"]
+        classifier.fit(table.matrix[np.ix_(train, columns)], table.y[train])
+        answer: encoding.Matrix = classifier.predict_proba(table.matrix[np.ix_(test, columns)])
+    return answer
+
+
+def weighted_classes(scored: Scored, seed: int) -> Scored:
+    """Multiply the classes by weights that make macro F1 largest, each fold by those of the other folds.
+
+    The probabilities are no longer calibrated: this is an operating point for three classes, nothing else.
+    """
+    found = np.empty_like(scored.probabilities)
+    for train, test in folds(scored.patients, seed):
+        part, best, chosen = scored.part(train), -1.0, np.ones(3)
+        for late in np.arange(1.0, 1.8, 0.1):
+            for early in np.arange(1.0, 4.1, 0.25):
+                weights = np.array([1.0, late, early])
+                weighted = Scored(part.y, part.probabilities * weights, part.patients)
+                value = metrics.of_classes(weighted.confusion())["f1_macro"]
+                if value > best:
+                    best, chosen = value, weights
+        found[test] = scored.probabilities[test] * chosen
+    return Scored(scored.y, found / found.sum(axis=1, keepdims=True), scored.patients)

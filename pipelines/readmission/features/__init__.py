@@ -1,0 +1,1 @@
+"""Encounters as the numbers that models see."""

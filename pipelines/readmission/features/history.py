@@ -1,0 +1,101 @@
+"""Add to a typed frame what each patient's earlier encounters say (`visits` has the rule). Pure."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from readmission import contract
+from readmission.features import icd9, visits
+from readmission.features.encoding import Feature
+from readmission.features.visits import Visits
+
+#: A first visit: nothing counted, the rest unknown.
+FEATURES: tuple[Feature, ...] = tuple(
+    Feature(name, "history", name, absent=absent) for name, absent in zip(visits.NAMES, visits.NONE, strict=True)
+)
+#: Columns of an encounter that later ones see, as `visits.ROW` has them; the chapter comes after them.
+_SMALL = ("time_in_hospital", "num_medications", "number_inpatient", "number_diagnoses", "discharge_disposition_id")
+_ROW = np.dtype([("encounter", "=i8"), ("code", "=f8"), ("final", "?"), ("small", "u1", (len(_SMALL) + 1,))])
+_SEEN = np.dtype([("patient", "=i8"), ("visit", _ROW)])
+#: Columns that `seen` reads.
+COLUMNS = (*contract.IDENTIFIERS, "diag_1", contract.TARGET, *_SMALL)
+
+
+def pack(frame: pd.DataFrame) -> bytes:
+    """Return the table of the visits of every patient, as `Visits` reads it.
+
+    Args:
+        frame: typed frame with identifiers and outcome.
+    """
+    return join([seen(frame)])
+
+
+def seen(frame: pd.DataFrame) -> npt.NDArray[np.void]:
+    """Return what later encounters see of each row, 41 bytes a row; parts of the data are put together by `join`.
+
+    Args:
+        frame: typed frame with COLUMNS.
+    """
+    chapters, codes = _codes(frame)
+    found = np.zeros(len(frame), dtype=_SEEN)
+    found["patient"] = frame["patient_nbr"]
+    visit = found["visit"]
+    visit["encounter"], visit["code"] = frame["encounter_id"], codes
+    visit["final"] = frame[contract.TARGET] == "NO"
+    small = [*(frame[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in _SMALL), chapters]
+    visit["small"] = np.nan_to_num(np.column_stack(small), nan=visits.UNKNOWN)
+    return found
+
+
+def join(parts: Sequence[npt.NDArray[np.void]]) -> bytes:
+    """Return the table of the visits of every patient from what `seen` gave of each part of the data."""
+    rows = np.concatenate(parts)
+    rows = rows[np.lexsort((rows["visit"]["encounter"], rows["patient"]))]
+    patients, starts = np.unique(rows["patient"], return_index=True)
+    table = rows["visit"]
+    newest = int(table["encounter"].max(initial=0))
+    head = visits.HEAD.pack(visits.MAGIC, len(patients), len(rows), newest)
+    bounds = np.append(starts, len(rows)).astype(np.uint32)
+    return b"".join((head, patients.tobytes(), bounds.tobytes(), table.tobytes()))
+
+
+def add(frame: pd.DataFrame, known: Visits | None = None) -> pd.DataFrame:
+    """Add the history columns to a typed frame.
+
+    Args:
+        frame: typed frame; with patient_nbr and, unless its rows are newer than what is known, encounter_id.
+        known: where earlier encounters are looked up; None: the frame itself, which then holds the outcome and
+            every encounter of its patients that may count.
+
+    Returns:
+        a new frame with the same rows in the same order and the columns `visits.NAMES`; a frame that has them
+        already, or without patient_nbr, as it is.
+    """
+    if "patient_nbr" not in frame or visits.NAMES[0] in frame:
+        return frame
+    found = _look_up(frame, known or Visits(pack(frame)))
+    return frame.assign(**{name: found[:, i] for i, name in enumerate(visits.NAMES)})
+
+
+def _look_up(frame: pd.DataFrame, table: Visits) -> npt.NDArray[np.float64]:
+    patients = frame["patient_nbr"].to_numpy()
+    encounters = frame["encounter_id"].to_numpy() if "encounter_id" in frame else np.full(len(frame), np.inf)
+    found = np.tile(np.array(visits.NONE), (len(frame), 1))
+    again = table.revisits(patients.tolist(), encounters.tolist())
+    if len(again):
+        inpatient = frame["number_inpatient"].to_numpy() if "number_inpatient" in frame else np.full(len(frame), np.nan)
+        columns = (patients, encounters, inpatient, *_codes(frame))
+        found[again] = [table.summarise(*row) for row in zip(*(c[again].tolist() for c in columns), strict=True)]
+    return found
+
+
+def _codes(frame: pd.DataFrame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return chapter and number of each row's primary diagnosis."""
+    if "diag_1" not in frame:
+        return np.full(len(frame), np.nan), np.full(len(frame), np.nan)
+    positions, distinct = pd.factorize(frame["diag_1"])
+    # factorize gives -1 to missing: the last row.
+    read = np.array([(code.chapter, code.number) for code in (*map(icd9.parse, distinct), icd9.UNKNOWN)])
+    return read[positions, 0], read[positions, 1]

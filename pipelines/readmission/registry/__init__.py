@@ -1,0 +1,1 @@
+"""MLflow, and the ledger of what was trained and promoted."""

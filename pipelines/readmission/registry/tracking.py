@@ -1,0 +1,218 @@
+"""What this system asks of MLflow, and how code and versions are named there."""
+
+import contextlib
+import logging
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import httpx
+import mlflow
+import pandas as pd
+from matplotlib.figure import Figure
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR, MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.tracking import MlflowClient
+from mlflow.types import ColSpec, Schema, TensorSpec
+from sklearn.pipeline import Pipeline
+
+from readmission import contract, models
+from readmission.errors import UserError
+from readmission.evaluation.gates import Verdict
+from readmission.features import visits
+from readmission.registry import ledger
+from readmission.settings import Settings
+
+CHAMPION, CHALLENGER, STAGE = "champion", "challenger", "Production"
+#: Packages that a logged Pipeline needs, pinned in its requirements as they are here.
+_NEEDED = ("readmission", "lightgbm", "numpy", "pandas", "scikit-learn", "skops", "xgboost-cpu")
+_PACKAGE = Path(__file__).parents[1]
+
+
+def connect(settings: Settings) -> MlflowClient:
+    """Return a client of the settings' MLflow server, with the experiment made if needed.
+
+    Raises:
+        UserError: the server does not answer.
+    """
+    MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
+    for noisy in ("mlflow", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="mlflow")
+    # Deprecated, but the word a user of the registry looks for; the alias is what everything reads.
+    warnings.filterwarnings("ignore", message=".*transition_model_version_stage.*")
+    try:
+        # Asked first by itself: MLflow's client would try for minutes.
+        httpx.get(f"{settings.tracking_uri}/health", timeout=10).raise_for_status()
+        mlflow.set_tracking_uri(settings.tracking_uri)
+        mlflow.set_experiment(settings.experiment)
+    except (httpx.HTTPError, MlflowException) as error:
+        problem = str(error).splitlines()[0]
+        raise UserError(
+            f"MLflow at {settings.tracking_uri} cannot be used: {problem} (`readmission status`)"
+        ) from error
+    return MlflowClient(settings.tracking_uri)
+
+
+def code_version(settings: Settings) -> str:
+    """Return the commit of this code, with a digest of the package when it was changed since."""
+    if settings.git_sha:
+        return settings.git_sha
+    git = ["git", "-C", str(_PACKAGE)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "--", "."], capture_output=True, text=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return f"unversioned+{_digest()}"
+    return f"{commit}+{_digest()}" if changed else commit
+
+
+def _digest() -> str:
+    found = sha256()
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        found.update(path.relative_to(_PACKAGE).as_posix().encode() + path.read_bytes())
+    return found.hexdigest()[:8]
+
+
+def requirements() -> list[str]:
+    """Return pinned requirements of a logged Pipeline."""
+    pins = []
+    for package in _NEEDED:
+        try:
+            pins.append(f"{package}=={version(package)}")
+        except PackageNotFoundError:
+            pins.append(package)
+    return pins
+
+
+def signature() -> ModelSignature:
+    """Return the typed frame, with history, as MLflow's signature; every column may be absent or missing."""
+    kinds = {"integer": "double", "coded": "double"}
+    inputs: list[ColSpec | TensorSpec] = [
+        ColSpec(kinds.get(c.kind, "string"), c.name, required=False) for c in contract.FEATURES
+    ]
+    inputs += [ColSpec("double", name, required=False) for name in visits.NAMES]
+    outputs: list[ColSpec | TensorSpec] = [ColSpec("double", name) for name in contract.CLASSES]
+    return ModelSignature(Schema(inputs), Schema(outputs))
+
+
+@contextlib.contextmanager
+def run(client: MlflowClient, settings: Settings, name: str, tags: Mapping[str, str]) -> Iterator[str]:
+    """Open a run and give its id; it ends FINISHED, or FAILED when something is raised."""
+    experiment = mlflow.set_experiment(settings.experiment).experiment_id
+    run_id = str(client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id)
+    try:
+        yield run_id
+    except BaseException:
+        client.set_terminated(run_id, "FAILED")
+        raise
+    client.set_terminated(run_id)
+
+
+def log_run(
+    client: MlflowClient,
+    run_id: str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """Log everything in one request; metrics that are not numbers are left out."""
+    client.log_batch(
+        run_id,
+        metrics=[Metric(name, value, 0, 0) for name, value in (metrics or {}).items() if value == value],
+        params=[Param(name, str(value)) for name, value in (params or {}).items()],
+        tags=[RunTag(name, value) for name, value in (tags or {}).items()],
+    )
+
+
+def log_files(client: MlflowClient, run_id: str, files: Mapping[str, Figure | str], folder: str = "") -> None:
+    """Log pictures and texts as artifacts, by file name."""
+    with tempfile.TemporaryDirectory() as directory:
+        for name, content in files.items():
+            path = Path(directory) / name
+            if isinstance(content, str):
+                path.write_text(content)
+            else:
+                content.savefig(path)
+        client.log_artifacts(run_id, directory, folder or None)
+
+
+def log_pipeline(pipeline: Pipeline, run_id: str, example: pd.DataFrame) -> str:
+    """Log a fitted Pipeline as artifact `model` of a run; return its URI."""
+    with mlflow.start_run(run_id=run_id):
+        info = mlflow.sklearn.log_model(
+            pipeline,
+            name="model",
+            serialization_format="skops",
+            skops_trusted_types=list(models.TRUSTED_TYPES),
+            signature=signature(),
+            input_example=example,
+            pip_requirements=requirements(),
+            pyfunc_predict_fn="predict_proba",
+        )
+    return str(info.model_uri)
+
+
+def load_pipeline(uri: str) -> Pipeline:
+    """Load a logged Pipeline."""
+    return mlflow.sklearn.load_model(uri)
+
+
+def champion(client: MlflowClient, settings: Settings) -> Any | None:
+    """Return the version that carries the alias `champion`, or None."""
+    try:
+        return client.get_model_version_by_alias(settings.model_name, CHAMPION)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def make_champion(
+    client: MlflowClient, settings: Settings, candidate: ledger.Candidate, uri: str, verdict: Verdict
+) -> str:
+    """Register a run's Pipeline, once, with its verdict, and make it champion; return the version."""
+    with contextlib.suppress(MlflowException):
+        client.create_registered_model(settings.model_name)
+    known = client.search_model_versions(f"name = '{settings.model_name}' and run_id = '{candidate.run_id}'")
+    tags = {
+        "family": candidate.family,
+        "batches": candidate.batches,
+        "data_sha256": candidate.data_sha256,
+        "synthetic": str(candidate.synthetic).lower(),
+        "gates": f"{sum(check.passed for check in verdict.checks)} of {len(verdict.checks)} passed",
+        **{f"gate.{c.gate}": f"{c.value} ({c.limit}): {'met' if c.passed else 'not met'}" for c in verdict.checks},
+    }
+    told = f"{candidate.family}, batches {candidate.batches}\n\n```\n{verdict}\n```"
+    made = known[0] if known else client.create_model_version(
+        settings.model_name, uri, candidate.run_id, tags=tags, description=told, model_id=uri.removeprefix("models:/")
+    )  # fmt: skip
+    set_champion(client, settings, str(made.version))
+    return str(made.version)
+
+
+def set_champion(client: MlflowClient, settings: Settings, version: str) -> str:
+    """Move alias and stage word to a version; return its family.
+
+    Raises:
+        UserError: there is no such version.
+    """
+    try:
+        family = client.get_model_version(settings.model_name, version).tags.get("family", "unknown family")
+    except MlflowException as error:
+        raise UserError(f"Model {settings.model_name} has no version {version!r}.") from error
+    client.transition_model_version_stage(settings.model_name, version, STAGE, archive_existing_versions=True)
+    # Last: the alias is what the API follows.
+    client.set_registered_model_alias(settings.model_name, CHAMPION, version)
+    return str(family)

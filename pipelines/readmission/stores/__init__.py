@@ -1,0 +1,1 @@
+"""Adapters of the places where state lives: Postgres and the object store."""

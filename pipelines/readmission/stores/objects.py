@@ -1,0 +1,89 @@
+"""Object stores: a folder, or a bucket of S3."""
+
+import os
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from readmission.settings import Settings
+
+
+class ObjectStore(Protocol):
+    """Keep immutable objects by key."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store an object whole, or not at all."""
+
+    def get(self, key: str) -> bytes:
+        """Return an object.
+
+        Raises:
+            KeyError: there is no such object.
+        """
+
+    def exists(self, key: str) -> bool:
+        """Tell whether the object is there."""
+
+
+class FolderStore:
+    """Keep objects as files below a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write a temporary file and rename it: a reader never sees half an object."""
+        path = self._root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_bytes(data)
+        temporary.replace(path)
+
+    def get(self, key: str) -> bytes:
+        """Read the file; KeyError when it is absent."""
+        try:
+            return (self._root / key).read_bytes()
+        except FileNotFoundError as error:
+            raise KeyError(key) from error
+
+    def exists(self, key: str) -> bool:
+        """Tell whether the file is there."""
+        return (self._root / key).is_file()
+
+
+class S3Store:
+    """Keep objects in a bucket; credentials are boto3's own (environment, profile, role)."""
+
+    def __init__(self, url: str, endpoint: str) -> None:
+        import boto3  # half a second to import: only for those who use S3
+
+        parts = urlsplit(url)
+        self._bucket, self._prefix = parts.netloc, parts.path.strip("/")
+        self._client = boto3.client("s3", endpoint_url=endpoint or None)
+
+    def _key(self, key: str) -> str:
+        return f"{self._prefix}/{key}" if self._prefix else key
+
+    def put(self, key: str, data: bytes) -> None:
+        """Upload an object."""
+        self._client.put_object(Bucket=self._bucket, Key=self._key(key), Body=data)
+
+    def get(self, key: str) -> bytes:
+        """Download an object; KeyError when it is absent."""
+        try:
+            body = self._client.get_object(Bucket=self._bucket, Key=self._key(key))["Body"]
+        except self._client.exceptions.NoSuchKey as error:
+            raise KeyError(key) from error
+        return bytes(body.read())
+
+    def exists(self, key: str) -> bool:
+        """Tell whether the bucket has the object."""
+        found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._key(key), MaxKeys=1)
+        return any(item["Key"] == self._key(key) for item in found.get("Contents", ()))
+
+
+def objects(settings: Settings) -> ObjectStore:
+    """Return the object store that the settings name."""
+    if settings.objects.startswith("s3://"):
+        return S3Store(settings.objects, settings.s3_endpoint)
+    return FolderStore(Path(settings.objects))

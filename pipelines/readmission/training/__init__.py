@@ -1,0 +1,1 @@
+"""Datasets, fitted families, and the search for their parameters."""

@@ -1,0 +1,94 @@
+"""Compute the figures that the gates ask about, of one candidate. No store, no MLflow."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
+
+from readmission import contract, scorer
+from readmission.evaluation import fairness, metrics
+from readmission.evaluation.fairness import Slice
+from readmission.evaluation.metrics import Scored
+from readmission.scorer.invented import invented_rows
+from readmission.training.dataset import JUDGED, Dataset
+
+#: Share of encounters that the operating point of the fairness gates alerts.
+OPERATING_POINT = 0.10
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Hold what a Pipeline does on the rows it has not seen.
+
+    Attributes:
+        scored: by split of training.JUDGED.
+        figures: the metrics by prefixed name, and the largest gaps of the slices.
+        slices: of validation and test together.
+        threshold: risk of the operating point, chosen on validation.
+    """
+
+    scored: Mapping[str, Scored]
+    figures: dict[str, float]
+    slices: list[Slice]
+    threshold: float
+
+
+def quality(data: Dataset, pipeline: Pipeline) -> Quality:
+    """Score validation and test by a Pipeline as it was logged, and judge the result."""
+    with threadpool_limits(1):
+        found = {s: data.scored(s, pipeline.predict_proba(data.frames[s])) for s in JUDGED}
+    figures = {
+        prefix + name: value
+        for split, prefix in JUDGED.items()
+        for name, value in metrics.measure(found[split]).items()
+    }
+    threshold = fairness.threshold_at(found["validation"], OPERATING_POINT)
+    held_out = Scored(
+        *(np.concatenate([getattr(found[s], name) for s in JUDGED]) for name in ("y", "probabilities", "patients"))
+    )
+    people = list(fairness.COLUMNS)
+    groups = fairness.slices(pd.concat([data.frames[s][people] for s in JUDGED]), held_out, threshold)
+    overall = float((held_out.early[held_out.event] >= threshold).mean())
+    figures |= fairness.gaps(groups, overall)
+    return Quality(found, figures, groups, threshold)
+
+
+def single_feature(data: Dataset) -> tuple[str, float]:
+    """Return the feature that alone ranks early readmission best on validation, and its ROC-AUC.
+
+    A missing value ranks lowest; a feature may rank either way.
+    """
+    rows = data.rows("validation")
+    names = data.names
+    best, top = "", 0.0
+    for position, name in enumerate(names):
+        values = np.nan_to_num(data.matrix[rows, position], nan=-1.0)
+        probabilities = np.column_stack([np.zeros((len(values), contract.EARLY)), values])
+        found = metrics.measure(Scored(data.y[rows], probabilities, data.patients[rows]))["roc_auc_30"]
+        if (size := max(found, 1 - found)) > top:
+            best, top = name, size
+    return best, top
+
+
+def serving(folder: Path) -> dict[str, float]:
+    """Load a compiled model as the API does, answer its golden rows, take its time and its size."""
+    compiled = scorer.load(folder)
+    difference = scorer.check_golden(compiled, scorer.manifest.golden(folder))
+    rows = invented_rows(300, seed=1)
+    took = []
+    for row in rows:
+        began = time.perf_counter()
+        compiled.score(row)
+        took.append(time.perf_counter() - began)
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    return {
+        "golden_difference": max(difference, compiled.manifest.parity.max_difference),
+        "scorer_microseconds": median(took) * 1e6,
+        "artifact_megabytes": size / 1e6,
+    }

@@ -1,0 +1,47 @@
+"""Keep the searches for parameters: studies of Optuna in the schema `search` of the project's Postgres."""
+
+import warnings
+
+import optuna
+from optuna.trial import TrialState
+
+from readmission.errors import UserError
+from readmission.settings import Settings
+from readmission.training.dataset import Data
+
+
+def best(settings: Settings, data: Data, family: str) -> dict[str, object]:
+    """Return the best parameters that were found for a family on this data.
+
+    Raises:
+        UserError: it was not searched.
+    """
+    study = open_study(settings, data, family)
+    if not any(trial.state == TrialState.COMPLETE for trial in study.trials):
+        raise UserError(f"{family} was not searched on this data: run `readmission search --family {family}`.")
+    return dict(study.best_params)
+
+
+def open_study(settings: Settings, data: Data, family: str) -> optuna.Study:
+    """Open the study of one family, data, metric and seed; a new one begins with the defaults."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # the heartbeat
+    storage = optuna.storages.RDBStorage(
+        settings.database_url("train"),
+        engine_kwargs={"connect_args": {"options": "-csearch_path=search"}},
+        # A trial whose process was killed is tried again by the next search.
+        heartbeat_interval=20,
+        grace_period=60,
+        heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=3),
+    )
+    study = optuna.create_study(
+        storage=storage,
+        study_name=f"{family} {settings.selection} seed {settings.seed} data {data.sha256[:16]}",
+        sampler=optuna.samplers.TPESampler(seed=settings.seed),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=4),
+        direction="maximize",
+        load_if_exists=True,
+    )
+    if not study.trials:
+        study.enqueue_trial({}, user_attrs={"defaults": True})
+    return study
