@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
 from serving import http, metrics
-from serving.drain import Drain, closing
-from serving.encounter import Invalid
-from serving.guard import Guard, Scope
+from serving.edge.admission import BUSY, Turnstile
+from serving.edge.auth import Guard, Scope
+from serving.edge.drain import Drain, closing
 from serving.http import Application, Receive, Refused, Reply, Send
-from serving.predict import Answer, Predictor, Unavailable, encode
-from serving.turnstile import BUSY, Turnstile
+from serving.predict.encounter import Invalid
+from serving.predict.predictor import Answer, Predictor, Unavailable, encode
 
 Handler = Callable[[http.Scope, Receive, Send, bytes], Awaitable[Reply | None]]
 log = logging.getLogger(__name__)

@@ -18,20 +18,20 @@ import bentoml
 from readmission import settings as configuration
 from readmission import tracing
 from readmission.logs import configure_logging
-from serving import launch
 from serving.app import Api
-from serving.batch import Batch
-from serving.drain import QUIET, Drain
-from serving.explain import Explain
-from serving.feedback import Feedback
-from serving.guard import Guard
+from serving.edge.auth import Guard
+from serving.edge.drain import QUIET, Drain
+from serving.edge.tracing import Traced
 from serving.http import Application
-from serving.info import Info
 from serving.metrics import Metrics
-from serving.models import Models
-from serving.predict import Predictor
-from serving.predictionlog import PredictionLog
-from serving.traced import Traced
+from serving.predict.loaded_models import Models
+from serving.predict.predictor import Predictor
+from serving.prediction_log.spool import PredictionLog
+from serving.routes.explain import Explain
+from serving.routes.feedback import Feedback
+from serving.routes.info import Info
+from serving.routes.predict_batch import Batch
+from serving.sidecar import launch
 
 log = logging.getLogger(__name__)
 

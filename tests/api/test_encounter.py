@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from readmission import contract
-from serving import encounter
-from serving.encounter import Invalid
+from serving.predict import encounter
+from serving.predict.encounter import Invalid
 
 EXAMPLE = dict(contract.EXAMPLE)
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from api.tools import EXAMPLE, Api, place, until
-from serving import ids as ids_module
-from serving import predictionlog
-from serving.entries import Block, Entry
-from serving.ids import Ids, moment
-from serving.predictionlog import PredictionLog
+from serving.prediction_log import ids as ids_module
+from serving.prediction_log import spool
+from serving.prediction_log.entries import Block, Entry
+from serving.prediction_log.ids import Ids, moment
+from serving.prediction_log.spool import PredictionLog
 
 
 def entry(number: int) -> Entry:
@@ -20,7 +20,7 @@ def entry(number: int) -> Entry:
 
 
 def read(folder: Path) -> list[Entry]:
-    return [e for path in sorted(folder.glob("*.log")) for group in predictionlog.frames(path) for e in group]
+    return [e for path in sorted(folder.glob("*.log")) for group in spool.frames(path) for e in group]
 
 
 def test_what_is_appended_by_many_is_on_disk_in_order(tmp_path: Path) -> None:
@@ -68,11 +68,11 @@ def test_a_full_spool_drops_and_opens_again(tmp_path: Path) -> None:
     for number in range(200):
         log.append(entry(number))
     until(lambda: log.full or log.append(entry(0)), 10)
-    before = predictionlog.size(tmp_path)
+    before = spool.size(tmp_path)
     for number in range(200):
         log.append(entry(number))
     time.sleep(0.1)
-    assert predictionlog.size(tmp_path) == before
+    assert spool.size(tmp_path) == before
     for path in tmp_path.glob("*.log"):
         path.unlink()
     log.refresh()

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
+from serving.edge.admission import A_TURN, Turnstile
 from serving.http import Refused
-from serving.turnstile import A_TURN, Turnstile
 
 #: CPU seconds of one prediction here; the real one takes less.
 WORK = 0.0001

@@ -7,8 +7,8 @@ from typing import Any
 
 from readmission import contract
 from readmission.contract import Column
-from serving import encounter
 from serving.http import SECURITY, Header, Reply
+from serving.predict import encounter
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}

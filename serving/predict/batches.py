@@ -12,8 +12,8 @@ import numpy.typing as npt
 from readmission import contract
 from readmission.contract import CLASSES, EXCLUDED_DISPOSITIONS
 from readmission.scorer import Matrix, Scorer
-from serving.encounter import Values
-from serving.models import Served
+from serving.predict.encounter import Values
+from serving.predict.loaded_models import Served
 
 _DISPOSITION = contract.FEATURE_NAMES.index("discharge_disposition_id")
 _OPTIONAL = tuple(i for i, column in enumerate(contract.FEATURES) if not column.required)

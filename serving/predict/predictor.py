@@ -11,15 +11,16 @@ import msgspec
 from readmission import contract, tracing
 from readmission.contract import CLASSES, EXCLUDED_DISPOSITIONS
 from readmission.scorer import Probabilities
-from serving import encounter, http, many
-from serving.encounter import Values
-from serving.entries import Block, Entry
+from serving import http
 from serving.http import Refused
-from serving.ids import Ids
-from serving.many import Scored
 from serving.metrics import Metrics
-from serving.models import Models, Served
-from serving.predictionlog import PredictionLog
+from serving.predict import batches, encounter
+from serving.predict.batches import Scored
+from serving.predict.encounter import Values
+from serving.predict.loaded_models import Models, Served
+from serving.prediction_log.entries import Block, Entry
+from serving.prediction_log.ids import Ids
+from serving.prediction_log.spool import PredictionLog
 
 _DISPOSITION = contract.FEATURE_NAMES.index("discharge_disposition_id")
 #: What an answer says of a patient who cannot be readmitted.
@@ -176,7 +177,9 @@ class Predictor:
         moment = ids.tick()
         made = ids.many(len(scored.inputs))
         tracing.count(rows=len(made))
-        lacking = Counter({tuple(many.names(mask)): n for mask, n in Counter(scored.absent.tolist()).items() if mask})
+        lacking = Counter(
+            {tuple(batches.names(mask)): n for mask, n in Counter(scored.absent.tolist()).items() if mask}
+        )
         self.metrics.scored_many(model.version, scored.positions, scored.shares[:, -1], lacking)
         if self.log is not None and made:
             block = Block(

@@ -22,7 +22,7 @@ from typing import IO
 import msgspec
 
 from serving import metrics
-from serving.entries import Block, Entry
+from serving.prediction_log.entries import Block, Entry
 
 SUFFIX = ".log"
 _FRAME = struct.Struct("<II")

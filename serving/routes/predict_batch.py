@@ -15,12 +15,13 @@ from msgspec import Raw
 
 from readmission.contract import CLASSES
 from readmission.scorer import Scorer
-from serving import encounter, http, many
-from serving.encounter import Invalid, Problem, Values
+from serving import http
 from serving.http import Receive, Refused, Reply, Scope, Send
-from serving.many import Scored
-from serving.models import Served
-from serving.predict import EXCLUDED, Predictor, encode
+from serving.predict import batches, encounter
+from serving.predict.batches import Scored
+from serving.predict.encounter import Invalid, Problem, Values
+from serving.predict.loaded_models import Served
+from serving.predict.predictor import EXCLUDED, Predictor, encode
 
 _LINES, _PART = 500, 1250  # of a stream, and records of a JSON request, scored at a time
 _LINE = 65_536
@@ -126,7 +127,7 @@ class Batch:
 
         def score() -> tuple[Scored, list[Failed]]:
             inputs, rows, failed = _decoded(records, start)
-            return many.score(scorer, inputs, rows), failed
+            return batches.score(scorer, inputs, rows), failed
 
         return asyncio.get_running_loop().run_in_executor(self._thread, score)
 
@@ -137,7 +138,7 @@ class Batch:
         for failure in failed:
             self._predictor.metrics.refused(failure.errors)
         ids = self._predictor.book(scored, model, given, started)
-        return many.answers(scored, ids, self._predictor.ids.stamp, model, EXCLUDED)
+        return batches.answers(scored, ids, self._predictor.ids.stamp, model, EXCLUDED)
 
     async def _ndjson(self, receive: Receive, model: Served, given: bytes) -> AsyncIterator[bytes]:
         index = 0
@@ -174,7 +175,7 @@ class Batch:
                 lines.append(_csv_refusal(told))
         inputs = [encode(encounter.as_request(values)) for values in rows]
         run = asyncio.get_running_loop().run_in_executor
-        scored = await run(self._thread, many.score, model.scorer, inputs, rows)
+        scored = await run(self._thread, batches.score, model.scorer, inputs, rows)
         answers = _csv_answers(scored, self._predictor.book(scored, model, given, started), model)
         await self._predictor.settle()
         return b"".join(line if line is not None else next(answers) for line in lines)
@@ -197,7 +198,7 @@ def _decoded(records: Sequence[Any], start: int) -> tuple[list[Any], list[Values
 def _csv_answers(scored: Scored, ids: Sequence[str], model: Served) -> Iterator[bytes]:
     for name, position, shares, mask in zip(ids, scored.positions, scored.shares.tolist(), scored.absent, strict=True):
         start = (name, CLASSES[position], *(f"{share:.9f}" for share in shares), model.band(shares[-1]))
-        yield _csv_line((*start, model.version, " ".join(many.names(int(mask))), ""))
+        yield _csv_line((*start, model.version, " ".join(batches.names(int(mask))), ""))
 
 
 def _cells(line: bytes) -> list[str]:

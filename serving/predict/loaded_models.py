@@ -24,6 +24,8 @@ from readmission.scorer import manifest as manifests
 from serving import metrics
 
 Variant = Literal["champion", "challenger"]
+#: File beside the versions; touching it makes the sidecar look at the registry now.
+POKE = "poke"
 _LOOK = 0.1
 _RETRY = 30.0
 log = logging.getLogger(__name__)

@@ -2,10 +2,11 @@
 
 import asyncio
 
-from serving import encounter, http
-from serving.encounter import Invalid
+from serving import http
 from serving.http import Receive, Reply, Scope, Send
-from serving.predict import Predictor
+from serving.predict import encounter
+from serving.predict.encounter import Invalid
+from serving.predict.predictor import Predictor
 
 
 class Explain:

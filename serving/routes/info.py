@@ -4,13 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from readmission import contract
-from serving import http, metrics, pages
-from serving.drain import Drain
+from serving import http, metrics
+from serving.edge.drain import Drain
 from serving.http import Receive, Reply, Scope, Send
-from serving.models import Models, Served
-from serving.predict import Predictor
-
-POKE = "poke"
+from serving.predict.loaded_models import POKE, Models, Served
+from serving.predict.predictor import Predictor
+from serving.routes import openapi
 
 
 class Info:
@@ -26,8 +25,8 @@ class Info:
         self._predictor = predictor
         self._folder = models_folder
         self._drain = drain
-        self._page = pages.page()
-        self._document = http.reply(200, pages.document())
+        self._page = openapi.page()
+        self._document = http.reply(200, openapi.document())
 
     @property
     def _models(self) -> Models:
@@ -82,7 +81,7 @@ class Info:
         champion = self._models.champion
         if champion is None or not champion.card:
             return http.sentence(404, "the model that is served came without a card")
-        return pages.html_reply(champion.card)
+        return openapi.html_reply(champion.card)
 
     async def metrics(self, scope: Scope, receive: Receive, send: Send, given: bytes) -> Reply:
         """Answer a scrape."""

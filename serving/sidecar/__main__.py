@@ -22,11 +22,13 @@ from readmission import settings as configuration
 from readmission.errors import UserError
 from readmission.logs import configure_logging
 from readmission.settings import Settings
-from serving import launch, metrics, predictionlog
-from serving.info import POKE
-from serving.predictionlog import SUFFIX
-from serving.registry import Registry
-from serving.store import Store
+from serving import metrics
+from serving.predict.loaded_models import POKE
+from serving.prediction_log import spool
+from serving.prediction_log.spool import SUFFIX
+from serving.sidecar import launch
+from serving.sidecar.model_sync import Registry
+from serving.sidecar.store import Store
 
 _LOOK = 0.2
 _BATCH = 2_000
@@ -74,7 +76,7 @@ class Shipper:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 return  # a worker still writes it
-            for entries in predictionlog.frames(path):
+            for entries in spool.frames(path):
                 for start in range(0, len(entries), _BATCH):
                     part = entries[start : start + _BATCH]
                     self._store.add(part)
@@ -92,7 +94,7 @@ class Shipper:
 
     def _measure(self) -> None:
         paths = sorted(self.spool.glob(f"*{SUFFIX}"))
-        metrics.log_backlog.set(predictionlog.size(self.spool))
+        metrics.log_backlog.set(spool.size(self.spool))
         oldest = int(paths[0].name.partition("-")[0]) / 1e9 if paths else time.time()
         metrics.log_lag.set(max(0.0, time.time() - oldest))
 

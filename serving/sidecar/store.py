@@ -11,9 +11,9 @@ from psycopg2 import extras
 
 from readmission import contract
 from readmission.settings import Settings
-from serving import encounter
-from serving.entries import Entry
-from serving.ids import moment
+from serving.predict import encounter
+from serving.prediction_log.entries import Entry
+from serving.prediction_log.ids import moment
 
 _INSERT = """
 INSERT INTO serving.predictions (prediction_id, predicted_at, model_name, model_version, variant, inputs,

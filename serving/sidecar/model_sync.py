@@ -18,7 +18,7 @@ from readmission.scorer import manifest as manifests
 from readmission.scorer.manifest import ArtifactError
 from readmission.settings import Settings
 from serving import metrics
-from serving.models import Aliases, read_aliases, write_whole
+from serving.predict.loaded_models import Aliases, read_aliases, write_whole
 
 _API = "/api/2.0/mlflow"
 #: Seconds before a version that could not be had is tried again.

@@ -16,9 +16,9 @@ import msgspec
 from readmission.contract import CLASSES
 from readmission.settings import Settings
 from serving import http, metrics
-from serving.encounter import Problem
 from serving.http import Receive, Reply, Scope, Send
-from serving.ids import moment
+from serving.predict.encounter import Problem
+from serving.prediction_log.ids import moment
 
 _LIMIT = 10_000
 _MAX_BODY = 4_194_304
@@ -95,7 +95,7 @@ class Feedback:
         import psycopg2  # only who takes outcomes needs it
 
         from readmission.errors import UserError
-        from serving.store import Store
+        from serving.sidecar.store import Store
 
         self._store = self._store or Store(self._settings)
         known: set[str] | None = None

@@ -1,0 +1,1 @@
+"""The log of predictions: entries, ids, and the spool on disk."""
