@@ -41,7 +41,7 @@ dags: $(VENV)/.installed ## run the whole chain of Airflow's DAGs once, with no 
 	@$(BIN)/readmission dags $(if $(BATCHES),--batches $(BATCHES)) $(if $(SAMPLE),--sample)
 
 bench-airflow: $(VENV)/.installed ## measure what the running embedded Airflow adds to a step
-	@$(BIN)/python -m readmission.embedded.overhead
+	@$(BIN)/python -m bench.pipeline.airflow
 
 clean-state: $(VENV)/.installed ## stop the system and forget its state
 	@$(BIN)/readmission down --forget
@@ -54,19 +54,19 @@ load: $(VENV)/.installed ## load the API by a profile: PROFILE=course HOST=... R
 	@$(BIN)/python -m loadtest $(or $(PROFILE),smoke) $(if $(HOST),--host $(HOST)) $(if $(ROWS),--rows $(ROWS))
 
 bench: $(VENV)/.installed ## measure the API beside what one would otherwise run: SOURCE=...
-	@$(BIN)/python -m loadtest.bench run $(if $(SOURCE),--source $(SOURCE)) $(if $(WORKERS),--workers $(WORKERS))
+	@$(BIN)/python -m bench.serving run $(if $(SOURCE),--source $(SOURCE)) $(if $(WORKERS),--workers $(WORKERS))
 
 bench-naive: $(VENV)/.installed ## measure ingest and process beside pandas, to_sql and row loops: SOURCE=...
-	@$(BIN)/python -m loadtest.bench.pipeline $(if $(SOURCE),--source $(SOURCE))
+	@$(BIN)/python -m bench.pipeline.naive $(if $(SOURCE),--source $(SOURCE))
 
 bench-check: $(VENV)/.installed ## fail when the API is slower than stored, by ratios
-	@$(BIN)/python -m loadtest.bench check
+	@$(BIN)/python -m bench.serving check
 
 capacity: $(VENV)/.installed ## find how many users the API carries: HOST=... or WORKERS=1,2,4
-	@$(BIN)/python -m loadtest.capacity $(if $(HOST),--host $(HOST)) $(if $(WORKERS),--workers $(WORKERS))
+	@$(BIN)/python -m bench.serving.capacity $(if $(HOST),--host $(HOST)) $(if $(WORKERS),--workers $(WORKERS))
 
 disrupt: $(VENV)/.installed ## count failed requests while models are swapped and workers end
-	@$(BIN)/python -m loadtest.disrupt
+	@$(BIN)/python -m bench.serving.disrupt
 
 check: $(VENV)/.installed ## formatting, lint, types
 	$(BIN)/ruff format --check .
@@ -87,10 +87,10 @@ docs: $(VENV)/.installed ## write the generated tables of the documentation
 	@{ sed '/^| variable/,$$d' docs/settings.md; $(BIN)/readmission settings --markdown; } > docs/settings.md.new && mv docs/settings.md.new docs/settings.md
 
 bench-pipeline: $(VENV)/.installed ## measure raw rows to a champion in a fresh folder; ARGS="--replicate 10"
-	@$(BIN)/python scripts/bench_pipeline.py $(ARGS)
+	@$(BIN)/python -m bench.pipeline.steps $(ARGS)
 
 bench-scale: $(VENV)/.installed ## measure process and train on Dask workers, on replicated rows; ARGS="--copies 98" for ten million
-	@$(BIN)/python scripts/bench_scale.py $(ARGS)
+	@$(BIN)/python -m bench.pipeline.dask $(ARGS)
 
 lock: $(BIN)/uv ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --python-version 3.11 --all-extras --no-emit-index-url --no-emit-find-links --no-annotate \

@@ -196,7 +196,8 @@ def test_a_collector_that_is_away_costs_a_step_seconds_and_no_failure(database: 
 
 def test_without_an_endpoint_nothing_is_imported_and_nothing_stands_in_the_way(start: Starter) -> None:
     code = (
-        "import sys, readmission.cli, readmission.tracing as t, serving.demo.client, serving.edge.tracing, serving.app\n"
+        "import sys, readmission.cli, readmission.tracing as t, serving.demo.client\n"
+        "import serving.edge.tracing, serving.app\n"
         "from readmission.settings import Settings\n"
         "assert t.start(Settings(), 'x') is False\n"
         "with t.span('x') as span: t.count(rows=1); assert span is None and t.outgoing() == {}\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from loadtest.bench import peers, subject
+from bench.serving import peers, subject
 from readmission.settings import Settings
 from tests.conftest import free_port
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadtest.bench import drive, ratios, rounds, subject, tables, verdict
-from loadtest.bench.peers import BY_NAME, PEERS, running
-from loadtest.bench.ratios import Ratio
-from loadtest.bench.rounds import Figure, Session
-from loadtest.capacity import Finder, write
+from bench.serving import drive, ratios, rounds, subject, tables, verdict
+from bench.serving.capacity import Finder, write
+from bench.serving.peers import BY_NAME, PEERS, running
+from bench.serving.ratios import Ratio
+from bench.serving.rounds import Figure, Session
 from loadtest.processes import Watch
 from loadtest.result import Result
 from readmission import contract

@@ -1,13 +1,13 @@
-"""Benchmark: ``python -m loadtest.bench run`` (make bench) and ``check`` (make bench-check)."""
+"""Benchmark: ``python -m bench.serving run`` (make bench) and ``check`` (make bench-check)."""
 
 import logging
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
+from bench.serving import ratios, rounds, subject, tables, verdict
+from bench.serving.peers import BY_NAME, PEERS
 from loadtest import report
-from loadtest.bench import ratios, rounds, subject, tables, verdict
-from loadtest.bench.peers import BY_NAME, PEERS
 from readmission.data.sources import CSV_NAME
 from readmission.errors import UserError
 from readmission.settings import Settings, load
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 def main() -> int:
     """Run what the command line says; 1: a promise or the check fails."""
-    parser = ArgumentParser(prog="python -m loadtest.bench")
+    parser = ArgumentParser(prog="python -m bench.serving")
     parser.add_argument("what", choices=["run", "check"], help="everything; or a short run against stored ratios")
     parser.add_argument("--source", default="", help="data set to train on; default: the setting, the cache, a sample")
     parser.add_argument("--port", type=int, default=18200, help="first of six free ports [18200]")

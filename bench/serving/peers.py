@@ -51,7 +51,7 @@ def _python(*words: str) -> list[str]:
 
 def _uvicorn(app: str) -> Command:
     return lambda port, workers, _: _python(
-        "uvicorn", f"loadtest.bench.apps.{app}:app", "--port", str(port), "--workers", str(workers),
+        "uvicorn", f"bench.serving.apps.{app}:app", "--port", str(port), "--workers", str(workers),
         "--log-level", "warning", "--no-access-log",
     )  # fmt: skip
 
@@ -62,7 +62,7 @@ def _mlflow(port: int, workers: int, home: Path) -> list[str]:
 
 
 def _stock(port: int, workers: int, home: Path) -> list[str]:
-    return _python("bentoml", "serve", "loadtest.bench.apps.stock:Stock", "--host", "127.0.0.1", "--port", str(port))
+    return _python("bentoml", "serve", "bench.serving.apps.stock:Stock", "--host", "127.0.0.1", "--port", str(port))
 
 
 def _one(records: Sequence[Record]) -> bytes:

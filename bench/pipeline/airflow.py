@@ -72,7 +72,7 @@ def main() -> None:
     parts = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
     added = statistics.median(sum(run.values()) - run["command"] for run in runs)
     told = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in parts.items())
-    print(f"median of {ROUNDS}: {told}. Airflow adds {added:.2f} s to a step.")  # noqa: T201
+    print(f"median of {ROUNDS}: {told}. Airflow adds {added:.2f} s to a step.")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from loadtest.bench.apps.schema import Answer, Encounter
+from bench.serving.apps.schema import Answer, Encounter
 
 app = FastAPI()
 CONSTANT = Answer(prediction="NO", probabilities={"NO": 0.6, ">30": 0.3, "<30": 0.1})

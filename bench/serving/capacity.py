@@ -1,4 +1,4 @@
-"""Find how many users an API carries: ``python -m loadtest.capacity`` (make capacity).
+"""Find how many users an API carries: ``python -m bench.serving.capacity`` (make capacity).
 
 Doubles the users until the limits break, then bisects. A user is one connection that thinks half a second to one
 and a half between requests; the generator is this project's own, so that the API is what is measured.
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from bench.serving import drive, peers, subject
 from loadtest import payloads, report
-from loadtest.bench import drive, peers, subject
 from loadtest.processes import Watch, listener
 from loadtest.result import Result
 from readmission.errors import UserError
@@ -85,7 +85,7 @@ class Finder:
 
 def main() -> int:
     """Find the capacity of an API that runs, or of our own with several numbers of workers."""
-    parser = ArgumentParser(prog="python -m loadtest.capacity", description=__doc__)
+    parser = ArgumentParser(prog="python -m bench.serving.capacity", description=__doc__)
     parser.add_argument("--host", default="", help="an API that runs; default: start one a number of workers")
     parser.add_argument("--workers", default="1,2", help="numbers of workers to start, with commas between [1,2]")
     parser.add_argument("--p95", type=float, default=50.0, help="limit in ms [50]")

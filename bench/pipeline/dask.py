@@ -18,9 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
-from bench_pipeline import another, free_port, wait
 from distributed import Client, LocalCluster
 
+from bench.pipeline.steps import another, free_port, wait
 from readmission import contract, engine
 from readmission.embedded import pgserver, secrets
 from readmission.settings import Settings

@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from loadtest.bench import drive
-from loadtest.bench.peers import BY_NAME
-from loadtest.bench.rounds import Figure, Session
-from loadtest.bench.verdict import Promise
+from bench.serving import drive
+from bench.serving.peers import BY_NAME
+from bench.serving.rounds import Figure, Session
+from bench.serving.verdict import Promise
 from loadtest.report import machine
 
 _SIZES = {1: "single row", 100: "batch of 100", 10_000: "batch of 10,000"}

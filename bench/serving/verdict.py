@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from loadtest.bench.rounds import Figure, Session
+from bench.serving.rounds import Figure, Session
 
 #: Times our single-row rate of one worker must be that of another service's.
 AT_LEAST = {"pyfunc": 100.0, "mlflow": 60.0, "stock": 8.0, "noop": 1.0, "echo": 0.2}

@@ -1,4 +1,4 @@
-"""Count what fails while the API is disturbed: ``python -m loadtest.disrupt`` (make disrupt).
+"""Count what fails while the API is disturbed: ``python -m bench.serving.disrupt`` (make disrupt).
 
 Under an even rate of requests to two workers it swaps the model back and forth, and ends a worker; wanted are no
 failed request and no answer of a version that was never served.
@@ -19,9 +19,9 @@ from pathlib import Path
 
 import msgspec
 
+from bench.serving import peers, subject
+from bench.serving.peers import Running
 from loadtest import payloads
-from loadtest.bench import peers, subject
-from loadtest.bench.peers import Running
 from loadtest.result import Result
 from readmission.errors import UserError
 from readmission.settings import Settings, load
@@ -63,7 +63,7 @@ DISTURBANCES: dict[str, Disturbance] = {"swaps": swaps, "ended worker": ended_wo
 
 def main() -> int:
     """Disturb, count, and end with 3 when something failed that should not."""
-    parser = ArgumentParser(prog="python -m loadtest.disrupt", description=__doc__)
+    parser = ArgumentParser(prog="python -m bench.serving.disrupt", description=__doc__)
     parser.add_argument("--rate", type=float, default=1000.0, help="requests a second [1000]")
     parser.add_argument("--port", type=int, default=18260, help="port of the API to start [18260]")
     options = parser.parse_args()

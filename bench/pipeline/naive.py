@@ -1,4 +1,4 @@
-"""Measure ingest and process beside the same work written naively: ``python -m loadtest.bench.pipeline``.
+"""Measure ingest and process beside the same work written naively: ``python -m bench.pipeline.naive``.
 
 Both read one file into one fresh Postgres of their own, as a user runs them; `naive.py` is what course projects
 write. What training adds, `make bench-pipeline` measures.
@@ -39,7 +39,7 @@ class Stage(msgspec.Struct, frozen=True):
 
 def main() -> int:
     """Measure and print the table."""
-    parser = ArgumentParser(prog="python -m loadtest.bench.pipeline", description=__doc__)
+    parser = ArgumentParser(prog="python -m bench.pipeline.naive", description=__doc__)
     parser.add_argument("--source", default="", help="csv or UCI zip; default: as the settings say")
     parser.add_argument("--port", type=int, default=18270, help="port of the Postgres to start [18270]")
     options = parser.parse_args()
@@ -56,7 +56,7 @@ def main() -> int:
         stages = [
             run(ready, "ingest", [*verbs, "ingest", "--all", "--source", str(source)]),
             run(ready, "process", [*verbs, "process"]),
-            run(ready, "naive", [sys.executable, "-m", "loadtest.bench.naive", str(source), str(ready.batch_size)]),
+            run(ready, "naive", [sys.executable, "-m", "bench.pipeline.baseline", str(source), str(ready.batch_size)]),
         ]
     sys.stdout.write(write(settings.home / "reports" / "bench", rows, stages))
     shutil.rmtree(home, ignore_errors=True)

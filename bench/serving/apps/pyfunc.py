@@ -4,7 +4,7 @@ import mlflow
 import pandas as pd
 from fastapi import FastAPI
 
-from loadtest.bench.apps.schema import Answer, Encounter
+from bench.serving.apps.schema import Answer, Encounter
 from readmission import contract, settings
 
 app = FastAPI()

@@ -10,8 +10,8 @@ from statistics import median
 
 import msgspec
 
-from loadtest.bench import drive
-from loadtest.bench.peers import NotReadyError, Peer, Running, running
+from bench.serving import drive
+from bench.serving.peers import NotReadyError, Peer, Running, running
 from loadtest.payloads import Record
 from loadtest.result import Result
 

@@ -1,0 +1,1 @@
+"""Benchmarks: the API beside its peers, and the pipeline beside simpler ways."""

@@ -1,0 +1,1 @@
+"""Benchmarks of the pipeline: its steps, a naive way, Dask, Airflow."""
