@@ -1,8 +1,9 @@
 """The same data work as course projects write it: pandas, to_sql, a loop over the rows.
 
 ``python -m bench.pipeline.baseline FILE BATCH_ROWS``; the database is that of the settings. It reads the file, stores
-it raw in batches, reads it back, drops deaths and hospice, reads ICD-9 codes into chapters row by row, splits by patient
-and stores it clean. No validation, no quarantine, no hashes, no rerun: that is less than `ingest` and `process` do.
+it raw in batches, reads it back, drops deaths and hospice, reads ICD-9 codes into chapters row by row, splits by
+patient and stores it clean. No validation, no quarantine, no hashes, no rerun: that is less than `ingest` and
+`process` do.
 """
 
 import sys
