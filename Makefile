@@ -47,7 +47,7 @@ clean-state: $(VENV)/.installed ## stop the system and forget its state
 	@$(BIN)/readmission down --forget
 
 # Two processes, each with a file at a time (tests/conftest.py): many tests wait for servers to start.
-test: $(VENV)/.installed ## run the tests; ARGS="tests/api -k feedback"
+test: $(VENV)/.installed ## run the tests; ARGS="tests/integration/api -k feedback"
 	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 load: $(VENV)/.installed ## load the API by a profile: PROFILE=course HOST=... ROWS=...
@@ -101,4 +101,4 @@ bento: $(VENV)/.installed ## build the API as a Bento (into BENTOML_HOME)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/bentoml build
 
 fuzz: $(VENV)/.installed ## send 100,000 wrong and half-right requests to the API: no 5xx, memory flat
-	@FUZZ_REQUESTS=$(or $(N),100000) $(BIN)/pytest -s --timeout 3600 tests/api/test_fuzz.py -k breaks
+	@FUZZ_REQUESTS=$(or $(N),100000) $(BIN)/pytest -s --timeout 3600 tests/integration/api/test_fuzz.py -k breaks

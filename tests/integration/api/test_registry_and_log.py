@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.tools import EXAMPLE, TOKEN, Registry, Starter, database_down, place, rows, until
 from readmission import contract
 from readmission.settings import Settings
+from tests.integration.api.tools import EXAMPLE, TOKEN, Registry, Starter, database_down, place, rows, until
 
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 STORED = "SELECT prediction_id::text FROM serving.predictions"

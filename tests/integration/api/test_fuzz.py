@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from api.tools import EXAMPLE, Api, place
 from readmission import contract
+from tests.integration.api.tools import EXAMPLE, Api, place
 
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "4000"))
 PATHS = ("/predict", "/predict", "/predict", "/explain", "/predict_batch", "/feedback")

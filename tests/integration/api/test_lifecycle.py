@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.tools import EXAMPLE, Api, place, until
+from tests.integration.api.tools import EXAMPLE, Api, place, until
 
 
 def test_overload_is_refused_at_once_and_passes(compiled: dict[str, Path], tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from api.tools import EXAMPLE, Api, place, until
 from serving.prediction_log import ids as ids_module
 from serving.prediction_log import spool
 from serving.prediction_log.entries import Block, Entry
 from serving.prediction_log.ids import Ids, moment
 from serving.prediction_log.spool import PredictionLog
+from tests.integration.api.tools import EXAMPLE, Api, place, until
 
 
 def entry(number: int) -> Entry:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from api.tools import EXAMPLE, Api, place, until
 from readmission.client import ApiError, Client, InvalidError, Prediction, Refusal
+from tests.integration.api.tools import EXAMPLE, Api, place, until
 
-PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
 
 
 @pytest.fixture(scope="module")

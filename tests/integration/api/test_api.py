@@ -16,10 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.tools import EXAMPLE, TOKEN, Api, place, until
 from readmission import contract, scorer
 from readmission.features.visits import Visits
 from readmission.scorer import rows
+from tests.integration.api.tools import EXAMPLE, TOKEN, Api, place, until
 
 REQUIRED = ("gender", "age", "time_in_hospital", "num_lab_procedures", "num_procedures", "num_medications")
 

@@ -12,7 +12,7 @@ import pytest
 
 from readmission.settings import Settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 RUNBOOKS = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
 
 sys.path.insert(0, str(ROOT / "scripts"))

@@ -11,7 +11,7 @@ import pytest
 
 from loadtest.generator import Run
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 #: A server of its own process; /predict answers as the path of the test wants.
 SERVER = """
 import asyncio, sys

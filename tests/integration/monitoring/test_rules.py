@@ -12,7 +12,7 @@ import yaml
 
 from readmission.cli import VERBS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CHART = ROOT / "charts" / "observability"
 RUNBOOKS = ROOT / "docs" / "runbooks"
 FILES = sorted((CHART / "rules").glob("*.yaml"))

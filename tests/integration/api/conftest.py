@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from api.tools import Api, Registry, Starter
 from readmission import models
 from readmission.data import synthetic
 from readmission.evaluation import operating_points
@@ -16,6 +15,7 @@ from readmission.features import encoding, history
 from readmission.scorer import compiler
 from readmission.scorer import manifest as manifests
 from readmission.settings import Settings
+from tests.integration.api.tools import Api, Registry, Starter
 
 
 @pytest.fixture(scope="session")

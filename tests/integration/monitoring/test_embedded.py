@@ -21,7 +21,7 @@ from readmission.settings import Settings
 from readmission.steps import ingest, process
 from tests.conftest import free_port
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from api.tools import EXAMPLE, Api, Starter, place, until
 from readmission import tracing
 from readmission.settings import Settings
 from serving.demo.client import Client
+from tests.integration.api.tools import EXAMPLE, Api, Starter, place, until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
