@@ -6,7 +6,7 @@ for years 1999-2008" (Strack et al. 2014, doi:10.1155/2014/781670).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
@@ -201,6 +201,15 @@ EXAMPLE: Mapping[str, str | int] = MappingProxyType(
         "metformin": "Steady", "insulin": "Up", "change": "Ch", "diabetesMed": "Yes",
     }
 )  # fmt: skip
+
+
+def most_probable(probabilities: Sequence[float]) -> str:
+    """Return the class of the largest probability; of equal ones, the first in CLASSES.
+
+    Args:
+        probabilities: One per class, in the order of CLASSES.
+    """
+    return CLASSES[max(range(len(CLASSES)), key=probabilities.__getitem__)]
 
 
 def feature_columns(group: Group) -> tuple[Column, ...]:

@@ -1,0 +1,36 @@
+"""Files that a reader sees whole or not at all."""
+
+import os
+from pathlib import Path
+
+
+def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o666, sync: bool = False) -> None:
+    """Write a file beside its place and rename it there.
+
+    Args:
+        path: Destination, replaced if it exists. Its folder must exist.
+        data: Content; text is written as UTF-8.
+        mode: Permissions of a new file, before the umask.
+        sync: Whether content and name must survive a power cut when this returns.
+
+    Raises:
+        OSError: The disk is full or the folder is not writable. The old content is still there.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with open(descriptor, "wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    if sync:
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
