@@ -19,7 +19,7 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o666, sync: bool
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with open(descriptor, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
             if sync:
                 file.flush()

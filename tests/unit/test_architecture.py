@@ -15,7 +15,17 @@ PACKAGE = ROOT / "pipelines" / "readmission"
 #: What DAG files and scripts may import beside the standard library. Both are folders of programs, no packages.
 MAY_IMPORT = {
     "pipelines/dags": {"airflow", "kubernetes", "pendulum", "house", "step"},
-    "scripts": {"chartlib", "readmission", "serving", "promql_parser", "yaml", "helm_python"},
+    "scripts": {
+        "chartlib",
+        "chart_docs",
+        "jsonschema",
+        "kubernetes_validate",
+        "readmission",
+        "serving",
+        "promql_parser",
+        "yaml",
+        "helm_python",
+    },
 }
 
 

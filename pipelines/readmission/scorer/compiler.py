@@ -240,8 +240,7 @@ def _linear(classifier: Any, features: Sequence[Feature], layout: Layout) -> Rec
         slopes[positions[i]] = weights[k] / scale.scale_[k]
     base = regress.intercept_ - (scale.mean_ / scale.scale_) @ weights[: len(numeric)]
     start = len(numeric)
-    for k, i in enumerate(levelled):
-        categories = onehot.categories_[k]
+    for i, categories in zip(levelled, onehot.categories_, strict=True):
         table = np.zeros((int(max(categories)) + 1, outputs))
         for j, value in enumerate(categories):
             table[int(value)] = weights[start + j]
