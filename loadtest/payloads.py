@@ -47,10 +47,10 @@ def encounters(count: int, seed: int, source: Path | None = None) -> list[Record
 def request(row: Mapping[str, str]) -> Record:
     """Make the request of one row of the file; what is unknown is left out."""
     record: Record = {}
-    for column in contract.FEATURES:
-        text = row.get(column.name, contract.UNKNOWN)
-        if text != contract.UNKNOWN:
-            record[column.name] = int(text) if column.kind in ("integer", "coded") else text
+    for column in contract.FEATURE_COLUMNS:
+        value = column.parse(row.get(column.name, contract.MISSING_TOKEN))
+        if value is not None:
+            record[column.name] = value
     return record
 
 
@@ -81,21 +81,22 @@ def invalid(record: Record, seed: int) -> bytes:
 
 def _drawn(rng: random.Random) -> Record:
     record: Record = {}
-    for column in contract.FEATURES:
+    for column in contract.FEATURE_COLUMNS:
         if column.required or rng.random() < (0.97 if column.administrative else 0.9):
             record[column.name] = _value(column, rng)
     return record
 
 
 def _value(column: Column, rng: random.Random) -> str | int:
-    match column.kind:
-        case "integer":
-            draw = rng.expovariate(1 / _MEANS.get(column.name, 1.0))
-            return min(column.maximum, column.minimum + int(draw))
-        case "icd9":
-            return rng.choice(_DIAGNOSES)
-        case "coded":
-            return int(rng.choice(column.levels[:8]))
+    if column.name in contract.NUMERIC:
+        draw = rng.expovariate(1 / _MEANS.get(column.name, 1.0))
+        return min(column.maximum, column.minimum + int(draw))
+    if column.name in contract.DIAGNOSES:
+        return rng.choice(_DIAGNOSES)
+    if not column.levels:
+        return column.draw(rng)
+    if column.descriptions:
+        return rng.choice(column.values()[:8])  # the frequent codes come first
     usual = column.assumed if column.assumed in column.levels else None
     if usual is not None and column.name != "insulin" and rng.random() < 0.9:
         return usual
@@ -118,5 +119,5 @@ def _rows(source: Path) -> Iterator[dict[str, str]]:
 def _encounters(lines: Iterable[str]) -> Iterator[dict[str, str]]:
     # The synthetic sample starts with a comment.
     for row in csv.DictReader(line for line in lines if not line.startswith("#")):
-        if all(column.problem(row.get(column.name) or "") is None for column in contract.FEATURES):
+        if all(column.problem(row.get(column.name) or "") is None for column in contract.FEATURE_COLUMNS):
             yield row

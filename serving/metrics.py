@@ -26,7 +26,7 @@ from readmission import contract
 #: 1 ms to 5 s: the objectives (100 ms, p99 10 ms) lie on a bound.
 LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 RISK = (0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)
-FIELDS = frozenset(contract.NAMES)
+FIELDS = frozenset(contract.COLUMN_NAMES)
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 

@@ -132,7 +132,7 @@ def count(settings: Settings) -> int:
 
 def replicate(settings: Settings, copy: int) -> None:
     """Copy the raw rows of the first copy once more, in one transaction."""
-    names = ", ".join(f'e."{name}"' for name in contract.NAMES if name not in contract.IDENTIFIERS)
+    names = ", ".join(f'e."{name}"' for name in contract.COLUMN_NAMES if name not in contract.IDENTIFIERS)
     into = names.replace("e.", "")
     with postgres.transaction(settings, "owner") as cursor:
         cursor.execute("SELECT count(*) FROM raw.batches WHERE source_sha256 NOT LIKE 'copy%'")

@@ -78,7 +78,7 @@ def _records(records: Sequence[Record]) -> bytes:
 
 
 def _split(records: Sequence[Record]) -> bytes:
-    numbers = {c.name for c in contract.FEATURES if c.kind in ("integer", "coded")}
+    numbers = {c.name for c in contract.FEATURE_COLUMNS if c.is_number}
     rows = [[float(r[name]) if name in numbers else r[name] for name in contract.FEATURE_NAMES] for r in records]
     return msgspec.json.encode({"dataframe_split": {"columns": contract.FEATURE_NAMES, "data": rows}})
 

@@ -84,16 +84,15 @@ def requests(source: str, seed: int) -> list[Record]:
 
 
 def _complete(record: Record) -> Record:
-    return {c.name: record[c.name] if c.name in record else _typical(c) for c in contract.FEATURES}
+    return {c.name: record[c.name] if c.name in record else _typical(c) for c in contract.FEATURE_COLUMNS}
 
 
 def _typical(column: contract.Column) -> str | int:
-    if column.kind == "icd9":
+    if column.name in contract.DIAGNOSES:
         return "250"
-    if column.levels:
-        level = _TYPICAL.get(column.name) or column.assumed or column.levels[0]
-        return int(level) if column.kind == "coded" else level
-    return column.minimum
+    text = _TYPICAL.get(column.name) or column.assumed
+    value = column.parse(text) if text else column.values()[0]
+    return column.values()[0] if value is None else value
 
 
 def _check(folder: Path, version: Path, sample: pd.DataFrame) -> None:

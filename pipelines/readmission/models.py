@@ -40,7 +40,7 @@ from readmission.features.encoding import Feature, Matrix
 
 Params = Mapping[str, Any]
 #: What a served model sees: one encounter and what its patient's earlier ones say.
-SERVED = tuple(feature.name for feature in (*encoding.FEATURES, *history.FEATURES))
+SERVED = tuple(feature.name for feature in (*encoding.FEATURES, *history.HISTORY_FEATURES))
 #: Columns of many codes without an order that LightGBM splits by sets of codes: +0.003 to 0.004 of ROC-AUC for <30
 #: over splits by order. More columns (payer, race, chapters) brought nothing.
 NATIVE = frozenset({"discharge_disposition_id", "admission_source_id", "medical_specialty"})
@@ -50,7 +50,7 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Put `features.encode` at the head of an sklearn Pipeline; nothing is learned from data.
 
     Args:
-        names: of features.FEATURES and history.FEATURES, in order; None: all of features.FEATURES.
+        names: of features.FEATURES and history.HISTORY_FEATURES, in order; None: all of features.FEATURES.
     """
 
     def __init__(self, names: tuple[str, ...] | None = None) -> None:
@@ -61,7 +61,7 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return what the columns of the output are."""
         if self.names is None:
             return encoding.FEATURES
-        known = {feature.name: feature for feature in (*encoding.FEATURES, *history.FEATURES)}
+        known = {feature.name: feature for feature in (*encoding.FEATURES, *history.HISTORY_FEATURES)}
         return tuple(known[name] for name in self.names)
 
     def fit(self, X: pd.DataFrame, y: object = None) -> "Encoder":  # noqa: N803

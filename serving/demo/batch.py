@@ -76,9 +76,9 @@ def to_record(row: Mapping[str, str | None]) -> dict[str, str | int]:
     record: dict[str, str | int] = {}
     for column in contract.REQUEST_COLUMNS:
         text = (row.get(column.name) or "").strip()
-        if not text or (text == contract.UNKNOWN and column.nullable):
+        if not text or (text == contract.MISSING_TOKEN and column.nullable):
             continue
-        numeric = column.kind in ("integer", "coded", "identifier") and text.isascii() and text.isdigit()
+        numeric = column.is_number and text.isascii() and text.isdigit()
         record[column.name] = int(text) if numeric else text
     return record
 

@@ -41,12 +41,10 @@ def field(column: Column) -> gr.components.Component:
         "elem_classes": ["field"],
         "min_width": 120,
     }
-    match column.kind:
-        case "integer":
-            # Not gr.Number: left empty it shows a nought, which is an answer.
-            return gr.Textbox(value="", placeholder=f"{column.minimum}–{column.maximum}", max_lines=1, **common)
-        case "icd9":
-            return gr.Textbox(value="", placeholder="Not known", max_lines=1, **common)
+    if not column.levels:
+        # Not gr.Number: left empty it shows a nought, which is an answer.
+        hint = f"{column.minimum}–{column.maximum}" if column.is_number else "Not known"
+        return gr.Textbox(value="", placeholder=hint, max_lines=1, **common)
     optional = not column.required and column.assumed is None
     choices = [*([NOT_KNOWN] if optional else []), *((words(column, v), v) for v in column.levels)]
     return gr.Dropdown(choices=choices, value=default(column), **common)
@@ -59,7 +57,7 @@ def default(column: Column) -> Value:
 
 def fill(record: Mapping[str, str | int]) -> list[Value]:
     """Return the value of every field, in contract order, for one request."""
-    return [str(record[c.name]) if c.name in record else default(c) for c in contract.FEATURES]
+    return [str(record[c.name]) if c.name in record else default(c) for c in contract.FEATURE_COLUMNS]
 
 
 def to_record(values: Sequence[Value]) -> dict[str, str | int]:
@@ -74,7 +72,7 @@ def mark(problems: Mapping[str, str]) -> list[dict[str, Any]]:
             info=_sentence(problems.get(column.name, "")),
             elem_classes=["field", "invalid"] if column.name in problems else ["field"],
         )
-        for column in contract.FEATURES
+        for column in contract.FEATURE_COLUMNS
     ]
 
 

@@ -110,7 +110,7 @@ def _filler(preset: Preset) -> Any:
 
 def _emptied() -> list[dict[str, Any]]:
     marks = form.mark({})
-    for update, column in zip(marks, contract.FEATURES, strict=True):
+    for update, column in zip(marks, contract.FEATURE_COLUMNS, strict=True):
         update["value"] = form.default(column)
     return marks
 

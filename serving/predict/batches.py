@@ -16,7 +16,7 @@ from serving.predict.encounter import Values
 from serving.predict.loaded_models import Served
 
 _DISPOSITION = contract.FEATURE_NAMES.index("discharge_disposition_id")
-_OPTIONAL = tuple(i for i, column in enumerate(contract.FEATURES) if not column.required)
+_OPTIONAL = tuple(i for i, column in enumerate(contract.FEATURE_COLUMNS) if not column.required)
 _json = msgspec.json.Encoder().encode
 
 

@@ -14,13 +14,13 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from readmission import contract
-from readmission.contract import Column
+from readmission.contract import Column, kinds
 
 #: What one row holds, in the order of `COLUMNS`; None: absent.
 Values = tuple[str | int | None, ...]
 
-COLUMNS: tuple[Column, ...] = contract.FEATURES
-_ORDER: tuple[Column, ...] = contract.FEATURES + tuple(
+COLUMNS: tuple[Column, ...] = contract.FEATURE_COLUMNS
+_ORDER: tuple[Column, ...] = contract.FEATURE_COLUMNS + tuple(
     column for column in contract.REQUEST_COLUMNS if column.name in contract.IDENTIFIERS
 )
 #: How many of `Encounter`'s fields are features; the identifiers come after them.
@@ -53,8 +53,8 @@ class Invalid(Exception):  # noqa: N818 - it is an answer, not a failure
 
 
 #: Every code is matched once; by a pattern in the decoder's types, half of its time would go into matching.
-_match_code = re.compile(rf"(?:{contract.ICD9_PATTERN}|\?)\Z").match
-_diagnoses = itemgetter(*(i for i, column in enumerate(_ORDER) if column.kind == "icd9"))
+_match_code = re.compile(rf"(?:{kinds.ICD9_PATTERN}|\?)\Z").match
+_diagnoses = itemgetter(*(i for i, column in enumerate(_ORDER) if column.pattern))
 _codes: set[str | None] = {None}
 _CODES = 10_000
 
@@ -69,18 +69,13 @@ def _are_codes(given: Sequence[str | None]) -> bool:
 
 
 def _json_type(column: Column) -> Any:
-    match column.kind:
-        case "level":
-            levels = (*column.levels, contract.UNKNOWN) if column.nullable else column.levels
-            kind: Any = Literal[levels]
-        case "coded":
-            kind = Literal[tuple(map(int, column.levels))]
-        case "icd9":
-            kind = Annotated[str, Meta(pattern=rf"^(?:{contract.ICD9_PATTERN}|\?)\Z")]
-        case "identifier":
-            kind = Annotated[int, Meta(ge=1, le=10**18 - 1)]
-        case _:
-            kind = Annotated[int, Meta(ge=column.minimum, le=column.maximum)]
+    if column.levels:
+        unknown = (contract.MISSING_TOKEN,) if column.nullable and column.is_text else ()
+        kind: Any = Literal[(*column.values(), *unknown)]
+    elif column.pattern:
+        kind = Annotated[str, Meta(pattern=rf"^(?:{column.pattern}|\?)\Z")]
+    else:
+        kind = Annotated[int, Meta(ge=column.minimum, le=column.maximum)]
     return kind if column.required else Union[kind, None]  # noqa: UP007 - built at run time
 
 
@@ -94,7 +89,7 @@ def _identifier(column: Column) -> str:
 
 
 def _field(column: Column) -> tuple[Any, ...]:
-    name, kind = _identifier(column), str if column.kind == "icd9" else _json_type(column)
+    name, kind = _identifier(column), str if column.pattern else _json_type(column)
     return (name, kind) if column.required else (name, Union[kind, None], None)  # noqa: UP007 - built at run time
 
 
@@ -166,12 +161,11 @@ def _kind_of_problem(column: Column, raw: Raw) -> str:
         value = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "json"
-    text = column.kind in ("level", "icd9")
     if value is None:
         return "missing"
-    if isinstance(value, bool) or not isinstance(value, str if text else int):
+    if isinstance(value, bool) or not isinstance(value, str if column.is_text else int):
         return "type"
-    return {"level": "level", "coded": "level", "icd9": "pattern"}.get(column.kind, "range")
+    return column.violation
 
 
 def from_text(row: Mapping[str, str]) -> Values:
@@ -183,15 +177,15 @@ def from_text(row: Mapping[str, str]) -> Values:
     found: list[Problem] = []
     values: list[str | int | None] = []
     for column in _ORDER:
-        text = row.get(column.name) or contract.UNKNOWN
-        if text == contract.UNKNOWN and not column.required:
+        text = row.get(column.name) or contract.MISSING_TOKEN
+        if text == contract.MISSING_TOKEN and not column.required:
             values.append(None)
             continue
         problem = column.problem(text)
         if problem is not None:
             found.append(Problem(column.name, problem, allowed(column)))
             continue
-        values.append(text if column.kind in ("level", "icd9") else int(text))
+        values.append(column.parse(text))
     if found:
         raise Invalid(found)
     return tuple(values)

@@ -21,18 +21,14 @@ padding:.3rem .6rem;border-bottom:1px solid #d0d7de;overflow-wrap:anywhere}
 
 
 def _schema(column: Column) -> dict[str, Any]:
-    match column.kind:
-        case "level":
-            levels = [*column.levels, contract.UNKNOWN] if column.nullable else list(column.levels)
-            found: dict[str, Any] = {"type": "string", "enum": levels}
-        case "coded":
-            found = {"type": "integer", "enum": [int(level) for level in column.levels]}
-        case "icd9":
-            found = {"type": "string", "pattern": rf"^({contract.ICD9_PATTERN}|\?)$"}
-        case "identifier":
-            found = {"type": "integer", "minimum": 1, "maximum": 10**18 - 1}
-        case _:
-            found = {"type": "integer", "minimum": column.minimum, "maximum": column.maximum}
+    found: dict[str, Any] = {"type": "integer" if column.is_number else "string"}
+    if column.levels:
+        unknown = [contract.MISSING_TOKEN] if column.nullable and column.is_text else []
+        found["enum"] = [*column.values(), *unknown]
+    elif column.pattern:
+        found["pattern"] = rf"^({column.pattern}|\?)$"
+    else:
+        found |= {"minimum": column.minimum, "maximum": column.maximum}
     if not column.required:
         found["type"] = [found["type"], "null"]
         if "enum" in found:

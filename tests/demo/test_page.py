@@ -62,8 +62,8 @@ def test_presets_are_answered_with_rising_risk(demo: str, api: str) -> None:
 
 
 def test_an_empty_form_names_every_needed_field(demo: str) -> None:
-    html = estimate(demo, [form.default(column) for column in contract.FEATURES])[0]
-    needed = [column for column in contract.FEATURES if column.required]
+    html = estimate(demo, [form.default(column) for column in contract.FEATURE_COLUMNS])[0]
+    needed = [column for column in contract.FEATURE_COLUMNS if column.required]
     assert f"{len(needed)} values need attention" in html
     assert all(f'href="#field-{column.name}"' in html for column in needed)
 

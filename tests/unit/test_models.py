@@ -20,8 +20,8 @@ def frame():
     random = np.random.default_rng(5)
     rows = 2000
     raw = {}
-    for column in contract.FEATURES:
-        if column.kind == "icd9":
+    for column in contract.FEATURE_COLUMNS:
+        if column.name in contract.DIAGNOSES:
             raw[column.name] = random.choice(["428", "250.83", "V27", "E878", "?"], rows)
         elif column.levels:
             raw[column.name] = random.choice([*column.levels, *(["?"] if column.nullable else [])], rows)

@@ -9,7 +9,7 @@ from readmission import contract, settings
 
 app = FastAPI()
 model = mlflow.pyfunc.load_model(str(settings.load().home / "pyfunc"))
-NUMBERS = {c.name: "float64" for c in contract.FEATURES if c.kind in ("integer", "coded")}
+NUMBERS = {c.name: "float64" for c in contract.FEATURE_COLUMNS if c.is_number}
 
 
 @app.post("/predict")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from readmission import contract, settings
 
-NUMBERS = {c.name: "float64" for c in contract.FEATURES if c.kind in ("integer", "coded")}
+NUMBERS = {c.name: "float64" for c in contract.FEATURE_COLUMNS if c.is_number}
 
 
 @bentoml.service(workers=settings.load().api_workers)

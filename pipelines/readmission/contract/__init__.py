@@ -5,23 +5,20 @@ load test's payloads. Levels and ranges are those of the UCI data set "Diabetes 
 for years 1999-2008" (Strack et al. 2014, doi:10.1155/2014/781670).
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from random import Random
 from types import MappingProxyType
 from typing import Literal
 
 from readmission.contract import codes
+from readmission.contract.kinds import Coded, Dtype, Icd9, Identifier, Integer, Kind, Level, Value
 
 #: Raise it when a column, level, range or meaning changes: a model serves only its own version.
 CONTRACT_VERSION = 1
 
 #: The token of the raw file that means "not known".
-UNKNOWN = "?"
-
-#: ICD-9-CM as it stands in the file: 250.83, V27, E878.
-ICD9_PATTERN = r"(?:[0-9]{1,3}(?:\.[0-9]{1,2})?|V[0-9]{1,2}(?:\.[0-9]{1,2})?|E[0-9]{3}(?:\.[0-9])?)"
-_ICD9 = re.compile(ICD9_PATTERN)
+MISSING_TOKEN = "?"  # noqa: S105 - no password
 
 TARGET = "readmitted"
 #: The classes, in the order of every probability vector of this system.
@@ -29,160 +26,187 @@ CLASSES = ("NO", ">30", "<30")
 #: Position in CLASSES of the event that matters: readmission within 30 days.
 EARLY = CLASSES.index("<30")
 
-Kind = Literal["identifier", "integer", "coded", "level", "icd9"]
 Group = Literal["identifiers", "patient", "stay", "diagnoses", "labs", "drugs", "outcome"]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Describe one raw column.
+    """One raw column.
+
+    A value is written in three ways: as text (in a file), as a number or text (in a request), and with the column's
+    `dtype` (in the typed frame).
 
     Attributes:
-        name: the data set's own column name.
-        label: the name for a person.
-        group: where it stands in a clinician's form.
-        kind: ``identifier`` (positive integer), ``integer`` (minimum..maximum), ``coded`` (integer
-            of a closed list, with descriptions), ``level`` (text of a closed list) or ``icd9``.
-        levels: the allowed values of ``level`` (text) and ``coded`` (digits), else empty.
-        minimum, maximum: inclusive range of ``integer``.
-        nullable: whether ``?`` (in a file) or null (in a request) may stand for "not known".
-        required: whether a request must give it.
-        assumed: what an absent optional column is taken to be; None means unknown.
-        descriptions: words for a coded value.
-        unit: unit of ``integer``, else empty.
-        administrative: describes the hospital's paperwork rather than the patient: it drifts by
-            itself and is left out of the drift trigger.
+        name: The data set's own column name.
+        label: Name for a person.
+        group: Section of a clinician's form.
+        kind: What the column may hold. Only this class asks it; others use the members below.
+        nullable: Whether ``?`` (in a file) or null (in a request) may stand for "not known".
+        required: Whether a request must state a value.
+        assumed: Text that an absent optional column stands for. If None, its value is unknown.
+        unit: Unit of the values, else empty.
+        administrative: Whether the column describes the hospital's paperwork rather than the patient. Such a column
+            drifts on its own and never triggers a retraining.
     """
 
     name: str
     label: str
     group: Group
     kind: Kind
-    levels: tuple[str, ...] = ()
-    minimum: int = 0
-    maximum: int = 0
     nullable: bool = False
     required: bool = False
     assumed: str | None = None
-    descriptions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     unit: str = ""
     administrative: bool = False
 
     @property
+    def levels(self) -> tuple[str, ...]:
+        """The texts of a closed list (digits if the values are codes), else empty."""
+        return self.kind.levels
+
+    @property
+    def descriptions(self) -> Mapping[str, str]:
+        """The words for each level that is a code, else empty."""
+        return self.kind.descriptions
+
+    @property
+    def minimum(self) -> int:
+        """The smallest number of a range, else 0."""
+        return self.kind.minimum
+
+    @property
+    def maximum(self) -> int:
+        """The largest number of a range, else 0."""
+        return self.kind.maximum
+
+    @property
+    def pattern(self) -> str:
+        """The regular expression that a text must match as a whole, else empty."""
+        return self.kind.pattern
+
+    @property
+    def dtype(self) -> Dtype:
+        """The type of the column in the typed frame."""
+        return self.kind.dtype
+
+    @property
+    def is_number(self) -> bool:
+        """Whether a request states the value as a number; otherwise it is text."""
+        return self.kind.is_number
+
+    @property
+    def is_text(self) -> bool:
+        """Whether a request states the value as text; otherwise it is a number."""
+        return not self.kind.is_number
+
+    @property
+    def violation(self) -> str:
+        """The problem of a value that has the right type and is not allowed: ``level``, ``range`` or ``pattern``."""
+        return self.kind.violation
+
+    @property
     def allowed(self) -> str:
-        """Say in words what the column may hold, for error messages and documentation."""
-        match self.kind:
-            case "identifier":
-                words = "a positive integer"
-            case "integer":
-                words = f"an integer from {self.minimum} to {self.maximum}"
-            case "coded":
-                words = "one of the integers " + ", ".join(self.levels)
-            case "level":
-                words = "one of " + ", ".join(repr(level) for level in self.levels)
-            case "icd9":
-                words = "an ICD-9 code such as '250.83', '428', 'V27' or 'E878'"
-        return words + (f", or {UNKNOWN!r} for unknown" if self.nullable else "")
+        """What the column may hold, in words for error messages and documentation."""
+        return self.kind.allowed + (f", or {MISSING_TOKEN!r} for unknown" if self.nullable else "")
 
     def problem(self, text: str) -> str | None:
         """Judge one raw text value.
 
         Args:
-            text: the value as it stands in a file; ``?`` means not known.
+            text: The value as a file states it; ``?`` means not known.
 
         Returns:
-            None when the value is allowed, otherwise ``missing``, ``type``, ``range``, ``level``
-            or ``pattern``.
+            None if the value is allowed, otherwise ``missing``, ``type``, ``range``, ``level`` or ``pattern``.
         """
-        if text in ("", UNKNOWN):
+        if text in ("", MISSING_TOKEN):
             return None if self.nullable and text else "missing"
-        match self.kind:
-            case "level":
-                return None if text in self.levels else "level"
-            case "icd9":
-                return None if _ICD9.fullmatch(text) else "pattern"
-        if not (text.isascii() and text.isdigit() and len(text) <= 18):
-            return "type"
-        if self.kind == "coded":
-            return None if text in self.levels else "level"
-        number = int(text)
-        if str(number) != text:
-            return "type"
-        low, high = (1, 10**18) if self.kind == "identifier" else (self.minimum, self.maximum)
-        return None if low <= number <= high else "range"
+        return self.kind.problem(text)
+
+    def parse(self, text: str) -> Value | None:
+        """Return the value of a text that `problem` accepts; None if it is not known (``?`` or empty)."""
+        return None if text in ("", MISSING_TOKEN) else self.kind.parse(text)
+
+    def values(self) -> tuple[Value, ...]:
+        """Return every legal value as a request states it, in order; empty if the values cannot be listed."""
+        return self.kind.values()
+
+    def draw(self, random: Random) -> Value:
+        """Draw a legal value as a request states it, extreme ones included; never an unknown one."""
+        return self.kind.draw(random)
 
 
-def _count(name: str, label: str, low: int, high: int, unit: str, *, required: bool) -> Column:
-    return Column(name, label, "stay", "integer", minimum=low, maximum=high, unit=unit, required=required)
+def _count(name: str, label: str, low: int, high: int, unit: str, *, required: bool = False) -> Column:
+    return Column(name, label, "stay", Integer(low, high), unit=unit, required=required)
 
 
 def _coded(name: str, label: str, descriptions: Mapping[str, str]) -> Column:
-    return Column(
-        name, label, "stay", "coded", tuple(descriptions), descriptions=descriptions,
-        administrative=True,
-    )  # fmt: skip
+    return Column(name, label, "stay", Coded(descriptions), administrative=True)
 
 
 def _drug(name: str) -> Column:
-    return Column(name, name.replace("-", " + ").capitalize(), "drugs", "level", codes.DOSES, assumed="No")
+    return Column(name, name.replace("-", " + ").capitalize(), "drugs", Level(codes.DOSES), assumed="No")
 
 
 def _diagnosis(position: int, label: str) -> Column:
-    return Column(f"diag_{position}", label, "diagnoses", "icd9", nullable=True)
+    return Column(f"diag_{position}", label, "diagnoses", Icd9(), nullable=True)
 
 
 #: Every column of the raw file, in the file's order.
 COLUMNS: tuple[Column, ...] = (
-    Column("encounter_id", "Encounter", "identifiers", "identifier"),
-    Column("patient_nbr", "Patient number", "identifiers", "identifier"),
-    Column("race", "Race", "patient", "level", codes.RACES, nullable=True),
-    Column("gender", "Gender", "patient", "level", codes.GENDERS, required=True),
-    Column("age", "Age", "patient", "level", codes.AGES, required=True, unit="years"),
-    Column("weight", "Weight", "patient", "level", codes.WEIGHTS, nullable=True, unit="pounds"),
+    Column("encounter_id", "Encounter", "identifiers", Identifier()),
+    Column("patient_nbr", "Patient number", "identifiers", Identifier()),
+    Column("race", "Race", "patient", Level(codes.RACES), nullable=True),
+    Column("gender", "Gender", "patient", Level(codes.GENDERS), required=True),
+    Column("age", "Age", "patient", Level(codes.AGES), required=True, unit="years"),
+    Column("weight", "Weight", "patient", Level(codes.WEIGHTS), nullable=True, unit="pounds"),
     _coded("admission_type_id", "Admission type", codes.ADMISSION_TYPES),
     _coded("discharge_disposition_id", "Discharged to", codes.DISPOSITIONS),
     _coded("admission_source_id", "Admitted from", codes.ADMISSION_SOURCES),
     _count("time_in_hospital", "Days in hospital", 1, 14, "days", required=True),
+    Column("payer_code", "Payer", "stay", Level(codes.PAYERS), nullable=True, administrative=True),
     Column(
-        "payer_code", "Payer", "stay", "level", codes.PAYERS, nullable=True, administrative=True
-    ),
-    Column(
-        "medical_specialty", "Specialty of the admitting physician", "stay", "level",
-        codes.SPECIALTIES, nullable=True, administrative=True,
+        "medical_specialty",
+        "Specialty of the admitting physician",
+        "stay",
+        Level(codes.SPECIALTIES),
+        nullable=True,
+        administrative=True,
     ),
     _count("num_lab_procedures", "Lab tests", 0, 200, "tests", required=True),
     _count("num_procedures", "Procedures other than lab tests", 0, 20, "procedures", required=True),
     _count("num_medications", "Distinct medications", 0, 150, "medications", required=True),
-    _count("number_outpatient", "Outpatient visits in the year before", 0, 200, "visits", required=False),
-    _count("number_emergency", "Emergency visits in the year before", 0, 200, "visits", required=False),
-    _count("number_inpatient", "Inpatient stays in the year before", 0, 100, "stays", required=False),
+    _count("number_outpatient", "Outpatient visits in the year before", 0, 200, "visits"),
+    _count("number_emergency", "Emergency visits in the year before", 0, 200, "visits"),
+    _count("number_inpatient", "Inpatient stays in the year before", 0, 100, "stays"),
     _diagnosis(1, "Primary diagnosis"),
     _diagnosis(2, "Second diagnosis"),
     _diagnosis(3, "Third diagnosis"),
     Column(
-        "number_diagnoses", "Diagnoses entered", "diagnoses", "integer", minimum=1, maximum=16,
-        unit="diagnoses", required=True,
+        "number_diagnoses",
+        "Diagnoses entered",
+        "diagnoses",
+        Integer(1, 16),
+        unit="diagnoses",
+        required=True,
     ),
-    Column(
-        "max_glu_serum", "Glucose serum test", "labs", "level", codes.GLUCOSE, assumed="None", unit="mg/dl"
-    ),
-    Column("A1Cresult", "HbA1c test", "labs", "level", codes.A1C, assumed="None", unit="%"),
+    Column("max_glu_serum", "Glucose serum test", "labs", Level(codes.GLUCOSE), assumed="None", unit="mg/dl"),
+    Column("A1Cresult", "HbA1c test", "labs", Level(codes.A1C), assumed="None", unit="%"),
     *map(_drug, codes.DRUGS),
-    Column("change", "Change of diabetes medication", "drugs", "level", ("No", "Ch")),
-    Column("diabetesMed", "Diabetes medication prescribed", "drugs", "level", ("No", "Yes")),
-    Column(TARGET, "Readmitted", "outcome", "level", CLASSES),
-)  # fmt: skip
+    Column("change", "Change of diabetes medication", "drugs", Level(("No", "Ch"))),
+    Column("diabetesMed", "Diabetes medication prescribed", "drugs", Level(("No", "Yes"))),
+    Column(TARGET, "Readmitted", "outcome", Level(CLASSES)),
+)
 
 BY_NAME: Mapping[str, Column] = MappingProxyType({column.name: column for column in COLUMNS})
-NAMES: tuple[str, ...] = tuple(BY_NAME)
+COLUMN_NAMES: tuple[str, ...] = tuple(BY_NAME)
 IDENTIFIERS = ("encounter_id", "patient_nbr")
 #: What a model sees of one encounter: everything but identifiers and outcome.
-FEATURES: tuple[Column, ...] = tuple(c for c in COLUMNS if c.group not in ("identifiers", "outcome"))
-FEATURE_NAMES: tuple[str, ...] = tuple(column.name for column in FEATURES)
+FEATURE_COLUMNS: tuple[Column, ...] = tuple(c for c in COLUMNS if c.group not in ("identifiers", "outcome"))
+FEATURE_NAMES: tuple[str, ...] = tuple(column.name for column in FEATURE_COLUMNS)
 #: What a request may carry: the features, and the identifiers as optional context.
 REQUEST_COLUMNS: tuple[Column, ...] = tuple(c for c in COLUMNS if c.group != "outcome")
-NUMERIC = tuple(c.name for c in FEATURES if c.kind == "integer")
-CATEGORICAL = tuple(c.name for c in FEATURES if c.kind in ("level", "coded"))
+#: Features that count or measure: any number of a range.
+NUMERIC = tuple(c.name for c in FEATURE_COLUMNS if c.is_number and not c.levels)
 DIAGNOSES = ("diag_1", "diag_2", "diag_3")
 
 #: Discharges after which a readmission is impossible: death and hospice (IDS_mapping.csv).
@@ -214,4 +238,4 @@ def most_probable(probabilities: Sequence[float]) -> str:
 
 def feature_columns(group: Group) -> tuple[Column, ...]:
     """Return the features of one form group, in the file's order."""
-    return tuple(column for column in FEATURES if column.group == group)
+    return tuple(column for column in FEATURE_COLUMNS if column.group == group)

@@ -31,7 +31,7 @@ CONTRADICTIONS: dict[str, tuple[Callable[[pd.DataFrame], "pd.Series[bool]"], str
         "'Ch' only with a diabetes drug, 'No' only when no dose went up or down",
     ),
     "number_diagnoses": (
-        lambda f: _number(f["number_diagnoses"]) < (f[list(contract.DIAGNOSES)] != contract.UNKNOWN).sum(axis=1),
+        lambda f: _number(f["number_diagnoses"]) < (f[list(contract.DIAGNOSES)] != contract.MISSING_TOKEN).sum(axis=1),
         "at least the number of diagnoses that are given",
     ),
     "num_medications": (
@@ -53,7 +53,7 @@ def problems(frame: pd.DataFrame) -> dict[Any, list[Reason]]:
     """Find the rows that the contract refuses.
 
     Args:
-        frame: raw text, one row an encounter, with the columns of `contract.NAMES`.
+        frame: raw text, one row an encounter, with the columns of `contract.COLUMN_NAMES`.
 
     Returns:
         For each refused row's index label, its reasons in the order of the columns; accepted rows are absent.

@@ -57,7 +57,7 @@ class Snapshot:
 
     def visits(self) -> bytes:
         """Return what later encounters see of every row: the table that `Visits` reads."""
-        return history.join([history.seen(table.to_pandas()) for table in self.tables(history.COLUMNS)])
+        return history.join([history.seen(table.to_pandas()) for table in self.tables(history.VISIT_COLUMNS)])
 
     def frame(self) -> pd.DataFrame:
         """Read the whole typed frame at once, ordered by batch and encounter."""

@@ -45,7 +45,7 @@ class RawBatch:
 
     Attributes:
         number: position in the source, from 1.
-        frame: text, columns `contract.NAMES`, index = row number in the source (1 = first below the header).
+        frame: text, columns `contract.COLUMN_NAMES`, index = row number in the source (1 = first below the header).
         unreadable: lines of this batch that are no rows.
     """
 
@@ -133,7 +133,9 @@ def parse(content: bytes, name: str) -> tuple[pa.Table, list[Unreadable]]:
     """
     head = content[:2048].lstrip().lower()
     if not head:
-        raise UserError(f"{name} is empty; expected the csv of the data set with columns {contract.NAMES[0]}, ...")
+        raise UserError(
+            f"{name} is empty; expected the csv of the data set with columns {contract.COLUMN_NAMES[0]}, ..."
+        )
     if head.startswith((b"<!doctype", b"<html", b"<?xml")):
         raise UserError(f"{name} is a web page, not a csv: the address is wrong or the server answered an error.")
     if b"\0" in content:
@@ -152,12 +154,12 @@ def parse(content: bytes, name: str) -> tuple[pa.Table, list[Unreadable]]:
             read_options=pyarrow.csv.ReadOptions(use_threads=False, skip_rows=comment, block_size=1 << 22),
             parse_options=pyarrow.csv.ParseOptions(invalid_row_handler=set_aside, ignore_empty_lines=False),
             convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(contract.NAMES, pa.string()), strings_can_be_null=False
+                column_types=dict.fromkeys(contract.COLUMN_NAMES, pa.string()), strings_can_be_null=False
             ),
         )
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
         raise UserError(f"{name} is not a csv in UTF-8: {error}") from error
-    missing = [column for column in contract.NAMES if column not in table.column_names]
+    missing = [column for column in contract.COLUMN_NAMES if column not in table.column_names]
     unknown = [column for column in table.column_names if column not in contract.BY_NAME]
     if missing or unknown:
         told = [f"without the columns {', '.join(missing)}"] if missing else []
@@ -165,7 +167,7 @@ def parse(content: bytes, name: str) -> tuple[pa.Table, list[Unreadable]]:
         raise UserError(f"{name} is a table {' and '.join(told)}.")
     if not table.num_rows:
         raise UserError(f"{name} has a header and no rows.")
-    return table.select(list(contract.NAMES)), unreadable
+    return table.select(list(contract.COLUMN_NAMES)), unreadable
 
 
 def open_source(settings: Settings, source: str = "") -> FileSource:

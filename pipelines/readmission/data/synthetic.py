@@ -3,6 +3,7 @@
 import csv
 import io
 from pathlib import Path
+from random import Random
 
 import numpy as np
 
@@ -39,11 +40,11 @@ def generate(rows: int, seed: int) -> bytes:
     rng = np.random.default_rng(seed)
     buffer = io.StringIO()
     buffer.write(SYNTHETIC_MARK.decode() + ": generated from the contract, describes no patient\n")
-    writer = csv.DictWriter(buffer, contract.NAMES, lineterminator="\n")
+    writer = csv.DictWriter(buffer, contract.COLUMN_NAMES, lineterminator="\n")
     writer.writeheader()
     patients = rng.integers(1, int(rows * 0.9) + 1, rows)
     for number in range(rows):
-        row = {column.name: _draw(column, rng) for column in contract.FEATURES}
+        row = {column.name: _draw(column, rng) for column in contract.FEATURE_COLUMNS}
         row |= {"encounter_id": str(1000 + 7 * number), "patient_nbr": str(100 + patients[number])}
         writer.writerow(_consistent(row, rng))
     return buffer.getvalue().encode()
@@ -51,18 +52,18 @@ def generate(rows: int, seed: int) -> bytes:
 
 def _draw(column: contract.Column, rng: np.random.Generator) -> str:
     if column.nullable and rng.random() < 0.1:
-        return contract.UNKNOWN
-    match column.kind:
-        case "integer":
-            low = max(column.minimum, 1 if column.required else 0)
-            return str(int(min(column.maximum, low + rng.poisson(4 if column.required else 0.5))))
-        case "icd9":
-            return str(rng.choice(_DIAGNOSES))
-        case _ if column.name in codes.DRUGS:
-            used = column.name in ("metformin", "insulin", "glipizide", "glyburide")
-            return str(rng.choice(column.levels, p=(0.6, 0.1, 0.2, 0.1) if used else (0.995, 0.001, 0.003, 0.001)))
-        case _:
-            return str(rng.choice(column.levels))
+        return contract.MISSING_TOKEN
+    if column.name in contract.DIAGNOSES:
+        return str(rng.choice(_DIAGNOSES))
+    if column.name in codes.DRUGS:
+        used = column.name in ("metformin", "insulin", "glipizide", "glyburide")
+        return str(rng.choice(column.levels, p=(0.6, 0.1, 0.2, 0.1) if used else (0.995, 0.001, 0.003, 0.001)))
+    if column.levels:
+        return str(rng.choice(column.levels))
+    if column.name in contract.NUMERIC:
+        low = max(column.minimum, 1 if column.required else 0)
+        return str(int(min(column.maximum, low + rng.poisson(4 if column.required else 0.5))))
+    return str(column.draw(Random(int(rng.integers(2**32)))))  # noqa: S311 - a draw, not a secret
 
 
 def _consistent(row: dict[str, str], rng: np.random.Generator) -> dict[str, str]:

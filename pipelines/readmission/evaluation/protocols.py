@@ -18,7 +18,7 @@ from readmission import contract, models
 from readmission.evaluation import metrics
 from readmission.evaluation.metrics import Scored
 from readmission.features import encoding, history, icd9
-from readmission.features.visits import NAMES
+from readmission.features.visits import HISTORY_NAMES
 
 Rows = npt.NDArray[np.intp]
 #: A key of models.FAMILIES, or a builder of a classifier.
@@ -26,7 +26,7 @@ Family = str | Callable[[], Any]
 FOLDS = 3
 
 _NUMBERS = frozenset(f"{name}_{part}" for name in contract.DIAGNOSES for part in ("number", "chapter"))
-_PAPERWORK = frozenset(column.name for column in contract.FEATURES if column.administrative)
+_PAPERWORK = frozenset(column.name for column in contract.FEATURE_COLUMNS if column.administrative)
 _DRUGS = frozenset(c.name for c in contract.feature_columns("drugs"))
 _VISITS = frozenset({"number_inpatient", "number_emergency", "number_outpatient"})
 
@@ -34,7 +34,7 @@ _OWN = models.SERVED
 #: Feature sets compared with the served one, by what a reader calls them.
 ABLATIONS: Mapping[str, tuple[str, ...]] = {
     "served features": _OWN,
-    "without causal history": tuple(n for n in _OWN if n not in NAMES),
+    "without causal history": tuple(n for n in _OWN if n not in HISTORY_NAMES),
     "without diagnosis numbers and chapters": tuple(n for n in _OWN if n not in _NUMBERS),
     "without comorbidity flags": tuple(n for n in _OWN if n not in icd9.FLAG_NAMES),
     "without any diagnosis": tuple(n for n in _OWN if n not in _NUMBERS and n not in icd9.FLAG_NAMES),

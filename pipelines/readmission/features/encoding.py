@@ -73,15 +73,13 @@ ORDERED = frozenset({"age", "weight", "max_glu_serum", "A1Cresult"})
 
 def _features() -> tuple[Feature, ...]:
     features: list[Feature] = []
-    for column in contract.FEATURES:
-        match column.kind:
-            case "level":
-                features.append(Feature(column.name, "level", column.name, column.levels))
-            case "icd9":
-                features.append(Feature(f"{column.name}_number", "icd9_number", column.name))
-                features.append(Feature(f"{column.name}_chapter", "icd9_chapter", column.name))
-            case _:
-                features.append(Feature(column.name, "number", column.name, column.levels))
+    for column in contract.FEATURE_COLUMNS:
+        if column.name in contract.DIAGNOSES:
+            features.append(Feature(f"{column.name}_number", "icd9_number", column.name))
+            features.append(Feature(f"{column.name}_chapter", "icd9_chapter", column.name))
+        else:
+            rule: Rule = "level" if column.is_text else "number"
+            features.append(Feature(column.name, rule, column.name, column.levels))
     flags = (Feature(name, "icd9_flag", position=i) for i, name in enumerate(icd9.FLAG_NAMES))
     return (*features, *flags)
 
@@ -110,12 +108,12 @@ def typed_frame(raw: pd.DataFrame) -> pd.DataFrame:
         values = raw[name]
         if column is None:
             columns[name] = values
-        elif column.kind == "identifier":
+        elif column.dtype == "int64":
             columns[name] = values.astype("int64")
         else:
             text = values.astype("str")
-            text = text.mask(text == contract.UNKNOWN)
-            columns[name] = text.astype("float64") if column.kind in ("integer", "coded") else text
+            text = text.mask(text == contract.MISSING_TOKEN)
+            columns[name] = text.astype(column.dtype)
     return pd.DataFrame(columns, index=raw.index)
 
 
@@ -136,7 +134,7 @@ def split_of(patient_nbr: int) -> str:
 def example() -> pd.DataFrame:
     """Return the contract's example as a typed frame of one row."""
     given = {name: str(value) for name, value in contract.EXAMPLE.items()}
-    assumed = {c.name: c.assumed or contract.UNKNOWN for c in contract.FEATURES}
+    assumed = {c.name: c.assumed or contract.MISSING_TOKEN for c in contract.FEATURE_COLUMNS}
     return typed_frame(pd.DataFrame([assumed | given]))
 
 
@@ -175,10 +173,10 @@ def encode(frame: pd.DataFrame, features: Sequence[Feature] = FEATURES) -> Matri
 def _read_codes(frame: pd.DataFrame, name: str) -> tuple[npt.NDArray[np.intp], Matrix]:
     """Return each row's position in a table of number, chapter and flags: each distinct code is read once."""
     if name not in frame:
-        return np.zeros(len(frame), dtype=np.intp), np.array([_row(icd9.UNKNOWN)])
+        return np.zeros(len(frame), dtype=np.intp), np.array([_row(icd9.UNKNOWN_CODE)])
     positions, distinct = pd.factorize(frame[name])
     # factorize gives -1 to missing: the last row.
-    return positions, np.array([*(_row(icd9.parse(code)) for code in distinct), _row(icd9.UNKNOWN)])
+    return positions, np.array([*(_row(icd9.parse(code)) for code in distinct), _row(icd9.UNKNOWN_CODE)])
 
 
 def _row(code: icd9.Code) -> tuple[float, ...]:

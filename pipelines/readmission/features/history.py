@@ -12,15 +12,16 @@ from readmission.features.encoding import Feature
 from readmission.features.visits import Visits
 
 #: A first visit: nothing counted, the rest unknown.
-FEATURES: tuple[Feature, ...] = tuple(
-    Feature(name, "history", name, absent=absent) for name, absent in zip(visits.NAMES, visits.NONE, strict=True)
+HISTORY_FEATURES: tuple[Feature, ...] = tuple(
+    Feature(name, "history", name, absent=absent)
+    for name, absent in zip(visits.HISTORY_NAMES, visits.NONE, strict=True)
 )
 #: Columns of an encounter that later ones see, as `visits.ROW` has them; the chapter comes after them.
 _SMALL = ("time_in_hospital", "num_medications", "number_inpatient", "number_diagnoses", "discharge_disposition_id")
 _ROW = np.dtype([("encounter", "=i8"), ("code", "=f8"), ("final", "?"), ("small", "u1", (len(_SMALL) + 1,))])
 _SEEN = np.dtype([("patient", "=i8"), ("visit", _ROW)])
 #: Columns that `seen` reads.
-COLUMNS = (*contract.IDENTIFIERS, "diag_1", contract.TARGET, *_SMALL)
+VISIT_COLUMNS = (*contract.IDENTIFIERS, "diag_1", contract.TARGET, *_SMALL)
 
 
 def pack(frame: pd.DataFrame) -> bytes:
@@ -36,7 +37,7 @@ def seen(frame: pd.DataFrame) -> npt.NDArray[np.void]:
     """Return what later encounters see of each row, 41 bytes a row; parts of the data are put together by `join`.
 
     Args:
-        frame: typed frame with COLUMNS.
+        frame: typed frame with VISIT_COLUMNS.
     """
     chapters, codes = _codes(frame)
     found = np.zeros(len(frame), dtype=_SEEN)
@@ -45,7 +46,7 @@ def seen(frame: pd.DataFrame) -> npt.NDArray[np.void]:
     visit["encounter"], visit["code"] = frame["encounter_id"], codes
     visit["final"] = frame[contract.TARGET] == "NO"
     small = [*(frame[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in _SMALL), chapters]
-    visit["small"] = np.nan_to_num(np.column_stack(small), nan=visits.UNKNOWN)
+    visit["small"] = np.nan_to_num(np.column_stack(small), nan=visits.MISSING_BYTE)
     return found
 
 
@@ -70,13 +71,13 @@ def add(frame: pd.DataFrame, known: Visits | None = None) -> pd.DataFrame:
             every encounter of its patients that may count.
 
     Returns:
-        a new frame with the same rows in the same order and the columns `visits.NAMES`; a frame that has them
+        a new frame with the same rows in the same order and the columns `visits.HISTORY_NAMES`; a frame that has them
         already, or without patient_nbr, as it is.
     """
-    if "patient_nbr" not in frame or visits.NAMES[0] in frame:
+    if "patient_nbr" not in frame or visits.HISTORY_NAMES[0] in frame:
         return frame
     found = _look_up(frame, known or Visits(pack(frame)))
-    return frame.assign(**{name: found[:, i] for i, name in enumerate(visits.NAMES)})
+    return frame.assign(**{name: found[:, i] for i, name in enumerate(visits.HISTORY_NAMES)})
 
 
 def _look_up(frame: pd.DataFrame, table: Visits) -> npt.NDArray[np.float64]:
@@ -97,5 +98,5 @@ def _codes(frame: pd.DataFrame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
         return np.full(len(frame), np.nan), np.full(len(frame), np.nan)
     positions, distinct = pd.factorize(frame["diag_1"])
     # factorize gives -1 to missing: the last row.
-    read = np.array([(code.chapter, code.number) for code in (*map(icd9.parse, distinct), icd9.UNKNOWN)])
+    read = np.array([(code.chapter, code.number) for code in (*map(icd9.parse, distinct), icd9.UNKNOWN_CODE)])
     return read[positions, 0], read[positions, 1]

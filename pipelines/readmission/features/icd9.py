@@ -99,12 +99,12 @@ class Code:
     flags: tuple[float, ...]
 
 
-UNKNOWN = Code(math.nan, math.nan, (0.0,) * len(FLAG_NAMES))
+UNKNOWN_CODE = Code(math.nan, math.nan, (0.0,) * len(FLAG_NAMES))
 
 
 @lru_cache(maxsize=4096)
 def parse(code: str) -> Code:
-    """Read one code as the contract allows it (`contract.ICD9_PATTERN`).
+    """Read one code as the contract allows it (`kinds.ICD9_PATTERN`).
 
     Raises:
         ValueError: the text is not an ICD-9 code.

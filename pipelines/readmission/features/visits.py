@@ -29,7 +29,7 @@ import numpy.typing as npt
 SMALL_GAP = 22_000_000
 
 #: What `summarise` returns, in its order.
-NAMES = (
+HISTORY_NAMES = (
     "history_count",
     "history_days_sum",
     "history_days_last",
@@ -44,10 +44,10 @@ NAMES = (
     "history_same_code",
 )
 #: The names whose value at a first visit is 0; the others are unknown.
-COUNTED = NAMES[:2]
+COUNTED = HISTORY_NAMES[:2]
 _NAN = math.nan
 #: A first visit, or a patient who is not known.
-NONE: tuple[float, ...] = (0.0, 0.0, *(_NAN for _ in NAMES[2:]))
+NONE: tuple[float, ...] = (0.0, 0.0, *(_NAN for _ in HISTORY_NAMES[2:]))
 
 
 class Visit(NamedTuple):
@@ -85,7 +85,7 @@ def summarise(
         code: number of its primary diagnosis; NaN: not known.
 
     Returns:
-        the numbers of NAMES; `NONE` without history.
+        the numbers of HISTORY_NAMES; `NONE` without history.
     """
     within = encounter <= newest
     earlier = [v for v in visits if v.encounter < encounter and not (within and v.final)]
@@ -122,9 +122,9 @@ HEAD = struct.Struct("=8sQQq")
 MAGIC = b"visits 1"
 _NEWER = np.iinfo(np.int64).max
 #: Stands for what is not known among a visit's small numbers.
-UNKNOWN = 255
+MISSING_BYTE = 255
 #: What each small number means.
-_SMALL = (*map(float, range(UNKNOWN)), _NAN)
+_SMALL = (*map(float, range(MISSING_BYTE)), _NAN)
 
 
 class Visits:

@@ -92,7 +92,7 @@ class Binning:
         """
         self._code: dict[str, Callable[[pd.Series], Floats]] = {}
         self.labels: dict[str, list[str]] = {}
-        for column in contract.FEATURES:
+        for column in contract.FEATURE_COLUMNS:
             self._add(column, reference)
         if SCORE in reference and reference[SCORE].notna().any():
             self._add_numeric(SCORE, reference[SCORE], digits=3)
@@ -102,17 +102,16 @@ class Binning:
         self.values = {name: self._frequencies(name, reference) for name in _ORDERED & self.labels.keys()}
 
     def _add(self, column: contract.Column, reference: pd.DataFrame) -> None:
-        if column.kind == "integer":
+        if column.name in contract.NUMERIC:
             self._add_numeric(column.name, reference[column.name], digits=0)
             return
-        if column.kind == "icd9":
+        if column.name in contract.DIAGNOSES:
             self._code[column.name] = _chapters
             self.labels[column.name] = [*icd9.CHAPTER_NAMES, "unknown"]
             return
-        levels = list(column.levels)
-        position = {(float(level) if column.kind == "coded" else level): i for i, level in enumerate(levels)}
+        position = {value: i for i, value in enumerate(column.values())}
         self._code[column.name] = lambda values: values.map(position).to_numpy(np.float64)
-        self.labels[column.name] = [*levels, "unknown"]
+        self.labels[column.name] = [*column.levels, "unknown"]
 
     def _add_numeric(self, name: str, reference: pd.Series, digits: int) -> None:
         known = reference.dropna().to_numpy(np.float64)

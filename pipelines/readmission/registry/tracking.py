@@ -97,11 +97,10 @@ def requirements() -> list[str]:
 
 def signature() -> ModelSignature:
     """Return the typed frame, with history, as MLflow's signature; every column may be absent or missing."""
-    kinds = {"integer": "double", "coded": "double"}
     inputs: list[ColSpec | TensorSpec] = [
-        ColSpec(kinds.get(c.kind, "string"), c.name, required=False) for c in contract.FEATURES
+        ColSpec("double" if c.is_number else "string", c.name, required=False) for c in contract.FEATURE_COLUMNS
     ]
-    inputs += [ColSpec("double", name, required=False) for name in visits.NAMES]
+    inputs += [ColSpec("double", name, required=False) for name in visits.HISTORY_NAMES]
     outputs: list[ColSpec | TensorSpec] = [ColSpec("double", name) for name in contract.CLASSES]
     return ModelSignature(Schema(inputs), Schema(outputs))
 

@@ -14,7 +14,7 @@ import pandas as pd
 from readmission import contract, scorer
 from readmission.features import history
 from readmission.features.encoding import Feature
-from readmission.features.visits import NAMES, Visits
+from readmission.features.visits import HISTORY_NAMES, Visits
 from readmission.models import Encoder
 from readmission.scorer import manifest as manifests
 from readmission.scorer import pipeline as pipelines
@@ -207,23 +207,19 @@ def _layout(encoder: Encoder, *, single: bool) -> Layout:
     features = encoder.features
     tables = tuple(_table(encoder, features[i], i) for i in _single(features))
     flags = tuple(feature.position for feature in features if feature.rule == "icd9_flag")
-    past = tuple(NAMES.index(feature.source) for feature in features if feature.rule == "history")
+    past = tuple(HISTORY_NAMES.index(feature.source) for feature in features if feature.rule == "history")
     return Layout(tables, flags, single, past)
 
 
 def _table(encoder: Encoder, feature: Feature, position: int) -> Table:
     column = contract.BY_NAME[feature.source]
-    keys: list[str | int] = (
-        list(range(column.minimum, column.maximum + 1))
-        if column.kind == "integer"
-        else [int(level) if column.kind == "coded" else level for level in column.levels]
-    )
+    keys = column.values()
     place = contract.FEATURE_NAMES.index(feature.source)
-    empty: list[str | int | None] = [None] * len(contract.FEATURES)
+    empty: list[str | int | None] = [None] * len(contract.FEATURE_COLUMNS)
     rows = [[*empty[:place], key, *empty[place + 1 :]] for key in (*keys, None)]
     found = encoder.transform(pipelines.frame(rows))[:, position].tolist()
     *numbers, absent = (None if math.isnan(x) else x for x in found)
-    return Table(feature.source, tuple(keys), tuple(numbers), absent)
+    return Table(feature.source, keys, tuple(numbers), absent)
 
 
 def _linear(classifier: Any, features: Sequence[Feature], layout: Layout) -> Recipe:

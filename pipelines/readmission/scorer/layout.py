@@ -31,7 +31,7 @@ class Layout(msgspec.Struct, frozen=True):
         tables: features of one column, in the row's order.
         flags: positions in `icd9.FLAG_NAMES` of the flags, in the row's order.
         single: whether the model compares float32 numbers (sklearn's trees, XGBoost) or float64.
-        history: positions in `visits.NAMES` of the history, in the row's order.
+        history: positions in `visits.HISTORY_NAMES` of the history, in the row's order.
     """
 
     tables: tuple[Table, ...]

@@ -26,10 +26,10 @@ def frame(rows: Sequence[Values]) -> pd.DataFrame:
     With identifiers, an absent patient is -1, whom nobody knows, and an absent encounter infinity: newer than any.
     """
     columns: dict[str, Any] = {}
-    for position, column in enumerate(contract.FEATURES):
+    for position, column in enumerate(contract.FEATURE_COLUMNS):
         taken = [row[position] for row in rows]
-        known = [column.assumed if v is None else None if v == contract.UNKNOWN else v for v in taken]
-        if column.kind in ("integer", "coded"):
+        known = [column.assumed if v is None else None if v == contract.MISSING_TOKEN else v for v in taken]
+        if column.is_number:
             columns[column.name] = np.array([math.nan if v is None else float(v) for v in known])
         else:
             columns[column.name] = pd.Series(known, dtype="str")
@@ -46,10 +46,9 @@ def values(typed: pd.DataFrame) -> list[Values]:
     The identifiers are among them when the frame has them.
     """
     columns: list[list[str | int | None]] = []
-    for column in contract.FEATURES:
+    for column in contract.FEATURE_COLUMNS:
         series = typed[column.name]
-        number = column.kind in ("integer", "coded")
-        columns.append([None if pd.isna(v) else int(v) if number else str(v) for v in series])
+        columns.append([None if pd.isna(v) else int(v) if column.is_number else str(v) for v in series])
     if set(contract.IDENTIFIERS) <= set(typed):
         columns += [typed[name].tolist() for name in contract.IDENTIFIERS]
     return list(zip(*columns, strict=True))

@@ -68,7 +68,7 @@ def _numbered(keys: Iterable[Any], count: int) -> tuple[Iterable[Any], npt.NDArr
 def _lookup(table: Table) -> dict[str | int | None, float]:
     nan = float("nan")
     absent = nan if table.absent is None else table.absent
-    found: dict[str | int | None, float] = {None: absent, contract.UNKNOWN: absent}
+    found: dict[str | int | None, float] = {None: absent, contract.MISSING_TOKEN: absent}
     found.update(
         (key, nan if number is None else number) for key, number in zip(table.keys, table.numbers, strict=True)
     )
@@ -198,8 +198,8 @@ class RowEncoder:
 
     def _past(self, known: Visits, patient: Value, encounter: Value, stays: Value, code: Value) -> bytes:
         """Return the history of a patient who may be known."""
-        unknown = code is None or code == contract.UNKNOWN
-        read = icd9.UNKNOWN if unknown else icd9.parse(str(code))
+        unknown = code is None or code == contract.MISSING_TOKEN
+        read = icd9.UNKNOWN_CODE if unknown else icd9.parse(str(code))
         return self._pack(
             known.summarise(
                 int(patient or 0), None if encounter is None else int(encounter),
@@ -211,8 +211,8 @@ class RowEncoder:
         return self._history.pack(*(past[i] for i in self.layout.history))
 
     def _read(self, code: str | int | None) -> tuple[bytes, int]:
-        unknown = code is None or code == contract.UNKNOWN
-        parsed = icd9.UNKNOWN if unknown else icd9.parse(str(code))
+        unknown = code is None or code == contract.MISSING_TOKEN
+        parsed = icd9.UNKNOWN_CODE if unknown else icd9.parse(str(code))
         mask = sum(1 << i for i, flag in enumerate(self.layout.flags) if parsed.flags[flag])
         if len(self._codes) >= _CACHED:
             self._codes.clear()

@@ -161,7 +161,7 @@ def sort_rows(raw: RawBatch, known: dict[str, str]) -> SortedRows:
 
 def content_hashes(frame: pd.DataFrame) -> list[str]:
     """Hash each row's text (sha256 of the values joined by the unit separator), in the contract's column order."""
-    columns = [frame[name].tolist() for name in contract.NAMES]
+    columns = [frame[name].tolist() for name in contract.COLUMN_NAMES]
     return [hashlib.sha256("\x1f".join(row).encode()).hexdigest() for row in zip(*columns, strict=True)]
 
 

@@ -155,10 +155,10 @@ def request_frame(records: list[dict[str, Any]]) -> pd.DataFrame:
     """Return logged requests as the typed frame: absent columns are what the contract takes them for."""
     columns = {
         column.name: [_text(record.get(column.name), column.assumed) for record in records]
-        for column in contract.FEATURES
+        for column in contract.FEATURE_COLUMNS
     }
     return typed_frame(pd.DataFrame(columns, dtype="str"))
 
 
 def _text(value: Any, assumed: str | None) -> str:
-    return str(value) if value is not None else assumed or contract.UNKNOWN
+    return str(value) if value is not None else assumed or contract.MISSING_TOKEN

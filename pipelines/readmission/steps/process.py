@@ -20,7 +20,7 @@ from readmission.stores import objects, postgres
 log = logging.getLogger(__name__)
 
 #: Whole numbers of `clean.encounters`; in the typed frame they are float64, NaN = unknown.
-_NUMBERS = tuple(c.name for c in contract.COLUMNS if c.kind in ("integer", "coded"))
+_NUMBERS = tuple(c.name for c in contract.COLUMNS if c.dtype == "float64")
 
 
 def run(settings: Settings) -> list[int]:
@@ -81,7 +81,7 @@ def clean(raw: pd.DataFrame, batch_id: int) -> pd.DataFrame:
         batch_id: goes to every row.
 
     Returns:
-        Columns `contract.NAMES`, `batch_id`, `split`; ordered by encounter_id.
+        Columns `contract.COLUMN_NAMES`, `batch_id`, `split`; ordered by encounter_id.
     """
     kept = raw[~raw["discharge_disposition_id"].isin(contract.EXCLUDED_DISPOSITIONS)]
     kept = kept.sort_values("encounter_id", ignore_index=True)
@@ -98,14 +98,14 @@ def to_parquet(frame: pd.DataFrame) -> bytes:
 
 def _read_raw(cursor: Any, batch_id: int) -> pd.DataFrame:
     query = sql.SQL("SELECT {} FROM raw.encounters WHERE batch_id = {}").format(
-        sql.SQL(", ").join(map(sql.Identifier, contract.NAMES)), sql.Literal(batch_id)
+        sql.SQL(", ").join(map(sql.Identifier, contract.COLUMN_NAMES)), sql.Literal(batch_id)
     )
-    types: dict[str, pa.DataType] = dict.fromkeys(contract.NAMES, pa.string())
+    types: dict[str, pa.DataType] = dict.fromkeys(contract.COLUMN_NAMES, pa.string())
     types |= dict.fromkeys(_NUMBERS, pa.float64()) | dict.fromkeys(contract.IDENTIFIERS, pa.int64())
     table = pyarrow.csv.read_csv(
         postgres.copy_out(cursor, query),
         convert_options=pyarrow.csv.ConvertOptions(
-            column_types=types, null_values=[contract.UNKNOWN], strings_can_be_null=True
+            column_types=types, null_values=[contract.MISSING_TOKEN], strings_can_be_null=True
         ),
     )
     frame: pd.DataFrame = table.to_pandas()

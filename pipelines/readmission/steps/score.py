@@ -71,7 +71,7 @@ def run(
 
 def _known_ids(raw: pd.DataFrame) -> pd.DataFrame:
     """Leave out identifier columns that are not known in every row."""
-    partly = [name for name in contract.IDENTIFIERS if name in raw and (raw[name] == contract.UNKNOWN).any()]
+    partly = [name for name in contract.IDENTIFIERS if name in raw and (raw[name] == contract.MISSING_TOKEN).any()]
     return raw.drop(columns=partly)
 
 
@@ -94,16 +94,16 @@ def read(path: Path) -> pd.DataFrame:
         raw = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as csv: {error}") from error
-    absent = [c.name for c in contract.FEATURES if c.required and c.name not in raw]
+    absent = [c.name for c in contract.FEATURE_COLUMNS if c.required and c.name not in raw]
     if absent:
         raise UserError(f"{path} lacks the columns {', '.join(absent)}.")
     for column in contract.REQUEST_COLUMNS:
         if column.name not in raw:
-            if column in contract.FEATURES:
-                raw[column.name] = column.assumed or contract.UNKNOWN
+            if column in contract.FEATURE_COLUMNS:
+                raw[column.name] = column.assumed or contract.MISSING_TOKEN
             continue
         if not column.required:
-            raw[column.name] = raw[column.name].replace("", column.assumed or contract.UNKNOWN)
+            raw[column.name] = raw[column.name].replace("", column.assumed or contract.MISSING_TOKEN)
         _check(path, raw[column.name], column)
     return raw
 
@@ -111,7 +111,7 @@ def read(path: Path) -> pd.DataFrame:
 def _check(path: Path, values: pd.Series, column: contract.Column) -> None:
     for text in values.unique():
         # An optional value may be unknown even where the hospital's file always has one.
-        if column.problem(text) and (column.required or text != contract.UNKNOWN):
+        if column.problem(text) and (column.required or text != contract.MISSING_TOKEN):
             row = int(np.flatnonzero((values == text).to_numpy())[0]) + 1
             raise UserError(f"{path}, row {row}: {column.name} is {text!r}; allowed: {column.allowed}.")
 

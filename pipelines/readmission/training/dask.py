@@ -118,7 +118,7 @@ def _frame(settings: Settings, key: Key, splits: list[str], known: bytes) -> pd.
 
 def _look(settings: Settings, key: Key) -> tuple[Array, pd.DataFrame]:
     """Return what later encounters see of a batch, and each row's patient and split."""
-    columns = sorted({*history.COLUMNS, "split"})
+    columns = sorted({*history.VISIT_COLUMNS, "split"})
     frame = next(Snapshot(objects.objects(settings), [key]).tables(columns)).to_pandas()
     return history.seen(frame), frame[["patient_nbr"]].assign(split=frame["split"].astype("category"))
 

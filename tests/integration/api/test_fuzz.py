@@ -38,7 +38,7 @@ def record(draw: random.Random) -> object:
         return draw.choice(JUNK)
     found: dict[str, object] = dict(EXAMPLE)
     for _ in range(draw.randint(0, 4)):
-        found[draw.choice((*contract.NAMES, "x", "prediction_id", "outcome"))] = draw.choice(JUNK)
+        found[draw.choice((*contract.COLUMN_NAMES, "x", "prediction_id", "outcome"))] = draw.choice(JUNK)
     for _ in range(draw.randint(0, 2)):
         found.pop(draw.choice(list(found)), None)
     return found

@@ -30,7 +30,7 @@ def rows_of(path: Path, count: int = 20) -> list[dict[str, str]]:
 
 def as_csv(rows: list[dict[str, str]]) -> bytes:
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, contract.NAMES, lineterminator="\n")
+    writer = csv.DictWriter(buffer, contract.COLUMN_NAMES, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return b"# synthetic\n" + buffer.getvalue().encode()
@@ -105,8 +105,8 @@ def test_lines_that_are_no_rows_are_quarantined_with_their_number(database: Sett
         (b"PK\x03\x04rubbish", "broken zip"),
         (b"\x00\x01\x02", "not a text file"),
         (b"a,b\n1,2\n", "without the columns encounter_id"),
-        (",".join(contract.NAMES).encode() + b"\n", "no rows"),
-        ((",".join(contract.NAMES) + ",extra\n" + "1," * 50 + "1\n").encode(), "does not know: extra"),
+        (",".join(contract.COLUMN_NAMES).encode() + b"\n", "no rows"),
+        ((",".join(contract.COLUMN_NAMES) + ",extra\n" + "1," * 50 + "1\n").encode(), "does not know: extra"),
         (b"encounter_id\n\xff\xfe\n", "UTF-8"),
     ],
 )
@@ -155,7 +155,7 @@ def test_every_row_is_accounted_for_whatever_it_holds(
     rows = rows_of(sample, 12)
     for _ in range(data.draw(strategies.integers(0, 8))):
         row = rows[data.draw(strategies.integers(0, 11))]
-        row[data.draw(strategies.sampled_from(contract.NAMES))] = data.draw(text)
+        row[data.draw(strategies.sampled_from(contract.COLUMN_NAMES))] = data.draw(text)
     before = len(ledger(database))
     load(database, as_csv(rows), f"rows-{before}.csv")
     load(database, as_csv(rows), f"rows-{before}.csv")

@@ -23,8 +23,8 @@ SIZE = 100
 
 def rows(count: int) -> bytes:
     """A table of the contract with one line that is no row (number 150)."""
-    lines = [",".join(contract.NAMES)]
-    lines += [",".join(f"{name[:3]}{i}" for name in contract.NAMES) for i in range(1, count + 1)]
+    lines = [",".join(contract.COLUMN_NAMES)]
+    lines += [",".join(f"{name[:3]}{i}" for name in contract.COLUMN_NAMES) for i in range(1, count + 1)]
     lines[150] = "too,short"
     return ("\n".join(lines) + "\n").encode()
 

@@ -84,7 +84,7 @@ def test_carried_users_are_those_of_moments_within_the_limits() -> None:
 
 
 def in_contract(record: payloads.Record) -> bool:
-    required = {column.name for column in contract.FEATURES if column.required}
+    required = {column.name for column in contract.FEATURE_COLUMNS if column.required}
     return required <= set(record) and all(
         contract.BY_NAME[name].problem(str(value)) is None for name, value in record.items()
     )

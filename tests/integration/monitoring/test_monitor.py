@@ -30,7 +30,7 @@ def batches(database: Settings, sample: Path, tmp_path: Path) -> Settings:
             row["payer_code"] = "MC"
     out = io.StringIO()
     out.write(first + "\n")
-    writer = csv.DictWriter(out, contract.NAMES, lineterminator="\n")
+    writer = csv.DictWriter(out, contract.COLUMN_NAMES, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     source = tmp_path / "shifted.csv"
@@ -109,7 +109,7 @@ def promote(config: Settings) -> None:
 def requests(config: Settings, rows: int) -> list[dict[str, object]]:
     frame = snapshots.find(config, up_to=2, role="monitor").frame()
     drawn = frame.sample(rows, random_state=1)[list(contract.FEATURE_NAMES)]
-    whole = {c.name for c in contract.FEATURES if c.kind in ("integer", "coded")}
+    whole = {c.name for c in contract.FEATURE_COLUMNS if c.is_number}
     return [
         {name: int(value) if name in whole else value for name, value in row.items() if value == value}
         for row in drawn.to_dict("records")

@@ -11,13 +11,13 @@ from readmission.steps import score
 
 
 def write(path: Path, **columns: object) -> Path:
-    given = {c.name: [contract.EXAMPLE.get(c.name, "")] for c in contract.FEATURES} | columns
+    given = {c.name: [contract.EXAMPLE.get(c.name, "")] for c in contract.FEATURE_COLUMNS} | columns
     pd.DataFrame(given).to_csv(path, index=False)
     return path
 
 
 def test_a_file_may_lack_what_a_request_may_lack(tmp_path: Path) -> None:
-    needed = {c.name: [contract.EXAMPLE[c.name]] for c in contract.FEATURES if c.required}
+    needed = {c.name: [contract.EXAMPLE[c.name]] for c in contract.FEATURE_COLUMNS if c.required}
     path = tmp_path / "short.csv"
     pd.DataFrame(needed | {"ward": ["7b"]}).to_csv(path, index=False)
     frame = score.read(path)

@@ -9,8 +9,8 @@ from readmission.contract import codes
 
 def test_the_columns_are_those_of_the_file_in_its_order() -> None:
     assert len(contract.COLUMNS) == 50
-    assert contract.NAMES[:3] == ("encounter_id", "patient_nbr", "race")
-    assert contract.NAMES[-1] == "readmitted"
+    assert contract.COLUMN_NAMES[:3] == ("encounter_id", "patient_nbr", "race")
+    assert contract.COLUMN_NAMES[-1] == "readmitted"
     assert len(codes.DRUGS) == 23
     assert len(contract.FEATURE_NAMES) == 47
 
@@ -18,7 +18,7 @@ def test_the_columns_are_those_of_the_file_in_its_order() -> None:
 def test_the_example_is_a_request_that_the_contract_allows() -> None:
     for name, value in contract.EXAMPLE.items():
         assert contract.BY_NAME[name].problem(str(value)) is None
-    required = {column.name for column in contract.FEATURES if column.required}
+    required = {column.name for column in contract.FEATURE_COLUMNS if column.required}
     assert required <= set(contract.EXAMPLE)
     assert required == {
         "age", "gender", "time_in_hospital", "num_lab_procedures", "num_procedures", "num_medications",

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from readmission import contract
+from readmission.contract import kinds
 from readmission.features import encoding, icd9
 
 NAMES = [feature.name for feature in encoding.FEATURES]
@@ -39,7 +40,7 @@ def test_codes_are_ordered_numbers_with_a_chapter(code, number, chapter):
     assert icd9.CHAPTER_NAMES[int(parsed.chapter)] == chapter
 
 
-@given(st.from_regex(contract.ICD9_PATTERN, fullmatch=True).filter(str.isascii))
+@given(st.from_regex(kinds.ICD9_PATTERN, fullmatch=True).filter(str.isascii))
 def test_every_code_of_the_contract_can_be_read(code):
     parsed = icd9.parse(code)
     assert 0 <= parsed.number < 3000

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from readmission.features import encoding, history
 from readmission.features.visits import Visits
 
-NAMES = [feature.name for feature in history.FEATURES]
+NAMES = [feature.name for feature in history.HISTORY_FEATURES]
 
 
 def frame(*rows):

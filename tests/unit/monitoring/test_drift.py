@@ -18,14 +18,14 @@ def typed(rows: int, seed: int, **changes: object) -> pd.DataFrame:
     """Return a typed frame whose columns are drawn uniformly from what the contract allows."""
     rng = np.random.default_rng(seed)
     columns = {}
-    for column in contract.FEATURES:
-        if column.kind == "integer":
+    for column in contract.FEATURE_COLUMNS:
+        if column.name in contract.NUMERIC:
             columns[column.name] = rng.integers(column.minimum, min(column.maximum, 20) + 1, rows).astype(float)
-        elif column.kind == "icd9":
+        elif column.name in contract.DIAGNOSES:
             columns[column.name] = pd.Series(rng.choice(["428", "250.02", "V45"], rows), dtype="str")
         else:
             drawn = pd.Series(rng.choice(list(column.levels), rows), dtype="str")
-            columns[column.name] = drawn.astype(float) if column.kind == "coded" else drawn
+            columns[column.name] = drawn.astype(column.dtype)
     return pd.DataFrame(columns).assign(**changes)
 
 

@@ -55,7 +55,7 @@ def compiled(frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> d
 def test_a_compiled_model_answers_as_its_pipeline(compiled, family: str) -> None:
     fitted, folder = compiled[family]
     loaded = scorer.load(folder)
-    rows = [*compiler.invented_rows(500, seed=11), (None,) * len(contract.FEATURES)]
+    rows = [*compiler.invented_rows(500, seed=11), (None,) * len(contract.FEATURE_COLUMNS)]
     expected = fitted.predict_proba(pipelines.frame(rows))
     assert loaded.manifest.engine == FAMILIES[family][1]
     assert loaded.manifest.parity.rows == 3300 and loaded.manifest.parity.max_difference <= 1e-6
@@ -108,10 +108,10 @@ def test_the_history_of_a_known_patient_is_served_as_it_was_trained(
     rows = pipelines.values(returned)
     assert np.abs(np.array(loaded.score_many(columns_of(rows))) - expected).max() <= 1e-6
     # It matters, and without a number or with an unknown one every visit is a first one.
-    first = fitted.predict_proba(returned.drop(columns=list(visits.NAMES)))
+    first = fitted.predict_proba(returned.drop(columns=list(visits.HISTORY_NAMES)))
     assert np.abs(expected - first).max() > 1e-4
     for nobody in ((None, None), (None, 10**17), (10**17, None)):
-        strangers = [(*row[: len(contract.FEATURES)], *nobody) for row in rows]
+        strangers = [(*row[: len(contract.FEATURE_COLUMNS)], *nobody) for row in rows]
         many = loaded._rows.matrix(columns_of([*rows, *strangers]))
         assert many.tobytes() == b"".join(map(loaded._rows.row, [*rows, *strangers]))
         assert np.abs(np.array(loaded.score_many(columns_of(strangers))) - first).max() <= 1e-6

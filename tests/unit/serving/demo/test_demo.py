@@ -24,7 +24,7 @@ from serving.demo.words import objection, words
 def test_preset_is_a_request_of_the_contract(preset: Any) -> None:
     for name, value in preset.record.items():
         assert contract.BY_NAME[name].problem(str(value)) is None, name
-    assert all(column.name in preset.record for column in contract.FEATURES if column.required)
+    assert all(column.name in preset.record for column in contract.FEATURE_COLUMNS if column.required)
     assert not set(contract.IDENTIFIERS) & set(preset.record)
 
 
@@ -37,7 +37,7 @@ def test_form_gives_back_what_it_was_filled_with(preset: Any) -> None:
 
 
 def test_form_has_an_input_for_every_feature_with_every_level() -> None:
-    for column in contract.FEATURES:
+    for column in contract.FEATURE_COLUMNS:
         component = form.field(column)
         if column.levels:
             assert {value for _, value in component.choices} - {""} == set(column.levels)
@@ -45,8 +45,8 @@ def test_form_has_an_input_for_every_feature_with_every_level() -> None:
 
 
 def test_empty_form_asks_for_nothing_it_does_not_know() -> None:
-    empty = form.to_record([form.default(column) for column in contract.FEATURES])
-    assert empty == {c.name: c.assumed for c in contract.FEATURES if c.assumed is not None}
+    empty = form.to_record([form.default(column) for column in contract.FEATURE_COLUMNS])
+    assert empty == {c.name: c.assumed for c in contract.FEATURE_COLUMNS if c.assumed is not None}
 
 
 def test_fraction_reaches_the_api_unrounded() -> None:
@@ -56,7 +56,7 @@ def test_fraction_reaches_the_api_unrounded() -> None:
 
 
 def test_levels_have_distinct_words() -> None:
-    for column in contract.FEATURES:
+    for column in contract.FEATURE_COLUMNS:
         said = [words(column, level) for level in column.levels]
         assert len(set(said)) == len(said), column.name
 
@@ -132,7 +132,7 @@ def test_row_of_a_file_becomes_a_request() -> None:
         (b"a,b\n1,2\n", "missing: gender"),
         (b"\xff\xfe\x00", "not a CSV file"),
         (b"", "missing: gender"),
-        ((",".join(contract.NAMES) + "\n").encode(), "no rows"),
+        ((",".join(contract.COLUMN_NAMES) + "\n").encode(), "no rows"),
     ],
 )
 def test_wrong_file_is_refused_with_a_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
