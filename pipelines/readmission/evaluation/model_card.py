@@ -8,10 +8,10 @@ import pandas as pd
 from markdown_it import MarkdownIt
 
 from readmission import contract
+from readmission.contract.risk import OperatingPoint
 from readmission.evaluation.fairness import Slice
 from readmission.evaluation.gates import Verdict
 from readmission.evaluation.metrics import ALERT_RATES, Interval
-from readmission.scorer.manifest import Point
 
 _METRICS = {
     "roc_auc_30": "ROC-AUC, readmission within 30 days",
@@ -55,7 +55,7 @@ class Facts:
     patients: Mapping[str, int]
     synthetic: bool
     intervals: Mapping[str, Interval]
-    points: tuple[Point, ...]
+    points: tuple[OperatingPoint, ...]
     slices: list[Slice]
     verdict: Verdict
     importance: pd.DataFrame

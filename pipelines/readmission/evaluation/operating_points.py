@@ -7,30 +7,33 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from readmission.contract.risk import BAND_NAMES, OperatingPoint, RiskBand
 from readmission.evaluation.fairness import threshold_at
 from readmission.evaluation.metrics import ALERT_RATES, Array, Scored
-from readmission.scorer.manifest import Band, Point
 
-#: How many follow-ups in vain an early readmission that is found is worth.
+#: Acceptable false alerts per true alert.
 COST_RATIOS = (5, 10, 20)
-#: Names of the bands, from the lowest risk; each begins where the next larger share of ALERT_RATES is alerted.
-BANDS = ("usual", "raised", "high", "very high")
 
 
-def points(scored: Scored) -> tuple[Point, ...]:
+def choose_points(scored: Scored) -> tuple[OperatingPoint, ...]:
     """Return an operating point for each alert rate and each ratio of costs.
 
     Args:
-        scored: validation rows, neither trained on nor used for the published figures.
+        scored: Validation rows, neither trained on nor used for the published metrics.
     """
-    found = [_point(f"alert {rate:.0%}", scored, threshold_at(scored, rate)) for rate in ALERT_RATES]
-    return (*found, *(_point(f"cost {ratio}:1", scored, _cheapest(scored, ratio)) for ratio in COST_RATIOS))
+    by_rate = (_point(f"alert {rate:.0%}", scored, threshold_at(scored, rate)) for rate in ALERT_RATES)
+    by_cost = (_point(f"cost {ratio}:1", scored, _cheapest(scored, ratio)) for ratio in COST_RATIOS)
+    return (*by_rate, *by_cost)
 
 
-def bands(scored: Scored) -> tuple[Band, ...]:
-    """Return the bands of risk, from the lowest: the rest, and the top fifth, tenth and twentieth of encounters."""
+def choose_bands(scored: Scored) -> tuple[RiskBand, ...]:
+    """Return the bands of risk, from the lowest: the rest, and the top fifth, tenth and twentieth of encounters.
+
+    Args:
+        scored: Validation rows.
+    """
     starts = (0.0, *(threshold_at(scored, rate) for rate in sorted(ALERT_RATES, reverse=True)))
-    return tuple(Band(name, start) for name, start in zip(BANDS, starts, strict=True))
+    return tuple(RiskBand(name, start) for name, start in zip(BAND_NAMES, starts, strict=True))
 
 
 def net_benefit(scored: Scored, thresholds: Sequence[float] | Array) -> Array:
@@ -42,8 +45,8 @@ def net_benefit(scored: Scored, thresholds: Sequence[float] | Array) -> Array:
     caught = np.r_[0, np.cumsum(scored.event[order])]
     called = np.searchsorted(-scored.early[order], -np.asarray(thresholds), side="right")
     rate = np.asarray(thresholds) / (1 - np.asarray(thresholds))
-    found: Array = (caught[called] - (called - caught[called]) * rate) / len(order)
-    return found
+    benefit: Array = (caught[called] - (called - caught[called]) * rate) / len(order)
+    return benefit
 
 
 def _cheapest(scored: Scored, ratio: float) -> float:
@@ -55,10 +58,13 @@ def _cheapest(scored: Scored, ratio: float) -> float:
     return float(risks[np.argmax(np.where(last, saved, -np.inf))])
 
 
-def _point(rule: str, scored: Scored, threshold: float) -> Point:
-    above = scored.early >= threshold
-    hits = float((above & scored.event).sum())
-    return Point(
-        rule, threshold, float(above.mean()), hits / max(float(scored.event.sum()), 1.0),
-        hits / max(float(above.sum()), 1.0),
-    )  # fmt: skip
+def _point(rule: str, scored: Scored, threshold: float) -> OperatingPoint:
+    alerted = scored.early >= threshold
+    hits = float((alerted & scored.event).sum())
+    return OperatingPoint(
+        rule=rule,
+        threshold=threshold,
+        alerts=float(alerted.mean()),
+        recall=hits / max(float(scored.event.sum()), 1.0),
+        precision=hits / max(float(alerted.sum()), 1.0),
+    )

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from readmission import contract, scorer
+from readmission.contract.risk import OperatingPoint, RiskBand
 from readmission.features import history
 from readmission.features.encoding import Feature
 from readmission.features.visits import HISTORY_NAMES, Visits
@@ -21,7 +22,7 @@ from readmission.scorer import pipeline as pipelines
 from readmission.scorer import trees
 from readmission.scorer.invented import invented_rows
 from readmission.scorer.layout import Layout, Table
-from readmission.scorer.manifest import ArtifactError, Band, Engine, Golden, Manifest, Parity, Point
+from readmission.scorer.manifest import ArtifactError, Engine, Golden, Manifest, Parity
 from readmission.scorer.recipe import Linear, Link, Recipe
 from readmission.scorer.rows import ORDER, VISITS, Values, columns_of
 
@@ -42,8 +43,9 @@ def compile_pipeline(
     run_id: str = "",
     model_name: str = "diabetes_readmission",
     known: bytes = b"",
-    points: tuple[Point, ...] = (),
-    bands: tuple[Band, ...] = (),
+    points: tuple[OperatingPoint, ...] = (),
+    bands: tuple[RiskBand, ...] = (),
+    prevalence: float | None = None,
 ) -> Manifest:
     """Write the artifact folder of one fitted Pipeline.
 
@@ -60,8 +62,9 @@ def compile_pipeline(
         run_id: MLflow run.
         model_name: registered model.
         known: earlier encounters (`history.pack`), shipped with the model; empty: every visit is a first one.
-        points: operating points.
-        bands: of risk.
+        points: Operating points, chosen on validation.
+        bands: Bands of risk, from the lowest.
+        prevalence: Share of early readmissions in the training data, 0 to 1.
 
     Returns:
         the manifest, with the largest difference found.
@@ -74,7 +77,8 @@ def compile_pipeline(
     if known:
         (folder / VISITS).write_bytes(known)
     rows, expected = _expected(pipeline, sample, known)
-    golden = [_golden(row, answer) for row, answer in _pick(rows, expected)]
+    step = max(1, len(rows) // _GOLDEN_ROWS)
+    golden = [_golden(row, answer) for row, answer in zip(rows[::step], expected[::step].tolist(), strict=True)]
     (folder / manifests.GOLDEN).write_bytes(msgspec.json.format(msgspec.json.encode(golden)))
     engine, count = _write_engine(pipeline, folder)
     files = {p.name: manifests.sha256(p) for p in sorted(folder.iterdir()) if p.name != manifests.MANIFEST}
@@ -93,6 +97,7 @@ def compile_pipeline(
         files=files,
         points=points,
         bands=bands,
+        prevalence=prevalence,
         history={"patients": Visits(known).patients, "visits": Visits(known).count} if known else {},
     )
     manifests.write(folder, manifest)
@@ -132,15 +137,9 @@ def _compare(folder: Path, rows: Sequence[Values], expected: Any) -> Parity:
     return Parity(len(rows), worst)
 
 
-def _pick(rows: Sequence[Values], expected: Any) -> list[tuple[Values, Any]]:
-    step = max(1, len(rows) // _GOLDEN_ROWS)
-    return list(zip(rows[::step], expected[::step].tolist(), strict=True))
-
-
 def _golden(row: Values, answer: Sequence[float]) -> Golden:
-    pairs = zip(ORDER, row, strict=False)
     one, two, three = answer
-    return Golden({name: value for name, value in pairs if value is not None}, (one, two, three))
+    return Golden({k: v for k, v in zip(ORDER, row, strict=False) if v is not None}, (one, two, three))
 
 
 def _write_engine(pipeline: Any, folder: Path) -> tuple[Engine, int]:
@@ -194,9 +193,8 @@ def _positions(features: Sequence[Feature]) -> list[int]:
             pair = 2 * contract.DIAGNOSES.index(feature.source)
             found[i] = len(single) + pair + (feature.rule == "icd9_chapter")
     tail = len(single) + 2 * len(contract.DIAGNOSES)
-    found.update({i: tail + position for position, i in enumerate(flags)})
     past = [i for i, feature in enumerate(features) if feature.rule == "history"]
-    found.update({i: tail + len(flags) + position for position, i in enumerate(past)})
+    found.update({i: tail + position for position, i in enumerate([*flags, *past])})
     if len(found) != len(features):
         raise ValueError("the encoder has features of a rule that the scorer does not know")
     return [found[i] for i in range(len(features))]

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from readmission import contract
+from readmission.contract.risk import OperatingPoint, RiskBand
 from readmission.errors import UserError
 
 MANIFEST, SCORER, GOLDEN, CARD = "manifest.json", "scorer.json", "golden.json", "model_card.html"
@@ -26,31 +27,6 @@ class Parity(msgspec.Struct, frozen=True):
     max_difference: float
 
 
-class Point(msgspec.Struct, frozen=True):
-    """State an operating point, measured on validation.
-
-    Attributes:
-        rule: what it was chosen by: a share of encounters alerted, or a ratio of costs.
-        threshold: risk of readmission within 30 days at or above which to alert.
-        alerts: share of encounters at or above it.
-        recall: share of early readmissions among those.
-        precision: share of the alerts that are right.
-    """
-
-    rule: str
-    threshold: float
-    alerts: float
-    recall: float
-    precision: float
-
-
-class Band(msgspec.Struct, frozen=True):
-    """Name a band of risk and the risk it begins at."""
-
-    name: str
-    at_least: float
-
-
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Describe a compiled model.
 
@@ -66,8 +42,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         run_id: MLflow run it comes from.
         compiled_at: ISO 8601, UTC.
         parity: the comparison made at compile time.
-        points: operating points, chosen on validation.
-        bands: of risk, from the lowest; empty: answers name none.
+        points: Operating points, chosen on validation.
+        bands: Bands of risk, from the lowest. If empty, answers name no band.
+        prevalence: Share of encounters with a readmission within 30 days in the training data, 0 to 1. None for models
+            that were compiled before the field existed.
         gates: how each gate was met (`gates.Check`).
         history: patients and visits whose history the model knows; empty: none.
         files: name -> sha256 of every other file of the folder.
@@ -85,8 +63,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     compiled_at: str
     parity: Parity
     files: Mapping[str, str]
-    points: tuple[Point, ...] = ()
-    bands: tuple[Band, ...] = ()
+    points: tuple[OperatingPoint, ...] = ()
+    bands: tuple[RiskBand, ...] = ()
+    prevalence: float | None = None
     gates: tuple[Mapping[str, str | float | bool | None], ...] = ()
     history: Mapping[str, int] = {}
 

@@ -150,8 +150,9 @@ def _judge(
             run_id=candidate.run_id,
             model_name=settings.model_name,
             known=data.visits,
-            points=operating_points.points(judged.scored["validation"]),
-            bands=operating_points.bands(judged.scored["validation"]),
+            points=operating_points.choose_points(judged.scored["validation"]),
+            bands=operating_points.choose_bands(judged.scored["validation"]),
+            prevalence=data.prevalence,
         )
         figures |= gate_metrics.serving(folder)
     except ArtifactError as error:
@@ -187,7 +188,7 @@ def _card(
         data.counts["nunique"].to_dict(),
         data.synthetic,
         metrics.intervals(judged.scored["test"], 200, settings.seed),
-        operating_points.points(judged.scored["validation"]),
+        operating_points.choose_points(judged.scored["validation"]),
         judged.slices,
         verdict,
         leaning,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from readmission import engine, models
+from readmission import contract, engine, models
 from readmission.data import snapshots
 from readmission.data.snapshots import Snapshot
 from readmission.errors import UserError
@@ -75,7 +75,7 @@ def load(settings: Settings, client: Any, up_to: int | None = None) -> Spread:
     if not X:
         raise UserError(f"The train split of batches {snapshot.batches} is empty: ingest and process more data.")
     together = client.persist([dask.array.concatenate(X), dask.array.concatenate(y)])
-    counts = index.groupby("split")["patient_nbr"].agg(["size", "nunique"])
+    counts = dataset.count_splits(index)
     return Spread(counts, snapshot, snapshots.synthetic(settings, snapshot), client, theirs, known, *together)
 
 
@@ -117,10 +117,11 @@ def _frame(settings: Settings, key: Key, splits: list[str], known: bytes) -> pd.
 
 
 def _look(settings: Settings, key: Key) -> tuple[Array, pd.DataFrame]:
-    """Return what later encounters see of a batch, and each row's patient and split."""
+    """Return what later encounters see of a batch, and each row's patient, split and outcome."""
     columns = sorted({*history.VISIT_COLUMNS, "split"})
     frame = next(Snapshot(objects.objects(settings), [key]).tables(columns)).to_pandas()
-    return history.seen(frame), frame[["patient_nbr"]].assign(split=frame["split"].astype("category"))
+    kept = ["patient_nbr", "split", contract.TARGET]
+    return history.seen(frame), frame[kept].astype({"split": "category", contract.TARGET: "category"})
 
 
 def _encode(settings: Settings, key: Key, known: bytes) -> tuple[Array, Array]:

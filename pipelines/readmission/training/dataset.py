@@ -37,7 +37,7 @@ class Data:
     """Say which snapshot of CLEAN is trained on.
 
     Attributes:
-        counts: encounters (`size`) and patients (`nunique`) of every split.
+        counts: Encounters (`size`), patients (`nunique`) and readmissions within 30 days (`early`) of every split.
         snapshot: the batches.
         synthetic: whether any batch was made up by `--sample`.
     """
@@ -55,6 +55,30 @@ class Data:
     def batches(self) -> list[int]:
         """Return the ids of the snapshot's batches."""
         return self.snapshot.batches
+
+    @property
+    def prevalence(self) -> float | None:
+        """Return the share of readmissions within 30 days in the train split, 0 to 1; None if the split is empty."""
+        if "train" not in self.counts.index:
+            return None
+        return float(self.counts.loc["train", "early"] / self.counts.loc["train", "size"])
+
+
+def count_splits(index: pd.DataFrame) -> pd.DataFrame:
+    """Count the encounters, patients and early readmissions of every split.
+
+    Args:
+        index: Columns patient_nbr, split and the outcome, one row an encounter.
+
+    Returns:
+        One row a split, with columns `size`, `nunique` and `early`.
+    """
+    early = index[contract.TARGET] == contract.CLASSES[contract.EARLY]
+    return (
+        index.assign(early=early)
+        .groupby("split", observed=True)
+        .agg(size=("patient_nbr", "size"), nunique=("patient_nbr", "nunique"), early=("early", "sum"))
+    )
 
 
 @dataclass(frozen=True)
@@ -118,7 +142,7 @@ def load(settings: Settings, up_to: int | None = None, *, held_out: bool = False
     splits = list(JUDGED) if held_out else ["train", *JUDGED]
     visits = snapshot.visits()
     index = pa.concat_tables(snapshot.tables(_KEPT)).to_pandas()
-    counts = index.groupby("split")["patient_nbr"].agg(["size", "nunique"])
+    counts = count_splits(index)
     split = pd.Categorical(index["split"], splits).codes
     places = np.argsort(split, kind="stable")[(split < 0).sum() :]
     ends = np.searchsorted(split[places], np.arange(len(splits) + 1))

@@ -88,6 +88,7 @@ def test_from_clean_batches_to_a_champion_and_back(
     assert "model_card.html" in manifest["files"]
     assert version.tags["gate.fast_enough"].endswith("(at most 1000): met")
     assert [b["name"] for b in manifest["bands"]] == ["usual", "raised", "high", "very high"]
+    assert 0 < manifest["prevalence"] < 0.5
     assert manifest["history"]["visits"] > manifest["history"]["patients"] > 0
     card = mlflow.artifacts.load_text(f"runs:/{version.run_id}/model_card.md")
     assert "SYNTHETIC" in card and "## Groups of people" in card and version.run_id in card

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from readmission import models
+from readmission.contract.risk import BAND_NAMES
 from readmission.evaluation import importance, operating_points
 from readmission.evaluation.metrics import Scored
 
@@ -21,7 +22,7 @@ def calibrated():
 
 
 def test_points_alert_as_many_as_they_say(calibrated):
-    found = {point.rule: point for point in operating_points.points(calibrated)}
+    found = {point.rule: point for point in operating_points.choose_points(calibrated)}
     assert list(found) == ["alert 5%", "alert 10%", "alert 20%", "cost 5:1", "cost 10:1", "cost 20:1"]
     for rate in (5, 10, 20):
         point = found[f"alert {rate}%"]
@@ -32,7 +33,7 @@ def test_points_alert_as_many_as_they_say(calibrated):
 
 
 def test_of_calibrated_risks_the_cheapest_threshold_is_one_in_the_ratio(calibrated):
-    found = {point.rule: point.threshold for point in operating_points.points(calibrated)}
+    found = {point.rule: point.threshold for point in operating_points.choose_points(calibrated)}
     for ratio in operating_points.COST_RATIOS:
         assert found[f"cost {ratio}:1"] == pytest.approx(1 / ratio, rel=0.3)
 
@@ -43,8 +44,8 @@ def test_equal_risks_are_alerted_together():
 
 
 def test_bands_begin_at_the_alert_rates(calibrated):
-    found = operating_points.bands(calibrated)
-    assert [band.name for band in found] == list(operating_points.BANDS) and found[0].at_least == 0
+    found = operating_points.choose_bands(calibrated)
+    assert [band.name for band in found] == list(BAND_NAMES) and found[0].at_least == 0
     shares = [(calibrated.early >= band.at_least).mean() for band in found[1:]]
     assert shares == pytest.approx([0.2, 0.1, 0.05], abs=1e-3)
 

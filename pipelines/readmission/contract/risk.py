@@ -1,0 +1,41 @@
+"""Records of risk that a model version carries: operating points and bands.
+
+They stand here, without pandas, because training chooses them, the artifact's manifest stores them and the API answers
+with them.
+"""
+
+import msgspec
+
+#: Names of the bands, from the lowest risk. The thresholds belong to a model version (`manifest.Manifest.bands`).
+BAND_NAMES = ("usual", "raised", "high", "very high")
+
+
+class OperatingPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A threshold to alert at, with what it gives on validation.
+
+    Attributes:
+        rule: What the threshold was chosen by: a share of encounters to alert ("alert 10%") or a ratio of costs
+            ("cost 10:1").
+        threshold: Risk of readmission within 30 days at or above which to alert, 0 to 1.
+        alerts: Share of encounters at or above the threshold.
+        recall: Share of early readmissions that are alerted.
+        precision: Share of alerts that are early readmissions.
+    """
+
+    rule: str
+    threshold: float
+    alerts: float
+    recall: float
+    precision: float
+
+
+class RiskBand(msgspec.Struct, frozen=True):
+    """A band of risk.
+
+    Attributes:
+        name: One of BAND_NAMES.
+        at_least: Risk at which the band begins, 0 to 1. It ends where the next band begins.
+    """
+
+    name: str
+    at_least: float
