@@ -1,27 +1,27 @@
 # Charts, images and clusters; included by the Makefile.
-.PHONY: charts charts-docs charts-pull images mirror-list mirror e2e
 export CHARTS_DIR ?= $(HOME)/.cache/readmission/charts
 
-check: charts
-
-charts: $(VENV)/.installed ## render, lint and validate every chart for every environment; no cluster, no network
+.PHONY: charts
+charts: $(VENV)/.installed ## render, lint and validate every chart for every environment, without a cluster or network
 	@$(BIN)/python scripts/charts.py check
 
-charts-docs: $(VENV)/.installed ## write schemas, READMEs and versions of the charts from their values.yaml
-	@$(BIN)/python scripts/charts.py docs
-
+.PHONY: charts-pull
 charts-pull: $(VENV)/.installed ## download the charts of others into CHARTS_DIR (needs helm)
 	@mkdir -p $(CHARTS_DIR)
 	@$(BIN)/python scripts/charts.py pull $(CHARTS_DIR) | sh -ex
 
+.PHONY: images
 images: ## build the images; NAMES="inference demo", settings in scripts/images
 	@scripts/images $(NAMES)
 
+.PHONY: mirror-list
 mirror-list: $(VENV)/.installed ## print every image and chart that an environment needs; ENV=prod
 	@$(BIN)/python scripts/charts.py images $(or $(ENV),prod)
 
+.PHONY: mirror
 mirror: $(VENV)/.installed ## copy those images to a registry of your own: TO=registry.example.org/mirror OWN=registry/readmission
 	@$(BIN)/python scripts/charts.py images $(or $(ENV),prod) | scripts/mirror "$(TO)" "$(OWN)"
 
+.PHONY: e2e
 e2e: $(VENV)/.installed ## install on the current cluster, prove that it works, remove it; settings in tests/e2e/README.md
 	@$(BIN)/python tests/e2e/run.py

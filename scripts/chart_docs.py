@@ -1,4 +1,4 @@
-"""Write values.schema.json and README.md of each chart from its values.yaml, and the version from pyproject.toml.
+"""Generated files of the charts: schema and README from values.yaml, the version from pyproject.toml.
 
 In values.yaml, `# -- text` above a key describes it and `# @schema {...}` adds to its schema. A block mapping is
 closed: its keys are all there are. A mapping or list in flow style (`{}`, `[a]`) is one value, open inside.
@@ -91,7 +91,7 @@ def chart_docs(name: str) -> dict[str, str]:
         alone = " Installed first, by helmfile, with `values/foundation.yaml.gotmpl`."
     readme = (
         f"# {name}\n\n{chart['description']}.{alone}\n\n"
-        "Generated from values.yaml by `make charts-docs`.\n\n"
+        "Generated from values.yaml by `make generate`.\n\n"
         f"| value | type | default | what it is |\n|---|---|---|---|\n{table}\n"
     )
     return {"values.schema.json": json.dumps(schema, indent=1) + "\n", "README.md": readme}
@@ -110,12 +110,8 @@ def versioned() -> dict[str, str]:
     return result
 
 
-def write_docs(check_only: bool = False) -> list[str]:
-    """Write what is not as it should be, or with `check_only` just say so; return a line a file."""
+def files() -> dict[str, str]:
+    """Return every generated file of the charts: path in the repository -> content."""
     example = {"charts/inference/files/example.json": json.dumps(dict(contract.EXAMPLE)) + "\n"}
-    wanted = versioned() | example | {f"charts/{n}/{f}": c for n in CHART_NAMES for f, c in chart_docs(n).items()}
-    stale = [p for p, c in wanted.items() if not (ROOT / p).is_file() or (ROOT / p).read_text() != c]
-    if not check_only:
-        for path in stale:
-            (ROOT / path).write_text(wanted[path])
-    return [f"{path}: stale, run `make charts-docs`" if check_only else f"wrote {path}" for path in stale]
+    docs = {f"charts/{name}/{file}": text for name in CHART_NAMES for file, text in chart_docs(name).items()}
+    return versioned() | example | docs

@@ -9,7 +9,6 @@ import io
 import json
 import shutil
 import tarfile
-import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -180,10 +179,3 @@ def images(objects: list[dict[str, Any]]) -> set[str]:
 def as_json(value: Any) -> str:
     """Return a value in one canonical form, for comparing."""
     return json.dumps(value, sort_keys=True, default=str)
-
-
-def temporary_copy() -> Path:
-    """Copy charts/ to a temporary folder, for tests that change them."""
-    folder = Path(tempfile.mkdtemp()) / "charts"
-    shutil.copytree(CHARTS, folder)
-    return folder

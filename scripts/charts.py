@@ -1,4 +1,4 @@
-"""Charts: `charts.py check` renders, lints and validates; `docs` writes schemas and READMEs; `images` lists mirrors."""
+"""Charts: `check` renders, lints and validates them, `images` lists what a mirror needs, `pull` downloads others'."""
 
 import argparse
 import hashlib
@@ -13,7 +13,6 @@ from typing import Any
 import helm_python as helm
 import jsonschema
 import kubernetes_validate
-from chart_docs import write_docs
 from chartlib import (
     CHART_NAMES,
     CHARTS,
@@ -102,7 +101,6 @@ def check(environments: list[str]) -> None:
     """Render, lint and validate every release of every environment; say what was not."""
     build_dependencies()
     folder, problems = charts_folder(), list[str]()
-    problems += write_docs(check_only=True)
     lint(problems)
     custom: dict[tuple[str, str], Any] = {}
     if folder:
@@ -178,15 +176,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("check").add_argument("environments", nargs="*", default=ENVIRONMENTS)
-    verbs.add_parser("docs")
     verbs.add_parser("dependencies")
     verbs.add_parser("images").add_argument("environment", nargs="?", default="prod")
     verbs.add_parser("pull").add_argument("folder")
     arguments = parser.parse_args()
     if arguments.verb == "check":
         check(arguments.environments)
-    elif arguments.verb == "docs":
-        print("\n".join(write_docs()) or "nothing to change")
     elif arguments.verb == "dependencies":
         build_dependencies()
     elif arguments.verb == "images":

@@ -1,11 +1,10 @@
-"""Write Grafana's dashboards from panels.yaml: `make dashboards`.
+"""Grafana's dashboards, generated from panels.yaml.
 
 A panel is a row of panels.yaml: title, unit, queries. Layout, variables, colours and links are made here, the same for
 every dashboard, for Grafana 12 and 13 (schema 41, the classic JSON model).
 """
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -134,13 +133,9 @@ def _panel(number: int, panel: dict[str, Any], x: int, y: int, width: int) -> di
     return made
 
 
-def main() -> None:
-    """Write every dashboard."""
-    for uid, dashboard in dashboards((CHART / "panels.yaml").read_text()).items():
-        path = CHART / "dashboards" / f"{uid}.json"
-        path.write_text(json.dumps(dashboard, indent=1, ensure_ascii=False) + "\n")
-        sys.stdout.write(f"charts/observability/dashboards/{uid}.json: {len(dashboard['panels'])} panels\n")
-
-
-if __name__ == "__main__":
-    main()
+def files() -> dict[str, str]:
+    """Return every generated dashboard: path in the repository -> content."""
+    return {
+        f"charts/observability/dashboards/{uid}.json": json.dumps(dashboard, indent=1, ensure_ascii=False) + "\n"
+        for uid, dashboard in dashboards((CHART / "panels.yaml").read_text()).items()
+    }

@@ -1,10 +1,9 @@
-"""Write rules/slo.yaml of the observability chart from its slo.yaml: recording rules and burn-rate alerts.
+"""Recording rules and burn-rate alerts of the observability chart, generated from its slo.yaml.
 
 The windows and factors are those of the Site Reliability Workbook, chapter 5 (multi-window, multi-burn-rate): a page
 when 2 % of the month's budget went in an hour or 5 % in six, a ticket at 10 % in a day or three.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -106,15 +105,10 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def main() -> None:
-    """Write the file."""
-    head = "# Generated from slo.yaml by scripts/slo_rules.py: `make rules`.\n"
+def files() -> dict[str, str]:
+    """Return the generated rule file: path in the repository -> content."""
+    head = "# Generated from slo.yaml by scripts/slo_rules.py: `make generate`.\n"
     text = yaml.dump(
         rules((CHART / "slo.yaml").read_text()), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True
     )
-    (CHART / "rules" / "slo.yaml").write_text(head + text)
-    sys.stdout.write("charts/observability/rules/slo.yaml\n")
-
-
-if __name__ == "__main__":
-    main()
+    return {"charts/observability/rules/slo.yaml": head + text}

@@ -1,82 +1,79 @@
-"""`make bench-airflow`: what the running embedded Airflow adds to a step, told from the step's own time."""
+"""Measure what the running embedded Airflow adds to a step: ``make bench WHAT=airflow``."""
 
 import statistics
-import sys
-import time
+from argparse import ArgumentParser
 from datetime import datetime
 from typing import Any
 
 import httpx
 
-from readmission import settings as configuration
 from readmission.errors import UserError
-from readmission.settings import Settings
+from readmission.polling import wait_until
+from readmission.settings import Settings, load
 
-#: A DAG with one step and no schedule; the step finds nothing to do and is skipped, which changes nothing.
+#: A DAG with one step and no schedule; the step has nothing to do and is skipped, which changes nothing.
 DAG, STEP = "readmission_process", "process"
 ROUNDS = 7
 
 
-def client(settings: Settings) -> httpx.Client:
+def main(arguments: list[str]) -> int:
+    """Measure several runs and print the medians."""
+    ArgumentParser(prog="python -m bench airflow", description=__doc__).parse_args(arguments)
+    with log_in(load()) as api:
+        runs = [time_dag_run(api) for _ in range(ROUNDS)]
+    medians = {part: statistics.median(run[part] for run in runs) for part in runs[0]}
+    added = statistics.median(sum(run.values()) - run["command"] for run in runs)
+    parts = ", ".join(f"{part} {seconds:.2f} s" for part, seconds in medians.items())
+    print(f"median of {ROUNDS}: {parts}. Airflow adds {added:.2f} s to a step.")
+    return 0
+
+
+def log_in(settings: Settings) -> httpx.Client:
     """Return a client of Airflow's API that is logged in.
 
     Raises:
-        UserError: no Airflow answers.
+        UserError: Airflow does not answer.
     """
     url = f"http://127.0.0.1:{settings.airflow_port}"
     password = settings.airflow_password.get_secret_value() if settings.airflow_password else ""
     try:
-        answer = httpx.post(f"{url}/auth/token", json={"username": "admin", "password": password}, timeout=30)
-        answer.raise_for_status()
+        response = httpx.post(f"{url}/auth/token", json={"username": "admin", "password": password}, timeout=30)
+        response.raise_for_status()
     except httpx.HTTPError as error:
-        raise UserError(f"No Airflow answers at {url} ({error}): `make up AIRFLOW=1`.") from error
-    token = answer.json()["access_token"]
+        raise UserError(f"Airflow does not answer at {url} ({error}). Start it with `make up AIRFLOW=1`.") from error
+    token = response.json()["access_token"]
     return httpx.Client(base_url=f"{url}/api/v2", headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
 
-def measure(api: httpx.Client) -> dict[str, float]:
-    """Run the step by a triggered DAG run; return the seconds of each part of it.
+def time_dag_run(api: httpx.Client) -> dict[str, float]:
+    """Trigger the DAG once; return the seconds of each part of the run.
 
-    The command's own time is read from the task's log, so that a busy machine slows both sides of the comparison.
+    The time of the step's own command comes from the task's log, so that a busy machine slows both sides of the
+    comparison.
     """
-    answer = api.post(f"/dags/{DAG}/dagRuns", json={"logical_date": None})
-    answer.raise_for_status()
-    run = answer.json()
-    url = f"/dags/{DAG}/dagRuns/{run['dag_run_id']}"
-    while run["state"] not in ("success", "failed"):
-        time.sleep(0.2)
-        run = api.get(url).json()
-    task: dict[str, Any] = api.get(f"{url}/taskInstances/{STEP}").json()
-    log = api.get(f"{url}/taskInstances/{STEP}/logs/1", headers={"accept": "application/json"}).json()["content"]
-    begun, ended = (_time(_line(log, words)["timestamp"]) for words in ("Running command", "Command exited"))
+    response = api.post(f"/dags/{DAG}/dagRuns", json={"logical_date": None})
+    response.raise_for_status()
+    url = f"/dags/{DAG}/dagRuns/{response.json()['dag_run_id']}"
+    wait_until(
+        lambda: api.get(url).json()["state"] in ("success", "failed"),
+        seconds=600,
+        failure=f"{DAG} did not end in ten minutes.",
+    )
+    run = api.get(url).json()
+    task = api.get(f"{url}/taskInstances/{STEP}").json()
+    lines = api.get(f"{url}/taskInstances/{STEP}/logs/1", headers={"accept": "application/json"}).json()["content"]
+    began, ended = (_timestamp(_line(lines, start)["timestamp"]) for start in ("Running command", "Command exited"))
     return {
-        "trigger to task": _time(task["start_date"]) - _time(run["queued_at"]),
-        "task to command": begun - _time(task["start_date"]),
-        "command": ended - begun,
-        "command to end": _time(run["end_date"]) - ended,
+        "trigger to task": _timestamp(task["start_date"]) - _timestamp(run["queued_at"]),
+        "task to command": began - _timestamp(task["start_date"]),
+        "command": ended - began,
+        "command to end": _timestamp(run["end_date"]) - ended,
     }
 
 
-def _line(log: list[dict[str, Any]], words: str) -> dict[str, Any]:
-    return next(line for line in log if str(line.get("event", "")).startswith(words))
+def _line(lines: list[dict[str, Any]], start: str) -> dict[str, Any]:
+    return next(line for line in lines if str(line.get("event", "")).startswith(start))
 
 
-def _time(text: str) -> float:
+def _timestamp(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
-
-
-def main() -> None:
-    """Measure and print the medians."""
-    api = client(configuration.load())
-    runs = [measure(api) for _ in range(ROUNDS)]
-    parts = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
-    added = statistics.median(sum(run.values()) - run["command"] for run in runs)
-    told = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in parts.items())
-    print(f"median of {ROUNDS}: {told}. Airflow adds {added:.2f} s to a step.")
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"readmission: {error}")

@@ -1,4 +1,4 @@
-"""Find how many users an API carries: ``python -m bench.serving.capacity`` (make capacity).
+"""Find how many users an API carries: ``make bench WHAT=capacity``.
 
 Doubles the users until the limits break, then bisects. A user is one connection that thinks half a second to one
 and a half between requests; the generator is this project's own, so that the API is what is measured.
@@ -17,7 +17,6 @@ from bench.serving import drive, peers, subject
 from loadtest import payloads, report
 from loadtest.processes import Watch, listener
 from loadtest.result import Result
-from readmission.errors import UserError
 from readmission.settings import load
 
 log = logging.getLogger(__name__)
@@ -83,9 +82,9 @@ class Finder:
         return holds
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Find the capacity of an API that runs, or of our own with several numbers of workers."""
-    parser = ArgumentParser(prog="python -m bench.serving.capacity", description=__doc__)
+    parser = ArgumentParser(prog="python -m bench capacity", description=__doc__)
     parser.add_argument("--host", default="", help="an API that runs; default: start one a number of workers")
     parser.add_argument("--workers", default="1,2", help="numbers of workers to start, with commas between [1,2]")
     parser.add_argument("--p95", type=float, default=50.0, help="limit in ms [50]")
@@ -93,8 +92,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=500, help="users to start with [500]")
     parser.add_argument("--port", type=int, default=18250, help="port of the API to start [18250]")
     parser.add_argument("--report", type=Path, help="folder of the report; default: below the state folder")
-    options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    options = parser.parse_args(arguments)
     settings = load()
     steps: list[Step] = []
     found: dict[int, int] = {}
@@ -160,10 +158,3 @@ def _draw(path: Path, steps: list[Step], limit: float) -> None:
     delay.legend(frameon=False)
     figure.savefig(path)
     plt.close(figure)
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (UserError, RuntimeError) as error:
-        sys.exit(str(error))

@@ -1,7 +1,7 @@
-"""Count what fails while the API is disturbed: ``python -m bench.serving.disrupt`` (make disrupt).
+"""Count what fails while the API is disturbed: ``make bench WHAT=disrupt``.
 
-Under an even rate of requests to two workers it swaps the model back and forth, and ends a worker; wanted are no
-failed request and no answer of a version that was never served.
+Under an even rate of requests to two workers, it swaps the model back and forth and ends a worker. No request may fail
+and no answer may come from a version that was never served.
 """
 
 import json
@@ -23,7 +23,6 @@ from bench.serving import peers, subject
 from bench.serving.peers import Running
 from loadtest import payloads
 from loadtest.result import Result
-from readmission.errors import UserError
 from readmission.settings import Settings, load
 
 log = logging.getLogger(__name__)
@@ -61,13 +60,12 @@ def killed_worker(service: Running, models: Path) -> None:
 DISTURBANCES: dict[str, Disturbance] = {"swaps": swaps, "ended worker": ended_worker, "killed worker": killed_worker}
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Disturb, count, and end with 3 when something failed that should not."""
-    parser = ArgumentParser(prog="python -m bench.serving.disrupt", description=__doc__)
+    parser = ArgumentParser(prog="python -m bench disrupt", description=__doc__)
     parser.add_argument("--rate", type=float, default=1000.0, help="requests a second [1000]")
     parser.add_argument("--port", type=int, default=18260, help="port of the API to start [18260]")
-    options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    options = parser.parse_args(arguments)
     settings = load()
     home = settings.home / "bench"
     models = prepare(settings, home)
@@ -129,10 +127,3 @@ def _end(service: Running, models: Path, number: signal.Signals) -> None:
 
 def _workers(models: Path) -> set[int]:
     return {int(path.stem) for path in (models / "workers").glob("*.json") if Path(f"/proc/{path.stem}").exists()}
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (UserError, RuntimeError) as error:
-        sys.exit(str(error))

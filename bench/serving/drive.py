@@ -34,7 +34,7 @@ def tool() -> str:
     return "wrk" if shutil.which("wrk") else "loadtest.generator"
 
 
-def measure(
+def send(
     url: str, bodies: Sequence[bytes], connections: int, seconds: float, rate: float = 0.0, *, heavy: bool = False
 ) -> Result:
     """Send bodies in turn for some seconds.

@@ -49,7 +49,7 @@ def compare(measured: dict[str, Ratio], path: Path = STORED) -> list[str]:
     """
     stored = _read(path).get(drive.tool())
     if stored is None:
-        raise UserError(f"No ratios are stored for {drive.tool()}: run `python -m bench.serving check --store`.")
+        raise UserError(f"No ratios are stored for {drive.tool()}: run `python -m bench check --store`.")
     return [
         f"FAIL: {name} was {before.median:.3f} and is now {measured[name].median:.3f} "
         f"(highest {measured[name].highest:.3f}): slower beyond noise"

@@ -42,6 +42,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 FULL = Plan(3, (1,), (1, 100, 10_000), {1: 4.0, 100: 2.0, 10_000: 3.0}, {1: 32, 100: 2, 10_000: 1}, 4.0)
 SHORT = Plan(3, (1,), (1,), {1: 2.0}, {1: 32})
+BATCHES = Plan(3, (1,), (100, 10_000), FULL.seconds, FULL.connections)
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -75,7 +76,7 @@ class Session(msgspec.Struct):
     half: Result | None = None
 
 
-def measure(peers: Sequence[Peer], plan: Plan, home: Path, records: list[Record], port: int) -> Session:
+def run(peers: Sequence[Peer], plan: Plan, home: Path, records: list[Record], port: int) -> Session:
     """Run the plan.
 
     Args:
@@ -109,7 +110,7 @@ def _half(ours: Running, plan: Plan, figures: list[Figure], records: list[Record
     rate = next(f.per_second for f in figures if f.peer == "ours" and f.size == 1) / 2
     path, bodies = _requests(ours.peer, 1, records)
     found = [
-        drive.measure(ours.url + path, bodies, plan.connections[1], plan.half_seconds, rate) for _ in range(plan.rounds)
+        drive.send(ours.url + path, bodies, plan.connections[1], plan.half_seconds, rate) for _ in range(plan.rounds)
     ]
     return sorted(found, key=lambda result: result.p99_ms)[len(found) // 2]
 
@@ -124,9 +125,9 @@ def _size(up: dict[str, Running], plan: Plan, size: int, workers: int, records: 
             path, bodies = _requests(asked[name].peer, size, records)
             url, seconds = asked[name].url + path, plan.seconds[size]
             if number == 0:
-                drive.measure(url, bodies, plan.connections[size], 1, heavy=size > 1)  # warm
+                drive.send(url, bodies, plan.connections[size], 1, heavy=size > 1)  # warm
             before = asked[name].watch.spent()
-            result = drive.measure(url, bodies, plan.connections[size], seconds, heavy=size > 1)
+            result = drive.send(url, bodies, plan.connections[size], seconds, heavy=size > 1)
             results[name].append(result)
             spent[name].append(1000 * (asked[name].watch.spent() - before) / max(1, result.answered))
         rates = ", ".join(f"{name} {results[name][-1].per_second:,.1f}" for name in asked)

@@ -47,9 +47,9 @@ def markdown(head: dict[str, Any], session: Session, promises: list[Promise]) ->
             chosen = [f for f in session.figures if (f.workers, f.size) == (workers, size)]
             if chosen:
                 lines += _table(f"{said}, {workers} worker{'s' if workers > 1 else ''}", chosen)
-    lines += ["| promise | wanted | measured | |", "|---|---|---|---|"]
+    lines += ["| promise | limit | measured | |", "|---|---|---|---|"]
     mark = {True: "PASS", False: "**FAIL**", None: "not judged"}
-    lines += [f"| {p.what} | {p.wanted} | {p.measured} | {mark[p.holds]} |" for p in promises]
+    lines += [f"| {p.what} | {p.limit} | {p.measured} | {mark[p.holds]} |" for p in promises]
     return "\n".join(lines) + "\n"
 
 

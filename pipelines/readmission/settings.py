@@ -212,7 +212,7 @@ def load() -> Settings:
         raise UserError(f"READMISSION_SETTINGS names {named}, which is not a file.")
     files = [home / "secrets.env", home / "settings.env", *([Path(named)] if named else [])]
     try:
-        return Settings(_env_file=files)  # type: ignore[call-arg]
+        return Settings(_env_file=files)
     except ValueError as error:
         raise UserError(_explain(error)) from error
 

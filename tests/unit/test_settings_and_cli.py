@@ -75,5 +75,5 @@ def test_a_password_may_hold_any_character(tmp_path: Path) -> None:
 
 def test_the_documented_settings_are_those_there_are() -> None:
     documented = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
-    assert documented.endswith(table() + "\n"), "run `make docs`"
+    assert documented.endswith(table() + "\n"), "run `make generate`"
     assert all(field.description for name, field in Settings.model_fields.items() if "password" not in name)

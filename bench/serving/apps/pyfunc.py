@@ -13,15 +13,15 @@ NUMBERS = {c.name: "float64" for c in contract.FEATURE_COLUMNS if c.is_number}
 
 
 @app.post("/predict")
-def predict(record: Encounter) -> Answer:  # type: ignore[valid-type]
+def predict(record: Encounter) -> Answer:
     """Answer one encounter."""
-    return _answers(pd.DataFrame([record.model_dump(by_alias=True)]))[0]  # type: ignore[attr-defined]
+    return _answers(pd.DataFrame([record.model_dump(by_alias=True)]))[0]
 
 
 @app.post("/predict_batch")
-def predict_batch(records: list[Encounter]) -> list[Answer]:  # type: ignore[valid-type]
+def predict_batch(records: list[Encounter]) -> list[Answer]:
     """Answer many."""
-    return _answers(pd.DataFrame([record.model_dump(by_alias=True) for record in records]))  # type: ignore[attr-defined]
+    return _answers(pd.DataFrame([record.model_dump(by_alias=True) for record in records]))
 
 
 def _answers(frame: pd.DataFrame) -> list[Answer]:

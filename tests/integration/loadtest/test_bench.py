@@ -110,12 +110,12 @@ def test_a_service_that_does_not_start_is_said(tmp_path: Path, port: int) -> Non
 def test_short_run_side_by_side(tmp_path: Path, port: int) -> None:
     plan = rounds.Plan(2, (1,), (1,), {1: 1.0}, {1: 8})
     peers = [BY_NAME["noop"], BY_NAME["echo"]]
-    measured = rounds.measure(peers, plan, tmp_path, subject.requests("", 1)[:50], port)
+    measured = rounds.run(peers, plan, tmp_path, subject.requests("", 1)[:50], port)
     by_name = {found.peer: found for found in measured.figures}
     assert by_name["noop"].failed == by_name["echo"].failed == 0
     assert 0 < by_name["noop"].ratio < by_name["echo"].ratio == 1
     assert by_name["noop"].memory_mb > 20
-    left = subprocess.run(["pgrep", "-f", f"bench.apps.*--port {port}"], capture_output=True, check=False)
+    left = subprocess.run(["pgrep", "-f", f"bench.serving.apps.*--port {port}"], capture_output=True, check=False)
     assert left.stdout == b"", "a service outlived the benchmark"
 
 

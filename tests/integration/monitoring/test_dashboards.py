@@ -51,7 +51,7 @@ def fill(expression: str) -> str:
 
 def test_the_files_are_those_of_panels_yaml() -> None:
     made = dashboards.dashboards((CHART / "panels.yaml").read_text())
-    assert {path.stem: json.loads(path.read_text()) for path in FILES} == made, "run `make dashboards`"
+    assert {path.stem: json.loads(path.read_text()) for path in FILES} == made, "run `make generate`"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -41,7 +41,7 @@ def test_every_expression_parses(rule: dict) -> None:
 def test_the_objectives_rules_are_those_of_slo_yaml() -> None:
     assert yaml.safe_load((CHART / "rules" / "slo.yaml").read_text()) == slo_rules.rules(
         (CHART / "slo.yaml").read_text()
-    ), "run `make rules`"
+    ), "run `make generate`"
 
 
 def test_promtool_accepts_the_rules(promtool: str) -> None:

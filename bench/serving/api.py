@@ -1,0 +1,83 @@
+"""Measure the API beside its peers: ``make bench`` in full, ``make bench-check`` against stored ratios."""
+
+import logging
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+
+from bench.serving import ratios, rounds, subject, tables, verdict
+from bench.serving.peers import BY_NAME, PEERS
+from loadtest import report
+from readmission.data.sources import CSV_NAME
+from readmission.settings import Settings, load
+
+log = logging.getLogger(__name__)
+
+
+def compare(arguments: list[str]) -> int:
+    """Compare the API with its peers, single rows and batches; return 1 if a promise is broken."""
+    return _compare("api", rounds.FULL, arguments)
+
+
+def compare_batches(arguments: list[str]) -> int:
+    """Compare the API with its peers on batches alone; return 1 if a promise is broken."""
+    return _compare("batch", rounds.BATCHES, arguments)
+
+
+def check(arguments: list[str]) -> int:
+    """Compare a short run with the stored ratios; return 1 if the API became slower."""
+    parser = _parser("check", "Fail if the API is slower than the stored ratios allow.")
+    parser.add_argument("--store", action="store_true", help="store the ratios measured now")
+    options = parser.parse_args(arguments)
+    settings = load()
+    home = settings.home / "bench"
+    # Always the synthetic sample: the same model on every machine.
+    subject.prepare(settings, "", home, alternatives=False)
+    peers = [BY_NAME[name] for name in ("ours", "noop", "echo")]
+    plan = rounds.SHORT.of(options.rounds)
+    session = rounds.run(peers, plan, home, subject.requests("", settings.seed), options.port)
+    measured = ratios.of(session.figures)
+    if options.store:
+        ratios.store(measured)
+        return 0
+    breaches = ratios.compare(measured)
+    for breach in breaches:
+        log.error("%s", breach)
+    if not breaches:
+        log.info("PASS: as fast as stored: %s", ", ".join(f"{name} {r.median:.3f}" for name, r in measured.items()))
+    return 1 if breaches else 0
+
+
+def _compare(name: str, plan: rounds.Plan, arguments: list[str]) -> int:
+    parser = _parser(name, "Measure the API beside what one would otherwise run, and judge its promises.")
+    parser.add_argument("--source", default="", help="data set to train on [the setting, the cache, or a sample]")
+    parser.add_argument("--report", type=Path, help="folder of the report [below the state folder]")
+    parser.add_argument("--peers", default="", help=f"only these, separated by commas: {', '.join(BY_NAME)}")
+    parser.add_argument("--workers", default="1", help="numbers of workers; above 1: ours and the echo, beside 1 [1]")
+    options = parser.parse_args(arguments)
+    settings = load()
+    folder: Path = options.report or settings.home / "reports" / "bench"
+    home = settings.home / "bench"
+    source = options.source or _source(settings)
+    model = subject.prepare(settings, source, home)
+    workers = tuple(sorted({1, *map(int, options.workers.split(","))}))
+    names = options.peers.split(",") if options.peers else list(BY_NAME) if workers == (1,) else []
+    peers = [peer for peer in PEERS if peer.name in {*names, "ours", "echo"}]
+    requests = subject.requests(source, settings.seed)
+    session = rounds.run(peers, plan.of(options.rounds, workers), home, requests, options.port)
+    promises = verdict.promises(session, report.machine()["cores"])
+    sys.stdout.write(tables.write(folder, session, model, promises))
+    log.info("the report is in %s", folder)
+    return 1 if any(promise.holds is False for promise in promises) else 0
+
+
+def _parser(name: str, description: str) -> ArgumentParser:
+    parser = ArgumentParser(prog=f"python -m bench {name}", description=description)
+    parser.add_argument("--port", type=int, default=18200, help="first of six free ports [18200]")
+    parser.add_argument("--rounds", type=int, default=0, help="rounds [3]")
+    return parser
+
+
+def _source(settings: Settings) -> str:
+    cached = settings.home / "cache" / CSV_NAME
+    return settings.source or (str(cached) if cached.is_file() else "")
