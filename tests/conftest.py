@@ -36,12 +36,16 @@ for name in [name for name in os.environ if name.startswith("READMISSION_")]:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    """Keep a file in one process, and all of tests/system, whose files share one running system in their order."""
+    """Keep a file in one process, and tests/system, whose files share one running system in their order.
+
+    The update test runs systems of its own, so another process may take it.
+    """
 
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
-            return "tests/system" if file.startswith("tests/system/") else file
+            shared = file.startswith("tests/system/") and not file.endswith("/test_update.py")
+            return "tests/system" if shared else file
 
     return ByFile(config, log)
 
