@@ -9,11 +9,11 @@ import shutil
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import msgspec
 
+from readmission.registry.aliases import CHALLENGER, CHAMPION, RegistryError, fetch_aliases
 from readmission.scorer import manifest as manifests
 from readmission.scorer.manifest import ArtifactError
 from readmission.settings import Settings
@@ -49,17 +49,17 @@ class Registry:
         known = read_aliases(self.folder)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         try:
-            wanted = self._aliases()
-        except (httpx.HTTPError, ValueError, KeyError) as error:
+            wanted = fetch_aliases(self._http, self._settings.model_name)
+        except RegistryError as error:
             metrics.registry_up.set(0)
-            told = f"cannot be read: {type(error).__name__}"
+            told = f"cannot be read: {type(error.__cause__).__name__}"
             found = msgspec.structs.replace(known, registry=told, checked_at=now)
         else:
             metrics.registry_up.set(1)
-            champion, problem = self._have(wanted.get("champion", ""), known.champion)
+            champion, problem = self._have(wanted.get(CHAMPION, ""), known.champion)
             challenger = ""
             if self._settings.challenger != "off":
-                challenger, other = self._have(wanted.get("challenger", ""), "")
+                challenger, other = self._have(wanted.get(CHALLENGER, ""), "")
                 problem = problem or other
             found = Aliases(champion=champion, challenger=challenger, registry="ok", error=problem, checked_at=now)
         if self._told(found) != self._told(known):
@@ -73,13 +73,6 @@ class Registry:
     @staticmethod
     def _told(aliases: Aliases) -> tuple[str, ...]:
         return aliases.champion, aliases.challenger, aliases.registry, aliases.error
-
-    def _aliases(self) -> dict[str, str]:
-        answer = self._http.get(f"{_API}/registered-models/get", params={"name": self._settings.model_name})
-        if answer.status_code == 404:
-            return {}
-        model: dict[str, Any] = answer.raise_for_status().json()["registered_model"]
-        return {entry["alias"]: str(entry["version"]) for entry in model.get("aliases", ())}
 
     def _have(self, version: str, fallback: str) -> tuple[str, str]:
         """Return the version that can be served, and why it is not the wanted one."""

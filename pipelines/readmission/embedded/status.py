@@ -11,6 +11,7 @@ from readmission.embedded.component import Part
 from readmission.embedded.components import parts
 from readmission.embedded.supervisor import Supervisor
 from readmission.errors import UserError
+from readmission.registry.aliases import RegistryError, find_champion
 from readmission.settings import Settings
 from readmission.stores import postgres
 
@@ -63,11 +64,12 @@ def batches(settings: Settings) -> list[dict[str, Any]]:
         return []
 
 
-def promoted(settings: Settings) -> bool:
-    """Tell whether a model was ever promoted here."""
-    with postgres.transaction(settings, "monitor") as cursor:
-        cursor.execute("SELECT 1 FROM training.promotions WHERE decision = 'promoted' LIMIT 1")
-        return cursor.fetchone() is not None
+def has_champion(settings: Settings) -> bool:
+    """Return whether the registry names a champion; False while it does not answer."""
+    try:
+        return find_champion(settings) is not None
+    except RegistryError:
+        return False
 
 
 def render(state: dict[str, Any]) -> str:

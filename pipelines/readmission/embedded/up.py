@@ -97,7 +97,7 @@ def main_job(settings: Settings, source: str) -> None:
     step("ingest", "--all", *(["--source", source] if source else []))
     step("process")
     wait_for_part(supervisor, by_name["mlflow"])
-    if status.batches(settings) != before or not status.promoted(settings):
+    if status.batches(settings) != before or not status.has_champion(settings):
         step("train")
         step("promote")
     wait_for_part(supervisor, by_name["api"])
@@ -114,7 +114,11 @@ def wait_for_airflow(settings: Settings, supervisor: Supervisor) -> None:
         settings.home / "secrets.env",
     )
     wait_for(
-        "Airflow to promote a model", lambda: status.promoted(settings), supervisor, "airflow-scheduler", seconds=1200
+        "Airflow to promote a model",
+        lambda: status.has_champion(settings),
+        supervisor,
+        "airflow-scheduler",
+        seconds=1200,
     )
 
 

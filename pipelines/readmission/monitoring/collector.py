@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from readmission.errors import UserError
 from readmission.monitoring.queries import QUERIES, Query
+from readmission.registry.aliases import RegistryError, find_champion
 from readmission.settings import Settings
 from readmission.stores import postgres
 
@@ -25,6 +26,10 @@ log = logging.getLogger(__name__)
 OWN = {
     "readmission_exporter_database_up": ("1 when the database answered the last scrape.", ()),
     "readmission_exporter_scrape_duration_seconds": ("Time of the queries of the last scrape.", ()),
+    "readmission_champion_read_timestamp_seconds": (
+        "When the alias champion was last read from MLflow; until the next time the champion metrics show that answer.",
+        (),
+    ),
     "readmission_service_up": ("1 when a service answers its health page.", ("service",)),
     "readmission_service_answer_seconds": ("Time of that answer.", ("service",)),
     "readmission_certificate_expiry_timestamp_seconds": (
@@ -42,6 +47,8 @@ class DatabaseCollector(Collector):
         self._lock = threading.Lock()
         self._kept: list[Metric] = []
         self._asked = float("-inf")
+        self._champion: str | None = None
+        self._champion_read_at: float | None = None
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing: registering must not need the database."""
@@ -51,24 +58,36 @@ class DatabaseCollector(Collector):
         """Return every metric that can be had; without the database only what says so."""
         with self._lock:
             if time.monotonic() - self._asked >= self._every:
+                self._read_champion()
                 self._kept = [*self._database(), *self._services()]
                 self._asked = time.monotonic()
             return list(self._kept)
 
+    def _read_champion(self) -> None:
+        """Ask MLflow for the champion; without an answer the last one stays, and its age shows."""
+        try:
+            self._champion = find_champion(self._settings, timeout=2)
+            self._champion_read_at = time.time()
+        except RegistryError as error:
+            log.warning("the champion cannot be read: %s", error)
+
     def _database(self) -> Iterator[Metric]:
-        began, found, up = time.monotonic(), list[Metric](), 1.0
+        began, metrics, up = time.monotonic(), list[Metric](), 1.0
+        arguments = {"model_name": self._settings.model_name, "champion": self._champion}
         try:
             with postgres.transaction(self._settings, "monitor") as cursor:
                 # One snapshot for all, and no query may hold a scrape up.
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 cursor.execute("SET LOCAL statement_timeout = '5s'")
                 for query in QUERIES:
-                    cursor.execute(query.sql)
-                    found.append(_family(query, cursor.fetchall()))
+                    if query.needs_champion and self._champion_read_at is None:
+                        continue  # not known is not the same as none
+                    cursor.execute(query.sql, arguments)
+                    metrics.append(_family(query, cursor.fetchall()))
         except (UserError, psycopg2.Error) as error:
             log.warning("the database cannot be asked: %s", str(error).strip().splitlines()[0])
-            found, up = [], 0.0
-        yield from found
+            metrics, up = [], 0.0
+        yield from metrics
         yield _own("readmission_exporter_database_up", [((), up)])
         yield _own("readmission_exporter_scrape_duration_seconds", [((), time.monotonic() - began)])
 
@@ -86,6 +105,8 @@ class DatabaseCollector(Collector):
             seconds.append(((service,), time.monotonic() - began))
             if url.startswith("https://") and (end := certificate_end(url)):
                 ends.append(((service,), end))
+        if self._champion_read_at is not None:
+            yield _own("readmission_champion_read_timestamp_seconds", [((), self._champion_read_at)])
         yield _own("readmission_service_up", up)
         yield _own("readmission_service_answer_seconds", seconds)
         yield _own("readmission_certificate_expiry_timestamp_seconds", ends)

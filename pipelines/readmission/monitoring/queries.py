@@ -17,7 +17,8 @@ class Query:
         kind: of metric.
         text: what it is.
         labels: names of the query's first columns.
-        sql: gives rows of (labels..., value); rows without a value are left out.
+        sql: Gives rows of (labels..., value); rows without a value are left out. Its parameters are `model_name` and
+            `champion`, the version that MLflow's alias names or None.
     """
 
     name: str
@@ -25,6 +26,11 @@ class Query:
     text: str
     labels: tuple[str, ...]
     sql: str
+
+    @property
+    def needs_champion(self) -> bool:
+        """Return whether the query can only be asked when the champion could be read from MLflow."""
+        return "%(champion)s" in self.sql
 
 
 def _gauge(name: str, text: str, labels: str, sql: str) -> Query:
@@ -35,12 +41,19 @@ def _counter(name: str, text: str, labels: str, sql: str) -> Query:
     return Query(f"readmission_{name}_total", "counter", text, tuple(labels.split()), sql)
 
 
-#: The newest promotion or roll-back; the run is that of the version's promotion, a roll-back trains nothing.
+#: The champion with the run of its promotion, and when the ledger last recorded it; a roll-back trains nothing.
 _CHAMPION = (
-    "SELECT c.model_version, p.run_id, p.family, c.decided_at FROM (SELECT model_version, decided_at FROM training.promotions"
-    " WHERE decision IN ('promoted', 'rolled back') ORDER BY id DESC LIMIT 1) c"
+    "SELECT c.model_version, p.run_id, p.family, d.decided_at FROM (SELECT %(champion)s AS model_version) c"
     " LEFT JOIN LATERAL (SELECT run_id, family FROM training.promotions t WHERE t.model_version = c.model_version"
-    " AND run_id IS NOT NULL ORDER BY id DESC LIMIT 1) p ON true"
+    " AND t.model_name = %(model_name)s AND run_id IS NOT NULL ORDER BY id DESC LIMIT 1) p ON true"
+    " LEFT JOIN LATERAL (SELECT decided_at FROM training.promotions t WHERE t.model_version = c.model_version"
+    " AND t.model_name = %(model_name)s AND decision IN ('promoted', 'rolled back') ORDER BY id DESC LIMIT 1) d ON true"
+    " WHERE c.model_version IS NOT NULL"
+)
+#: The version that the ledger recorded last.
+_RECORDED = (
+    "SELECT model_version FROM training.promotions WHERE model_name = %(model_name)s"
+    " AND decision IN ('promoted', 'rolled back') ORDER BY id DESC LIMIT 1"
 )
 #: The newest report of each subject, with the name of the window that stands for it.
 _REPORT = (
@@ -79,9 +92,11 @@ QUERIES: tuple[Query, ...] = (
            " WHERE batch_id = (SELECT max(batch_id) FROM raw.batches) GROUP BY 1, 2"),
     _gauge("clean_rows", "Encounters of the clean table by split.", "split",
            "SELECT split, count(*) FROM clean.encounters GROUP BY 1"),
-    _gauge("champion_info", "1 for the version that was promoted or rolled back to last.", "model_version family",
+    _gauge("champion_info", "1 for the version that MLflow's alias champion names.", "model_version family",
            f"SELECT model_version, coalesce(family, ''), 1 FROM ({_CHAMPION}) c"),
-    _gauge("champion_promoted_timestamp_seconds", "When that was.", "",
+    _gauge("champion_disagreement", "1 when the alias champion is not the version that the ledger recorded last.", "",
+           f"SELECT (coalesce(%(champion)s, '') <> coalesce(({_RECORDED}), ''))::int"),
+    _gauge("champion_promoted_timestamp_seconds", "When the ledger last recorded the champion.", "",
            f"SELECT extract(epoch FROM decided_at) FROM ({_CHAMPION}) c"),
     _gauge("champion_batches_behind", "Clean batches that the champion was not trained on.", "",
            f"SELECT (SELECT count(*) FROM clean.batches WHERE batch_id > e.last_batch) FROM ({_CHAMPION}) c"
@@ -89,12 +104,13 @@ QUERIES: tuple[Query, ...] = (
     _gauge("model_quality", "Test metrics of the newest 10 promoted versions, as of their promotion.",
            "model_version family metric",
            "SELECT DISTINCT ON (p.model_version, m.key) p.model_version, coalesce(p.family, ''), m.key, m.value::text::float"
-           " FROM (SELECT * FROM training.promotions WHERE decision = 'promoted' ORDER BY id DESC LIMIT 10) p"
+           " FROM (SELECT * FROM training.promotions WHERE decision = 'promoted'"
+           " AND model_name = %(model_name)s ORDER BY id DESC LIMIT 10) p"
            " JOIN training.experiments e USING (run_id), jsonb_each(e.metrics) m"
-           " WHERE m.key LIKE 'test\\_%' AND jsonb_typeof(m.value) = 'number'"),
+           " WHERE m.key LIKE 'test\\_%%' AND jsonb_typeof(m.value) = 'number'"),
     _counter("promotions", "Decisions of the promotion gate.", "decision",
              "SELECT d, count(p.id) FROM unnest(ARRAY['promoted', 'refused', 'rolled back']) d"
-             " LEFT JOIN training.promotions p ON p.decision = d GROUP BY 1"),
+             " LEFT JOIN training.promotions p ON p.decision = d AND p.model_name = %(model_name)s GROUP BY 1"),
     _counter("experiments", "Trained models.", "family", "SELECT family, count(*) FROM training.experiments GROUP BY 1"),
     _gauge("drift_psi", "PSI of a column in the newest report of a subject (batch, predictions).",
            "subject column administrative", f"SELECT subject, column_name, administrative::text, psi {_DRIFT}"),

@@ -11,6 +11,7 @@ from psycopg2.extras import execute_values
 
 from readmission.monitoring import reports
 from readmission.monitoring.reports import DriftReport
+from readmission.registry.aliases import find_champion
 from readmission.settings import Settings
 from readmission.stores import objects, postgres
 
@@ -18,34 +19,44 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Champion:
-    """Name the model that serves.
+class ServedModel:
+    """The model version that serves.
 
     Attributes:
-        version: of the registered model.
-        last_batch: the last batch of its training data; None when its experiment is not recorded.
+        version: Version of the registered model.
+        last_batch: The last batch of its training data; None if its experiment is not recorded.
     """
 
     version: str
     last_batch: int | None
 
 
-def champion(settings: Settings) -> Champion | None:
-    """Return the version of the newest promotion or roll-back; None before the first."""
+def served_model(settings: Settings) -> ServedModel | None:
+    """Return the champion that MLflow's alias names, with what the ledger tells of its training; None without one.
+
+    Raises:
+        RegistryError: MLflow does not answer. Which version to judge is then not known.
+    """
+    version = find_champion(settings)
+    if version is None:
+        return None
     with postgres.transaction(settings, "monitor") as cursor:
-        # A roll-back has no run of its own: the version's promotion has.
         cursor.execute(
-            "SELECT c.model_version, max(e.last_batch) FROM (SELECT model_version FROM training.promotions"
-            " WHERE decision IN ('promoted', 'rolled back') ORDER BY id DESC LIMIT 1) c"
-            " LEFT JOIN training.promotions p USING (model_version)"
-            " LEFT JOIN training.experiments e ON e.run_id = p.run_id GROUP BY 1"
+            "SELECT max(e.last_batch) FROM training.promotions p JOIN training.experiments e USING (run_id)"
+            " WHERE p.model_name = %(model_name)s AND p.model_version = %(version)s",
+            {"model_name": settings.model_name, "version": version},
         )
-        row = cursor.fetchone()
-    return Champion(*row) if row else None
+        (last_batch,) = cursor.fetchone()
+    return ServedModel(version, last_batch)
 
 
 def keep_drift(
-    settings: Settings, report_id: str, report: DriftReport, page: str, serving: Champion | None, batch_id: int | None
+    settings: Settings,
+    report_id: str,
+    report: DriftReport,
+    page: str,
+    serving: ServedModel | None,
+    batch_id: int | None,
 ) -> str:
     """Keep one drift report: the page in the object store, its figures in the database, a run in MLflow.
 

@@ -28,9 +28,11 @@ from readmission.errors import UserError
 from readmission.evaluation.gates import Verdict
 from readmission.features import visits
 from readmission.registry import ledger
+from readmission.registry.aliases import CHAMPION, find_champion
 from readmission.settings import Settings
 
-CHAMPION, CHALLENGER, STAGE = "champion", "challenger", "Production"
+#: Deprecated by MLflow, but the word a user of the registry looks for; the alias is what everything reads.
+STAGE = "Production"
 #: Packages that a logged Pipeline needs, pinned in its requirements as they are here.
 _NEEDED = ("readmission", "lightgbm", "numpy", "pandas", "scikit-learn", "skops", "xgboost-cpu")
 _PACKAGE = Path(__file__).parents[1]
@@ -47,10 +49,9 @@ def connect(settings: Settings) -> MlflowClient:
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="mlflow")
-    # Deprecated, but the word a user of the registry looks for; the alias is what everything reads.
     warnings.filterwarnings("ignore", message=".*transition_model_version_stage.*")
     try:
-        # Asked first by itself: MLflow's client would try for minutes.
+        # Check the server first: MLflow's client retries for minutes.
         httpx.get(f"{settings.tracking_uri}/health", timeout=10).raise_for_status()
         mlflow.set_tracking_uri(settings.tracking_uri)
         mlflow.set_experiment(settings.experiment)
@@ -169,13 +170,13 @@ def load_pipeline(uri: str) -> Pipeline:
 
 
 def champion(client: MlflowClient, settings: Settings) -> Any | None:
-    """Return the version that carries the alias `champion`, or None."""
-    try:
-        return client.get_model_version_by_alias(settings.model_name, CHAMPION)
-    except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None
-        raise
+    """Return MLflow's record of the version that carries the alias `champion`; None if there is none.
+
+    Raises:
+        RegistryError: MLflow does not answer.
+    """
+    version = find_champion(settings)
+    return client.get_model_version(settings.model_name, version) if version else None
 
 
 def make_champion(

@@ -12,7 +12,7 @@ from readmission import contract, tracing
 from readmission.data import snapshots
 from readmission.features.encoding import typed_frame
 from readmission.monitoring import drift, records, reports
-from readmission.monitoring.records import Champion
+from readmission.monitoring.records import ServedModel
 from readmission.monitoring.reports import DriftReport
 from readmission.monitoring.rules import rule_of
 from readmission.settings import Settings
@@ -41,11 +41,14 @@ def run(
 
     Returns:
         The ids of the reports written.
+
+    Raises:
+        RegistryError: MLflow does not answer, so that the champion is not known.
     """
     if not _any_clean(settings):
         log.info("nothing to look at: there is no clean batch yet")
         return []
-    champion = records.champion(settings)
+    champion = records.served_model(settings)
     snapshot = snapshots.find(settings, role="monitor")
     frame = _with_score(settings, snapshot.frame(), champion)
     known = set() if again else _reported(settings)
@@ -68,21 +71,27 @@ def _reported(settings: Settings) -> set[str]:
         return {row[0] for row in cursor.fetchall()}
 
 
-def _with_score(settings: Settings, frame: pd.DataFrame, champion: Champion | None) -> pd.DataFrame:
+def _with_score(settings: Settings, frame: pd.DataFrame, champion: ServedModel | None) -> pd.DataFrame:
     """Add the champion's risk where `score` has written it; not for rows that trained it, they look too good."""
     if champion is None:
         return frame
     with postgres.transaction(settings, "monitor") as cursor:
-        cursor.execute("SELECT encounter_id, p_early FROM serving.scores WHERE model_version = %s", (champion.version,))
+        cursor.execute(
+            "SELECT encounter_id, p_early FROM serving.scores"
+            " WHERE model_name = %(model_name)s AND model_version = %(version)s",
+            {"model_name": settings.model_name, "version": champion.version},
+        )
         scores = dict(cursor.fetchall())
     if not scores:
-        log.info("no scores of version %s yet (`readmission score`): drift of the score is not measured", champion)
+        log.info(
+            "no scores of version %s yet (`readmission score`): drift of the score is not measured", champion.version
+        )
         return frame
     score = frame["encounter_id"].map(scores).astype(np.float64)
     return frame.assign(**{drift.SCORE: score.where(frame["split"] != "train")})
 
 
-def _batch(settings: Settings, frame: pd.DataFrame, batch_id: int, champion: Champion | None) -> str:
+def _batch(settings: Settings, frame: pd.DataFrame, batch_id: int, champion: ServedModel | None) -> str:
     rule = rule_of(settings)
     reference, window = frame[frame["batch_id"] < batch_id], frame[frame["batch_id"] == batch_id]
     tracing.count(rows=len(window))
@@ -112,7 +121,7 @@ def slices(window: pd.DataFrame, rule: drift.Rule, rows: int) -> list[pd.DataFra
     return [window.iloc[positions] for positions in np.array_split(np.arange(len(window)), count)]
 
 
-def _predictions(settings: Settings, frame: pd.DataFrame, champion: Champion) -> list[str]:
+def _predictions(settings: Settings, frame: pd.DataFrame, champion: ServedModel) -> list[str]:
     recent = {name: _recent(settings, champion, days) for name, days in WINDOWS.items()}
     recent = {name: window for name, window in recent.items() if len(window)}
     if not recent:
@@ -137,13 +146,14 @@ def _predictions(settings: Settings, frame: pd.DataFrame, champion: Champion) ->
     return [records.keep_drift(settings, report_id, report, reports.html(report, bins, newest), champion, None)]
 
 
-def _recent(settings: Settings, champion: Champion, days: int) -> pd.DataFrame:
+def _recent(settings: Settings, champion: ServedModel, days: int) -> pd.DataFrame:
     with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute(
-            "SELECT inputs, p_early FROM serving.predictions WHERE model_version = %s"
-            " AND predicted_at > now() - make_interval(days => %s) AND request_id NOT LIKE 'probe-%%'"
-            " ORDER BY predicted_at DESC LIMIT %s",
-            (champion.version, days, MOST),
+            "SELECT inputs, p_early FROM serving.predictions"
+            " WHERE model_name = %(model_name)s AND model_version = %(version)s"
+            " AND predicted_at > now() - make_interval(days => %(days)s) AND request_id NOT LIKE 'probe-%%'"
+            " ORDER BY predicted_at DESC LIMIT %(most)s",
+            {"model_name": settings.model_name, "version": champion.version, "days": days, "most": MOST},
         )
         rows = cursor.fetchall()
     return request_frame([inputs for inputs, _ in rows]).assign(

@@ -40,7 +40,7 @@ SELECT DISTINCT ON (p.model_version, coalesce(p.inputs->>'encounter_id', p.predi
 FROM serving.predictions p
 LEFT JOIN serving.feedback f USING (prediction_id)
 LEFT JOIN clean.encounters e ON e.encounter_id = (p.inputs->>'encounter_id')::bigint
-WHERE p.request_id NOT LIKE 'probe-%%'
+WHERE p.model_name = %(model_name)s AND p.request_id NOT LIKE 'probe-%%'
 ORDER BY p.model_version, coalesce(p.inputs->>'encounter_id', p.prediction_id::text), p.predicted_at DESC
 """
 # Batch scores of encounters that came in after the version's training data: their outcome stands in the batch.
@@ -49,8 +49,8 @@ SELECT s.model_version, s.p_no, s.p_late, s.p_early, c.patient_nbr::text AS pati
   'scores' AS source, c.readmitted AS outcome, true AS mature, false AS came_back
 FROM serving.scores s JOIN clean.encounters c USING (encounter_id)
 JOIN (SELECT p.model_version, max(e.last_batch) AS last_batch FROM training.promotions p
-  JOIN training.experiments e USING (run_id) GROUP BY 1) t USING (model_version)
-WHERE c.batch_id > t.last_batch
+  JOIN training.experiments e USING (run_id) WHERE p.model_name = %(model_name)s GROUP BY 1) t USING (model_version)
+WHERE s.model_name = %(model_name)s AND c.batch_id > t.last_batch
 """
 COLUMNS = (
     "model_version", "p_no", "p_late", "p_early", "patient", "race", "gender", "age", "source", "outcome", "mature",
@@ -91,9 +91,9 @@ def run(settings: Settings) -> list[str]:
         What was measured, as "version source"; empty when no outcome is known yet.
     """
     with postgres.transaction(settings, "monitor") as cursor:
-        cursor.execute(SERVED, {"delay": settings.outcome_delay_days * 86400})
+        cursor.execute(SERVED, {"model_name": settings.model_name, "delay": settings.outcome_delay_days * 86400})
         served = pd.DataFrame(cursor.fetchall(), columns=COLUMNS)
-        cursor.execute(SCORED)
+        cursor.execute(SCORED, {"model_name": settings.model_name})
         scored = pd.DataFrame(cursor.fetchall(), columns=COLUMNS)
     tracing.count(rows=len(served) + len(scored))
     measured = []

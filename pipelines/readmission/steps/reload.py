@@ -8,10 +8,9 @@ from urllib.parse import urlsplit
 
 import httpx
 import typer
-from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
 
 from readmission.errors import UserError
+from readmission.registry.aliases import find_champion
 from readmission.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -30,7 +29,9 @@ def run(
     Raises:
         UserError: there is no champion, or a replica did not answer with it in time; says what each answered.
     """
-    wanted = champion(settings)
+    wanted = find_champion(settings)
+    if wanted is None:
+        raise UserError(f"MLflow at {settings.tracking_uri} names no champion of {settings.model_name}.")
     url = urlsplit(settings.api_replicas_url or settings.api)
     deadline = time.monotonic() + seconds
     said: dict[str, str] = {}
@@ -47,21 +48,6 @@ def run(
         time.sleep(0.5)
     told = ", ".join(f"{replica}: {version}" for replica, version in said.items()) or "no address was found"
     raise UserError(f"After {seconds:.0f} s not every replica of the API answers with version {wanted}: {told}.")
-
-
-def champion(settings: Settings) -> str:
-    """Return the version that the alias `champion` names.
-
-    Raises:
-        UserError: there is none, or MLflow does not answer.
-    """
-    try:
-        client = MlflowClient(settings.tracking_uri)
-        return str(client.get_model_version_by_alias(settings.model_name, "champion").version)
-    except MlflowException as error:
-        raise UserError(
-            f"MLflow at {settings.tracking_uri} names no champion of {settings.model_name}: {error.message}"
-        ) from error
 
 
 def addresses(host: str, port: int) -> list[str]:

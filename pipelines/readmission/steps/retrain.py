@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,17 +22,40 @@ LEAST_OUTCOMES = 500
 PATIENCE_HOURS = 2.0
 
 
-@dataclass(frozen=True)
+_UNTRAINED = """
+SELECT count(*) FROM clean.batches
+WHERE batch_id > coalesce((SELECT max(last_batch) FROM training.experiments), 0)
+  AND finished < now() - make_interval(secs => %(patience)s)
+"""
+_ALARMS = """
+SELECT DISTINCT ON (subject) subject, alarm FROM monitoring.drift_reports
+WHERE judged AND measured_at > coalesce((SELECT max(trained_at) FROM training.experiments), '-infinity')
+ORDER BY subject, batch_id DESC NULLS LAST, measured_at DESC
+"""
+_LIVE = """
+SELECT high FROM monitoring.quality
+WHERE model_version = %(version)s AND metric = 'roc_auc_30' AND slice = 'all'
+  AND n >= %(least)s AND coverage >= %(coverage)s
+ORDER BY measured_on DESC, n DESC LIMIT 1
+"""
+_TESTED = """
+SELECT (e.metrics->>'test_roc_auc_30')::float FROM training.promotions p JOIN training.experiments e USING (run_id)
+WHERE p.model_name = %(model_name)s AND p.model_version = %(version)s ORDER BY p.id DESC LIMIT 1
+"""
+_WAITED = "SELECT extract(epoch FROM now() - max(decided_at))::float / 3600 FROM monitoring.decisions WHERE retrain"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Figures:
-    """Hold what the decision rests on.
+    """What a decision rests on.
 
     Attributes:
-        champion: version that serves; empty: none.
-        untrained_batches: clean batches, older than PATIENCE_HOURS, that no model was trained on.
-        drifted: columns of the alarms measured since the newest training, by subject.
-        live_roc_auc_high: upper bound on known outcomes; None: not known, too few or too partial.
-        test_roc_auc: of the champion at its promotion; None: not recorded.
-        hours_since_retraining: since the last decision to retrain; None: never.
+        champion: Version that serves; empty if there is none.
+        untrained_batches: Number of clean batches, older than PATIENCE_HOURS, that no model was trained on.
+        drifted: Columns of the alarms measured since the newest training, by subject.
+        live_roc_auc_high: Upper bound of live ROC-AUC. None if outcomes are missing, too few or too partial.
+        test_roc_auc: Test ROC-AUC of the champion at its promotion; None if it is not recorded.
+        hours_since_retraining: Hours since the last decision to retrain; None if there was none.
     """
 
     champion: str
@@ -54,7 +78,7 @@ def run(settings: Settings) -> list[str]:
     Returns:
         The reasons to retrain; empty: do not.
     """
-    figures = read(settings)
+    figures = read_figures(settings)
     retrain, reason = decide(figures, settings.drift_columns, settings.retrain_cooldown_hours)
     with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute(
@@ -98,44 +122,38 @@ def decide(figures: Figures, columns: int, cooldown_hours: float) -> tuple[bool,
     return True, " and ".join(reasons)
 
 
-def read(settings: Settings) -> Figures:
-    """Read the figures of now from the database."""
-    champion = records.champion(settings)
+def read_figures(settings: Settings) -> Figures:
+    """Read the current figures from the database, and the champion from MLflow.
+
+    Raises:
+        RegistryError: MLflow does not answer.
+    """
+    champion = records.served_model(settings)
+    arguments = {
+        "patience": PATIENCE_HOURS * 3600,
+        "model_name": settings.model_name,
+        "version": champion.version if champion else None,
+        "least": LEAST_OUTCOMES,
+        "coverage": settings.outcome_coverage,
+    }
     with postgres.transaction(settings, "monitor") as cursor:
-        untrained = _one(
-            cursor,
-            "SELECT count(*) FROM clean.batches WHERE batch_id > coalesce((SELECT max(last_batch) FROM"
-            " training.experiments), 0) AND finished < now() - make_interval(secs => %s)",
-            PATIENCE_HOURS * 3600,
-        )
-        cursor.execute(
-            "SELECT DISTINCT ON (subject) subject, alarm FROM monitoring.drift_reports WHERE judged AND measured_at >"
-            " coalesce((SELECT max(trained_at) FROM training.experiments), '-infinity')"
-            " ORDER BY subject, batch_id DESC NULLS LAST, measured_at DESC"
-        )
+        untrained = _read_value(cursor, _UNTRAINED, arguments)
+        cursor.execute(_ALARMS)
         drifted = {subject: list(names) for subject, names in cursor.fetchall()}
-        live = test = None
-        if champion:
-            live = _one(
-                cursor,
-                "SELECT high FROM monitoring.quality WHERE model_version = %s AND metric = 'roc_auc_30'"
-                " AND slice = 'all' AND n >= %s AND coverage >= %s ORDER BY measured_on DESC, n DESC LIMIT 1",
-                champion.version, LEAST_OUTCOMES, settings.outcome_coverage,
-            )  # fmt: skip
-            test = _one(
-                cursor,
-                "SELECT (e.metrics->>'test_roc_auc_30')::float FROM training.promotions p"
-                " JOIN training.experiments e USING (run_id) WHERE p.model_version = %s ORDER BY p.id DESC LIMIT 1",
-                champion.version,
-            )
-        waited = _one(
-            cursor,
-            "SELECT extract(epoch FROM now() - max(decided_at))::float / 3600 FROM monitoring.decisions WHERE retrain",
-        )
-    return Figures(champion.version if champion else "", int(untrained or 0), drifted, live, test, waited)
+        live = _read_value(cursor, _LIVE, arguments)
+        test = _read_value(cursor, _TESTED, arguments)
+        waited = _read_value(cursor, _WAITED, arguments)
+    return Figures(
+        champion=champion.version if champion else "",
+        untrained_batches=int(untrained or 0),
+        drifted=drifted,
+        live_roc_auc_high=live,
+        test_roc_auc=test,
+        hours_since_retraining=waited,
+    )
 
 
-def _one(cursor: Any, query: str, *arguments: object) -> Any:
+def _read_value(cursor: Any, query: str, arguments: Mapping[str, object]) -> Any:
     cursor.execute(query, arguments)
     row = cursor.fetchone()
     return row[0] if row else None

@@ -10,13 +10,14 @@ from readmission.monitoring.collector import OWN, DatabaseCollector
 from readmission.monitoring.queries import QUERIES
 from readmission.settings import Settings
 from readmission.steps import ingest, process
-from readmission.stores import step_runs
+from readmission.stores import postgres, step_runs
+from tests.integration.monitoring.conftest import move_alias
 from tests.metrics_page import told
 
 
-def scrape(config: Settings) -> dict[str, dict[tuple[str, ...], float]]:
+def scrape(config: Settings, collector: DatabaseCollector | None = None) -> dict[str, dict[tuple[str, ...], float]]:
     registry = CollectorRegistry()
-    registry.register(DatabaseCollector(config, every=0))
+    registry.register(collector or DatabaseCollector(config, every=0))
     page = generate_latest(registry).decode()
     return {
         sample_name: {tuple(s.labels.values()): s.value for s in family.samples if s.name == sample_name}
@@ -58,6 +59,53 @@ def test_without_a_database_the_exporter_says_so_and_nothing_stale(config: Setti
     found = scrape(config.model_copy(update={"postgres_port": 9}))
     assert found["readmission_exporter_database_up"] == {(): 0.0}
     assert set(found) <= set(OWN)
+
+
+def record(config: Settings, version: str, model_name: str = "") -> None:
+    with postgres.transaction(config, "train") as cursor:
+        cursor.execute(
+            "INSERT INTO training.promotions (decision, model_name, model_version, family, reasons, decided_by)"
+            " VALUES ('promoted', %s, %s, 'f', '[]', 'test')",
+            (model_name or config.model_name, version),
+        )
+
+
+def test_the_champion_is_the_alias_and_a_ledger_that_disagrees_is_shown(registered: Settings) -> None:
+    found = scrape(registered)
+    assert found["readmission_champion_disagreement"] == {(): 0.0} and "readmission_champion_info" not in found
+    record(registered, "1")
+    record(registered, "9", model_name="another")
+    assert scrape(registered)["readmission_champion_disagreement"] == {(): 1.0}
+    move_alias(registered, "1")
+    found = scrape(registered)
+    assert list(found["readmission_champion_info"]) == [("", "1")]
+    assert found["readmission_champion_disagreement"] == {(): 0.0}
+    assert found["readmission_promotions_total"]["promoted",] == 1
+    move_alias(registered, "2")
+    found = scrape(registered)
+    assert list(found["readmission_champion_info"]) == [("", "2")]
+    assert found["readmission_champion_disagreement"] == {(): 1.0}
+
+
+def test_while_mlflow_is_away_the_last_champion_stays_with_its_age(
+    registered: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(registered, "1")
+    move_alias(registered, "1")
+    collector = DatabaseCollector(registered, every=0)
+    before = scrape(registered, collector)
+    monkeypatch.setattr(registered, "mlflow_uri", "http://127.0.0.1:9")
+    after = scrape(registered, collector)
+    assert after["readmission_service_up"]["mlflow",] == 0
+    for name in ("readmission_champion_info", "readmission_champion_read_timestamp_seconds"):
+        assert after[name] == before[name]
+
+
+def test_without_an_answer_of_mlflow_no_champion_is_claimed(config: Settings) -> None:
+    record(config, "1")
+    found = scrape(config)
+    assert found["readmission_exporter_database_up"] == {(): 1.0}
+    assert not [name for name in found if name.startswith("readmission_champion_")]
 
 
 def test_names_are_those_of_the_field() -> None:

@@ -11,16 +11,18 @@ from mlflow import MlflowClient
 
 from readmission import contract
 from readmission.data import snapshots
-from readmission.monitoring import drift
+from readmission.monitoring import drift, records
+from readmission.registry.aliases import RegistryError
 from readmission.settings import Settings
 from readmission.steps import ingest, monitor, process
 from readmission.stores import objects, postgres
+from tests.integration.monitoring.conftest import move_alias
 
 ALL = {"source": "", "every": True}
 
 
 @pytest.fixture
-def batches(database: Settings, sample: Path, tmp_path: Path) -> Settings:
+def batches(registered: Settings, sample: Path, tmp_path: Path) -> Settings:
     """Give settings of a database with a calm batch 2 and a batch 3 whose patients are all old."""
     first, rest = sample.read_text().split("\n", 1)
     rows = list(csv.DictReader(io.StringIO(rest)))
@@ -35,7 +37,7 @@ def batches(database: Settings, sample: Path, tmp_path: Path) -> Settings:
     writer.writerows(rows)
     source = tmp_path / "shifted.csv"
     source.write_text(out.getvalue())
-    config = database.model_copy(update={"batch_size": 700, "drift_minimum_rows": 200})
+    config = registered.model_copy(update={"batch_size": 700, "drift_minimum_rows": 200})
     ingest.run(config, source=str(source), every=True)
     process.run(config)
     return config
@@ -47,8 +49,8 @@ def query(config: Settings, text: str) -> list[tuple]:
         return cursor.fetchall()
 
 
-def test_each_new_batch_has_one_report_and_only_the_shifted_one_alarms(batches: Settings, mlflow_server: str) -> None:
-    config = batches.model_copy(update={"mlflow_uri": mlflow_server})
+def test_each_new_batch_has_one_report_and_only_the_shifted_one_alarms(batches: Settings) -> None:
+    config = batches
     assert monitor.run(config) == ["batch=0002", "batch=0003"]
     assert monitor.run(config) == []
     reports = query(config, "SELECT report_id, judged, alarm, rows, report FROM monitoring.drift_reports ORDER BY 1")
@@ -62,7 +64,7 @@ def test_each_new_batch_has_one_report_and_only_the_shifted_one_alarms(batches: 
     assert set(psi) == set(contract.FEATURE_NAMES)
     assert psi["age"] > 2 < psi["payer_code"] + 2
 
-    client = MlflowClient(mlflow_server)
+    client = MlflowClient(config.mlflow_uri)
     experiment = client.get_experiment_by_name(f"{config.experiment}_monitoring")
     assert experiment is not None
     monitor.run(config, again=True)
@@ -77,7 +79,7 @@ def test_without_data_there_is_nothing_to_do(database: Settings) -> None:
 
 
 def test_a_batch_of_too_few_rows_is_not_judged(batches: Settings) -> None:
-    config = batches.model_copy(update={"drift_minimum_rows": 5000, "mlflow_uri": "http://127.0.0.1:9"})
+    config = batches.model_copy(update={"drift_minimum_rows": 5000})
     monitor.run(config)
     assert query(config, "SELECT DISTINCT judged, alarm FROM monitoring.drift_reports") == [(False, [])]
 
@@ -89,8 +91,8 @@ def serve(config: Settings, records: list[dict[str, object]], request_id: str) -
             cursor.execute(
                 "INSERT INTO serving.predictions (prediction_id, predicted_at, model_name, model_version, inputs,"
                 " inputs_sha256, prediction, p_no, p_late, p_early, missing, latency_ms, request_id)"
-                " VALUES (%s, now() - interval '1 hour', 'm', '1', %s, '', 'NO', 0.6, 0.3, 0.1, '{}', 1, %s)",
-                (str(uuid.uuid4()), json.dumps(record), request_id),
+                " VALUES (%s, now() - interval '1 hour', %s, '1', %s, '', 'NO', 0.6, 0.3, 0.1, '{}', 1, %s)",
+                (str(uuid.uuid4()), config.model_name, json.dumps(record), request_id),
             )
 
 
@@ -102,7 +104,8 @@ def promote(config: Settings) -> None:
         )
         cursor.execute(
             "INSERT INTO training.promotions (decision, model_name, model_version, run_id, family, reasons, decided_by)"
-            " VALUES ('promoted', 'm', '1', 'r', 'f', '[]', 'test')"
+            " VALUES ('promoted', %s, '1', 'r', 'f', '[]', 'test')",
+            (config.model_name,),
         )
 
 
@@ -117,8 +120,10 @@ def requests(config: Settings, rows: int) -> list[dict[str, object]]:
 
 
 def test_predictions_are_compared_with_the_training_data_and_probes_are_left_out(batches: Settings) -> None:
-    config = batches.model_copy(update={"mlflow_uri": "http://127.0.0.1:9"})
+    config = batches
     promote(config)
+    assert not [name for name in monitor.run(config) if name.startswith("predictions=")]
+    move_alias(config, "1")
     serve(config, requests(config, 400), "r-1")
     serve(config, [dict(contract.EXAMPLE)] * 400, "probe-status")
     [written] = [name for name in monitor.run(config) if name.startswith("predictions=")]
@@ -128,6 +133,25 @@ def test_predictions_are_compared_with_the_training_data_and_probes_are_left_out
     serve(config, [record | {"age": "[0-10)"} for record in requests(config, 700)] * 3, "r-2")
     monitor.run(config)
     assert query(config, f"SELECT alarm {report}") == [(["age"],)]
+
+
+def test_predictions_of_the_version_that_the_alias_names_are_compared(batches: Settings) -> None:
+    promote(batches)
+    serve(batches, requests(batches, 400), "r-1")
+    move_alias(batches, "2")
+    assert not [name for name in monitor.run(batches) if name.startswith("predictions=")]
+    assert query(batches, "SELECT DISTINCT model_version FROM monitoring.drift_reports") == [("2",)]
+
+
+def test_a_report_is_kept_when_mlflow_goes_away_meanwhile(batches: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "find_champion", lambda settings: None)
+    assert monitor.run(batches.model_copy(update={"mlflow_uri": "http://127.0.0.1:9"}))
+
+
+def test_without_mlflow_no_batch_is_measured_as_if_there_were_no_champion(batches: Settings) -> None:
+    with pytest.raises(RegistryError, match=r"MLflow at http://127\.0\.0\.1:9"):
+        monitor.run(batches.model_copy(update={"mlflow_uri": "http://127.0.0.1:9"}))
+    assert query(batches, "SELECT count(*) FROM monitoring.drift_reports") == [(0,)]
 
 
 def test_a_request_becomes_the_row_that_training_saw(batches: Settings) -> None:
@@ -141,10 +165,10 @@ def test_a_request_becomes_the_row_that_training_saw(batches: Settings) -> None:
 
 
 @pytest.mark.real
-def test_the_real_batches_drift_in_paperwork_and_do_not_alarm(database: Settings, real_source: Path) -> None:
-    ingest.run(database, source=str(real_source), every=True)
-    process.run(database)
-    config = database.model_copy(update={"mlflow_uri": "http://127.0.0.1:9"})
+def test_the_real_batches_drift_in_paperwork_and_do_not_alarm(registered: Settings, real_source: Path) -> None:
+    config = registered
+    ingest.run(config, source=str(real_source), every=True)
+    process.run(config)
     assert len(monitor.run(config)) == 6
     assert query(config, "SELECT DISTINCT judged, alarm FROM monitoring.drift_reports") == [(True, [])]
     [(paperwork,)] = query(

@@ -8,12 +8,21 @@ import numpy as np
 import pytest
 
 from readmission.errors import UserError
+from readmission.registry.aliases import RegistryError
 from readmission.settings import Settings
 from readmission.steps import ingest, outcomes, process, retrain, simulate_drift
 from readmission.steps.retrain import Figures
 from readmission.stores import postgres
+from tests.integration.monitoring.conftest import move_alias
 
-CALM = Figures("1", 0, {"batch": []}, 0.69, 0.68, None)
+CALM = Figures(
+    champion="1",
+    untrained_batches=0,
+    drifted={"batch": []},
+    live_roc_auc_high=0.69,
+    test_roc_auc=0.68,
+    hours_since_retraining=None,
+)
 
 
 def query(config: Settings, text: str, role: str = "monitor") -> list[tuple]:
@@ -31,7 +40,8 @@ def promote(config: Settings, last_batch: int = 1) -> None:
         )
         cursor.execute(
             "INSERT INTO training.promotions (decision, model_name, model_version, run_id, family, reasons, decided_by)"
-            " VALUES ('promoted', 'm', '1', 'r', 'f', '[]', 'test')"
+            " VALUES ('promoted', %s, '1', 'r', 'f', '[]', 'test')",
+            (config.model_name,),
         )
 
 
@@ -45,8 +55,17 @@ def predict(
             cursor.execute(
                 "INSERT INTO serving.predictions (prediction_id, predicted_at, model_name, model_version, inputs,"
                 " inputs_sha256, prediction, p_no, p_late, p_early, missing, latency_ms, request_id)"
-                " VALUES (%s, now() - make_interval(days => %s), 'm', %s, %s, '', 'NO', %s, 0, %s, '{}', 1, %s)",
-                (name, days_ago, version, json.dumps({"gender": "Female"} | inputs), 1 - risk, risk, request_id),
+                " VALUES (%s, now() - make_interval(days => %s), %s, %s, %s, '', 'NO', %s, 0, %s, '{}', 1, %s)",
+                (
+                    name,
+                    days_ago,
+                    config.model_name,
+                    version,
+                    json.dumps({"gender": "Female"} | inputs),
+                    1 - risk,
+                    risk,
+                    request_id,
+                ),
             )
     return ids
 
@@ -101,7 +120,8 @@ def test_a_later_batch_tells_the_outcome_of_a_served_encounter_and_of_scores(dat
     with postgres.transaction(config, "score") as cursor:
         cursor.execute(
             "INSERT INTO serving.scores (encounter_id, model_name, model_version, p_no, p_late, p_early)"
-            " SELECT encounter_id, 'm', '1', 0.6, 0.2, 0.2 FROM clean.encounters"
+            " SELECT encounter_id, %s, '1', 0.6, 0.2, 0.2 FROM clean.encounters",
+            (config.model_name,),
         )
     assert outcomes.run(config) == ["1 encounters", "1 scores"]
     second = query(config, "SELECT count(*) FROM clean.encounters WHERE batch_id = 2")[0][0]
@@ -117,14 +137,15 @@ def test_each_version_is_judged_by_its_own_predictions(database: Settings) -> No
     assert dict(rows) == {"1": 200, "2": 250}
 
 
-def test_outcomes_of_a_few_decide_nothing(database: Settings) -> None:
-    promote(database)
-    ids = predict(database, 1500, 40)
-    report(database, ids[:600])
-    outcomes.run(database)
-    assert query(database, "SELECT DISTINCT coverage FROM monitoring.quality") == [(0.4,)]
-    assert retrain.run(database) == []
-    [(reason, live)] = query(database, "SELECT reason, figures->>'live_roc_auc_high' FROM monitoring.decisions")
+def test_outcomes_of_a_few_decide_nothing(registered: Settings) -> None:
+    promote(registered)
+    move_alias(registered, "1")
+    ids = predict(registered, 1500, 40)
+    report(registered, ids[:600])
+    outcomes.run(registered)
+    assert query(registered, "SELECT DISTINCT coverage FROM monitoring.quality") == [(0.4,)]
+    assert retrain.run(registered) == []
+    [(reason, live)] = query(registered, "SELECT reason, figures->>'live_roc_auc_high' FROM monitoring.decisions")
     assert "live quality is not known" in reason
     assert live is None
 
@@ -149,19 +170,41 @@ def test_the_rule_decides_and_says_why(changes: dict, retrained: bool, words: st
     assert words in reason
 
 
-def test_every_decision_is_kept_with_its_figures(database: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    assert retrain.run(database) == []
-    promote(database)
-    report(database, predict(database, 700, 40))
-    outcomes.run(database)
-    [reason] = retrain.run(database)
+def test_every_decision_is_kept_with_its_figures(registered: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    assert retrain.run(registered) == []
+    promote(registered)
+    move_alias(registered, "1")
+    report(registered, predict(registered, 700, 40))
+    outcomes.run(registered)
+    [reason] = retrain.run(registered)
     assert "live ROC-AUC" in reason
-    assert retrain.run(database) == []
-    kept = query(database, "SELECT retrain, reason, figures->>'test_roc_auc' FROM monitoring.decisions ORDER BY id")
+    assert retrain.run(registered) == []
+    kept = query(registered, "SELECT retrain, reason, figures->>'test_roc_auc' FROM monitoring.decisions ORDER BY id")
     assert [row[0] for row in kept] == [False, True, False]
     assert "cooldown" in kept[2][1]
     assert kept[1][2] == "0.9"
     assert "Did not retrain because" in capsys.readouterr().out
+
+
+def test_the_version_of_the_alias_is_judged_and_not_the_newest_of_the_ledger(registered: Settings) -> None:
+    promote(registered)
+    assert retrain.read_figures(registered).champion == ""
+    report(registered, predict(registered, 700, 40) + predict(registered, 800, 40, version="2"))
+    outcomes.run(registered)
+    move_alias(registered, "1")
+    first = retrain.read_figures(registered)
+    assert (first.champion, first.test_roc_auc) == ("1", 0.9)
+    move_alias(registered, "2")
+    second = retrain.read_figures(registered)
+    assert (second.champion, second.test_roc_auc) == ("2", None)
+    assert second.live_roc_auc_high != first.live_roc_auc_high
+
+
+def test_without_mlflow_nothing_is_decided(database: Settings) -> None:
+    away = database.model_copy(update={"mlflow_uri": "http://127.0.0.1:9"})
+    with pytest.raises(RegistryError, match=r"MLflow at http://127\.0\.0\.1:9"):
+        retrain.run(away)
+    assert query(database, "SELECT count(*) FROM monitoring.decisions") == [(0,)]
 
 
 @pytest.mark.real

@@ -1,0 +1,54 @@
+"""The aliases of the registered model: MLflow's alias `champion` decides which version serves.
+
+Everything that asks for the champion asks here: the API's sidecar, the steps, the exporter and `readmission up`. The
+ledger (`training.promotions`) is history; the exporter reports when the two disagree. It is plain HTTP, because the
+sidecar and the exporter read one URL, and MLflow's client takes seconds to import and minutes to give up.
+"""
+
+import httpx
+
+from readmission.errors import UserError
+from readmission.settings import Settings
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+_PATH = "/api/2.0/mlflow/registered-models/get"
+
+
+class RegistryError(UserError):
+    """The registry does not answer, or not as MLflow does."""
+
+
+def fetch_aliases(http: httpx.Client, model_name: str) -> dict[str, str]:
+    """Return version by alias; empty if the model is not registered.
+
+    Args:
+        http: Client whose base URL is the MLflow server's.
+        model_name: Registered model.
+
+    Raises:
+        RegistryError: MLflow does not answer, or its answer cannot be read.
+    """
+    try:
+        answer = http.get(_PATH, params={"name": model_name})
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return {}
+        model = answer.raise_for_status().json()["registered_model"]
+        return {entry["alias"]: str(entry["version"]) for entry in model.get("aliases", ())}
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        raise RegistryError(
+            f"MLflow at {http.base_url} cannot be read ({type(error).__name__}: {error}): see `readmission status`."
+        ) from error
+
+
+def find_champion(settings: Settings, timeout: float = 10) -> str | None:
+    """Return the version that the alias `champion` names; None if there is none.
+
+    Args:
+        settings: MLflow server and registered model.
+        timeout: Seconds to wait for each part of the answer.
+
+    Raises:
+        RegistryError: MLflow does not answer, or its answer cannot be read.
+    """
+    with httpx.Client(base_url=settings.tracking_uri, timeout=timeout) as http:
+        return fetch_aliases(http, settings.model_name).get(CHAMPION)

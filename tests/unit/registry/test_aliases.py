@@ -1,0 +1,38 @@
+"""The alias of the champion, read over HTTP from a registry that answers in every way."""
+
+import httpx
+import pytest
+
+from readmission.registry.aliases import RegistryError, fetch_aliases
+
+
+def client(status: int, content: object = None) -> httpx.Client:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.url.params["name"] == "model"
+        return httpx.Response(status, json=content)
+
+    return httpx.Client(base_url="http://mlflow", transport=httpx.MockTransport(answer))
+
+
+def test_versions_by_alias_are_texts() -> None:
+    aliases = [{"alias": "champion", "version": 3}, {"alias": "challenger", "version": "4"}]
+    answer = {"registered_model": {"name": "model", "aliases": aliases}}
+    assert fetch_aliases(client(200, answer), "model") == {"champion": "3", "challenger": "4"}
+
+
+@pytest.mark.parametrize(("status", "content"), [(404, {}), (200, {"registered_model": {"name": "model"}})])
+def test_an_unknown_model_or_one_without_aliases_has_none(status: int, content: object) -> None:
+    assert fetch_aliases(client(status, content), "model") == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "content"), [(500, {}), (200, {}), (200, []), (200, {"registered_model": {"aliases": [{}]}})]
+)
+def test_any_other_answer_is_a_sentence(status: int, content: object) -> None:
+    with pytest.raises(RegistryError, match="MLflow at http://mlflow"):
+        fetch_aliases(client(status, content), "model")
+
+
+def test_no_answer_is_a_sentence() -> None:
+    with httpx.Client(base_url="http://127.0.0.1:9", timeout=1) as http, pytest.raises(RegistryError):
+        fetch_aliases(http, "model")
