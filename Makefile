@@ -96,4 +96,6 @@ lock: $(BIN)/uv ## resolve the dependencies anew; UPGRADE=1 takes newer versions
 .PHONY: bento
 bento: $(VENV)/.installed ## build the API as a Bento (into BENTOML_HOME)
 	@rm -rf dist && $(BIN)/uv build -q --wheel --no-build-isolation --python $(BIN)/python -o dist .
+	@$(BIN)/uv pip compile -q --python-version 3.11 --extra inference --no-header --no-annotate -c requirements.lock \
+		pyproject.toml -o dist/requirements.txt
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/bentoml build

@@ -154,7 +154,7 @@ def mirror_list(environment: str) -> None:
             digest = hashlib.sha256(chart.read_bytes()).hexdigest()
             print(f"chart {name} {release.version} {repositories[repository]} sha256:{digest}")
         found |= images(render(release, chart))
-    ours = {f"{p.name}:" for p in (ROOT / "images").iterdir() if p.is_dir()}
+    ours = {f"{path.stem}:" for path in (ROOT / "images").glob("*.args")}
     for image in sorted(found):
         kind = "own" if any(image.startswith(o) for o in ours) else "image"
         print(f"{kind} {image}")

@@ -98,7 +98,7 @@ def test_images_carry_the_version(platform):
         for image in chartlib.images(objects):
             assert image.startswith("registry.example.org/readmission/") and image.endswith(f":{version}")
             name = image.rsplit("/")[-1].split(":")[0]
-            assert (chartlib.ROOT / "images" / name / "Dockerfile").is_file(), image
+            assert (chartlib.ROOT / "images" / f"{name}.args").is_file(), image
 
 
 def test_no_password_is_rendered(platform):

@@ -1,0 +1,61 @@
+"""The images: one Dockerfile, a target and a file of arguments each."""
+
+import ast
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "images" / "Dockerfile").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+IMAGES = sorted(path.stem for path in (ROOT / "images").glob("*.args"))
+#: Our packages, and where each lies.
+PACKAGES = {Path(path).name: ROOT / path for path in PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]}
+
+
+def arguments(name: str) -> dict[str, list[str]]:
+    """Return the build arguments of an image, each split into words."""
+    lines = (ROOT / "images" / f"{name}.args").read_text().splitlines()
+    pairs = [line.partition("=") for line in lines if not line.startswith("#")]
+    return {key: value.split() for key, _, value in pairs}
+
+
+def imported_packages(folder: Path) -> set[str]:
+    """Return which of our packages the modules of a folder import."""
+    names = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module.split(".")[0])
+    return names & set(PACKAGES)
+
+
+def test_every_image_is_a_target_of_the_dockerfile() -> None:
+    stages = re.findall(r"^FROM \S+ AS (\w+)$", DOCKERFILE, re.M)
+    assert set(stages) - {"build", "runtime", "unprivileged"} == set(IMAGES)
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_arguments_are_those_that_the_dockerfile_takes(name: str) -> None:
+    values = arguments(name)
+    assert set(values) <= set(re.findall(r"^ARG (\w+)", DOCKERFILE, re.M))
+    assert set(values["EXTRAS"]) - {"--extra"} <= set(PROJECT["project"]["optional-dependencies"])
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_an_image_carries_the_packages_that_its_own_import_and_no_others(name: str) -> None:
+    packages = set(arguments(name).get("PACKAGES", []))
+    needed = {"inference": "serving", "demo": "serving", "pipeline": "readmission", "loadtest": "loadtest"}
+    expected = {needed[name]} | imported_packages(PACKAGES[needed[name]]) if name in needed else set()
+    assert packages == expected
+
+
+def test_an_unknown_image_is_refused() -> None:
+    done = subprocess.run([ROOT / "scripts/images", "nope"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "There is no image nope" in done.stderr
