@@ -1,4 +1,4 @@
-"""Mount the page on FastAPI beside /health and /metrics, and let it load nothing from outside."""
+"""The demo's ASGI application: the page beside /health and /metrics, with nothing loaded from outside."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -47,7 +47,7 @@ def create(api: str, key: str = "") -> FastAPI:
 
     Args:
         api: URL of the prediction API.
-        key: its key with the scope ``predict``; empty where it asks for none.
+        key: API key with the scope ``predict``. If empty, none is sent.
     """
     client = Client(api, key)
 
@@ -60,7 +60,7 @@ def create(api: str, key: str = "") -> FastAPI:
 
     @app.get("/health")
     async def health() -> dict[str, str]:
-        """Say that the page is served; whether the API is, the page itself shows."""
+        """Report that the page is served. Whether the API answers is shown on the page itself."""
         return {"status": "ok"}
 
     @app.get("/metrics")
@@ -70,12 +70,12 @@ def create(api: str, key: str = "") -> FastAPI:
 
     @app.get("/model-card")
     async def model_card() -> Response:
-        """Return the card of the model that answers, as the API has it."""
+        """Return the model card of the version that answers, from the API."""
         try:
             page = await client.model_card()
         except UnavailableError as error:
             return Response(str(error), 503, media_type="text/plain")
-        return Response(page or "This model came without a card.", 200 if page else 404, media_type="text/html")
+        return Response(page or "This model has no card.", 200 if page else 404, media_type="text/html")
 
     @app.middleware("http")
     async def harden(request: Request, call_next: RequestResponseEndpoint) -> Response:

@@ -1,4 +1,4 @@
-"""Score an uploaded CSV through the API in chunks: bounded memory, an error stays with its row."""
+"""Scoring of an uploaded CSV through the API, in chunks: memory is bounded, an error stays with its row."""
 
 import csv
 from collections import Counter
@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from readmission import contract
-from serving.demo.answer import band
 from serving.demo.client import Client
-from serving.demo.words import objection
+from serving.demo.labels import objection
 
 #: Rows in one request; the API takes up to 10,000.
 CHUNK = 2_000
@@ -29,7 +28,14 @@ class NotScorableError(Exception):
 
 @dataclass
 class Tally:
-    """Count what became of the rows so far."""
+    """Counts of the rows so far.
+
+    Attributes:
+        rows: Rows read.
+        failed: Rows that the API could not score.
+        bands: Scored rows by the risk band of the model version; empty for a model without bands.
+        errors: Row number and reason of the first failures, at most `SHOWN`.
+    """
 
     rows: int = 0
     failed: int = 0
@@ -38,13 +44,13 @@ class Tally:
 
 
 async def score(client: Client, source: Path, target: Path) -> AsyncIterator[Tally]:
-    """Write `source` with the API's answers to `target`; yield the count after each chunk.
+    """Write `source` with the API's answers to `target`; yield the counts after each chunk.
 
     The outcome column is neither sent nor copied. Columns the contract does not know are copied, not sent.
 
     Raises:
-        NotScorableError: not a CSV with the required columns.
-        UnavailableError, RejectedError: from the API.
+        NotScorableError: The file is not a CSV with the required columns.
+        UnavailableError, RejectedError: The API gave no answer.
     """
     tally = Tally()
     try:
@@ -57,7 +63,7 @@ async def score(client: Client, source: Path, target: Path) -> AsyncIterator[Tal
             writer = csv.DictWriter(out, [*kept, *RESULT_COLUMNS], extrasaction="ignore", restval="")
             writer.writeheader()
             while rows := list(islice(reader, CHUNK)):
-                content = await client.predict_batch([to_record(row) for row in rows])
+                content = await client.predict_batch([row_to_record(row) for row in rows])
                 for row, result in zip(rows, results(content, len(rows)), strict=True):
                     tally.rows += 1
                     writer.writerow({**row, **_columns(result, tally)})
@@ -68,10 +74,10 @@ async def score(client: Client, source: Path, target: Path) -> AsyncIterator[Tal
         raise NotScorableError("The file has a header but no rows.")
 
 
-def to_record(row: Mapping[str, str | None]) -> dict[str, str | int]:
-    """Make the request of one row of text; ``?`` and empty cells of optional columns are left out.
+def row_to_record(row: Mapping[str, str | None]) -> dict[str, str | int]:
+    """Build the request from one row of text; ``?`` and empty cells of optional columns are left out.
 
-    A number that is not one is sent as it stands, so that the API says what is wrong with it.
+    A malformed number is sent unchanged, so that the API says what is wrong with it.
     """
     record: dict[str, str | int] = {}
     for column in contract.REQUEST_COLUMNS:
@@ -84,7 +90,7 @@ def to_record(row: Mapping[str, str | None]) -> dict[str, str | int]:
 
 
 def results(content: Mapping[str, Any], count: int) -> Iterator[Mapping[str, Any]]:
-    """Yield one result a record, in order: an answer, or ``{"errors": [...]}``."""
+    """Yield one result per record, in order: an answer, or ``{"errors": [...]}``."""
     failed = {entry["index"]: entry for entry in content["errors"]}
     answers = iter(content["predictions"])
     for index in range(count):
@@ -110,7 +116,8 @@ def _columns(result: Mapping[str, Any], tally: Tally) -> dict[str, str]:
         if len(tally.errors) < SHOWN:
             tally.errors.append((tally.rows, sentence))
         return {"error": sentence}
-    tally.bands[band(result["readmission_risk_30d"])[1]] += 1
+    if risk_band := result.get("risk_band"):
+        tally.bands[risk_band] += 1
     probabilities = {_PROBABILITIES[name]: f"{p:.6f}" for name, p in result["probabilities"].items()}
     return {
         "prediction": result["prediction"],

@@ -1,4 +1,4 @@
-"""Ask the prediction API, and turn every way it can fail into a sentence for the page."""
+"""Client of the prediction API; every failure becomes a sentence for the page."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -8,22 +8,22 @@ import httpx
 
 from readmission import tracing
 
-#: Seconds for one answer; a batch chunk gets ten times as long.
+#: How long to wait for one answer, in seconds; a chunk of a file gets ten times as long.
 TIMEOUT = 10.0
-#: How often a chunk of a file is offered again, a second apart, while the API scores other batches.
-PATIENCE = 30
+#: How often to retry a chunk of a file, one second apart, while the API scores other batches.
+BUSY_RETRIES = 30
 
 
 class UnavailableError(Exception):
-    """No answer to be had just now; the text says why, for a person."""
+    """No answer at present; the text tells a person why."""
 
 
 class BusyError(UnavailableError):
-    """The API asks to come back in a moment."""
+    """The API asked to retry later."""
 
 
 class RejectedError(Exception):
-    """The API refused the request; `errors` is its list of {field, problem, allowed}."""
+    """Refusal by the API; `errors` is its list of {field, problem, allowed}."""
 
     def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
         super().__init__(f"{len(errors)} fields refused")
@@ -31,11 +31,11 @@ class RejectedError(Exception):
 
 
 class Client:
-    """Talk to one API over one connection pool.
+    """Connection pool to one API.
 
     Args:
-        url: where the API listens, without a trailing slash.
-        key: an API key with the scope ``predict``; empty where the API asks for none.
+        url: Where the API listens, without a trailing slash.
+        key: API key with the scope ``predict``. If empty, none is sent.
     """
 
     def __init__(self, url: str, key: str = "") -> None:
@@ -50,8 +50,8 @@ class Client:
         """Return the API's answer to one encounter.
 
         Raises:
-            RejectedError: a field is not allowed.
-            UnavailableError: the API is down, has no model, is busy or broken.
+            RejectedError: A field is not allowed.
+            UnavailableError: The API is down, has no model, is busy or broken.
         """
         return await self._ask("POST", "/predict", record)
 
@@ -59,9 +59,9 @@ class Client:
         """Return the API's answer to up to 10,000 encounters; errors are in it, by index.
 
         Raises:
-            RejectedError, UnavailableError: as `predict`.
+            RejectedError, UnavailableError: As for `predict`.
         """
-        for _ in range(PATIENCE):
+        for _ in range(BUSY_RETRIES):
             try:
                 return await self._ask("POST", "/predict_batch", {"records": list(records)}, 10 * TIMEOUT)
             except BusyError:
@@ -72,15 +72,15 @@ class Client:
         """Return what the API says about its model.
 
         Raises:
-            UnavailableError: the API is down or has no model.
+            UnavailableError: The API is down or has no model.
         """
         return await self._ask("GET", "/model-info", None, 3.0)
 
     async def model_card(self) -> str | None:
-        """Return the page of the model's card; None: there is none.
+        """Return the page of the model card, or None if there is none.
 
         Raises:
-            UnavailableError: the API is down.
+            UnavailableError: The API is down.
         """
         try:
             answer = await self._http.get("/model-card", timeout=3.0)
@@ -122,9 +122,9 @@ def _sentence(status: int) -> str:
         case 401 | 403:
             return "The prediction service does not accept this page's credentials."
         case 413:
-            return "The request is larger than the prediction service takes."
+            return "The request is too large for the prediction service."
         case 429:
             return "The prediction service is busy."
         case 503:
-            return "The prediction service is running but has no model to answer with."
+            return "The prediction service is running but has no model yet."
     return f"The prediction service failed (HTTP {status})."

@@ -1,4 +1,4 @@
-"""Generate the form from the contract: one input a feature, grouped for a clinician."""
+"""The form, generated from the contract: one input per feature, grouped for a clinician."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,8 +7,8 @@ import gradio as gr
 
 from readmission import contract
 from readmission.contract import Column, Group
-from serving.demo.batch import to_record as row_to_record
-from serving.demo.words import label, words
+from serving.demo.batch import row_to_record
+from serving.demo.labels import describe_level, label
 
 #: Groups in the order a clinician thinks: title and hint.
 GROUPS: Mapping[Group, tuple[str, str]] = {
@@ -29,7 +29,7 @@ Value = str | None
 
 
 def is_rare(column: Column) -> bool:
-    """Tell whether a field is folded away: a drug hardly anybody gets."""
+    """Tell whether a field is folded away: a drug that few patients get."""
     return column.group == "drugs" and column.assumed is not None and column.name not in COMMON_DRUGS
 
 
@@ -42,16 +42,16 @@ def field(column: Column) -> gr.components.Component:
         "min_width": 120,
     }
     if not column.levels:
-        # Not gr.Number: left empty it shows a nought, which is an answer.
+        # Not gr.Number: an empty one shows 0, which is an answer.
         hint = f"{column.minimum}–{column.maximum}" if column.is_number else "Not known"
         return gr.Textbox(value="", placeholder=hint, max_lines=1, **common)
     optional = not column.required and column.assumed is None
-    choices = [*([NOT_KNOWN] if optional else []), *((words(column, v), v) for v in column.levels)]
+    choices = [*([NOT_KNOWN] if optional else []), *((describe_level(column, v), v) for v in column.levels)]
     return gr.Dropdown(choices=choices, value=default(column), **common)
 
 
 def default(column: Column) -> Value:
-    """Return what stands in an empty form: what the API would assume, else nothing."""
+    """Return the value in an empty form: what the API would assume, or nothing."""
     return None if column.required and column.levels else column.assumed or ""
 
 
@@ -61,12 +61,12 @@ def fill(record: Mapping[str, str | int]) -> list[Value]:
 
 
 def to_record(values: Sequence[Value]) -> dict[str, str | int]:
-    """Make the request of the form's values, in contract order; empty fields are left out."""
+    """Build the request from the form's values, in contract order; empty fields are left out."""
     return row_to_record(dict(zip(contract.FEATURE_NAMES, values, strict=True)))
 
 
 def mark(problems: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return the update of every field: the API's objection at those that have one, none elsewhere."""
+    """Return the update of every field: the API's objection where there is one, none elsewhere."""
     return [
         gr.update(
             info=_sentence(problems.get(column.name, "")),
@@ -77,5 +77,5 @@ def mark(problems: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 def _sentence(objection: str) -> str:
-    said = objection.removeprefix("is ")
-    return said[:1].upper() + said[1:]
+    sentence = objection.removeprefix("is ")
+    return sentence[:1].upper() + sentence[1:]

@@ -1,4 +1,4 @@
-"""Lay out the page and connect it: one patient, many patients."""
+"""The page's layout and events: one patient, many patients."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,14 +11,14 @@ from prometheus_client import Counter, Histogram
 from readmission import contract
 from readmission.contract import Column
 from serving.demo import form, notices
-from serving.demo.answer import answer as draw
+from serving.demo.answer import draw_answer
 from serving.demo.batch import NotScorableError, Tally, score
 from serving.demo.client import Client, RejectedError, UnavailableError
+from serving.demo.labels import objection
 from serving.demo.presets import PRESETS, Preset
-from serving.demo.words import objection
 
 TITLE = "Readmission risk"
-#: Seconds between looks at the API's state.
+#: How often to ask the API for its model, in seconds.
 REFRESH = 15
 #: Uploaded and scored files hold patients' data: Gradio deletes them at this age (seconds).
 KEEP_FILES = 900
@@ -34,20 +34,16 @@ _REVEAL = """() => { if (innerWidth < 1000)
 
 
 def build(client: Client) -> gr.Blocks:
-    """Build the page.
-
-    Args:
-        client: the API it asks.
-    """
+    """Build the page in front of one API."""
     page: gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(60, KEEP_FILES)) as page:
-        header = gr.HTML(notices.header(None), elem_id="header")
+        header = gr.HTML(notices.draw_header(None), elem_id="header")
 
         async def status() -> str:
             try:
-                return notices.header(await client.model_info())
+                return notices.draw_header(await client.model_info())
             except (UnavailableError, RejectedError) as error:
-                return notices.header(None, str(error))
+                return notices.draw_header(None, str(error))
 
         gr.on([page.load, gr.Timer(REFRESH).tick], status, outputs=header, **_quiet())
         with gr.Tabs():
@@ -118,17 +114,27 @@ def _emptied() -> list[dict[str, Any]]:
 async def _predict(client: Client, values: tuple[form.Value, ...]) -> tuple[str, dict[str, str]]:
     start, outcome = perf_counter(), "answered"
     try:
-        return draw(await client.predict(form.to_record(values))), {}
+        content = await client.predict(form.to_record(values))
     except RejectedError as error:
         outcome = "rejected"
-        said = {str(e["field"]): objection(e) for e in error.errors}
-        return notices.problems(error.errors), said
+        return notices.draw_problems(error.errors), {str(e["field"]): objection(e) for e in error.errors}
     except UnavailableError as error:
         outcome = "unavailable"
-        return notices.unavailable(str(error)), {}
+        return notices.draw_unavailable(str(error)), {}
     finally:
         REQUESTS.labels("predict", outcome).inc()
         SECONDS.labels("predict").observe(perf_counter() - start)
+    return draw_answer(content, await _prevalence(client, str(content["model_version"]))), {}
+
+
+async def _prevalence(client: Client, version: str) -> float | None:
+    """Return the prevalence in the data of one model version, or None if the API does not say."""
+    try:
+        info = await client.model_info()
+    except (UnavailableError, RejectedError):
+        return None
+    # The challenger may have answered, or the champion may just have changed.
+    return info.get("prevalence") if str(info["model_version"]) == version else None
 
 
 def _many(client: Client) -> None:
@@ -153,19 +159,19 @@ async def _score(client: Client, source: Path) -> AsyncIterator[tuple[str, Any]]
     outcome, tally = "answered", Tally()
     with source.open("rb") as lines:
         total = max(sum(1 for _ in lines) - 1, 1)
-    yield notices.progress(0, total), hidden
+    yield notices.draw_progress(0, total), hidden
     # Beside the upload: in Gradio's cache, where `delete_cache` finds it.
     target = source.with_name(f"{source.stem}-scored.csv")
     try:
         async for tally in score(client, source, target):
-            yield notices.progress(tally.rows, total), hidden
-        yield notices.report(tally), gr.update(visible=True, value=str(target))
+            yield notices.draw_progress(tally.rows, total), hidden
+        yield notices.draw_report(tally), gr.update(visible=True, value=str(target))
     except NotScorableError as error:
         outcome = "rejected"
-        yield notices.notice("This file cannot be scored", str(error)), hidden
+        yield notices.draw_notice("This file cannot be scored", str(error)), hidden
     except (UnavailableError, RejectedError) as error:
         outcome = "unavailable"
-        yield notices.unavailable(str(error)), hidden
+        yield notices.draw_unavailable(str(error)), hidden
     finally:
         REQUESTS.labels("predict_batch", outcome).inc()
 

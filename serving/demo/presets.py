@@ -1,7 +1,7 @@
-"""Hold three encounters of the data set that end differently, to start the form from.
+"""Three encounters of the data set with different outcomes, to start the form from.
 
 Values are those of real rows of the UCI data set (CC BY 4.0, see `contract`), without encounter and
-patient numbers; what the row does not tell is absent here too. Each patient is in the test split, so
+patient numbers; what is unknown in the row is absent here too. Each patient is in the test split, so
 no model trained by this system has seen it.
 """
 
@@ -13,7 +13,7 @@ Record = Mapping[str, str | int]
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """Describe one example: a label for its button, what happened to the patient, the request."""
+    """One example: the label of its button, what happened to the patient, the request."""
 
     label: str
     outcome: str

@@ -13,6 +13,7 @@ from gradio_client import Client, handle_file
 
 from readmission import contract
 from serving.demo import form
+from serving.demo.labels import RISK_BANDS
 from serving.demo.presets import PRESETS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -55,9 +56,10 @@ def test_presets_are_answered_with_rising_risk(demo: str, api: str) -> None:
     risks = []
     for preset in PRESETS:
         html = estimate(demo, form.fill(preset.record))[0]
-        served = httpx.post(f"{api}/predict", json=dict(preset.record)).json()["readmission_risk_30d"]
-        risks.append(served)
-        assert f"<strong>{served:.0%}</strong>" in html
+        served = httpx.post(f"{api}/predict", json=dict(preset.record)).json()
+        risks.append(served["readmission_risk_30d"])
+        assert f"<strong>{risks[-1]:.0%}</strong>" in html
+        assert RISK_BANDS[served["risk_band"]][0] in html
     assert len(set(risks)) == len(risks)
 
 

@@ -121,7 +121,7 @@ def tables(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def content(predictions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the answers without what every request gets anew."""
+    """Return the answers without the fields that every request gets anew."""
     return [{key: a[key] for key in a.keys() - {"prediction_id", "timestamp"}} for a in predictions]
 
 

@@ -8,6 +8,11 @@ import msgspec
 
 #: Names of the bands, from the lowest risk. The thresholds belong to a model version (`manifest.Manifest.bands`).
 BAND_NAMES = ("usual", "raised", "high", "very high")
+#: What estimates are for; shown beside them.
+INTENDED_USE = (
+    "Estimates describe groups of patients, not one patient's future. "
+    "They support clinical judgement and do not replace it."
+)
 
 
 class OperatingPoint(msgspec.Struct, frozen=True, kw_only=True):

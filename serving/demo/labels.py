@@ -1,4 +1,4 @@
-"""Turn the contract's levels into words a clinician reads; the raw value stays the choice's value."""
+"""Labels of columns, levels, risk bands and problems in a clinician's words; requests keep the raw values."""
 
 import re
 from collections.abc import Mapping
@@ -6,28 +6,31 @@ from typing import Any
 
 from readmission import contract
 from readmission.contract import Column
+from readmission.contract.risk import BAND_NAMES
 
+#: Label and style of each risk band; which risks a band holds is the model version's own.
+RISK_BANDS = {name: (f"{name.capitalize()} risk", name.replace(" ", "-")) for name in BAND_NAMES}
 _LEVELS = {
     "No": "No", "Ch": "Yes", "Yes": "Yes", "None": "Not tested", "Norm": "Normal",
     "Unknown/Invalid": "Not stated", "PhysicianNotFound": "Physician not found",
 }  # fmt: skip
 _DOSES = {"No": "No", "Steady": "Steady", "Up": "Increased", "Down": "Decreased"}
 _PROBLEMS = {
-    "missing": "is needed",
+    "missing": "is required",
     "unknown": "is not a known column",
     "type": "is not of the right kind",
     "range": "is out of range",
     "level": "is not one of the allowed values",
-    "pattern": "is not such a code",
+    "pattern": "is not a valid code",
 }
-#: What the API adds for optional columns; on a page one leaves the field empty.
+#: What the API adds for optional columns; on the page, the field is simply left empty.
 _TAIL = re.compile(r"(?:, or '\?' for unknown)?(?:; may be absent or null)?$")
 _RANGE = re.compile(r"\[(\d+)-(\d+)\)")
 _JOINED = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[a-z])(?=and[A-Z])")
 
 
-def words(column: Column, level: str) -> str:
-    """Say one allowed value in words: ``[70-80)`` is ``70–79 years``, ``3`` is ``3 · Elective``."""
+def describe_level(column: Column, level: str) -> str:
+    """Describe one allowed value: ``[70-80)`` is ``70–79 years``, ``3`` is ``3 · Elective``."""
     if level in column.descriptions:
         return f"{level} · {column.descriptions[level]}"
     if column.group == "drugs" and len(column.levels) == len(_DOSES):
@@ -42,21 +45,21 @@ def words(column: Column, level: str) -> str:
 
 
 def label(column: Column) -> str:
-    """Name the column for a person, with a mark when a request must give it."""
+    """Return the label of a column, with a mark if a request must give it."""
     return f"{column.label} *" if column.required else column.label
 
 
 def title(field: str) -> str:
-    """Name a column for a person; one the contract does not know keeps its own name."""
+    """Return the label of a column; a field that the contract does not have keeps its own name."""
     column = contract.BY_NAME.get(field)
     return column.label if column else field
 
 
 def objection(error: Mapping[str, Any]) -> str:
-    """Say what the API found wrong with one field, and what it allows there.
+    """Return what is wrong with one field and what is allowed there.
 
     Args:
-        error: one of the API's {field, problem, allowed}.
+        error: One of the API's {field, problem, allowed}.
     """
     code = str(error["problem"])
     problem = _PROBLEMS.get(code, code)

@@ -1,0 +1,62 @@
+"""The picture of one answer."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from readmission import contract
+from readmission.contract.risk import BAND_NAMES
+from serving.demo.answer import draw_answer, round_to_hundred
+
+
+def content(**values: Any) -> dict[str, Any]:
+    """Build an answer of POST /predict."""
+    answer: dict[str, Any] = {"prediction_id": "1", "prediction": "NO", "readmission_risk_30d": 0.1}
+    answer |= {"probabilities": {"NO": 0.7, ">30": 0.2, "<30": 0.1}, "risk_band": "raised"}
+    return answer | {"model_name": "m", "model_version": "1", "missing": []} | values
+
+
+@given(st.tuples(*[st.floats(0.001, 1)] * 3))
+def test_hundred_patients_are_a_hundred(weights: tuple[float, float, float]) -> None:
+    probabilities = {name: w / sum(weights) for name, w in zip(contract.CLASSES, weights, strict=True)}
+    counts = round_to_hundred(probabilities)
+    assert sum(counts.values()) == 100
+    assert all(abs(counts[name] - 100 * probabilities[name]) < 1.001 for name in counts)
+    assert f"{counts['<30']}%" == f"{probabilities['<30']:.0%}", "as the headline says it"
+
+
+@pytest.mark.parametrize("name", BAND_NAMES)
+def test_headline_is_the_models_own_band(name: str) -> None:
+    drawn = draw_answer(content(risk_band=name))
+    assert f'<p class="band">{name.capitalize()} risk</p>' in drawn
+    assert f'class="answer {name.replace(" ", "-")}"' in drawn
+
+
+@pytest.mark.parametrize("values", [{"risk_band": ""}, {"risk_band": None}])
+def test_model_without_bands_shows_none(values: dict[str, Any]) -> None:
+    drawn = draw_answer(content(**values))
+    assert 'class="band"' not in drawn
+    assert not any(f"{name.capitalize()} risk" in drawn for name in BAND_NAMES)
+
+
+def test_risk_is_compared_with_the_versions_prevalence_only() -> None:
+    assert "of all patients, about 12 do" in draw_answer(content(), 0.115)
+    assert "of all patients" not in draw_answer(content())
+
+
+def test_text_of_the_api_is_escaped() -> None:
+    drawn = draw_answer(
+        content(prediction_id="<b>", model_name="<script>", missing=["race"], notes=["<i>"], risk_band="<q>")
+    )
+    assert not any(tag in drawn for tag in ("<script>", "<q>", "<code><b>", "<i>"))
+    assert "1 field was assumed" in drawn
+    assert "Race" in drawn
+
+
+def test_assumed_fields_are_listed_by_what_was_assumed() -> None:
+    drawn = draw_answer(content(missing=["race", "insulin", "A1Cresult"]))
+    assert "3 fields were assumed" in drawn
+    for meaning in ("Drug not prescribed</dt><dd>Insulin", "Not tested</dt><dd>", "Not known</dt><dd>Race"):
+        assert meaning in drawn

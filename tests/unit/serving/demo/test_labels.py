@@ -1,0 +1,39 @@
+"""Labels in a clinician's words."""
+
+from readmission import contract
+from readmission.contract.risk import BAND_NAMES
+from serving.demo.labels import RISK_BANDS, describe_level, label, objection, title
+
+
+def test_levels_have_distinct_descriptions() -> None:
+    for column in contract.FEATURE_COLUMNS:
+        descriptions = {describe_level(column, level) for level in column.levels}
+        assert len(descriptions) == len(column.levels), column.name
+
+
+def test_level_is_described_with_its_unit() -> None:
+    assert describe_level(contract.BY_NAME["age"], "[70-80)") == "70–79 years"
+    assert describe_level(contract.BY_NAME["A1Cresult"], ">8") == "Above 8%"
+    assert describe_level(contract.BY_NAME["insulin"], "Up") == "Increased"
+
+
+def test_every_band_of_the_contract_has_its_own_words_and_style() -> None:
+    assert tuple(RISK_BANDS) == BAND_NAMES
+    assert len(set(RISK_BANDS.values())) == len(BAND_NAMES)
+
+
+def test_only_required_columns_are_marked() -> None:
+    marked = {column.name for column in contract.FEATURE_COLUMNS if label(column).endswith("*")}
+    assert marked == {column.name for column in contract.FEATURE_COLUMNS if column.required}
+
+
+def test_field_outside_the_contract_keeps_its_name() -> None:
+    assert title("blood_type") == "blood_type"
+
+
+def test_objection_is_a_sentence_without_the_apis_tail() -> None:
+    column = contract.BY_NAME["diag_1"]
+    sentence = objection(
+        {"field": "diag_1", "problem": "pattern", "allowed": column.allowed + "; may be absent or null"}
+    )
+    assert sentence == "is not a valid code: give an ICD-9 code such as '250.83', '428', 'V27' or 'E878'."

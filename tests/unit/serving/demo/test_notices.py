@@ -1,0 +1,50 @@
+"""Notices of the page: head, checks, summary of a file, errors."""
+
+from collections import Counter
+
+from readmission.contract.risk import BAND_NAMES, INTENDED_USE
+from serving.demo import notices
+from serving.demo.batch import Tally
+
+
+def test_header_says_when_the_data_are_synthetic() -> None:
+    info = {"model_name": "m", "model_version": "3", "synthetic": True}
+    assert "Synthetic data" in notices.draw_header(info)
+    assert "Synthetic data" not in notices.draw_header({**info, "synthetic": False})
+    assert "cannot be reached" in notices.draw_header(None, "The prediction service cannot be reached.")
+
+
+def test_header_lists_the_checks_of_the_version() -> None:
+    check = {"gate": "fair_risk", "value": 1.21, "limit": "at most 1.25", "passed": True, "reason": "<b>four</b>"}
+    info = {"model_name": "m", "model_version": "3", "synthetic": False}
+    header = notices.draw_header({**info, "gates": [check, {**check, "value": None, "passed": False}]})
+    for text in ("passed 1 of 2 checks", "fair risk", "1.21", "missing"):
+        assert text in header
+    assert "<b>four" not in header
+    assert "checks" not in notices.draw_header(info)
+
+
+def test_report_counts_the_models_bands() -> None:
+    tally = Tally(rows=11, failed=1, bands=Counter({"usual": 8, "very high": 2}), errors=[(3, "age: <b>")])
+    report = notices.draw_report(tally)
+    assert "10 of 11 rows scored" in report
+    assert "1 row could not be scored" in report
+    assert "age: &lt;b&gt;" in report
+    positions = [report.index(f"{name.capitalize()} risk") for name in BAND_NAMES]
+    assert positions == sorted(positions)
+    assert 'class="usual" style="width:80.0%"' in report
+
+
+def test_report_of_a_model_without_bands_has_no_bars() -> None:
+    assert "bar" not in notices.draw_report(Tally(rows=2))
+
+
+def test_problem_of_the_api_is_escaped_and_leads_to_its_field() -> None:
+    drawn = notices.draw_problems([{"field": "age", "problem": "<s>", "allowed": "<q>"}])
+    assert 'href="#field-age"' in drawn
+    assert "<s>" not in drawn
+    assert "<q>" not in drawn
+
+
+def test_footer_states_the_intended_use() -> None:
+    assert INTENDED_USE in notices.FOOTER
