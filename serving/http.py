@@ -1,119 +1,142 @@
-"""The little of HTTP that the API needs: replies, bodies with limits, request ids."""
+"""HTTP beyond Starlette: refusals, common headers, bodies with limits, streams that read while they write."""
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
 import msgspec
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
-#: On every answer. Pages override the content security policy.
+#: Headers of every answer.
 SECURITY: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
 )
+#: Header of every answer that does not bring its own, as pages do.
 NOTHING_LOADS: Header = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-#: The head of every JSON answer.
+#: All headers of a JSON answer but its length.
 JSON: tuple[Header, ...] = ((b"content-type", b"application/json"), *SECURITY, NOTHING_LOADS)
 _BODY_SECONDS = 30.0
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 
 
-class Reply(NamedTuple):
-    """Hold a whole answer."""
+class JsonResponse(Response):
+    """JSON answer, encoded by msgspec."""
 
-    status: int
-    body: bytes
-    headers: tuple[Header, ...] = JSON
+    media_type = "application/json"
+
+    def render(self, content: object) -> bytes:
+        """Encode the content."""
+        return msgspec.json.encode(content)
 
 
 class Refused(Exception):  # noqa: N818 - an answer
-    """End a request with a reply."""
+    """Refusal of a request.
 
-    def __init__(self, reply: Reply, reason: str) -> None:
+    Attributes:
+        response: What the client gets. It may be sent any number of times.
+        reason: Label of the metric that counts refusals.
+    """
+
+    def __init__(self, response: Response, reason: str) -> None:
         super().__init__(reason)
-        self.reply = reply
+        self.response = response
         self.reason = reason
 
 
-def reply(status: int, content: object, *more: Header) -> Reply:
-    """Return a JSON reply."""
-    return Reply(status, msgspec.json.encode(content), (*JSON, *more))
+class StreamResponse:
+    """Answer that is sent while the body of its request is still being read.
+
+    Starlette's `StreamingResponse` listens for a disconnect at the same time, which would consume the body.
+
+    Args:
+        content_type: Content type of the answer.
+        chunks: Pieces of the answer.
+        last_line: Turns a refusal on the way into the last line, since status 200 has been sent by then.
+    """
+
+    def __init__(self, content_type: str, chunks: AsyncIterator[bytes], last_line: Callable[[str], bytes]) -> None:
+        self._headers = [(b"content-type", content_type.encode("latin-1"))]
+        self._chunks = chunks
+        self._last_line = last_line
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the pieces as they are made."""
+        await send({"type": "http.response.start", "status": 200, "headers": self._headers})
+        end = b""
+        try:
+            async for chunk in self._chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except Refused as refused:
+            end = self._last_line(msgspec.json.decode(refused.response.body)["error"])
+        await send({"type": "http.response.body", "body": end})
 
 
-def sentence(status: int, text: str, *more: Header) -> Reply:
-    """Return a reply that says in one sentence what is wrong."""
-    return reply(status, {"error": text}, *more)
+def sentence(status: int, text: str, headers: Mapping[str, str] | None = None) -> JsonResponse:
+    """Return an answer that states in one sentence what is wrong."""
+    return JsonResponse({"error": text}, status, headers)
 
 
 def too_large(limit: int) -> Refused:
-    """Return the answer to a body above its limit; the connection ends, the rest is not read."""
-    text = f"the body is larger than {limit:,} bytes"
-    return Refused(sentence(413, text, (b"connection", b"close")), "size")
+    """Return the refusal of a body above its limit; the connection is closed and the rest is not read."""
+    return Refused(sentence(413, f"the body is larger than {limit:,} bytes", {"connection": "close"}), "size")
 
 
-async def send_reply(send: Send, answer: Reply, request_id: bytes = b"") -> None:
-    """Send a whole answer."""
-    headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body))]
-    if request_id:
-        headers.append((b"x-request-id", request_id))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+def too_slow() -> Refused:
+    """Return the refusal of a body that does not arrive in time."""
+    return Refused(sentence(408, "the body did not arrive in time", {"connection": "close"}), "slow")
 
 
-async def send_stream(
-    send: Send,
-    content_type: bytes,
-    chunks: AsyncIterator[bytes],
-    request_id: bytes,
-    last_line: Callable[[str], bytes],
-) -> None:
-    """Send an answer piece by piece; a refusal on the way becomes its last line, since 200 has been said."""
-    headers = [(b"content-type", content_type), *SECURITY, NOTHING_LOADS, (b"x-request-id", request_id)]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    end = b""
-    try:
-        async for chunk in chunks:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    except Refused as refused:
-        end = last_line(msgspec.json.decode(refused.reply.body)["error"])
-    await send({"type": "http.response.body", "body": end})
+def with_common_headers(send: Send, request_id: bytes) -> Send:
+    """Return a `send` that adds the security headers and the client's request id, if it sent one."""
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [*message["headers"], *SECURITY]
+            if not header(headers, NOTHING_LOADS[0]):
+                headers.append(NOTHING_LOADS)
+            if request_id:
+                headers.append((b"x-request-id", request_id))
+            message["headers"] = headers
+        await send(message)
+
+    return send_with_headers
 
 
 async def chunks_of(receive: Receive) -> AsyncIterator[bytes]:
     """Yield the pieces of a body as they come; a piece must come within 30 seconds.
 
     Raises:
-        Refused: the client is too slow (408) or gone.
+        Refused: The client is too slow (408) or has disconnected.
     """
     while True:
         try:
             async with asyncio.timeout(_BODY_SECONDS):
                 message = await receive()
         except TimeoutError:
-            text = "the body did not arrive in time"
-            raise Refused(sentence(408, text, (b"connection", b"close")), "slow") from None
+            raise too_slow() from None
         if message["type"] == "http.disconnect":
-            raise Refused(sentence(400, "the client went away"), "gone")
+            raise Refused(sentence(400, "client disconnected"), "gone")
         yield message.get("body", b"")
         if not message.get("more_body", False):
             return
 
 
 async def whole_body(receive: Receive, limit: int, first: bytes = b"") -> bytes:
-    """Return a body of at most `limit` bytes, in at most 30 seconds altogether.
+    """Return a body of at most `limit` bytes, received in at most 30 seconds altogether.
+
+    Args:
+        receive: Source of the body's pieces.
+        limit: Largest body in bytes.
+        first: Pieces that have been received already.
 
     Raises:
-        Refused: it is larger (413), too slow (408) or was cut off.
+        Refused: The body is larger (413), too slow (408) or was cut off.
     """
     parts, size = [first], len(first)
     try:
@@ -124,18 +147,19 @@ async def whole_body(receive: Receive, limit: int, first: bytes = b"") -> bytes:
                     raise too_large(limit)
                 parts.append(chunk)
     except TimeoutError:
-        raise Refused(sentence(408, "the body did not arrive in time", (b"connection", b"close")), "slow") from None
+        raise too_slow() from None
     return b"".join(parts)
 
 
 def request_id(headers: Iterable[Header]) -> bytes:
-    """Return the client's x-request-id when it is short and plain, else nothing."""
+    """Return the client's x-request-id if it is short and plain, else nothing."""
+    # A plain loop: every prediction comes through here, and a generator would double its cost.
     for name, value in headers:
         if name == b"x-request-id":
             return value if _REQUEST_ID.fullmatch(value) else b""
     return b""
 
 
-def header(headers: Iterable[Header], wanted: bytes) -> bytes:
-    """Return one header's value, or nothing."""
-    return next((value for name, value in headers if name == wanted), b"")
+def header(headers: Iterable[Header], name: bytes) -> bytes:
+    """Return the first value of a header, or nothing."""
+    return next((value for key, value in headers if key == name), b"")

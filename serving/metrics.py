@@ -27,15 +27,20 @@ from readmission import contract
 LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 RISK = (0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)
 FIELDS = frozenset(contract.COLUMN_NAMES)
+_POSITION = {name: position for position, name in enumerate(contract.CLASSES)}
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class BulkHistogram(Histogram):
-    """Add many observations at once, already sorted into buckets."""
+    """Histogram that takes many observations at once, already sorted into buckets."""
 
     def add(self, counts: Sequence[int], total: float) -> None:
-        """Add `counts` (one a bucket, the last is above every bound) whose values sum to `total`."""
+        """Add observations.
+
+        Args:
+            counts: One per bucket; the last is above every bound.
+            total: Sum of the observations.
+        """
         for bucket, count in zip(self._buckets, counts, strict=True):
             if count:
                 bucket.inc(count)
@@ -55,13 +60,14 @@ risk = BulkHistogram("readmission_risk_ratio", "Predicted P(<30 days).", ["model
 missing = Counter("readmission_missing_fields_total", "Optional fields that were absent.", ["field"])
 invalid = Counter("readmission_validation_failures_total", "Refused fields.", ["field", "problem"])
 serving = Gauge(
-    "readmission_model_info", "Workers that serve this model.",
-    ["model_name", "model_version", "family", "engine", "variant", "synthetic"], multiprocess_mode="livesum",
-)  # fmt: skip
+    "readmission_model_info",
+    "Workers that serve this model.",
+    ["model_name", "model_version", "family", "engine", "variant", "synthetic"],
+    multiprocess_mode="livesum",
+)
 loaded_at = Gauge(
-    "readmission_model_loaded_timestamp_seconds", "When the champion was swapped in.",
-    multiprocess_mode="livemax",
-)  # fmt: skip
+    "readmission_model_loaded_timestamp_seconds", "When the champion was swapped in.", multiprocess_mode="livemax"
+)
 load_seconds = Gauge(
     "readmission_model_load_seconds", "Time to load and check the champion.", multiprocess_mode="livemax"
 )
@@ -79,13 +85,12 @@ cpu = Counter("readmission_process_cpu_seconds_total", "CPU time of all workers 
 resident = Gauge("readmission_process_resident_memory_bytes", "Memory.", multiprocess_mode="liveall")
 files = Gauge("readmission_process_open_fds_count", "Open files.", multiprocess_mode="liveall")
 up_since = Gauge(
-    "readmission_process_start_timestamp_seconds", "When the youngest worker started.",
-    multiprocess_mode="livemax",
-)  # fmt: skip
+    "readmission_process_start_timestamp_seconds", "When the youngest worker started.", multiprocess_mode="livemax"
+)
 
 
 class Process:
-    """Measure what this process uses."""
+    """Resources that this process uses."""
 
     def __init__(self) -> None:
         self._cpu = 0.0
@@ -96,19 +101,18 @@ class Process:
         cpu.inc(max(0.0, spent - self._cpu))
         self._cpu = spent
         resident.set(int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE)
-        with os.scandir("/proc/self/fd") as found:
-            files.set(sum(1 for _ in found))
+        with os.scandir("/proc/self/fd") as descriptors:
+            files.set(sum(1 for _ in descriptors))
 
 
 class Metrics:
-    """Count what the hot route does."""
+    """Counts of one worker, kept apart from prometheus_client until the next flush."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
         self._process = Process()
         self._latency = [0] * (len(LATENCY) + 1)
         self._latency_sum = 0.0
-        self._codes: Tally[tuple[str, str, int]] = Tally()
         self._scored: dict[tuple[str, str], tuple[list[int], list[int], list[float]]] = {}
         self._missing: Tally[tuple[str, ...]] = Tally()
         up_since.set(time.time())
@@ -118,20 +122,20 @@ class Metrics:
         self._latency[bisect_left(LATENCY, seconds)] += 1
         self._latency_sum += seconds
 
-    def scored(self, version: str, variant: str, position: int, early: float, absent: Sequence[str]) -> None:
+    def scored(self, version: str, variant: str, prediction: str, early: float, absent: Sequence[str]) -> None:
         """Count one scored encounter.
 
         Args:
-            version: model version.
+            version: Model version.
             variant: ``champion``, ``challenger`` or ``shadow``.
-            position: of the predicted class in contract.CLASSES.
+            prediction: Predicted class.
             early: P(<30).
-            absent: names of absent features.
+            absent: Names of absent features.
         """
-        found = self._scored.get((version, variant)) or self._tally(version, variant)
-        found[0][position] += 1
-        found[1][bisect_left(RISK, early)] += 1
-        found[2][0] += early
+        classes, buckets, total = self._scored.get((version, variant)) or self._tally(version, variant)
+        classes[_POSITION[prediction]] += 1
+        buckets[bisect_left(RISK, early)] += 1
+        total[0] += early
         if absent:
             self._missing[tuple(absent)] += 1
 
@@ -139,37 +143,40 @@ class Metrics:
         return self._scored.setdefault((version, variant), ([0] * 3, [0] * (len(RISK) + 1), [0.0]))
 
     def scored_many(
-        self, version: str, positions: npt.NDArray[np.int64], early: npt.NDArray[np.float64],
+        self,
+        version: str,
+        positions: npt.NDArray[np.int64],
+        early: npt.NDArray[np.float64],
         absent: Mapping[tuple[str, ...], int],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Count many encounters that the champion scored.
 
         Args:
-            version: model version.
-            positions: of the predicted classes.
-            early: P(<30) of each.
-            absent: how many lack these features.
+            version: Model version.
+            positions: Predicted classes, as positions in `contract.CLASSES`, shape (n,).
+            early: P(<30), shape (n,).
+            absent: Number of encounters that lack these features.
         """
-        found = self._tally(version, "champion")
-        buckets = np.bincount(np.searchsorted(RISK, early), minlength=len(RISK) + 1)
-        for counts, more in ((found[0], np.bincount(positions, minlength=3)), (found[1], buckets)):
+        classes, buckets, total = self._tally(version, "champion")
+        by_risk = np.bincount(np.searchsorted(RISK, early), minlength=len(RISK) + 1)
+        for counts, more in ((classes, np.bincount(positions, minlength=len(classes))), (buckets, by_risk)):
             counts[:] = map(add, counts, more.tolist())
-        found[2][0] += float(early.sum())
+        total[0] += float(early.sum())
         self._missing.update(absent)
 
     def request(self, endpoint: str, method: str, code: int, seconds: float) -> None:
-        """Count one request of any other kind; the endpoint is the route's pattern, never the URL."""
+        """Count one request of any other kind; the endpoint is the route's path, never the URL."""
         requests.labels(endpoint, method, str(code)).inc()
         duration.labels(endpoint).observe(seconds)
 
-    def refused(self, found: Sequence[Any]) -> None:
+    def refused(self, problems: Sequence[Any]) -> None:
         """Count the problems of a refused encounter; unknown fields share one label."""
-        for problem in found:
+        for problem in problems:
             field = problem.field if problem.field in FIELDS else "other"
             invalid.labels(field, problem.problem).inc()
 
     def flush(self) -> None:
-        """Move what was counted to prometheus_client; from the event loop only."""
+        """Move the counts to prometheus_client; to be called from the event loop only."""
         count = sum(self._latency)
         if count:
             requests.labels("/predict", "POST", "200").inc(count)

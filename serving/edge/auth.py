@@ -1,7 +1,7 @@
-"""API keys: hashed, several, with scopes, read anew when their file changes.
+"""API keys: hashed, several, with scopes, read again when their file changes.
 
-One key a line of the file: `name:sha256 of the key in hex:scopes`, scopes separated by commas out of predict,
-feedback, admin; `#` begins a comment. A key is sent as `Authorization: Bearer <key>` or `X-API-Key: <key>`.
+Each line of the file is one key: `name:sha256 of the key in hex:scopes`, with scopes separated by commas out of
+predict, feedback, admin; `#` begins a comment. Clients send `Authorization: Bearer <key>` or `X-API-Key: <key>`.
 """
 
 import hmac
@@ -11,67 +11,97 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal, get_args
 
+from starlette.types import ASGIApp, Receive, Scope, Send
+
 from serving import http
 from serving.http import Header, Refused
 
-Scope = Literal["predict", "feedback", "admin"]
-_SCOPES = frozenset(get_args(Scope))
+KeyScope = Literal["predict", "feedback", "admin"]
+_SCOPES = frozenset(get_args(KeyScope))
+_BEARER = {"www-authenticate": "Bearer"}
 log = logging.getLogger(__name__)
 
 
-class Guard:
-    """Check the key of a request.
+class ApiKeys:
+    """Keys that requests are checked against.
 
     Args:
-        path: file of keys; None: everything is open, except that `admin` needs the token.
-        token: also opens the scope `admin`; empty: none.
+        path: File of keys. If omitted, everything is open, except that `admin` needs the token.
+        token: Token that also opens the scope `admin`; empty if there is none.
+
+    Attributes:
+        active: Whether requests need a key at all.
     """
 
     def __init__(self, path: Path | None, token: str = "") -> None:
         self._path = path
         self._token = token.encode()
         self._keys: dict[bytes, frozenset[str]] = {}
-        self._stamp = -1.0
-        #: Whether requests need a key at all.
+        self._modified = -1.0
         self.active = path is not None
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the file again if it has changed; an unreadable file leaves the old keys, and none at first."""
+        """Read the file again if it has changed; an unreadable file leaves the keys as they are."""
         if self._path is None:
             return
         try:
-            stamp = self._path.stat().st_mtime
-            if stamp != self._stamp:
+            modified = self._path.stat().st_mtime
+            if modified != self._modified:
                 self._keys = dict(map(_parse, _lines(self._path.read_text())))
-                self._stamp = stamp
+                self._modified = modified
         except (OSError, ValueError) as error:
             log.error("the file of API keys cannot be used: %s", error)
 
-    def check(self, headers: Iterable[Header], scope: Scope) -> None:
-        """Let a request pass or not.
+    def require(self, headers: Iterable[Header], scope: KeyScope) -> None:
+        """Let a request pass if its key has the scope.
 
         Raises:
-            Refused: 401 without a known key, 403 with one that lacks the scope.
+            Refused: There is no valid key (401), or it lacks the scope (403).
         """
-        key = b""
-        for name, value in headers:
-            if name == b"x-api-key":
-                key = value
-            elif name == b"authorization" and value[:7].lower() == b"bearer ":
-                key = value[7:]
+        if not self.active and scope != "admin":
+            return
+        key = _key(headers)
         if scope == "admin" and self._token and hmac.compare_digest(key, self._token):
             return
         if scope == "admin" and not self.active:
-            known = "the reload token" if self._token else "READMISSION_RELOAD_TOKEN to be set"
-            raise Refused(http.sentence(401, f"this needs {known}", (b"www-authenticate", b"Bearer")), "key")
+            need = "the reload token" if self._token else "READMISSION_RELOAD_TOKEN to be set"
+            raise Refused(http.sentence(401, f"this needs {need}", _BEARER), "key")
         # The digest is looked up, not the key: how long that takes says nothing about other keys.
         scopes = self._keys.get(sha256(key).digest())
         if scopes is None:
             text = "an API key is needed: Authorization: Bearer <key>"
-            raise Refused(http.sentence(401, text, (b"www-authenticate", b"Bearer")), "key")
+            raise Refused(http.sentence(401, text, _BEARER), "key")
         if scope not in scopes:
             raise Refused(http.sentence(403, f"this key may not {scope}"), "key")
+
+
+class KeyRequired:
+    """Middleware of a route that needs a key.
+
+    Args:
+        app: The route's application.
+        keys: Keys of this worker.
+        key_scope: Scope that the key must have.
+    """
+
+    def __init__(self, app: ASGIApp, keys: ApiKeys, key_scope: KeyScope) -> None:
+        self._app, self._keys, self._key_scope = app, keys, key_scope
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request if its key has the scope."""
+        self._keys.require(scope["headers"], self._key_scope)
+        await self._app(scope, receive, send)
+
+
+def _key(headers: Iterable[Header]) -> bytes:
+    key = b""
+    for name, value in headers:
+        if name == b"x-api-key":
+            key = value
+        elif name == b"authorization" and value[:7].lower() == b"bearer ":
+            key = value[7:]
+    return key
 
 
 def _lines(text: str) -> Iterable[str]:
@@ -80,8 +110,8 @@ def _lines(text: str) -> Iterable[str]:
 
 def _parse(line: str) -> tuple[bytes, frozenset[str]]:
     name, _, rest = line.partition(":")
-    digest, _, scopes = rest.partition(":")
-    wanted = frozenset(scope.strip() for scope in scopes.split(","))
-    if len(digest) != 64 or not wanted <= _SCOPES:
+    digest, _, listed = rest.partition(":")
+    scopes = frozenset(scope.strip() for scope in listed.split(","))
+    if len(digest) != 64 or not scopes <= _SCOPES:
         raise ValueError(f"the line of key {name!r} is not name:sha256:scopes ({', '.join(sorted(_SCOPES))})")
-    return bytes.fromhex(digest), wanted
+    return bytes.fromhex(digest), scopes

@@ -1,7 +1,7 @@
-"""End without a dropped request: before the server closes idle connections, each client is told to leave its own.
+"""Drain of a worker: before the server closes idle connections, every client is asked to leave its own.
 
-A server that just closes a connection that is kept alive meets the request that is being sent into it. So for a
-moment every answer says `connection: close`; what is still open after it was not in use.
+If a server simply closes a connection that is kept alive, it may meet a request that is just being sent. So for a
+moment every answer carries `connection: close`; connections that are still open afterwards were not in use.
 """
 
 import asyncio
@@ -10,8 +10,7 @@ import threading
 from types import FrameType
 
 import uvicorn
-
-from serving.http import Message, Send
+from starlette.types import Message, Send
 
 #: Seconds between the signal and the server's own shutdown, at most.
 QUIET = 1.0
@@ -19,35 +18,35 @@ _CLOSE = (b"connection", b"close")
 
 
 class Drain:
-    """Know whether this worker is about to end.
+    """State of a worker that may be about to end.
 
     Attributes:
-        begun: a signal has come.
+        begun: Whether a signal to end has arrived.
     """
 
     def __init__(self) -> None:
         self.begun = False
 
     def on_signals(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-        """Begin at SIGTERM or SIGINT; the server's own handlers, which are there by now, are asked later.
+        """Begin at SIGTERM or SIGINT; the server's own handlers, which are installed by now, run later.
 
         Args:
-            loop: of the server; called from its thread.
-            seconds: between the signal and the server's handler; further signals change nothing in between.
+            loop: Event loop of the server. This must be called from its thread.
+            seconds: Seconds between the signal and the server's handler. Further signals in between change nothing.
         """
         if threading.current_thread() is not threading.main_thread():
-            return  # signals come to the main thread only: whoever started this in another has its own way to end it
+            return  # signals reach the main thread only; who runs a server in another thread ends it another way
         handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
         server = getattr(handlers[signal.SIGTERM], "__self__", None)
 
         def begin(number: int, frame: FrameType | None) -> None:
             if not self.begun:
                 self.begun = True
-                # A handler runs between two steps of the loop, which may be asleep: this wakes it.
+                # The loop may be asleep when the handler runs; this wakes it.
                 loop.call_soon_threadsafe(leave, number)
 
         def leave(number: int) -> None:
-            # Those who come now go to another worker, which has the same socket.
+            # New connections go to another worker, which listens on the same socket.
             for listener in server.servers if isinstance(server, uvicorn.Server) else ():
                 listener.close()
             loop.call_later(seconds, end, number)

@@ -48,7 +48,7 @@ class Aliases(msgspec.Struct, frozen=True, kw_only=True):
     checked_at: str = ""
 
 
-class Worker(msgspec.Struct, frozen=True):
+class WorkerStatus(msgspec.Struct, frozen=True):
     """Say what one worker serves: the contents of its file in `workers/`."""
 
     pid: int
@@ -57,7 +57,7 @@ class Worker(msgspec.Struct, frozen=True):
     error: str
 
 
-class Served(msgspec.Struct, frozen=True):
+class LoadedModel(msgspec.Struct, frozen=True):
     """Hold one loaded model.
 
     Attributes:
@@ -100,7 +100,7 @@ def write_whole(path: Path, data: bytes) -> None:
     temporary.replace(path)
 
 
-class Models:
+class LoadedModels:
     """Hold and change the models of one worker.
 
     Args:
@@ -112,13 +112,13 @@ class Models:
     def __init__(self, folder: Path, name: str, share: float = 0.0) -> None:
         self._folder, self._name = folder, name
         self._share = int(share * 2**32)
-        self.champion: Served | None = None
-        self.challenger: Served | None = None
+        self.champion: LoadedModel | None = None
+        self.challenger: LoadedModel | None = None
         self.error = ""
         self._seen = 0.0
         self._retry_at = 0.0
         self._stop = threading.Event()
-        self._swap: Callable[[Variant, Served | None], None] = self._set
+        self._swap: Callable[[Variant, LoadedModel | None], None] = self._set
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Serve what is on disk, then watch for changes from a thread."""
@@ -131,19 +131,19 @@ class Models:
         self._stop.set()
         self._status_path.unlink(missing_ok=True)
 
-    def route(self, key: bytes) -> tuple[Served | None, str]:
+    def route(self, key: bytes) -> tuple[LoadedModel | None, str]:
         """Choose by a stable hash of the key (patient or request) between champion and challenger."""
         challenger = self.challenger
         if challenger is not None and int.from_bytes(sha256(key).digest()[:4], "big") < self._share:
             return challenger, "challenger"
         return self.champion, "champion"
 
-    def workers(self) -> list[Worker]:
+    def workers(self) -> list[WorkerStatus]:
         """Return what every worker of this replica serves."""
         found = []
         for path in sorted((self._folder / "workers").glob("*.json")):
             try:
-                found.append(msgspec.json.decode(path.read_bytes(), type=Worker))
+                found.append(msgspec.json.decode(path.read_bytes(), type=WorkerStatus))
             except (FileNotFoundError, msgspec.DecodeError):
                 continue
         return found
@@ -158,7 +158,7 @@ class Models:
         wanted = self.aliases
         self._change("champion", wanted.champion)
         self._change("challenger", wanted.challenger)
-        status = Worker(os.getpid(), _version(self.champion), _version(self.challenger), self.error)
+        status = WorkerStatus(os.getpid(), _version(self.champion), _version(self.challenger), self.error)
         write_whole(self._status_path, msgspec.json.encode(status))
 
     @property
@@ -206,20 +206,20 @@ class Models:
             metrics.loaded_at.set(time.time())
         log.info("%s is version %s after %.0f ms", variant, version, 1e3 * (time.perf_counter() - started))
 
-    def _load(self, version: str) -> Served:
+    def _load(self, version: str) -> LoadedModel:
         folder = self._folder / version
         fresh = scorer.load(folder)
         # The golden rows are the warm-up too.
         scorer.check_golden(fresh, manifests.golden(folder))
         moment = datetime.now(UTC).isoformat(timespec="seconds")
         bands = fresh.manifest.bands
-        return Served(
+        return LoadedModel(
             self._name, version, fresh, moment, fresh.manifest.engine != "pipeline",
             tuple(band.name for band in bands) or ("",), tuple(band.at_least for band in bands[1:]),
             (folder / manifests.CARD).read_bytes() if manifests.CARD in fresh.manifest.files else b"",
         )  # fmt: skip
 
-    def _set(self, variant: Variant, served: Served | None) -> None:
+    def _set(self, variant: Variant, served: LoadedModel | None) -> None:
         old = self.champion if variant == "champion" else self.challenger
         if variant == "champion":
             self.champion = served
@@ -232,7 +232,7 @@ class Models:
                 metrics.serving.labels(*labels).set(value)
 
 
-def _version(served: Served | None) -> str:
+def _version(served: LoadedModel | None) -> str:
     return served.version if served else ""
 
 

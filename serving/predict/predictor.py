@@ -1,10 +1,9 @@
-"""Answer one encounter."""
+"""Answers: the choice of a model, and the record that every answer leaves."""
 
 import asyncio
 from collections import Counter
 from functools import partial
 from time import perf_counter
-from typing import Any
 
 import msgspec
 
@@ -15,37 +14,35 @@ from serving import http
 from serving.http import Refused
 from serving.metrics import Metrics
 from serving.predict import batches, encounter
-from serving.predict.batches import Scored
+from serving.predict.batches import ScoredBatch
 from serving.predict.encounter import Values
-from serving.predict.loaded_models import Models, Served
+from serving.predict.loaded_models import LoadedModel, LoadedModels
 from serving.prediction_log.entries import Block, Entry
 from serving.prediction_log.ids import Ids
 from serving.prediction_log.spool import PredictionLog
 
 _DISPOSITION = contract.FEATURE_NAMES.index("discharge_disposition_id")
-#: What an answer says of a patient who cannot be readmitted.
+#: Note in the answer for a patient who cannot be readmitted.
 EXCLUDED = (
     "discharge_disposition_id is death or hospice: readmission is impossible or not meant; such encounters "
     "were left out of training and the probabilities do not apply"
 )
 
 
-class Shares(
-    msgspec.Struct, gc=False, rename={"no": CLASSES[0], "late": CLASSES[1], "early": CLASSES[2]}
-):  # fmt: skip
-    """Hold the three probabilities under the names of the classes."""
+class ClassProbabilities(msgspec.Struct, gc=False, rename=dict(zip(("no", "late", "early"), CLASSES, strict=True))):
+    """Probabilities under the names of the classes."""
 
     no: float
     late: float
     early: float
 
 
-class Answer(msgspec.Struct, omit_defaults=True, gc=False):
-    """Answer one encounter; the fields are those of docs/api.md."""
+class Answer(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """Answer to one encounter, as docs/api.md describes it."""
 
     prediction_id: str
     prediction: str
-    probabilities: Shares
+    probabilities: ClassProbabilities
     readmission_risk_30d: float
     risk_band: str
     model_name: str
@@ -56,30 +53,28 @@ class Answer(msgspec.Struct, omit_defaults=True, gc=False):
 
 
 encode = msgspec.json.Encoder().encode
-
-
-_LOG_FULL = http.sentence(503, "the prediction log is full: no answer without a record", (b"retry-after", b"30"))
+_LOG_FULL = http.sentence(503, "the prediction log is full: no answer without a record", {"retry-after": "30"})
 
 
 class Unavailable(Exception):  # noqa: N818 - an answer (503), not a failure
-    """Say why no prediction can be made now."""
+    """Reason why no prediction can be made now."""
 
 
 class Predictor:
-    """Score decoded encounters and keep the books: metrics, log, ids.
+    """Models of one worker and the records of their answers: metrics, log, ids.
 
     Args:
-        models: of this worker.
-        metrics: of this worker.
-        log: where every answer goes; None: nowhere.
-        shadow: the challenger answers too, to the log only.
-        wait_for_disk: an answer is sent after it is on disk.
-        refuse_when_full: no answer when the log has no room.
+        models: Models of this worker.
+        metrics: Metrics of this worker.
+        log: Log of all answers. If omitted, none is kept.
+        shadow: Whether the challenger answers too, to the log only.
+        wait_for_disk: Whether an answer is sent only after it is on disk.
+        refuse_when_full: Whether requests are refused while the log has no room.
     """
 
     def __init__(
         self,
-        models: Models,
+        models: LoadedModels,
         metrics: Metrics,
         log: PredictionLog | None,
         *,
@@ -94,11 +89,11 @@ class Predictor:
         self.wait_for_disk, self.refuse_when_full = wait_for_disk, refuse_when_full
         self.ids = Ids()
 
-    def choose(self, values: Values, request_id: bytes, body: bytes) -> tuple[Served, str]:
-        """Return the model for this encounter and its role; a canary's share by patient, request id or body.
+    def choose(self, values: Values, request_id: bytes, body: bytes) -> tuple[LoadedModel, str]:
+        """Return the model for one encounter and its variant; a canary's share goes by patient, request id or body.
 
         Raises:
-            Unavailable: no model is loaded.
+            Unavailable: No model is loaded.
         """
         models = self.models
         if models.challenger is not None and not self.shadow:
@@ -109,21 +104,21 @@ class Predictor:
         return model or self.champion, variant
 
     @property
-    def champion(self) -> Served:
+    def champion(self) -> LoadedModel:
         """Return the champion.
 
         Raises:
-            Unavailable: no model is loaded.
+            Unavailable: No model is loaded.
         """
         if self.models.champion is None:
             raise Unavailable("no model is loaded yet: train and promote one, or wait for the registry")
         return self.models.champion
 
     async def settle(self) -> None:
-        """Wait until what was answered is on disk, where that is wanted.
+        """Wait until the answers so far are on disk, if the settings ask for it.
 
         Raises:
-            Refused: the log has no room, and no answer may be without a record.
+            Refused: The log has no room, and the settings allow no answer without a record.
         """
         if self.log is None or not (self.wait_for_disk or self.refuse_when_full):
             return
@@ -136,81 +131,100 @@ class Predictor:
         if not kept and self.refuse_when_full:
             raise Refused(_LOG_FULL, "log")
 
-    def answer(
-        self, body: bytes, values: Values, found: Probabilities, model: Served, variant: str,
-        request_id: bytes, started: float,
-    ) -> Answer:  # fmt: skip
-        """Write one result down and return it as an answer.
+    def record(
+        self,
+        body: bytes,
+        values: Values,
+        probabilities: Probabilities,
+        model: LoadedModel,
+        *,
+        variant: str,
+        request_id: bytes,
+        started: float,
+    ) -> Answer:
+        """Count and log one result, and return it as an answer.
 
         Args:
-            body: the request's JSON object.
-            values: the same, decoded.
-            found: its probabilities.
-            model: who gave them.
-            variant: ``champion`` or ``challenger``.
-            request_id: the client's or ours; empty: the prediction's.
-            started: when the request began (`perf_counter`).
+            body: The request's JSON object.
+            values: The same, decoded.
+            probabilities: In the order of `contract.CLASSES`.
+            model: The model that gave them.
+            variant: ``champion``, ``challenger`` or ``shadow``.
+            request_id: The client's; empty means the prediction's id.
+            started: When the request began (`perf_counter`).
         """
         absent = encounter.missing(values)
-        no, late, early = found
-        position = 0 if no >= late and no >= early else 1 if late >= early else 2
+        prediction = contract.most_probable(probabilities)
+        no, late, early = probabilities
         ids = self.ids
         moment = ids.tick()
         prediction_id = ids.one()
-        self.metrics.scored(model.version, variant, position, early, absent)
+        self.metrics.scored(model.version, variant, prediction, early, absent)
         if self.log is not None:
-            self.log.append(
-                Entry(
-                    prediction_id, moment, model.name, model.version, variant, body, found,
-                    perf_counter() - started, request_id.decode("ascii") or prediction_id,
-                )
-            )  # fmt: skip
+            entry = Entry(
+                prediction_id=prediction_id,
+                moment=moment,
+                model=model.name,
+                version=model.version,
+                variant=variant,
+                inputs=body,
+                probabilities=probabilities,
+                latency=perf_counter() - started,
+                request_id=request_id.decode("ascii") or prediction_id,
+            )
+            self.log.append(entry)
         return Answer(
-            prediction_id, CLASSES[position], Shares(no, late, early), early, model.band(early), model.name,
-            model.version,
-            absent, ids.stamp, [EXCLUDED] if values[_DISPOSITION] in EXCLUDED_DISPOSITIONS else None,
-        )  # fmt: skip
+            prediction_id=prediction_id,
+            prediction=prediction,
+            probabilities=ClassProbabilities(no, late, early),
+            readmission_risk_30d=early,
+            risk_band=model.band(early),
+            model_name=model.name,
+            model_version=model.version,
+            missing=absent,
+            timestamp=ids.stamp,
+            notes=[EXCLUDED] if values[_DISPOSITION] in EXCLUDED_DISPOSITIONS else None,
+        )
 
-    def book(self, scored: Scored, model: Served, request_id: bytes, started: float) -> list[str]:
-        """Write many results down; return the ids of the predictions. The latency of each is that of all."""
+    def record_batch(self, scored: ScoredBatch, model: LoadedModel, request_id: bytes, started: float) -> list[str]:
+        """Count and log many results; return the ids of the predictions. The latency of each is that of all."""
         ids = self.ids
         moment = ids.tick()
-        made = ids.many(len(scored.inputs))
-        tracing.count(rows=len(made))
-        lacking = Counter(
-            {tuple(batches.names(mask)): n for mask, n in Counter(scored.absent.tolist()).items() if mask}
-        )
-        self.metrics.scored_many(model.version, scored.positions, scored.shares[:, -1], lacking)
-        if self.log is not None and made:
+        prediction_ids = ids.many(len(scored.inputs))
+        tracing.count(rows=len(prediction_ids))
+        absent = Counter({tuple(batches.names(mask)): n for mask, n in Counter(scored.absent.tolist()).items() if mask})
+        self.metrics.scored_many(model.version, scored.positions, scored.shares[:, -1], absent)
+        if self.log is not None and prediction_ids:
             block = Block(
-                made, moment, model.name, model.version, "champion", b"[" + b",".join(scored.inputs) + b"]",
-                scored.shares.astype("<f8").tobytes(), perf_counter() - started, request_id.decode("ascii"),
-            )  # fmt: skip
-            self.log.append(block, len(made))
-        return made
-
-    def one(self, body: bytes, request_id: bytes, started: float) -> Answer | tuple[Values, Served, str]:
-        """Answer one request, or return what a thread has to score because the model is slow.
-
-        Raises:
-            Invalid: the encounter is not of the contract.
-            Unavailable: no model is loaded.
-        """
-        values = encounter.decode(body)
-        model, variant = self.choose(values, request_id, body)
-        if not model.inline:
-            return values, model, variant
-        return self.answer(body, values, model.scorer.score(values), model, variant, request_id, started)
+                prediction_ids=prediction_ids,
+                moment=moment,
+                model=model.name,
+                version=model.version,
+                variant="champion",
+                inputs=b"[" + b",".join(scored.inputs) + b"]",
+                probabilities=scored.shares.astype("<f8").tobytes(),
+                latency=perf_counter() - started,
+                request_id=request_id.decode("ascii"),
+            )
+            self.log.append(block, len(prediction_ids))
+        return prediction_ids
 
     def in_shadow(self, body: bytes, prediction_id: str) -> None:
-        """Let the challenger answer the same request, to the log and the metrics only."""
+        """Score the same request with the challenger, for the log and the metrics only."""
         model = self.models.challenger
         if model is None or not model.inline:
             return
         started = perf_counter()
         values = encounter.decode(body)
-        found: Any = model.scorer.score(values)
-        self.answer(body, values, found, model, "shadow", prediction_id.encode(), started)
+        self.record(
+            body,
+            values,
+            model.scorer.score(values),
+            model,
+            variant="shadow",
+            request_id=prediction_id.encode(),
+            started=started,
+        )
 
 
 def _from_thread(loop: asyncio.AbstractEventLoop, synced: "asyncio.Future[bool]", done: bool) -> None:

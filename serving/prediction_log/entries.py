@@ -1,25 +1,25 @@
-"""What the prediction log holds."""
+"""Records of the prediction log."""
 
 import struct
 
 import msgspec
 
-_SHARES = struct.Struct("<3d")
+_DOUBLES = struct.Struct("<3d")
 
 
-class Entry(msgspec.Struct, array_like=True, gc=False):
-    """Hold one answer.
+class Entry(msgspec.Struct, array_like=True, kw_only=True, gc=False):
+    """Record of one answer. The order of the fields is that of stored segments.
 
     Attributes:
         prediction_id: UUID.
-        moment: milliseconds since 1970.
-        model: name of the model.
-        version: of the model.
+        moment: Milliseconds since 1970.
+        model: Name of the model.
+        version: Version of the model.
         variant: ``champion``, ``challenger`` or ``shadow``.
-        inputs: the request's JSON object, as it came.
-        probabilities: in the order of contract.CLASSES.
-        latency: seconds.
-        request_id: the client's or ours.
+        inputs: The request's JSON object, as it was sent.
+        probabilities: In the order of `contract.CLASSES`.
+        latency: Seconds.
+        request_id: The client's, or the prediction's id.
     """
 
     prediction_id: str
@@ -33,14 +33,14 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     request_id: str
 
 
-class Block(msgspec.Struct, gc=False):
-    """Hold many answers of one request; a frame of its own.
+class Block(msgspec.Struct, kw_only=True, gc=False):
+    """Record of many answers of one request; a frame of its own. The fields' names are those of stored segments.
 
     Attributes:
-        prediction_ids: one an answer.
+        prediction_ids: One per answer.
         inputs: JSON array of the encounters.
-        probabilities: three little-endian doubles an answer.
-        request_id: the client's or empty: each prediction's own.
+        probabilities: Three little-endian doubles per answer.
+        request_id: The client's; empty means the id of each prediction.
     """
 
     prediction_ids: list[str]
@@ -55,12 +55,19 @@ class Block(msgspec.Struct, gc=False):
 
     def entries(self) -> list[Entry]:
         """Return the answers one by one."""
-        inputs = msgspec.json.decode(self.inputs, type=list[msgspec.Raw])
-        rows = zip(self.prediction_ids, inputs, _SHARES.iter_unpack(self.probabilities), strict=True)
+        encounters = msgspec.json.decode(self.inputs, type=list[msgspec.Raw])
+        rows = zip(self.prediction_ids, encounters, _DOUBLES.iter_unpack(self.probabilities), strict=True)
         return [
             Entry(
-                name, self.moment, self.model, self.version, self.variant, bytes(given), shares, self.latency,
-                self.request_id or name,
+                prediction_id=prediction_id,
+                moment=self.moment,
+                model=self.model,
+                version=self.version,
+                variant=self.variant,
+                inputs=bytes(raw),
+                probabilities=probabilities,
+                latency=self.latency,
+                request_id=self.request_id or prediction_id,
             )
-            for name, given, shares in rows
-        ]  # fmt: skip
+            for prediction_id, raw, probabilities in rows
+        ]

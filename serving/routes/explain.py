@@ -1,49 +1,62 @@
-"""Explain an answer: what each raw column added to it."""
+"""POST /explain: what each raw column contributed to an answer."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response
 
 from serving import http
-from serving.http import Receive, Reply, Scope, Send
+from serving.http import JsonResponse
 from serving.predict import encounter
-from serving.predict.encounter import Invalid
 from serving.predict.predictor import Predictor
 
 
+class Explanation(msgspec.Struct, kw_only=True):
+    """Contributions of the raw columns to one answer, largest first; with the base they add up to the margin."""
+
+    unit: Annotated[str, Meta(extra_json_schema={"enum": ["log_odds", "margin", "probability"]})]
+    base: float
+    contributions: Mapping[str, float]
+    margin: Annotated[float, Meta(description="Sum of the base and all contributions.")]
+    model_name: str
+    model_version: str
+    missing: list[str]
+
+
 class Explain:
-    """Answer POST /explain.
+    """Route POST /explain.
 
     Args:
-        predictor: whose champion explains.
-        max_body: bytes of the request.
+        predictor: Models of this worker.
+        max_body: Largest body in bytes.
     """
 
     def __init__(self, predictor: Predictor, max_body: int) -> None:
         self._predictor, self._max_body = predictor, max_body
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, given: bytes) -> Reply:
-        """Return base, contributions by raw column (largest first) and margin, which is their sum."""
-        body = await http.whole_body(receive, self._max_body)
-        try:
-            values = encounter.decode(body)
-        except Invalid as invalid:
-            self._predictor.metrics.refused(invalid.problems)
-            return http.reply(400, {"errors": invalid.problems})
-        model, _ = self._predictor.choose(values, given, body)
+    async def answer(self, request: Request) -> Response:
+        """Explain one encounter."""
+        body = await http.whole_body(request.receive, self._max_body)
+        values = encounter.decode(body)
+        model, _ = self._predictor.choose(values, http.request_id(request.headers.raw), body)
         # A large forest takes 100 ms: not in the event loop.
-        told = await asyncio.to_thread(model.scorer.explain, values)
-        if told is None:
+        explanation = await asyncio.to_thread(model.scorer.explain, values)
+        if explanation is None:
             family = model.scorer.manifest.family
             return http.sentence(501, f"models of family {family} are served without contributions")
-        ordered = sorted(told.contributions.items(), key=lambda pair: -abs(pair[1]))
-        return http.reply(
-            200,
-            {
-                "unit": told.unit,
-                "base": told.base,
-                "contributions": dict(ordered),
-                "margin": told.margin,
-                "model_name": model.name,
-                "model_version": model.version,
-                "missing": encounter.missing(values),
-            },
+        ordered = sorted(explanation.contributions.items(), key=lambda pair: -abs(pair[1]))
+        return JsonResponse(
+            Explanation(
+                unit=explanation.unit,
+                base=explanation.base,
+                contributions=dict(ordered),
+                margin=explanation.margin,
+                model_name=model.name,
+                model_version=model.version,
+                missing=encounter.missing(values),
+            )
         )

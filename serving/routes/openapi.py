@@ -5,9 +5,10 @@ import json
 from importlib.metadata import version
 from typing import Any
 
+from starlette.responses import HTMLResponse
+
 from readmission import contract
 from readmission.contract import Column
-from serving.http import SECURITY, Header, Reply
 from serving.predict import encounter
 
 _STYLE = """
@@ -149,7 +150,7 @@ def document() -> dict[str, Any]:
     return {"openapi": "3.1.0", "info": info, "paths": paths, "components": parts, "security": [{}, {"key": []}]}
 
 
-def page() -> Reply:
+def page() -> HTMLResponse:
     """Return the documentation as one page: operations, an example, every column with what it may hold."""
     told = document()
     operations = "".join(
@@ -171,10 +172,9 @@ def page() -> Reply:
         f"<h2>An encounter</h2><pre>{example}</pre><h2>Columns</h2>"
         f"<table><tr><th>Column<th>Meaning<th>Needed<th>Allowed{rows}</table></html>"
     )
-    return html_reply(body.encode())
+    return html_response(body)
 
 
-def html_reply(body: bytes) -> Reply:
-    """Answer a page that loads nothing."""
-    policy: Header = (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'")
-    return Reply(200, body, ((b"content-type", b"text/html; charset=utf-8"), *SECURITY, policy))
+def html_response(page: str | bytes) -> HTMLResponse:
+    """Return a page that loads nothing but its own style."""
+    return HTMLResponse(page, headers={"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"})

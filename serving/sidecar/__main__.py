@@ -27,7 +27,7 @@ from serving.predict.loaded_models import POKE
 from serving.prediction_log import spool
 from serving.prediction_log.spool import SUFFIX
 from serving.sidecar import launch
-from serving.sidecar.model_sync import Registry
+from serving.sidecar.model_sync import ModelSync
 from serving.sidecar.store import Store
 
 _LOOK = 0.2
@@ -135,7 +135,7 @@ def main() -> None:
         os.nice(5)
     # Told, not asked for: a worker that dies at once would leave another parent.
     parent = int(sys.argv[1]) if len(sys.argv) > 1 else os.getppid()
-    registry, shipper, process = Registry(settings), Shipper(settings), metrics.Process()
+    registry, shipper, process = ModelSync(settings), Shipper(settings), metrics.Process()
     poke, next_look = registry.folder / POKE, 0.0
     while os.getppid() == parent:
         if time.monotonic() >= next_look or poke.exists():

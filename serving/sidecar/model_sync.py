@@ -27,7 +27,7 @@ _KEPT = 5
 log = logging.getLogger(__name__)
 
 
-class Registry:
+class ModelSync:
     """Follow the aliases of one registered model.
 
     Args:

@@ -233,7 +233,7 @@ def most_probable(probabilities: Sequence[float]) -> str:
     Args:
         probabilities: One per class, in the order of CLASSES.
     """
-    return CLASSES[max(range(len(CLASSES)), key=probabilities.__getitem__)]
+    return CLASSES[probabilities.index(max(probabilities))]
 
 
 def feature_columns(group: Group) -> tuple[Column, ...]:

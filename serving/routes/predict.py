@@ -1,0 +1,123 @@
+"""POST /predict: one encounter, answered inline in the event loop.
+
+This route is raw ASGI. Decoding, scoring and the answer take 30 to 100 microseconds, less than Starlette's request
+and response objects would add, and less than a switch to a thread (measured in November 2026: a thread pool answers
+0.56 to 0.67 times as many requests as the event loop).
+"""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+
+from starlette.types import Receive, Scope, Send
+
+from readmission.scorer import Probabilities
+from serving import http
+from serving.edge.admission import BUSY, Admission
+from serving.edge.auth import ApiKeys
+from serving.http import Refused
+from serving.predict import encounter
+from serving.predict.encounter import Values
+from serving.predict.loaded_models import LoadedModel
+from serving.predict.predictor import Answer, Predictor, encode
+from serving.routes.refusals import REFUSALS, Refusal, refuse, wrong_method
+
+PATH = "/predict"
+#: Requests that may wait for the thread of a slow model.
+_SLOW_WAITING = 8
+
+
+class Predict:
+    """ASGI application of POST /predict.
+
+    Args:
+        predictor: Models and records of this worker.
+        keys: API keys, checked before the body is read.
+        max_body: Largest body in bytes.
+        max_waiting: How many requests may wait at once; the next one is refused.
+    """
+
+    def __init__(self, predictor: Predictor, keys: ApiKeys, *, max_body: int, max_waiting: int) -> None:
+        self._predictor = predictor
+        self._keys = keys
+        self._max_body = max_body
+        self._admission = Admission(max_waiting)
+        self._settles = predictor.wait_for_disk or predictor.refuse_when_full
+        self._slow = 0
+        self._thread = ThreadPoolExecutor(1, "score")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        started = perf_counter()
+        request_id = http.request_id(scope["headers"])
+        try:
+            if scope["method"] != "POST":
+                raise wrong_method(PATH, "POST")
+            turn = self._admission.enter()
+            if turn is not None:
+                await turn
+            if self._keys.active:
+                self._keys.require(scope["headers"], "predict")
+            message = await receive()
+            body = message.get("body", b"")
+            if len(body) > self._max_body:
+                raise http.too_large(self._max_body)
+            if message.get("more_body", False):
+                body = await http.whole_body(receive, self._max_body, body)
+            answer = await self.answer(body, request_id, started)
+            if self._settles:
+                await self._predictor.settle()
+        except REFUSALS as refusal:
+            await self._refuse(refusal, scope, receive, http.with_common_headers(send, request_id), started)
+            return
+        payload = encode(answer)
+        headers = [
+            *http.JSON,
+            (b"content-length", b"%d" % len(payload)),
+            (b"x-request-id", request_id or answer.prediction_id.encode()),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": payload})
+        self._predictor.metrics.answered(perf_counter() - started)
+        if self._predictor.shadow:
+            self._predictor.in_shadow(body, answer.prediction_id)
+
+    async def answer(self, body: bytes, request_id: bytes, started: float) -> Answer:
+        """Answer one encounter.
+
+        Args:
+            body: JSON object of the encounter.
+            request_id: The client's; empty if it sent none.
+            started: When the request began (`perf_counter`).
+
+        Raises:
+            Invalid: The encounter does not follow the contract.
+            Unavailable: No model is loaded.
+            Refused: The model is slow and too many requests wait for it.
+        """
+        values = encounter.decode(body)
+        model, variant = self._predictor.choose(values, request_id, body)
+        if model.inline:
+            probabilities = model.scorer.score(values)
+        else:
+            probabilities = await self._score_in_thread(model, values)
+        return self._predictor.record(
+            body, values, probabilities, model, variant=variant, request_id=request_id, started=started
+        )
+
+    async def _score_in_thread(self, model: LoadedModel, values: Values) -> Probabilities:
+        """Score with a model that takes milliseconds, in its one thread, with a short line before it."""
+        if self._slow >= _SLOW_WAITING:
+            raise Refused(BUSY, "busy")
+        self._slow += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, model.scorer.score, values)
+        finally:
+            self._slow -= 1
+
+    async def _refuse(self, refusal: Refusal, scope: Scope, receive: Receive, send: Send, started: float) -> None:
+        counts = self._predictor.metrics
+        response = refuse(refusal, counts)
+        await response(scope, receive, send)
+        method = "POST" if scope["method"] == "POST" else "other"
+        counts.request(PATH, method, response.status_code, perf_counter() - started)
