@@ -1,8 +1,8 @@
 """Render the releases of helmfile.yaml with Helm's own engine from PyPI: no helm, no helmfile, no network.
 
 Of helmfile it knows what helmfile.yaml uses: environments, state values, `*.gotmpl` values, templated `chart`,
-`version` and `installedTemplate`. Each template runs in Helm's engine as the only template of a chart made for it;
-`make e2e` compares the result with the real helmfile's.
+`version`, and `condition` on values/installs.yaml.gotmpl. Each template runs in Helm's engine as the only template of
+a chart made for it; `make e2e` compares the result with the real helmfile's.
 """
 
 import io
@@ -103,10 +103,12 @@ def state(environment: str, **over: Any) -> dict[str, Any]:
 def releases(environment: str, **over: Any) -> list[Release]:
     """Return what an environment installs, in the order of helmfile.yaml."""
     values = state(environment, **over)
+    installs = yaml.safe_load(render_template((ROOT / "values/installs.yaml.gotmpl").read_text(), values))["installs"]
+    conditions = {f"installs.{choice}.enabled": install["enabled"] for choice, install in installs.items()}
     found = []
     for spec in helmfile()[1]["releases"]:
         text = {k: render_template(v, values, spec["name"]) for k, v in spec.items() if isinstance(v, str)}
-        if text.get("installedTemplate", "true") != "true":
+        if "condition" in spec and not conditions[spec["condition"]]:
             continue
         chart_values: dict[str, Any] = {}
         for name in spec.get("values", []):

@@ -103,6 +103,11 @@ def destroy() -> str:
     script = os.environ.get("E2E_PREPARE")
     if script:
         run(script, "--remove")
+    return nothing_left()
+
+
+def nothing_left() -> str:
+    """Wait until the cluster holds nothing that was not there before the system came."""
     before = set(json.loads(BEFORE.read_text()))
 
     def gone() -> str:

@@ -8,6 +8,7 @@ import alerts
 import chains
 import changes
 import environments
+import foreign
 import install
 import observed
 import proofs
@@ -90,6 +91,8 @@ def main() -> None:
             group(report.prove)
     if "destroy" not in skip:
         report.prove("helmfile destroy", proofs.destroy)
+        if "foreign" not in skip:
+            report.prove("releases of others under names of ours", foreign.untouched)
     report.finish()
 
 

@@ -1,0 +1,110 @@
+"""What helmfile.yaml does to a cluster that others use too: it installs what is chosen and deletes nothing else."""
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import chartlib
+import pytest
+
+#: State value -> the releases that it brings.
+CHOICES = {
+    "monitoring": {"prometheus-operator-crds", "monitoring"},
+    "keda": {"keda"},
+    "postgres": {"postgres"},
+    "objectStore": {"minio"},
+}
+OFF = {choice: {"install": False} for choice in CHOICES}
+SPECS: list[dict[str, Any]] = chartlib.helmfile()[1]["releases"]
+GUARD = chartlib.ROOT / "scripts/release-guard"
+
+
+def names(**over: Any) -> set[str]:
+    return {release.name for release in chartlib.releases("prod", **over)}
+
+
+def test_no_release_is_marked_for_deletion() -> None:
+    """`installed: false` makes helmfile uninstall a release of that name, whoever installed it."""
+    assert [s["name"] for s in SPECS if s.keys() & {"installed", "installedTemplate"}] == []
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_a_choice_adds_its_releases_and_takes_no_other_away(choice: str) -> None:
+    assert names() - names(**{choice: {"install": False}}) == CHOICES[choice]
+
+
+@pytest.mark.parametrize("chosen", list(itertools.product([True, False], repeat=len(CHOICES))))
+def test_every_release_waits_for_the_namespaces_whatever_is_chosen(chosen: tuple[bool, ...]) -> None:
+    """What is filtered out orders nothing: each release needs `foundation` by way of releases that are there."""
+    there = names(**{choice: {"install": install} for choice, install in zip(CHOICES, chosen, strict=True)})
+    needs = {s["name"]: [need.split("/")[1] for need in s.get("needs", [])] for s in SPECS if s["name"] in there}
+
+    def waits(name: str) -> bool:
+        return name == "foundation" or any(waits(need) for need in needs[name] if need in there)
+
+    assert [name for name in needs if not waits(name)] == []
+
+
+def test_releases_in_namespaces_that_others_may_have_are_guarded() -> None:
+    ours = {"default", "readmission", "readmission-data", "pipelines"}
+    guarded = {s["name"] for s in SPECS if {"template": "guarded"} in s.get("inherit", [])}
+    assert guarded == {s["name"] for s in SPECS if s["namespace"] not in ours}
+    [hook] = chartlib.helmfile()[1]["templates"]["guarded"]["hooks"]
+    assert set(hook["events"]) == {"presync", "preuninstall"}
+    assert (chartlib.ROOT / hook["command"]).samefile(GUARD) and os.access(GUARD, os.X_OK)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> dict[str, str]:
+    """Environment with a kubectl that knows three namespaces: ours with a release, ours without, and a stranger's."""
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(
+        "#!/bin/sh\n"
+        'ask="$*" label=app.kubernetes.io/part-of\n'
+        "namespaces='--context=test get namespaces --field-selector metadata.name='\n"
+        'case "$ask" in\n'
+        '  "${namespaces}ours -l $label=readmission -o name") echo namespace/ours ;;\n'
+        '  "${namespaces}empty -l $label=readmission -o name") echo namespace/empty ;;\n'
+        '  "${namespaces}strange -l $label!=readmission -o name") echo namespace/strange ;;\n'
+        '  "${namespaces}"*) ;;\n'
+        '  "--context=test get secrets --namespace ours -l owner=helm"*) echo a-release ;;\n'
+        '  "--context=test get secrets --namespace empty -l owner=helm"*) ;;\n'
+        '  *) echo "unexpected: $ask" >&2; exit 9 ;;\n'
+        "esac\n"
+    )
+    kubectl.chmod(0o755)
+    return os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["ours", "test", "ours"], 0, ""),
+        (["ours", "test", "absent"], 0, ""),
+        (["ours", "test", "strange"], 1, "namespace strange"),
+        (["ours", "broken", "ours"], 9, "unexpected"),
+        (["emptied", "test", "ours"], 1, "a-release"),
+        (["emptied", "test", "empty"], 0, ""),
+        (["emptied", "test", "strange", "", "absent"], 0, ""),
+        (["emptied", "test", "strange", "ours"], 1, "a-release"),
+    ],
+)
+def test_the_guard(cluster: dict[str, str], arguments: list[str], status: int, message: str) -> None:
+    done = subprocess.run([GUARD, *arguments], env=cluster, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stderr
+    assert message in done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("helmfile"), reason="helmfile is not on the PATH")
+@pytest.mark.parametrize("over", [{}, OFF, {"keda": {"install": False}}, {"monitoring": {"install": False}}])
+def test_helmfile_chooses_the_same(over: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "over.yaml"
+    path.write_text(json.dumps(over))
+    command = ["helmfile", "-q", "-e", "prod", "--state-values-file", path, "list", "--output", "json"]
+    output = subprocess.run(command, cwd=chartlib.ROOT, capture_output=True, check=True).stdout
+    assert {r["name"] for r in json.loads(output) if r["enabled"]} == names(**over)
+    assert all(r["installed"] for r in json.loads(output))
