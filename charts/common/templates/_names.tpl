@@ -1,11 +1,11 @@
-{{/* Name of a chart's objects: the release's name is not repeated when the chart is installed alone. */}}
+{{/* Name of a chart's objects. The release's name is not repeated if the chart is installed alone. */}}
 {{- define "common.fullname" -}}
 {{- $name := ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) (contains .Chart.Name .Release.Name) -}}
 {{- with .component }}{{ $name = printf "%s-%s" $name . }}{{ end -}}
 {{- $name | trunc 63 | trimSuffix "-" -}}
 {{- end }}
 
-{{/* What selects the pods of one component; never changes over a release's life. */}}
+{{/* Labels that select the pods of one component. They never change during a release's life. */}}
 {{- define "common.selectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -19,14 +19,14 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
-{{/* metadata of an object: name, namespace, labels. */}}
+{{/* Metadata of an object: name, namespace and labels. */}}
 {{- define "common.metadata" -}}
 name: {{ include "common.fullname" . }}
 namespace: {{ .Release.Namespace }}
 labels: {{- include "common.labels" . | nindent 2 }}
 {{- end }}
 
-{{/* metadata of a Job that helm runs around an install or upgrade. */}}
+{{/* Metadata of a Job that Helm runs before or after an install or upgrade. */}}
 {{- define "common.hookMetadata" -}}
 {{ include "common.metadata" . }}
 annotations:

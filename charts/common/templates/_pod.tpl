@@ -9,9 +9,9 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 
 {{/*
-What every pod has: Pod Security "restricted", no token, placement by values.
-enableServiceLinks is off because Kubernetes would set READMISSION_MLFLOW_PORT=tcp://... for the
-Service readmission-mlflow, which is the name of one of our settings.
+Parts of every pod: Pod Security "restricted", no token, placement by values.
+enableServiceLinks is off: for the Service readmission-mlflow, Kubernetes would otherwise set
+READMISSION_MLFLOW_PORT=tcp://..., and that is the name of one of our settings.
 */}}
 {{- define "common.pod" -}}
 serviceAccountName: {{ .hookServiceAccount | default (include "common.serviceAccountName" .) }}
@@ -40,7 +40,7 @@ affinity: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{/* Replicas on different nodes and zones where there are any; `spread: required` refuses to share a node. */}}
+{{/* Spread replicas over nodes and zones if possible. With `spread: required`, two never share a node. */}}
 {{- define "common.spread" -}}
 {{- $when := ternary "DoNotSchedule" "ScheduleAnyway" (eq .Values.spread "required") -}}
 topologySpreadConstraints:
@@ -54,7 +54,7 @@ topologySpreadConstraints:
     labelSelector: {matchLabels: {{ include "common.selectorLabels" . | fromYaml | toJson }}}
 {{- end }}
 
-{{/* registry/name:tag; the tag is the chart's appVersion, which is the version in pyproject.toml. */}}
+{{/* Image, registry/name:tag. The default tag is the chart's appVersion, which is the version in pyproject.toml. */}}
 {{- define "common.image" -}}
 {{- $global := .Values.global.image -}}
 {{- $name := printf "%s:%s" (.image | default .Values.image) ($global.tag | default .Chart.AppVersion) -}}
@@ -62,7 +62,7 @@ topologySpreadConstraints:
 {{- $name -}}
 {{- end }}
 
-{{/* What every container has: image, read-only root, no capabilities, resources, a writable /tmp. */}}
+{{/* Parts of every container: image, read-only root, no capabilities, resources, a writable /tmp. */}}
 {{- define "common.container" -}}
 image: {{ include "common.image" . }}
 imagePullPolicy: {{ .Values.global.image.pullPolicy }}
@@ -82,7 +82,7 @@ volumes:
   {{- with .volumes }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- end }}
 
-{{/* Variables: `environment` of the values (plain) and one variable from a Secret. */}}
+{{/* Environment variables: the plain ones of `environment`, and one from a Secret. */}}
 {{- define "common.extraEnv" -}}
 {{- range $name, $value := .Values.environment }}
 - {name: {{ $name }}, value: {{ $value | quote }}}
@@ -94,7 +94,7 @@ volumes:
   valueFrom: {secretKeyRef: {name: {{ .secret }}, key: {{ .key }}}}
 {{- end }}
 
-{{/* Where Postgres is, and the password of one role. */}}
+{{/* Address of Postgres, and the password of one role. */}}
 {{- define "common.postgresEnv" -}}
 - {name: READMISSION_POSTGRES_HOST, value: {{ required "global.postgres.host: name the Postgres server" .Values.global.postgres.host | quote }}}
 - {name: READMISSION_POSTGRES_PORT, value: {{ .Values.global.postgres.port | quote }}}
@@ -104,7 +104,7 @@ volumes:
 {{- end }}
 {{- end }}
 
-{{/* Three probes of one HTTP server: long patience at the start, then readiness and liveness. */}}
+{{/* Three probes of an HTTP server: a patient one at the start, then readiness and liveness. */}}
 {{- define "common.probes" -}}
 startupProbe:
   httpGet: {path: {{ .alive }}, port: {{ .port | default "http" }}}

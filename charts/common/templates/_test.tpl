@@ -1,6 +1,6 @@
 {{/*
-A pod of `helm test`: GET (or POST `body` to) `url` and look for `expect` in the answer, for up to a minute.
-It runs the component's own image, so that tests need no further one.
+Pod of `helm test`: it sends GET (or POST with `body`) to `url` until the answer contains `expect`, for up to a
+minute. It runs the component's own image, so that tests need no other image.
 */}}
 {{- define "common.testPod" -}}
 {{- with .context -}}

@@ -1,4 +1,4 @@
-{{/* One side of a NetworkPolicy rule: the peer and the ports of the one that is called. */}}
+{{/* One side of a NetworkPolicy rule: the peer, and the ports of the callee. */}}
 {{- define "foundation.rule" -}}
 {{- with .ports }}
 ports: [{{ range $i, $port := . }}{{ if $i }}, {{ end }}{port: {{ $port }}}{{ end }}]

@@ -1,13 +1,13 @@
-{{/* The database by URL; libpq takes the password from PGPASSWORD, so it is in no argument. */}}
+{{/* Database URL. libpq reads the password from PGPASSWORD, so that it appears in no argument. */}}
 {{- define "mlflow.backend" -}}
 {{- $p := .Values.global.postgres -}}
 postgresql+psycopg2://readmission_mlflow@{{ required "global.postgres.host: name the Postgres server" $p.host }}:{{ $p.port }}/{{ .Values.database.name }}
 {{- end }}
 
-{{/* Host headers to accept: MLflow answers 403 to others, against DNS rebinding. */}}
+{{/* Host headers to accept. MLflow answers 403 to others, as a protection against DNS rebinding. */}}
 {{- define "mlflow.allowedHosts" -}}
 {{- $n := include "common.fullname" . -}}
-{{- /* Prometheus scrapes the pod by its address. */ -}}
+{{- /* Prometheus scrapes the pod by its IP address. */ -}}
 {{- $hosts := list "$(POD_IP):*" "localhost" "localhost:*" "127.0.0.1:*" -}}
 {{- range list $n (printf "%s.%s" $n .Release.Namespace) (printf "%s.%s.svc" $n .Release.Namespace) (printf "%s.%s.svc.cluster.local" $n .Release.Namespace) -}}
 {{- $hosts = concat $hosts (list . (printf "%s:*" .)) -}}

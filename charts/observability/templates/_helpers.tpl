@@ -1,4 +1,4 @@
-{{/* A file's text with the runbooks' paths made URLs: (list context content). */}}
+{{/* Text of a file with the paths of runbooks turned into URLs: (list context content). */}}
 {{- define "observability.linked" -}}
 {{- $context := index . 0 }}
 {{- $text := index . 1 | toString }}
