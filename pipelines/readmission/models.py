@@ -15,10 +15,13 @@ What a compiler of the fitted object (`readmission.scorer`) finds in `classify`:
 | gradient_boosting | Pipeline: `fill` (NaN -> -1), `boost` (`HistGradientBoostingClassifier`) |
 | random_forest, decision_tree | the sklearn classifier, three classes |
 | logistic_regression | Pipeline: `prepare` (ColumnTransformer `numbers`, `levels`), `regress` |
+
+The module is longer than 250 lines: stored models name its classes, and a family is one record beside its builder.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -196,14 +199,93 @@ TRUSTED_TYPES = (
     "xgboost.sklearn.XGBClassifier",
 )
 
-#: Family -> builder of its classifier: (overriding parameters, seed, threads, the matrix's features).
-FAMILIES: Mapping[str, Callable[[Params, int, int, tuple[Feature, ...]], Any]] = {
-    "logistic_regression": _logistic_regression,
-    "decision_tree": _decision_tree,
-    "random_forest": _random_forest,
-    "gradient_boosting": _gradient_boosting,
-    "lightgbm": _lightgbm,
-    "xgboost": _xgboost,
+
+class Range(NamedTuple):
+    """Values of a parameter that a search may try: whole numbers if both ends are, drawn evenly, or by magnitude."""
+
+    low: float
+    high: float
+    step: int = 1
+    log: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """A model family. To add one, add its record to FAMILIES and its name to pipelines/dags/house.py.
+
+    Attributes:
+        build: Builder of the classifier: (overriding parameters, seed, threads, the matrix's features).
+        search_space: Range by parameter, in the order in which a search draws them.
+        cost: Relative time to fit. The most expensive family starts first, so that parallel fits end together.
+        on_dask: Whether its library trains on Dask itself; any other would need all rows in one place.
+        compared: Whether `readmission evaluate` compares the served family with it.
+    """
+
+    build: Callable[[Params, int, int, tuple[Feature, ...]], Any]
+    search_space: Mapping[str, Range]
+    cost: int
+    on_dask: bool = False
+    compared: bool = True
+
+
+_BOOSTING = {"learning_rate": Range(0.02, 0.2, log=True)}
+_SAMPLING = {
+    "colsample_bytree": Range(0.2, 1.0),
+    "subsample": Range(0.5, 1.0),
+    "reg_lambda": Range(0.1, 100.0, log=True),
+}
+FAMILIES: Mapping[str, Family] = {
+    "logistic_regression": Family(build=_logistic_regression, search_space={"C": Range(1e-4, 10.0, log=True)}, cost=2),
+    "decision_tree": Family(
+        build=_decision_tree,
+        search_space={"max_depth": Range(4, 14), "min_samples_leaf": Range(50, 600, log=True)},
+        cost=1,
+        compared=False,
+    ),
+    "random_forest": Family(
+        build=_random_forest,
+        search_space={
+            "n_estimators": Range(40, 200, step=20),
+            "min_samples_leaf": Range(10, 100, log=True),
+            "max_features": Range(0.1, 0.6),
+        },
+        cost=5,
+    ),
+    "gradient_boosting": Family(
+        build=_gradient_boosting,
+        search_space=_BOOSTING
+        | {
+            "max_iter": Range(40, 150, step=10),
+            "max_leaf_nodes": Range(7, 63, log=True),
+            "min_samples_leaf": Range(20, 400, log=True),
+            "l2_regularization": Range(0.1, 100.0, log=True),
+        },
+        cost=6,
+    ),
+    "lightgbm": Family(
+        build=_lightgbm,
+        search_space=_BOOSTING
+        | {
+            # Each of the two heads has as many trees, and the API answers by all of them.
+            "n_estimators": Range(40, 150, step=10),
+            "num_leaves": Range(7, 63, log=True),
+            "min_child_samples": Range(20, 400, log=True),
+        }
+        | _SAMPLING,
+        cost=3,
+        on_dask=True,
+    ),
+    "xgboost": Family(
+        build=_xgboost,
+        search_space=_BOOSTING
+        | {
+            "n_estimators": Range(50, 250, step=10),
+            "max_depth": Range(3, 8),
+            "min_child_weight": Range(1.0, 100.0, log=True),
+        }
+        | _SAMPLING,
+        cost=4,
+    ),
 }
 
 
@@ -228,7 +310,7 @@ def build(
         KeyError: the family is not known.
     """
     encoder = Encoder(names or SERVED)
-    classifier = FAMILIES[family](params or {}, seed, jobs, encoder.features)
+    classifier = FAMILIES[family].build(params or {}, seed, jobs, encoder.features)
     return Pipeline([("encode", encoder), ("classify", classifier)])
 
 

@@ -119,7 +119,12 @@ def learning_curve(table: pd.DataFrame, metric: str, title: str) -> Figure:
 
 
 def search_history(table: pd.DataFrame, title: str) -> Figure:
-    """Draw each trial's value (`search.history`), the pruned faintly, the defaults marked, and the best so far."""
+    """Draw each trial's value, the pruned faintly, the defaults marked, and the best so far.
+
+    Args:
+        table: What `search.trial_history` returns.
+        title: Title of the picture.
+    """
     figure, (axis,) = _figure(7, 4.4)
     for kind, style, colour in (("pruned", "x", _GREY), ("finished", "o", _BLUE)):
         rows = table[table["pruned"] == (kind == "pruned")]

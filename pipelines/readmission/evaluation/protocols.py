@@ -22,7 +22,7 @@ from readmission.features.visits import HISTORY_NAMES
 
 Rows = npt.NDArray[np.intp]
 #: A key of models.FAMILIES, or a builder of a classifier.
-Family = str | Callable[[], Any]
+Learner = str | Callable[[], Any]
 FOLDS = 3
 
 _NUMBERS = frozenset(f"{name}_{part}" for name in contract.DIAGNOSES for part in ("number", "chapter"))
@@ -112,22 +112,22 @@ def _early(table: Table) -> npt.NDArray[np.bool_]:
     return found
 
 
-def pooled(table: Table, family: Family, names: Sequence[str], seed: int) -> Scored:
+def pooled(table: Table, family: Learner, names: Sequence[str], seed: int) -> Scored:
     """Score every row by the model of the folds that do not hold its patient."""
     return _scored(table, family, names, folds(table.patients, seed), seed)
 
 
-def ahead(table: Table, family: Family, names: Sequence[str], seed: int) -> Scored:
+def ahead(table: Table, family: Learner, names: Sequence[str], seed: int) -> Scored:
     """Score the later rows by models of earlier rows of other patients."""
     return _scored(table, family, names, forward(table, seed), seed)
 
 
-def unseen(table: Table, family: Family, names: Sequence[str], seed: int) -> Scored:
+def unseen(table: Table, family: Learner, names: Sequence[str], seed: int) -> Scored:
     """Score the later rows of new patients by a model of the earlier rows."""
     return _scored(table, family, names, [newcomers(table)], seed)
 
 
-def _scored(table: Table, family: Family, names: Sequence[str], parts: list[tuple[Rows, Rows]], seed: int) -> Scored:
+def _scored(table: Table, family: Learner, names: Sequence[str], parts: list[tuple[Rows, Rows]], seed: int) -> Scored:
     answers = [_fit(table, family, names, train, test, seed) for train, test in parts]
     rows = np.concatenate([test for _, test in parts])
     order = np.argsort(rows, kind="stable")
@@ -142,7 +142,7 @@ def growing(table: Table, family: str, names: Sequence[str], seed: int, batches:
     return _scored(table, family, names, parts, seed)
 
 
-def _fit(table: Table, family: Family, names: Sequence[str], train: Rows, test: Rows, seed: int) -> encoding.Matrix:
+def _fit(table: Table, family: Learner, names: Sequence[str], train: Rows, test: Rows, seed: int) -> encoding.Matrix:
     columns = table.columns(names)
     with threadpool_limits(1):
         if callable(family):

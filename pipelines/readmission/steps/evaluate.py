@@ -13,6 +13,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from readmission import models
 from readmission.data import snapshots
 from readmission.data.snapshots import Snapshot
 from readmission.evaluation import metrics, model_card, plots, protocols, reference_models
@@ -24,8 +25,6 @@ log = logging.getLogger(__name__)
 
 Lines = dict[str, dict[str, Interval]]
 Wait = Callable[[], Scored]
-#: Families beside the one that is served.
-_OTHERS = ("logistic_regression", "gradient_boosting", "random_forest", "xgboost", "lightgbm")
 _SHOWN = ("roc_auc_30", "pr_auc_30", "ece_30", "accuracy", "f1_macro")
 _HEAD = "| what | ROC-AUC <30 | PR-AUC <30 | ECE | accuracy | macro F1 |\n|---|---|---|---|---|---|"
 _PUBLISHED = "| published results without leaks (range) | 0.65 to 0.684 | 0.19 to 0.235 | | | |"
@@ -108,8 +107,8 @@ def _scores(
     """
     names = protocols.ABLATIONS["served features"]
 
-    def fit(by: Callable[..., Scored], one: protocols.Family, chosen: Sequence[str] = names, *more: int) -> Wait:
-        return pool.submit(by, table, one, chosen, *(more or (seed,))).result
+    def fit(by: Callable[..., Scored], learner: protocols.Learner, chosen: Sequence[str] = names, *more: int) -> Wait:
+        return pool.submit(by, table, learner, chosen, *(more or (seed,))).result
 
     base = fit(protocols.pooled, family)
     yield f"{family}, as served, folds pooled", base
@@ -126,8 +125,9 @@ def _scores(
         yield f"{family}, trained on {count} of the batches", fit(protocols.growing, family, names, seed, count)
     for label, chosen in list(protocols.ABLATIONS.items())[1:]:
         yield f"{family}, {label}", fit(protocols.pooled, family, chosen)
-    for one in (one for one in _OTHERS if one != family):
-        yield one.replace("_", " "), fit(protocols.pooled, one)
+    for name, other_family in models.FAMILIES.items():
+        if other_family.compared and name != family:
+            yield name.replace("_", " "), fit(protocols.pooled, name)
     if reference_models.catboost(seed):
         yield "CatBoost, not served", fit(protocols.pooled, partial(reference_models.catboost, seed))
     yield from _ensemble(fit, names, seed)

@@ -8,6 +8,7 @@ import typer
 from mlflow.tracking import MlflowClient
 from optuna.trial import FrozenTrial
 
+from readmission import models
 from readmission.errors import UserError
 from readmission.evaluation import plots
 from readmission.registry import tracking
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 def run(
     settings: Settings,
     *,
-    family: Annotated[str, typer.Option(help=f"One of {', '.join(search.SPACES)}.")] = "lightgbm",
+    family: Annotated[str, typer.Option(help=f"One of {', '.join(models.FAMILIES)}.")] = "lightgbm",
     trials: Annotated[int, typer.Option(min=1, help="End after this many more trials.")] = 30,
     minutes: Annotated[float | None, typer.Option(min=0, help="End after the trial of this time. [no limit]")] = None,
     batch_up_to: Annotated[int | None, typer.Option(help="Use the batches up to this one. [all]")] = None,
@@ -37,8 +38,8 @@ def run(
     Raises:
         UserError: the family is not known, or there is no clean data.
     """
-    if family not in search.SPACES:
-        raise UserError(f"--family: {family!r} is not a family; allowed: {', '.join(search.SPACES)}.")
+    if family not in models.FAMILIES:
+        raise UserError(f"--family: {family!r} is not a family; allowed: {', '.join(models.FAMILIES)}.")
     client = tracking.connect(settings)
     data = dataset.load(settings, batch_up_to)
     study = studies.open_study(settings, data, family)
@@ -52,7 +53,7 @@ def run(
         search.objective(data, family, settings.selection, settings.seed),
         n_trials=trials, timeout=None if minutes is None else 60 * minutes, callbacks=[record],
     )  # fmt: skip
-    table = search.history(study)
+    table = search.trial_history(study)
     picture = plots.search_history(table, f"{family.replace('_', ' ')}: search, {settings.selection}")
     tracking.log_files(client, parent, {"search_history.png": picture, "search_history.csv": table.to_csv(index=False)})
     tracking.log_run(

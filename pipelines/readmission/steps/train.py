@@ -26,9 +26,6 @@ from readmission.training.dataset import Candidate, Data
 
 log = logging.getLogger(__name__)
 
-#: The slowest first, so that the threads end together.
-_ORDER = ("gradient_boosting", "random_forest", "xgboost", "lightgbm", "logistic_regression", "decision_tree")
-
 
 def run(
     settings: Settings,
@@ -157,8 +154,8 @@ def _made_up(data: Data) -> str:
 
 
 def _families(text: str, where: str) -> list[str]:
-    allowed = dask.FAMILIES if where == "dask" else tuple(models.FAMILIES)
-    wanted = [name.strip() for name in text.split(",") if name.strip()] or list(allowed)
+    allowed = [name for name, family in models.FAMILIES.items() if family.on_dask or where == "local"]
+    wanted = [name.strip() for name in text.split(",") if name.strip()] or allowed
     for name in wanted:
         if name not in models.FAMILIES:
             raise UserError(f"--models: {name!r} is not a family; allowed: {', '.join(models.FAMILIES)}.")
@@ -167,7 +164,7 @@ def _families(text: str, where: str) -> list[str]:
                 f"--models: {name} cannot be trained on Dask; allowed with READMISSION_ENGINE=dask: "
                 f"{', '.join(allowed)}. READMISSION_ENGINE=local trains every family, if one machine holds the data."
             )
-    return sorted(set(wanted), key=_ORDER.index)
+    return sorted(set(wanted), key=lambda name: -models.FAMILIES[name].cost)
 
 
 def _done(settings: Settings, data: Data, code: str) -> dict[str, str]:

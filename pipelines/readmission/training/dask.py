@@ -26,9 +26,6 @@ from readmission.stores import objects
 from readmission.training import dataset
 from readmission.training.dataset import JUDGED, Candidate, Data
 
-#: Families whose library trains on Dask itself; any other would need all rows in one place.
-FAMILIES = ("lightgbm",)
-
 Key = tuple[int, str, str]
 Array = npt.NDArray[Any]
 
