@@ -99,3 +99,7 @@ bento: $(VENV)/.installed ## build the API as a Bento (into BENTOML_HOME)
 	@$(BIN)/uv pip compile -q --python-version 3.11 --extra inference --no-header --no-annotate -c requirements.lock \
 		pyproject.toml -o dist/requirements.txt
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/bentoml build
+
+.PHONY: drill
+drill: $(VENV)/.installed ## back up, destroy and restore a system of its own, and compare: SOURCE=...
+	@$(BIN)/python -m readmission.backup.drill $(SOURCE)

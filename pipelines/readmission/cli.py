@@ -27,6 +27,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "dags": ("readmission.embedded.dags", "Run the whole chain of Airflow's DAGs once, with no scheduler."),
     "settings": ("readmission.steps.settings", "Show every setting: its variable, its value, what it means."),
     "migrate": ("readmission.steps.migrate", "Create databases, roles and tables, or bring them up to date."),
+    "backup": ("readmission.backup.create", "Save everything that cannot be made anew: data, models, log, secrets."),
+    "restore": ("readmission.backup.restore", "Restore a backup, wholly or not at all."),
     "feed": ("readmission.feed.serve", "Hand out the data set over HTTP as a hospital system would."),
     "ingest": ("readmission.steps.ingest", "Take batches of raw rows into RAW; bad rows to quarantine."),
     "process": ("readmission.steps.process", "Turn new RAW batches into CLEAN: typed, split by patient."),

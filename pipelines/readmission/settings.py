@@ -56,6 +56,11 @@ class Settings(BaseSettings):
     object_store: str = Field("", description="Folder or s3://bucket/prefix of clean snapshots.")
     s3_endpoint: str = Field("", description="URL of an S3 that is not Amazon's, such as MinIO.")
 
+    backup_key: SecretStr | None = Field(
+        None, description="Key that encrypts the secrets of a backup; keep it elsewhere."
+    )
+    backup_key_file: Path | None = Field(None, description="File that holds this key instead.")
+
     mlflow_port: int = Field(15000, description="Port of the embedded MLflow.")
     mlflow_uri: str = Field("", description="MLflow server; empty: the embedded one.")
     mlflow_artifacts: str = Field("", description="Folder or s3:// where the MLflow server keeps artifacts.")

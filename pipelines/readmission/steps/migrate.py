@@ -25,12 +25,18 @@ def run(settings: Settings) -> None:
     Needs READMISSION_POSTGRES_PASSWORD_ADMIN, of a user who may create roles and databases, and the
     password of every role.
     """
+    create_roles(settings)
     with _admin(settings) as cursor:
-        for role in get_args(Role):
-            _ensure_role(cursor, role, settings.password(role))
         for database, role in {settings.postgres_database: "owner", **OWNERS}.items():
             _ensure_database(cursor, database, role)
     upgrade(settings)
+
+
+def create_roles(settings: Settings) -> None:
+    """Create the roles that are missing, and set every role's password."""
+    with _admin(settings) as cursor:
+        for role in get_args(Role):
+            _ensure_role(cursor, role, settings.password(role))
 
 
 def upgrade(settings: Settings) -> None:

@@ -1,0 +1,1 @@
+"""Backup and restore of everything that an installation cannot make anew."""

@@ -1,0 +1,128 @@
+"""Secrets of an installation, as a backup holds them: encrypted with a key that only the site has."""
+
+import base64
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from pydantic import BaseModel, SecretStr
+
+from readmission.errors import UserError
+from readmission.files import write_atomic
+from readmission.settings import Settings
+
+FILE = "secrets.enc"
+_MAGIC = b"readmission-secrets-1\n"
+_SALT = _NONCE = 16
+_LEAST = 20
+#: Secrets under which restored rows are encrypted; they follow the data. The others belong to the server they open.
+FOLLOW_DATA = ("READMISSION_AIRFLOW_SECRET",)
+
+
+class Export(msgspec.Struct, frozen=True):
+    """Secrets by variable, and files by name: settings.env of the home folder, the API's keys."""
+
+    variables: dict[str, str]
+    files: dict[str, str]
+
+
+def read_key(settings: Settings) -> str | None:
+    """Return the site's key for backups; None if neither of its settings is set.
+
+    Raises:
+        UserError: The key file cannot be read, or the key is too short.
+    """
+    if settings.backup_key is not None:
+        key, source = settings.backup_key.get_secret_value(), "READMISSION_BACKUP_KEY"
+    elif settings.backup_key_file is not None:
+        source = f"the key in {settings.backup_key_file}"
+        try:
+            key = settings.backup_key_file.expanduser().read_text().strip()
+        except OSError as error:
+            raise UserError(
+                f"READMISSION_BACKUP_KEY_FILE: {settings.backup_key_file} cannot be read ({error.strerror})."
+            ) from error
+    else:
+        return None
+    if len(key) < _LEAST:
+        raise UserError(f"{source} is too short: at least {_LEAST} characters, such as from `openssl rand -base64 32`.")
+    return key
+
+
+def collect(settings: Settings) -> Export:
+    """Gather every secret that is set, the home folder's settings.env and the API's keys."""
+    variables = {f"READMISSION_{name}": value for name, value in _walk(settings, "") if name != "BACKUP_KEY"}
+    paths = {"settings.env": settings.home / "settings.env"}
+    if settings.api_keys is not None:
+        paths["api_keys"] = settings.api_keys
+    return Export(variables, {name: path.read_text() for name, path in paths.items() if path.is_file()})
+
+
+def _walk(model: BaseModel, prefix: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for name in type(model).model_fields:
+        value: Any = getattr(model, name)
+        if isinstance(value, SecretStr):
+            found.append((f"{prefix}{name}".upper(), value.get_secret_value()))
+        elif isinstance(value, BaseModel):
+            found += _walk(value, f"{prefix}{name}_")
+    return found
+
+
+def seal(export: Export, key: str) -> bytes:
+    """Encrypt (AES-256-GCM under scrypt of the key, with a salt of its own)."""
+    salt, nonce = os.urandom(_SALT), os.urandom(_NONCE)
+    return _MAGIC + salt + nonce + AESGCM(_derive(key, salt)).encrypt(nonce, msgspec.json.encode(export), _MAGIC)
+
+
+def unseal(data: bytes, key: str) -> Export:
+    """Decrypt.
+
+    Raises:
+        UserError: The key is another one, or the data was changed.
+    """
+    body = data.removeprefix(_MAGIC)
+    salt, nonce, encrypted = body[:_SALT], body[_SALT : _SALT + _NONCE], body[_SALT + _NONCE :]
+    try:
+        return msgspec.json.decode(AESGCM(_derive(key, salt)).decrypt(nonce, encrypted, _MAGIC), type=Export)
+    except (InvalidTag, ValueError) as error:
+        raise UserError(
+            "The backup's secrets cannot be decrypted: READMISSION_BACKUP_KEY is not the key of then."
+        ) from error
+
+
+def _derive(key: str, salt: bytes) -> bytes:
+    return Scrypt(salt=salt, length=32, n=2**15, r=8, p=1).derive(key.encode())
+
+
+def write_home(export: Export, home: Path) -> None:
+    """Give a new embedded home folder the secrets and the settings file of the backup."""
+    home.mkdir(parents=True, exist_ok=True)
+    _write_variables(home / "secrets.env", export.variables)
+    if "settings.env" in export.files and not (home / "settings.env").exists():
+        write_atomic(home / "settings.env", export.files["settings.env"], mode=0o600, sync=True)
+
+
+def follow_data(export: Export, home: Path) -> None:
+    """Replace those secrets of an embedded home folder under which restored rows are encrypted."""
+    path = home / "secrets.env"
+    present = dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
+    merged = present | {name: export.variables[name] for name in FOLLOW_DATA if name in export.variables}
+    if merged != present:
+        _write_variables(path, merged)
+
+
+def _write_variables(path: Path, variables: Mapping[str, str]) -> None:
+    write_atomic(path, "".join(f"{name}={value}\n" for name, value in variables.items()), mode=0o600, sync=True)
+
+
+def write_readable(export: Export, path: Path) -> None:
+    """Write decrypted secrets to a file that only its owner may read, for whoever makes them anew on a cluster."""
+    lines = [f"{name}={value}\n" for name, value in export.variables.items()]
+    lines += [f"# {name} (base64): {base64.b64encode(text.encode()).decode()}\n" for name, text in export.files.items()]
+    write_atomic(path, "".join(lines), mode=0o600, sync=True)

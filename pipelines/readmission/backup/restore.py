@@ -1,0 +1,233 @@
+"""`readmission restore`: bring an installation back from a backup, wholly or not at all."""
+
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from readmission.backup import areas, champion, collection, credentials, databases
+from readmission.backup.locations import Folder, Location, copy_file, open_location
+from readmission.backup.manifest import BackupManifest
+from readmission.backup.programs import find_programs
+from readmission.backup.system import is_embedded, refuse_running, running_database
+from readmission.errors import UserError
+from readmission.settings import Settings, load
+from readmission.steps import migrate
+from readmission.stores import step_runs
+
+log = logging.getLogger(__name__)
+
+#: Seconds that clients get to go: the server knows a moment later than they that they have disconnected.
+_PATIENCE = 2.0
+#: Tables whose rows make an installation one that has something to lose.
+_VALUABLE = ("raw.batches", "serving.predictions", "training.experiments")
+
+
+def run(
+    settings: Settings,
+    source: Annotated[str, typer.Argument(metavar="FROM", help="Backup, or where backups are: the newest is taken.")],
+    *,
+    force: Annotated[bool, typer.Option(help="Replace another installation than that of the backup.")] = False,
+    without_secrets: Annotated[bool, typer.Option(help="Do not restore the backup's secrets.")] = False,
+    secrets_to: Annotated[
+        Path | None, typer.Option(help="Also write the decrypted secrets to this file (mode 0600).")
+    ] = None,
+) -> None:
+    """Restore databases, files and secrets of a backup, into a new or an existing installation that does not run.
+
+    Everything is checked first and restored beside what is there; one transaction then puts it in place. Rows,
+    hashes, the champion and its answers are compared with the backup's. Ends with 0 only if all of it holds.
+
+    Raises:
+        UserError: The backup is damaged, unfinished, of another format or installation; or something runs; or what
+            was restored is not what was saved.
+    """
+    refuse_running(settings)
+    backup = collection.choose_backup(open_location(source, settings.s3_endpoint))
+    manifest = collection.read_backup_manifest(backup)
+    log.info("restoring %s of %s", backup.url, manifest.created)
+    _check_revision(manifest)
+    if damaged := areas.find_damage(backup, manifest.files):
+        raise UserError(
+            f"The backup {backup.url} is damaged: {len(damaged)} of {len(manifest.files)} files are missing or changed "
+            f"({', '.join(damaged[:3])}{', ...' if len(damaged) > 3 else ''}). Nothing was restored."
+        )
+    export = _secrets(settings, backup, manifest, without_secrets)
+    _check_champion(backup.child("artifacts"), manifest)
+    settings = _with_secrets(settings, export)
+    with running_database(settings):
+        migrate.create_roles(settings)
+        with databases.administer(settings) as cursor:
+            replaced = _restore(settings, cursor, backup, manifest, force)
+            if export and is_embedded(settings):
+                credentials.follow_data(export, settings.home)
+            migrate.run(settings)
+            _verify(settings, manifest)
+            for name in replaced:
+                databases.drop(cursor, name)
+        with step_runs.recorded(settings, "restore", "monitor"):
+            pass
+    if secrets_to and export:
+        credentials.write_readable(export, secrets_to)
+    log.info("restored: every count, hash and answer is that of the backup")
+
+
+def _check_revision(manifest: BackupManifest) -> None:
+    config = Config()
+    config.set_main_option("script_location", "readmission:migrations")
+    revisions = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if manifest.revision not in revisions:
+        raise UserError(
+            f"The backup is of a later version ({manifest.product}, tables {manifest.revision}): "
+            "restore it with that version."
+        )
+
+
+def _secrets(
+    settings: Settings, backup: Location, manifest: BackupManifest, without_secrets: bool
+) -> credentials.Export | None:
+    if without_secrets or manifest.secrets is None:
+        return None
+    key = credentials.read_key(settings)
+    if key is None:
+        raise UserError(
+            "The backup's secrets are encrypted: set READMISSION_BACKUP_KEY (or READMISSION_BACKUP_KEY_FILE), or pass "
+            "--without-secrets to go on with those of this installation."
+        )
+    with backup.open(manifest.secrets) as reader:
+        return credentials.unseal(reader.read(), key)
+
+
+def _with_secrets(settings: Settings, export: credentials.Export | None) -> Settings:
+    """Give a new embedded home folder its secrets, before its database is made; read the settings with them."""
+    if not is_embedded(settings) or (settings.home / "secrets.env").exists():
+        return settings
+    from readmission.embedded import secrets
+
+    if export:
+        credentials.write_home(export, settings.home)
+    secrets.ensure(settings.home)
+    load.cache_clear()
+    return load()
+
+
+def _check_champion(artifacts: Location, manifest: BackupManifest) -> None:
+    """Answer the golden rows with the backup's own copy of the champion.
+
+    Raises:
+        UserError: The answers are others than when the backup was made.
+    """
+    if manifest.champion is None:
+        return
+    answers = champion.answer_golden(artifacts.child(manifest.champion.folder))
+    difference = champion.largest_difference(manifest.champion.golden, answers)
+    if not difference <= champion.TOLERANCE:
+        raise UserError(
+            f"Version {manifest.champion.version} answers its golden rows {difference:.2g} away from the answers in "
+            "the backup. Restore with the version of the software that made it."
+        )
+    log.info("version %s answers its golden rows %s", manifest.champion.version,
+             "to the bit" if difference == 0 else f"within {difference:.2g}")  # fmt: skip
+
+
+def _restore(settings: Settings, cursor: Any, backup: Location, manifest: BackupManifest, force: bool) -> Sequence[str]:
+    """Restore beside what is there, and put it in place; return the names of the replaced databases."""
+    live = {name: full for name, full in databases.names(settings).items() if name in manifest.databases}
+    present = databases.existing(cursor, live)
+    _check_identity(settings, present, manifest, force)
+    _refuse_clients(cursor, present)
+    staged = [_stage(settings, cursor, backup, manifest, name) for name in live]
+    changed = {}
+    for area, location in areas.open_areas(settings).items():
+        files = manifest.area(area)
+        missing, changed[area] = areas.differing(area, location, files)
+        areas.bring_back(area, backup, location, missing)
+    _refuse_clients(cursor, present)
+    databases.swap(settings, live)
+    log.info("put %d databases in place", len(staged))
+    # From here on the restored registry rules. These files differ only if a run was judged again since the backup.
+    for area, location in areas.open_areas(settings).items():
+        areas.bring_back(area, backup, location, changed[area])
+    spool = areas.open_spool(settings)
+    areas.bring_back("spool", backup, spool, set(manifest.area("spool")) - set(spool.sizes()))
+    # The API's copies by version number: a number may stand for another model now.
+    shutil.rmtree(settings.home / "models", ignore_errors=True)
+    return [name + databases.REPLACED for name in present.values()]
+
+
+def _check_identity(settings: Settings, present: dict[str, str], manifest: BackupManifest, force: bool) -> None:
+    if "readmission" not in present or force:
+        return
+    with databases.take_snapshot(settings, present["readmission"]) as snapshot:
+        counts = databases.count_rows(snapshot.cursor)
+        identity = None
+        if "public.installation" in counts:
+            snapshot.cursor.execute("SELECT id::text FROM public.installation")
+            identity = snapshot.cursor.fetchone()[0]
+    filled = any(rows for table, rows in counts.items() if table.startswith(_VALUABLE))
+    if filled and identity != manifest.installation:
+        raise UserError(
+            f"The backup is of installation {manifest.installation[:8]}, and {settings.postgres_database} holds data "
+            f"of {(identity or 'an unknown one')[:15]}. Pass --force to replace that data."
+        )
+
+
+def _refuse_clients(cursor: Any, present: dict[str, str]) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while connected := databases.clients(cursor, present):
+        if time.monotonic() < deadline:
+            time.sleep(0.1)
+            continue
+        raise UserError(
+            f"The databases are in use by {', '.join(connected)}. Stop the API, Airflow, MLflow and the exporter (on a "
+            "cluster: scale them to 0), then restore. Nothing was replaced."
+        )
+
+
+def _stage(settings: Settings, cursor: Any, backup: Location, manifest: BackupManifest, name: str) -> str:
+    """Restore one database beside the live one, and compare its rows with the manifest's."""
+    dump = manifest.databases[name]
+    programs = find_programs(max(dump.client, databases.server_major(cursor)))
+    log.info("restoring database %s (%d rows)", name, sum(dump.tables.values()))
+    with tempfile.TemporaryDirectory(prefix="readmission-restore-") as directory:
+        copy_file(backup, dump.file, Folder(Path(directory)), "archive")
+        staged = databases.stage(settings, programs, cursor, Path(directory) / "archive", name)
+    with databases.take_snapshot(settings, staged) as snapshot:
+        counts = databases.count_rows(snapshot.cursor)
+    if counts != dump.tables:
+        tables = sorted(table for table in counts.keys() | dump.tables if counts.get(table) != dump.tables.get(table))
+        raise UserError(f"Database {name} was not restored whole: the rows of {', '.join(tables[:5])} differ.")
+    return staged
+
+
+def _verify(settings: Settings, manifest: BackupManifest) -> None:
+    """Compare what is in place with the manifest.
+
+    Raises:
+        UserError: Something differs; the replaced databases are still there.
+    """
+    problems = []
+    live = areas.open_areas(settings)
+    for area, location in live.items():
+        missing, changed = areas.differing(area, location, manifest.area(area))
+        problems += [f"{area}/{key}" for key in [*missing, *changed]]
+    if "mlflow" in manifest.databases:
+        with databases.take_snapshot(settings, databases.names(settings)["mlflow"]) as snapshot:
+            record = champion.read_champion(snapshot.cursor, live["artifacts"], settings.model_name)
+        if (record and (record.version, record.run_id)) != (
+            manifest.champion and (manifest.champion.version, manifest.champion.run_id)
+        ):
+            problems.append("the champion")
+        _check_champion(live["artifacts"], manifest)
+    if problems:
+        raise UserError(
+            f"The restore is not whole: {', '.join(problems[:5])} differ from the backup. The databases from before "
+            f"are kept as *{databases.REPLACED}."
+        )
