@@ -53,6 +53,7 @@ def lines() -> list[tuple[str, str]]:
 @pytest.fixture(scope="module")
 def there() -> tuple[set[str], set[tuple[str, str]], list[tuple[str, dict[str, str]]]]:
     """Return the namespaces, the (namespace, kind/name) and the (namespace, labels of pods) of our charts."""
+    chartlib.build_dependencies()
     objects = [o for r in chartlib.releases("dev") if r.ours for o in chartlib.render(r, chartlib.ROOT / r.chart)]
     namespaces = {o["metadata"]["name"] for o in objects if o["kind"] == "Namespace"}
     names = {(o["metadata"].get("namespace", ""), f"{o['kind'].lower()}/{o['metadata']['name']}") for o in objects}
