@@ -7,7 +7,7 @@ closed: its keys are all there are. A mapping or list in flow style (`{}`, `[a]`
 import json
 import re
 import tomllib
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from chartlib import CHART_NAMES, CHARTS, ROOT
@@ -19,87 +19,104 @@ TYPES = {"str": "string", "bool": "boolean", "int": "integer", "float": "number"
 
 def version() -> str:
     """Return the one version of package, images and charts."""
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
+
+
+class Row(NamedTuple):
+    """One value of a chart, as its README lists it."""
+
+    name: str
+    kind: str
+    default: str
+    description: str
+
+    def __str__(self) -> str:
+        """Return the row of the Markdown table."""
+        default, description = (
+            text.replace("|", "\\|").replace("\n", " ") for text in (self.default, self.description)
+        )
+        return f"| `{self.name}` | {self.kind} | `{default}` | {description} |"
 
 
 def comment(lines: list[str], line: int) -> tuple[str, dict[str, Any]]:
-    """Return description and schema of the key that stands on a line, from the comments right above it."""
-    text, extra = "", {}
+    """Return description and schema of the key on a line, from the comments directly above it."""
+    schema: dict[str, Any] = {}
     for above in reversed(lines[:line]):
-        stripped = above.strip()
-        if stripped.startswith("# @schema "):
-            extra = json.loads(stripped.removeprefix("# @schema "))
-        elif stripped.startswith("# -- "):
-            text = stripped.removeprefix("# -- ")
-            break
+        text = above.strip()
+        if text.startswith("# @schema "):
+            schema = json.loads(text.removeprefix("# @schema "))
+        elif text.startswith("# -- "):
+            return text.removeprefix("# -- "), schema
         else:
             break
-    return text, extra
+    return "", schema
 
 
-def describe(
-    node: yaml.MappingNode, lines: list[str], path: str, rows: list[tuple[str, str, str, str]]
-) -> dict[str, Any]:
-    """Return the closed schema of a block mapping; add a row a value: key, type, default, description."""
+def describe(node: yaml.MappingNode, lines: list[str], path: str, rows: list[Row]) -> dict[str, Any]:
+    """Return the closed schema of a block mapping, and add a row for each of its values."""
     properties: dict[str, Any] = {}
     for key, value in node.value:
         name = f"{path}{key.value}"
-        text, extra = comment(lines, key.start_mark.line)
+        description, extra = comment(lines, key.start_mark.line)
         kind = TYPES.get(value.tag.rsplit(":")[-1])
         if kind is None:
-            raise SystemExit(f"{name}: a default of type {value.tag} says no type; use an empty text, 0, {{}} or [].")
+            raise SystemExit(f"{name}: a default of {value.tag} has no type. Use an empty text, 0, {{}} or [].")
         if isinstance(value, yaml.MappingNode) and not value.flow_style:
             properties[key.value] = describe(value, lines, f"{name}.", rows)
             continue
-        if not text:
-            raise SystemExit(f"{name} has no description: put a line `# -- ...` above it.")
-        properties[key.value] = {"type": kind, "description": text, **extra}
-        raw = (
-            value.start_mark.buffer[value.start_mark.pointer : value.end_mark.pointer]
-            if value.start_mark.buffer
-            else ""
-        )
-        rows.append((name, kind, raw.strip() or '""', text))
+        if not description:
+            raise SystemExit(f"{name} has no description. Add a line `# -- ...` above it.")
+        properties[key.value] = {"type": kind, "description": description, **extra}
+        start, end = value.start_mark, value.end_mark
+        default = start.buffer[start.pointer : end.pointer].strip() if start.buffer else ""
+        rows.append(Row(name, kind, default or '""', description))
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
 def chart_docs(name: str) -> dict[str, str]:
     """Return the generated files of one chart: file name -> content."""
     text = (CHARTS / name / "values.yaml").read_text()
-    rows: list[tuple[str, str, str, str]] = []
-    schema = {"$schema": "http://json-schema.org/draft-07/schema#"} | describe(
-        yaml.compose(text), text.splitlines(), "", rows
-    )
-    # A library chart has no values of its own, but Helm hands them down.
-    schema["properties"]["common"] = {"type": "object", "description": "Not used."}
     chart = yaml.safe_load((CHARTS / name / "Chart.yaml").read_text())
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if not isinstance(root, yaml.MappingNode):
+        raise SystemExit(f"charts/{name}/values.yaml is not a mapping.")
+    rows: list[Row] = []
+    schema = {"$schema": "http://json-schema.org/draft-07/schema#"} | describe(root, text.splitlines(), "", rows)
+    # The library chart has no values, but Helm passes them to it.
+    schema["properties"]["common"] = {"type": "object", "description": "Not used."}
     if name == "readmission":
         for dependency in chart["dependencies"][1:]:
-            # The subchart's own schema judges its values.
+            # The subchart's own schema checks its values.
             schema["properties"][dependency["name"]]["additionalProperties"] = True
     else:
-        # Helm hands an umbrella's condition down to the subchart.
+        # Helm passes the umbrella's condition to the subchart.
         schema["properties"]["enabled"] = {"type": "boolean", "description": "Read by the umbrella chart."}
-    cell = lambda s: s.replace("|", "\\|").replace("\n", " ")  # noqa: E731
-    table = "\n".join(f"| `{n}` | {k} | `{cell(d)}` | {cell(t)} |" for n, k, d, t in rows)
-    alone = (
-        ""
-        if name == "readmission"
-        else f" Part of the umbrella chart `readmission`; alone: `helm install {name} charts/{name}`."
+    return {
+        "values.schema.json": json.dumps(schema, indent=1) + "\n",
+        "README.md": readme(name, chart["description"], rows),
+    }
+
+
+def readme(name: str, description: str, rows: list[Row]) -> str:
+    """Return the README of one chart."""
+    match name:
+        case "readmission":
+            use = ""
+        case "foundation":
+            use = " Installed first, by helmfile, with `values/foundation.yaml.gotmpl`."
+        case _:
+            use = f" Part of the umbrella chart `readmission`; alone: `helm install {name} charts/{name}`."
+    table = "\n".join(map(str, rows))
+    return (
+        f"# {name}\n\n{description}.{use}\n\nGenerated from values.yaml by `make generate`.\n\n"
+        f"| value | type | default | description |\n|---|---|---|---|\n{table}\n"
     )
-    if name == "foundation":
-        alone = " Installed first, by helmfile, with `values/foundation.yaml.gotmpl`."
-    readme = (
-        f"# {name}\n\n{chart['description']}.{alone}\n\n"
-        "Generated from values.yaml by `make generate`.\n\n"
-        f"| value | type | default | what it is |\n|---|---|---|---|\n{table}\n"
-    )
-    return {"values.schema.json": json.dumps(schema, indent=1) + "\n", "README.md": readme}
 
 
 def versioned() -> dict[str, str]:
     """Return the files that carry the version, with the version of pyproject.toml."""
-    now, result = version(), {}
+    now = version()
+    result: dict[str, str] = {}
     for name in ["common", *CHART_NAMES]:
         path = f"charts/{name}/Chart.yaml"
         text = re.sub(r"^version: .*$", f"version: {now}", (ROOT / path).read_text(), flags=re.M)

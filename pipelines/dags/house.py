@@ -1,15 +1,15 @@
-"""What the DAGs have in common: their settings, their assets, whom a failure is told, defaults of every task.
+"""Settings, assets, failure notice and task defaults that the DAGs share.
 
 Settings are Airflow's own, section `[readmission]` of airflow.cfg or AIRFLOW__READMISSION__<NAME> in the environment:
 
-    runtime               kubernetes (default): a pod a step; local: a process of this machine
-    steps                 JSON that goes before steps.json beside this file: resources, deadline, Secrets by step,
+    runtime               kubernetes (default): each step is a pod; local: a process of this machine
+    steps                 JSON that overrides steps.json beside this file: resources, deadline, Secrets by step,
                           such as {"train": {"resources": {"limits": {"memory": "4Gi"}}}}
-    retries, retry_delay  of a failed step: how often, and seconds before the first (they double)
-    failure_webhook       URL that is told of a step that failed for good, as JSON; empty: the log only
-    approval              true: a person approves each promotion in Airflow
-    ingest_minutes        how often the feed is asked for the next batch
-    train_parallel        model families trained at once
+    retries, retry_delay  how often a failed step is retried, and seconds before the first retry (they double)
+    failure_webhook       URL that gets a JSON notice when a step has failed for good; empty: only the log does
+    approval              true: a person has to approve each promotion in Airflow
+    ingest_minutes        how often to request the next batch from the feed, in minutes
+    train_parallel        how many model families to train at the same time
     image, namespace, configmap   kubernetes: the steps' image, namespace and common settings
     command               local: the `readmission` program of the steps' own environment
 """
@@ -19,9 +19,13 @@ import logging
 import urllib.request
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from airflow.configuration import conf
 from airflow.sdk import Asset
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +34,12 @@ RUNTIME = conf.get(SECTION, "runtime", fallback="kubernetes")
 APPROVAL = conf.getboolean(SECTION, "approval", fallback=False)
 
 
-def _merged(base, over):
-    """Return a mapping with another's values before its own, at every depth."""
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return `base` overridden by `over`, at every depth."""
     return base | {k: _merged(base[k], v) if isinstance(base.get(k), dict) else v for k, v in over.items()}
 
 
-STEPS = _merged(
+STEPS: dict[str, Any] = _merged(
     json.loads(Path(__file__).with_name("steps.json").read_text()),
     json.loads(conf.get(SECTION, "steps", fallback="{}")),
 )
@@ -49,7 +53,7 @@ FAMILIES = [
     "xgboost",
 ]
 
-# What flows from DAG to DAG. The data itself is in Postgres, the object store and MLflow.
+# Assets connect the DAGs. The data itself is in Postgres, the object store and MLflow.
 RAW = Asset("readmission_raw")
 CLEAN = Asset("readmission_clean")
 CANDIDATES = Asset("readmission_candidates")
@@ -57,8 +61,8 @@ CHAMPION = Asset("readmission_champion")
 RETRAIN = Asset("readmission_retrain")
 
 
-def tell_failure(context):
-    """Say in the log, and to the webhook when one is set, which step failed for good."""
+def tell_failure(context: "Context") -> None:
+    """Report a step that has failed for good to the log, and to the webhook if one is set."""
     ti = context["ti"]
     notice = {
         "dag_id": ti.dag_id,
@@ -73,22 +77,22 @@ def tell_failure(context):
     if not url:
         return
     if not url.startswith(("http://", "https://")):
-        log.error("failure_webhook is no http(s) URL; nobody was told")
+        log.error("failure_webhook is not an http(s) URL; no notice was sent")
         return
     body = json.dumps(notice).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 (checked above)
     try:
         urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
     except OSError as error:
-        # The address may hold a token: it is not written down.
+        # The URL may contain a token, so it is not logged.
         log.error("the failure webhook could not be reached: %s", error)
 
 
-#: `DAG(**COMMON)`: what every DAG of this folder has.
-COMMON = {
+#: Arguments of every DAG of this folder: `DAG(**COMMON)`.
+COMMON: dict[str, Any] = {
     "start_date": datetime(2026, 1, 1),
     "catchup": False,
-    # Two runs of one step would wait for each other in the database; one after the other is clearer.
+    # Two runs of one step would wait for each other in the database. Running one after the other is clearer.
     "max_active_runs": 1,
     "default_args": {
         "owner": "data-team",

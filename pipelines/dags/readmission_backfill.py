@@ -1,12 +1,12 @@
-"""Run everything over all batches, in order, by hand: the first filling of an installation, or of a new database.
+"""Run every step over all batches, in order and by hand: to fill a new installation or a new database.
 
-**What** — `ingest` takes every batch that the source offers, `process` cleans them, `train` fits the families on all of
-them, then the gate, the API and the scores, as in the other DAGs.
+**What** — `ingest` takes every batch that the source offers, `process` cleans them, and `train` fits the families on
+all of them. The gates, the API and the scores follow, as in the other DAGs.
 
 **In** — the source. **Out** — everything the other DAGs write.
 
-**When it fails** — clear the failed task: batches and models that are done are not done again. The other DAGs may run
-meanwhile: two ingests, or two trainings of one family, wait for each other in the database.
+**When it fails** — clear the failed task. Batches and models that are done are not repeated. The other DAGs may run at
+the same time: two ingests, or two trainings of one family, wait for each other in the database.
 """
 
 from airflow.sdk import DAG, Param
@@ -23,7 +23,7 @@ with DAG(
             False,
             type="boolean",
             title="Learning curve",
-            description="Train after each batch, not only after the last: shows what more data brings; takes longer.",
+            description="Train after each batch instead of only after the last, to see what more data brings.",
         )
     },
     **COMMON,

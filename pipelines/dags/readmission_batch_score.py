@@ -1,13 +1,13 @@
 """Score the clean table, or a file, with the champion.
 
-**In** — the clean snapshots (param `batch`: one of them), the champion. **Out** — `serving.scores`: a row an encounter
-and model version. Or params `file` and `out`: a csv of raw columns in, the same with scores out (paths as the step
-sees them: of this machine, or of a volume that its pod has).
+**In** — the champion and the clean snapshots (the parameter `batch` selects one). **Out** — `serving.scores`, a row
+for each encounter and model version. With the parameters `file` and `out`, it reads a csv of raw columns and writes it
+with scores. Both are paths as the step sees them: on this machine, or on a volume that its pod mounts.
 
-Starts when a champion has been put into service, and by hand.
+It starts when a champion has been put into service, and by hand.
 
-**When it fails** — the last line of the task's log says why; clear the task. Scores of the same version are replaced,
-never doubled.
+**When it fails** — the last line of the task's log gives the reason. Clear the task. Scores of the same version are
+replaced, never duplicated.
 """
 
 from airflow.sdk import DAG, Param
@@ -25,10 +25,12 @@ with DAG(
             type=["null", "integer"],
             minimum=1,
             title="Batch",
-            description="Clean batch to score; empty: all.",
+            description="Clean batch to score. If empty, all are scored.",
         ),
-        "file": Param(None, type=["null", "string"], title="File", description="csv to score instead of the table."),
-        "out": Param(None, type=["null", "string"], title="Out", description="Where the scored csv goes."),
+        "file": Param(
+            None, type=["null", "string"], title="File", description="csv to score instead of the clean table."
+        ),
+        "out": Param(None, type=["null", "string"], title="Out", description="Where to write the scored csv."),
     },
     **COMMON,
 ):

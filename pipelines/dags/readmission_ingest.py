@@ -1,16 +1,16 @@
 """Take the next batch of raw rows.
 
 **What** — every few minutes (`[readmission] ingest_minutes`), the next batch of 15,000 rows from the data feed
-(`READMISSION_SOURCE=feed+http://...`; a file works as well) is checked against the contract and stored.
+(`READMISSION_SOURCE=feed+http://...`; a file works as well) is validated by the contract and stored.
 
 **In** — the feed. **Out** — `raw.encounters`, `raw.quarantine` (refused rows with reasons), the ledger
-`raw.batches`; the asset `readmission_raw`, on which `readmission_process` starts.
+`raw.batches`, and the asset `readmission_raw`, which starts `readmission_process`.
 
-**Nothing new** — the feed has no further batch, none yet, or is closed: the task is *skipped*, the run succeeds.
+**Nothing new** — if the feed has no further batch, none yet, or is closed, the task is *skipped* and the run succeeds.
 
-**When it fails** — the last line of the task's log says why. *Feed not reached*: the next run tries again, nothing
-is lost. *Not the contract's table*: the batch is left out whole; correct the source, then clear the task. Running
-it again is always safe: a batch that is in is not taken twice.
+**When it fails** — the last line of the task's log gives the reason. *Feed not reached*: the next run tries again, and
+nothing is lost. *Not the contract's table*: the whole batch is left out; correct the source, then clear the task.
+Running it again is always safe, because no batch is stored twice.
 """
 
 from datetime import timedelta
@@ -31,7 +31,7 @@ with DAG(
             type=["null", "integer"],
             minimum=1,
             title="Batch",
-            description="Number of the batch in the source; empty: the next one that is missing.",
+            description="Number of the batch in the source. If empty, it is the next one that is missing.",
         )
     },
     **COMMON,

@@ -1,16 +1,16 @@
-"""Look for drift and at live quality, and decide whether to train again.
+"""Measure drift and live quality, and decide whether to train again.
 
-**What** — `monitor` measures the drift of new clean batches and of recent predictions; `outcomes` joins what became of
-the patients to what was predicted; `retrain` decides by rule whether to train again, and records why or why not.
+**What** — `monitor` measures the drift of new clean batches and of recent predictions. `outcomes` joins observed
+outcomes to predictions. `retrain` decides by rule whether to train again, and records its reasons.
 
-**In** — the clean snapshots, the prediction log, outcomes. **Out** — the schema `monitoring`, HTML reports in MLflow;
-the asset `readmission_retrain`, on which `readmission_train` starts. What serves then, the gate of `promote`
-decides alone.
+**In** — the clean snapshots, the prediction log, outcomes. **Out** — the schema `monitoring`, HTML reports in MLflow,
+and the asset `readmission_retrain`, which starts `readmission_train`. Only the gates of `promote` decide which model
+then serves.
 
-Starts with each new clean batch, and once a day for the predictions.
+It starts with each new clean batch, and once a day for the predictions.
 
-**When it fails** — the last line of the task's log says why; clear the task. A report replaces the one of the same
-subject. Nothing that serves depends on it.
+**When it fails** — the last line of the task's log gives the reason. Clear the task. A report replaces the previous one
+of the same subject. Serving does not depend on it.
 """
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable
@@ -26,6 +26,6 @@ with DAG(
 ):
     monitor = Step(task_id="monitor")
     outcomes = Step(task_id="outcomes")
-    # It decides on what is known: a look that failed or found nothing new leaves the figures of the last one.
+    # It decides even if a measurement failed or had no new data: then the figures of the last one are in force.
     retrain = Step(task_id="retrain", trigger_rule="all_done", outlets=[RETRAIN])
     [monitor, outcomes] >> retrain

@@ -1,12 +1,12 @@
 """Turn new raw batches into clean ones.
 
-**What** — types, missing values, diagnosis chapters; deaths and hospice left out; split by patient.
+**What** — it sets types, missing values and diagnosis chapters, leaves out deaths and hospice, and splits by patient.
 
 **In** — raw batches that are not clean yet. **Out** — `clean.encounters`, `clean.batches`, a Parquet snapshot with
-its hash in the object store; the asset `readmission_clean`, on which `readmission_train` starts.
+its hash in the object store, and the asset `readmission_clean`, which starts `readmission_train`.
 
-**When it fails** — the last line of the task's log says why. A batch is clean as a whole or not at all; clear the
-task to go on with the batches that are missing.
+**When it fails** — the last line of the task's log gives the reason. A batch is clean as a whole or not at all. Clear
+the task to continue with the batches that are missing.
 """
 
 from airflow.sdk import DAG

@@ -1,22 +1,24 @@
-"""Put the best candidate into service, if it is better and a person agrees (where that is asked).
+"""Put the best candidate into service if it passes the gates and, where approval is required, a person agrees.
 
-**What** — `promote`: the gate compares the candidates with the champion on the validation patients, refuses a leak, a
-badly calibrated model, and one that does not answer the golden rows; the winner becomes `champion` and `Production`.
-`reload`: the API is told, and the task ends when every replica answers with the new version.
+**What** — `promote`: the gates compare the candidates with the champion on the validation patients. They refuse a leak,
+a badly calibrated model, and one that does not answer the golden rows. The winner becomes `champion` and `Production`.
+`reload`: the API is notified, and the task ends when every replica answers with the new version.
 
-**In** — the candidates of the newest clean data. **Out** — the alias in MLflow, an audit row in
-`training.promotions`; the asset `readmission_champion`, on which `readmission_batch_score` starts.
+**In** — the candidates of the newest clean data. **Out** — the alias in MLflow, a row in the ledger
+`training.promotions`, and the asset `readmission_champion`, which starts `readmission_batch_score`.
 
 **Approval** — with `[readmission] approval = true`, `approve` waits for a person (*Required Actions*, or
 `PATCH /api/v2/dags/readmission_promote/dagRuns/RUN/taskInstances/approve/-1/hitlDetails` with
-`{"chosen_options": ["Approve"]}`). *Reject* leaves the champion as it is. The param `approval` goes before the setting.
+`{"chosen_options": ["Approve"]}`). *Reject* leaves the champion as it is. The run parameter `approval`
+overrides the setting.
 
-**When it fails** — `promote`: the last line of its log says which check refused; the old champion serves on.
-`reload`: the champion is set, some replica does not answer with it; look at the API's log, then clear the task.
-To go back: `readmission rollback`.
+**When it fails** — `promote`: the last line of its log names the gate that refused, and the old champion keeps serving.
+`reload`: the champion is set, but some replica does not answer with it. Read the API's log, then clear the task.
+To return to the previous champion, run `readmission rollback`.
 """
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, Param
@@ -24,9 +26,12 @@ from airflow.sdk.exceptions import AirflowSkipException
 from house import APPROVAL, CANDIDATES, CHAMPION, COMMON
 from step import Step
 
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
-def skip_unless_asked(context):
-    """Go on without a person when neither the setting nor this run asks for one."""
+
+def skip_unless_required(context: "Context") -> None:
+    """Continue without approval unless the setting or this run requires it."""
     if not context["params"]["approval"]:
         raise AirflowSkipException("promotion is automatic")
 
@@ -47,7 +52,7 @@ with DAG(
         body="The candidates and their metrics are in MLflow, experiment `diabetes_readmission`. The gate still has to"
         " agree: it refuses a model that is not better than the champion.",
         response_timeout=timedelta(days=3),
-        pre_execute=skip_unless_asked,
+        pre_execute=skip_unless_required,
     )
     promote = Step(task_id="promote", trigger_rule="none_failed")
     reload = Step(task_id="reload", outlets=[CHAMPION])

@@ -1,13 +1,13 @@
-"""Return to the champion before this one, by hand: a person has seen that the new model does harm.
+"""Return to the previous champion, by hand: a person has seen that the new model does harm.
 
-**What** — `rollback` gives the alias `champion` to the version that the present one replaced, or to the one named by
-the param `to`; `reload` tells the API, and ends when every replica answers with it.
+**What** — `rollback` moves the alias `champion` to the version that the current one replaced, or to the version in the
+parameter `to`. `reload` notifies the API and ends when every replica answers with that version.
 
-**In** — the registry, `training.promotions`. **Out** — the alias, an audit row with the reason; the asset
-`readmission_champion`, on which `readmission_batch_score` starts.
+**In** — the registry, `training.promotions`. **Out** — the alias, a row in the ledger with the reason, and the asset
+`readmission_champion`, which starts `readmission_batch_score`.
 
-**When it fails** — the last line of the task's log says why. `rollback` is not repeated by itself, since twice goes two
-versions back: look at MLflow, then clear the task.
+**When it fails** — the last line of the task's log gives the reason. `rollback` is not retried automatically, because a
+second run would go back one more version. Check MLflow, then clear the task.
 """
 
 from airflow.sdk import DAG, Param
@@ -20,8 +20,13 @@ with DAG(
     doc_md=__doc__,
     tags=["readmission", "model"],
     params={
-        "why": Param("", type="string", title="Why", description="The reason, for the audit table."),
-        "to": Param("", type="string", title="Version", description="Empty: the one that the champion replaced."),
+        "why": Param("", type="string", title="Why", description="The reason, for the ledger."),
+        "to": Param(
+            "",
+            type="string",
+            title="Version",
+            description="Version to return to. If empty, it is the one that the champion replaced.",
+        ),
     },
     **COMMON,
 ):

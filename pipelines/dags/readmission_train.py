@@ -1,15 +1,17 @@
 """Train every model family on all clean batches, each in a task of its own.
 
-**In** — the clean snapshots; starts when a batch is clean, and when `readmission_monitor` decides to train again.
-**Out** — a run a family in MLflow, a row each in `training.experiments`; the asset `readmission_candidates`, on which
-`readmission_promote` starts.
+**In** — the clean snapshots. It starts when a batch is clean, and when `readmission_monitor` decides to train again.
+**Out** — for each family a run in MLflow and a row in `training.experiments`; the asset `readmission_candidates`, which
+starts `readmission_promote`.
 
-**A family that fails** does not stop the others: as soon as all have ended and one has succeeded, promotion goes
-on, and says which are missing.
+**A family that fails** does not stop the others. As soon as all have ended and one has succeeded, promotion continues
+and names the missing ones.
 
-**When it fails** — the last line of the family's log says why; clear that task alone. A family that is trained
-already on the same data by the same code is not trained twice.
+**When it fails** — the last line of the family's log gives the reason. Clear only that task. A family is not trained
+again on the same data by the same code.
 """
+
+from typing import TYPE_CHECKING, cast
 
 from airflow.configuration import conf
 from airflow.providers.standard.operators.empty import EmptyOperator
@@ -18,10 +20,13 @@ from airflow.sdk.exceptions import AirflowSkipException
 from house import CANDIDATES, CLEAN, COMMON, FAMILIES, RETRAIN, SECTION
 from step import Step
 
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
-def skip_unless_wanted(context):
-    """Skip a family that this run does not ask for."""
-    family = context["task"].arguments[1]
+
+def skip_unless_selected(context: "Context") -> None:
+    """Skip a family that is not selected for this run."""
+    family = cast(Step, context["task"]).arguments[1]
     if family not in context["params"]["families"]:
         raise AirflowSkipException(f"{family} is not among the families of this run")
 
@@ -46,14 +51,14 @@ with DAG(
             type=["null", "integer"],
             minimum=1,
             title="Up to batch",
-            description="Last batch to train on; empty: all.",
+            description="Last batch to train on. If empty, all are used.",
         ),
     },
     **COMMON,
 ):
     train = Step.partial(
         task_id="train",
-        pre_execute=skip_unless_wanted,
+        pre_execute=skip_unless_selected,
         max_active_tis_per_dagrun=conf.getint(SECTION, "train_parallel", fallback=len(FAMILIES)),
         map_index_template="{{ task.arguments[1] }}",
     ).expand(

@@ -1,40 +1,45 @@
 """The one operator of these DAGs: `Step` runs `readmission <task_id> <arguments>`, in a pod or as a process.
 
-Which of the two is the setting `runtime` (house.py); a DAG file does not know.
+The setting `runtime` (house.py) chooses between the two. A DAG file is the same for both.
 """
 
 import logging
 import os
 import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from airflow.configuration import conf
 from airflow.exceptions import AirflowConfigException
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 from house import RUNTIME, SECTION, STEPS
 
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
 log = logging.getLogger(__name__)
 
-#: Exit code of a step that found nothing to do: the task is skipped, and nothing is told to what follows.
+#: Exit code of a step that had nothing to do. The task is skipped, and the DAGs that wait for it are not started.
 NOTHING_TO_DO = 99
 
 
-def _own(kwargs):
-    """Return one step's entry of steps.json, having set the task's timeout from it."""
+def _configure(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Set the task's timeout by the step's entry in steps.json; return the entry."""
     verb = kwargs["task_id"]
     if verb not in STEPS:
-        raise AirflowConfigException(f"steps.json knows {', '.join(STEPS)}, but no step {verb!r}.")
-    own = STEPS[verb]
-    # The pod's own deadline comes first; this one also ends a wait for a pod that never starts.
-    # A mapped task brings None.
+        raise AirflowConfigException(f"steps.json has no step {verb!r}; it has: {', '.join(STEPS)}.")
+    own: dict[str, Any] = STEPS[verb]
+    # The pod's own deadline comes first. The timeout also ends a wait for a pod that never starts. In a mapped task it
+    # is present and None.
     if kwargs.get("execution_timeout") is None:
         kwargs["execution_timeout"] = timedelta(seconds=own["deadline_seconds"] + 300)
     return own
 
 
-def _pod(own):
-    """Return what Pod Security "restricted" asks, a root filesystem that cannot be changed, and the step's size."""
+def _pod(own: dict[str, Any]) -> dict[str, Any]:
+    """Return the pod: as Pod Security "restricted" requires, with a read-only root filesystem and the step's size."""
     container = {
         "name": "base",
         "resources": own["resources"],
@@ -58,22 +63,22 @@ def _pod(own):
 
 
 @contextmanager
-def _skipped_only_at_once(context):
-    """Let a first attempt be skipped, and a later one succeed.
+def _skipped_at_first_attempt(context: "Context") -> Iterator[None]:
+    """Skip the task if its first attempt has nothing to do; let a later attempt succeed.
 
-    An attempt that was lost after its work was done had no chance to tell those who wait for it; the retry finds
-    nothing to do and tells them. They lose nothing: a step that finds nothing new is skipped itself.
+    An attempt that was lost after its work was done could not start the DAGs that wait for it. The retry has nothing to
+    do and starts them. That does no harm, because a step without new data is skipped itself.
     """
     try:
         yield
     except AirflowSkipException as nothing:
         if context["ti"].try_number == 1:
             raise
-        log.info("%s An earlier attempt may have done it: what follows is told.", nothing)
+        log.info("%s An earlier attempt may have done the work, so the DAGs that wait for it are started.", nothing)
 
 
-def _given(arguments):
-    """Leave out arguments that rendered to nothing: an optional param that was not given."""
+def _without_empty(arguments: Iterable[str]) -> list[str]:
+    """Leave out arguments that rendered to an empty text: optional parameters without a value."""
     return [argument for argument in arguments if argument]
 
 
@@ -84,8 +89,8 @@ if RUNTIME == "kubernetes":
     class Step(KubernetesPodOperator):
         """Run one verb of `readmission` as a pod, with the house defaults."""
 
-        def __init__(self, *, arguments=(), **kwargs):
-            own = _own(kwargs)
+        def __init__(self, *, arguments: Iterable[str] = (), **kwargs: Any) -> None:
+            own = _configure(kwargs)
             verb = kwargs["task_id"]
             house = {
                 "name": f"readmission-{verb}",
@@ -100,8 +105,8 @@ if RUNTIME == "kubernetes":
                     "app.kubernetes.io/managed-by": "airflow",
                     "readmission/step": verb,
                 },
-                # Common settings from one ConfigMap; of credentials, a step gets only those it needs, and from
-                # Secrets alone: whoever may read a pod's specification sees no password.
+                # Common settings come from one ConfigMap. A step gets only the credentials it needs, and only from
+                # Secrets: whoever may read a pod's specification sees no password.
                 "configmaps": [conf.get(SECTION, "configmap", fallback="readmission-settings")],
                 "secrets": [
                     Secret("env", variable, source["name"], source["key"])
@@ -109,69 +114,69 @@ if RUNTIME == "kubernetes":
                 ],
                 "env_vars": {"HOME": "/tmp", "READMISSION_HOME": "/tmp/readmission"},  # noqa: S108 (an emptyDir)
                 "pod_template_dict": _pod(own),
-                # A step talks to the database and MLflow, never to the cluster.
+                # A step connects to the database and MLflow, never to the cluster.
                 "automount_service_account_token": False,
-                # The sidecar would need another image and the right to exec; a step's output is in the stores.
+                # XCom's sidecar would need another image and the right to exec. A step's output is in the stores.
                 "do_xcom_push": False,
-                # A worker that comes back finds its pod again instead of starting a second one.
+                # A worker that restarts reattaches to its pod instead of starting a second one.
                 "durable": True,
-                # Ends a step that hangs even when Airflow itself is gone.
+                # Ends a step that hangs even if Airflow itself is down.
                 "active_deadline_seconds": own["deadline_seconds"],
                 "startup_timeout_seconds": 600,  # the first pull of the image
                 "startup_check_interval_seconds": 1,
-                # With the log's end as termination message, the step's last sentence is in the task's error.
+                # The end of the log is the termination message, so that the task's error shows the step's last line.
                 "termination_message_policy": "FallbackToLogsOnError",
                 "log_events_on_failure": True,
-                # Pages of YAML that hide that sentence.
+                # The specification is pages of YAML that would hide that line.
                 "log_pod_spec_on_failure": False,
                 "on_finish_action": "delete_pod",
                 "skip_on_exit_code": NOTHING_TO_DO,
-                # Waiting then needs no triggerer, which nothing else here needs either.
+                # Waiting without a triggerer: nothing else here needs one.
                 "deferrable": False,
             }
             super().__init__(arguments=list(arguments), **(house | kwargs))
 
-        def execute(self, context):
+        def execute(self, context: "Context") -> None:
             """Run the pod to its end."""
-            self.arguments = _given(self.arguments)
-            with _skipped_only_at_once(context):
+            self.arguments = _without_empty(self.arguments)
+            with _skipped_at_first_attempt(context):
                 super().execute(context)
 
 elif RUNTIME == "local":
     from airflow.providers.standard.hooks.subprocess import SubprocessHook
     from airflow.sdk import BaseOperator
 
-    class Step(BaseOperator):
+    class Step(BaseOperator):  # type: ignore[no-redef] # one of the two, by the setting
         """Run one verb of `readmission` as a process in the steps' own environment."""
 
         template_fields = ("arguments",)
 
-        def __init__(self, *, arguments=(), **kwargs):
-            _own(kwargs)
+        def __init__(self, *, arguments: Iterable[str] = (), **kwargs: Any) -> None:
+            _configure(kwargs)
             super().__init__(do_xcom_push=False, **kwargs)
             self.arguments = list(arguments)
 
-        def execute(self, context):
-            """Run the process to its end; its output is the task's log, its last line the error."""
-            # Like a pod, it sees its settings and nothing of Airflow's.
+        def execute(self, context: "Context") -> None:
+            """Run the process to its end. Its output is the task's log, and its last line the task's error."""
+            # Like a pod, the process sees its own settings and none of Airflow's.
             kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
             environment = {k: v for k, v in os.environ.items() if k in kept or k.startswith("READMISSION_")}
-            # Where the system can: a worker that is killed takes its step along, as a node would.
+            # Where the system supports it, a worker that is killed takes its step along, as a node would.
             guard = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
             program = conf.get(SECTION, "command", fallback="readmission")
-            command = [program, "--nothing-to-do", str(NOTHING_TO_DO), self.task_id, *_given(self.arguments)]
+            command = [program, "--nothing-to-do", str(NOTHING_TO_DO), self.task_id, *_without_empty(self.arguments)]
             self.hook = SubprocessHook()
             result = self.hook.run_command([*guard, *command], env=environment | {"PYTHONUNBUFFERED": "1"})
             if result.exit_code == NOTHING_TO_DO:
-                with _skipped_only_at_once(context):
+                with _skipped_at_first_attempt(context):
                     raise AirflowSkipException(result.output)
             elif result.exit_code:
                 raise AirflowException(f"{self.task_id} exited with {result.exit_code}: {result.output}")
 
-        def on_kill(self):
-            """End the process when the task is stopped."""
+        def on_kill(self) -> None:
+            """Terminate the process when the task is stopped."""
             if hook := getattr(self, "hook", None):
                 hook.send_sigterm()
 
 else:
-    raise AirflowConfigException(f"[{SECTION}] runtime is {RUNTIME!r}; allowed: kubernetes, local.")
+    raise AirflowConfigException(f"[{SECTION}] runtime is {RUNTIME!r}; it must be kubernetes or local.")

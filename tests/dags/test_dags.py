@@ -36,7 +36,7 @@ def test_a_file_is_a_dag_of_its_name() -> None:
 
 def test_a_runtime_that_is_none_is_named() -> None:
     with (
-        pytest.raises(Exception, match="runtime is 'docker'; allowed: kubernetes, local"),
+        pytest.raises(Exception, match="runtime is 'docker'; it must be kubernetes or local"),
         configured(runtime="docker"),
     ):
         pass
@@ -135,7 +135,7 @@ def test_the_command_line_takes_the_arguments_that_the_dags_give(given: dict[str
                     rendered = [dag.get_template_env().from_string(a).render(params=params) for a in arguments]
                     command = typer.main.get_command(cli.app).get_command(None, task.task_id)
                     assert command is not None, task.task_id
-                    command.make_context(task.task_id, operator._given(rendered))
+                    command.make_context(task.task_id, operator._without_empty(rendered))
 
 
 def test_the_families_are_the_packages() -> None:

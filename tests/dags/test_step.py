@@ -229,7 +229,7 @@ def test_a_failure_is_told_to_the_webhook_and_a_dead_webhook_hides_nothing(caplo
     with caplog.at_level(logging.ERROR):
         for url, said in [
             ("http://127.0.0.1:1/token", "could not be reached"),
-            ("file:///etc/passwd", "no http(s) URL"),
+            ("file:///etc/passwd", "not an http(s) URL"),
         ]:
             caplog.clear()
             with configured(runtime="local", failure_webhook=url):
