@@ -26,7 +26,7 @@ from readmission import contract, engine
 from readmission.settings import Settings
 from readmission.steps import ingest, process
 from readmission.stores import postgres
-from readmission.training import dask, dataset
+from readmission.training import dask, dataset, fitting
 
 Outcome = TypeVar("Outcome")
 
@@ -53,7 +53,7 @@ def compare(settings: Settings, copies: int, workers: int, memory: str) -> None:
     ingest.run(settings, every=True)
     original_rows = count(settings)
     timed("process, local", original_rows, lambda: process.run(settings))
-    local = timed("train, local", original_rows, lambda: dataset.fit(dataset.load(settings), "lightgbm", settings.seed))
+    local = timed("train, local", original_rows, lambda: fitting.fit(dataset.load(settings), "lightgbm", settings.seed))
     print(f"{'':<22} peak of the one process {peak_bytes() / 1e9:.2f} GB; {_roc_auc(local)}")
     began = time.perf_counter()
     for copy in range(1, copies):
@@ -79,7 +79,7 @@ def start_workers(workers: int, memory: str) -> LocalCluster:
     return LocalCluster(n_workers=workers, threads_per_worker=1, memory_limit=memory, dashboard_address=None)
 
 
-def train(settings: Settings) -> dataset.Candidate:
+def train(settings: Settings) -> fitting.FittedFamily:
     """Read, encode, fit and score on the workers."""
     with engine.cluster(settings) as client:
         return dask.fit(dask.load(settings, client), "lightgbm", settings.seed)
@@ -147,5 +147,5 @@ def replicate(settings: Settings, copy: int) -> None:
         )
 
 
-def _roc_auc(fitted: dataset.Candidate) -> str:
+def _roc_auc(fitted: fitting.FittedFamily) -> str:
     return f"test ROC-AUC {fitted.metrics['test_roc_auc_30']:.4f}"

@@ -17,6 +17,29 @@ from readmission.stores import objects, postgres
 
 
 @dataclass(frozen=True)
+class CleanBatch:
+    """One clean batch in memory, as its Parquet object: compressed, a tenth of its encoded rows.
+
+    Attributes:
+        data: Content of the object, checked against its recorded hash.
+    """
+
+    data: bytes
+
+    def table(self, columns: Sequence[str] | None = None, splits: Sequence[str] | None = None) -> pa.Table:
+        """Return rows of the batch: one an encounter, by rising encounter (docs/architecture.md).
+
+        Args:
+            columns: Columns to read. If omitted, all.
+            splits: Splits to read rows of. If omitted, all.
+        """
+        chosen = None if splits is None else pyarrow.compute.field("split").isin(splits)
+        return pyarrow.parquet.read_table(
+            io.BytesIO(self.data), columns=None if columns is None else list(columns), filters=chosen
+        )
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """Name the clean batches that data is read from.
 
@@ -38,22 +61,25 @@ class Snapshot:
         """Return the batch ids."""
         return [batch_id for batch_id, _, _ in self.keys]
 
-    def tables(self, columns: Sequence[str] | None = None, splits: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """Read one batch after another: a row an encounter, by rising encounter; see docs/architecture.md.
-
-        Args:
-            columns: which; None: all.
-            splits: rows of which; None: of all.
+    def read_batches(self) -> Iterator[CleanBatch]:
+        """Read one batch after another, each object once.
 
         Raises:
             UserError: an object's content is not what was recorded.
         """
-        wanted = None if splits is None else pyarrow.compute.field("split").isin(splits)
         for batch_id, key, digest in self.keys:
             data = self.store.get(key)
             if sha256(data).hexdigest() != digest:
                 raise UserError(f"The clean snapshot of batch {batch_id} ({key}) is not what `process` wrote.")
-            yield pyarrow.parquet.read_table(io.BytesIO(data), columns=columns and list(columns), filters=wanted)
+            yield CleanBatch(data)
+
+    def tables(self, columns: Sequence[str] | None = None, splits: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Read the rows of one batch after another; the arguments are those of `CleanBatch.table`.
+
+        Raises:
+            UserError: an object's content is not what was recorded.
+        """
+        return (batch.table(columns, splits) for batch in self.read_batches())
 
     def visits(self) -> bytes:
         """Return what later encounters see of every row: the table that `Visits` reads."""

@@ -21,8 +21,9 @@ from readmission.features import encoding
 from readmission.registry import tracking
 from readmission.settings import Settings
 from readmission.stores import postgres
-from readmission.training import dask, dataset
-from readmission.training.dataset import Candidate, Data
+from readmission.training import dask, dataset, fitting
+from readmission.training.dataset import Data
+from readmission.training.fitting import FittedFamily
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ def _train_one(
     tags: dict[str, str],
     wanted: Mapping[str, object] | None = None,
 ) -> str:
-    fit: Callable[..., Candidate] = dask.fit if settings.engine == "dask" else dataset.fit
+    fit: Callable[..., FittedFamily] = dask.fit if settings.engine == "dask" else fitting.fit
     candidate = fit(data, family, settings.seed, wanted)
     params = {
         "family": family, "seed": settings.seed, "batch_first": data.batches[0], "batch_last": data.batches[-1],
@@ -132,7 +133,7 @@ def _train_one(
     }  # fmt: skip
     with tracking.run(client, settings, family, {"family": family, **tags}) as run_id:
         tracking.log_run(client, run_id, params=params, metrics=candidate.metrics)
-        tracking.log_files(client, run_id, dataset.draw(candidate))
+        tracking.log_files(client, run_id, fitting.draw_plots(candidate))
         uri = tracking.log_pipeline(candidate.pipeline, run_id, encoding.example())
         tracking.log_run(client, run_id, tags={"model_uri": uri})
         _record(settings, data, candidate, run_id, tags["git_sha"])
@@ -176,7 +177,7 @@ def _done(settings: Settings, data: Data, code: str) -> dict[str, str]:
         return dict(cursor.fetchall())
 
 
-def _record(settings: Settings, data: Data, candidate: Candidate, run_id: str, code: str) -> None:
+def _record(settings: Settings, data: Data, candidate: FittedFamily, run_id: str, code: str) -> None:
     metrics = {name: value for name, value in candidate.metrics.items() if value == value}
     with postgres.transaction(settings, "train") as cursor:
         cursor.execute(

@@ -14,41 +14,42 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from readmission import contract, engine, models
+from readmission import engine, models
 from readmission.data import snapshots
-from readmission.data.snapshots import Snapshot
+from readmission.data.snapshots import CleanBatch, Snapshot
 from readmission.errors import UserError
 from readmission.evaluation.metrics import Scored
 from readmission.features import encoding, history
 from readmission.features.visits import Visits
 from readmission.settings import Settings
 from readmission.stores import objects
-from readmission.training import dataset
-from readmission.training.dataset import JUDGED, Candidate, Data
+from readmission.training import dataset, fitting
+from readmission.training.dataset import JUDGED, Data
+from readmission.training.fitting import FittedFamily
 
 Key = tuple[int, str, str]
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Spread(Data):
-    """Hold one snapshot of CLEAN on the workers.
+@dataclass(frozen=True, kw_only=True)
+class DaskDataset(Data):
+    """A snapshot of CLEAN on the workers of a cluster.
 
     Attributes:
-        client: of the cluster.
-        settings: as the workers need them.
-        known: future of the table of visits, on every worker.
-        X, y: dask arrays of the train split: float32 (n, features), and positions in contract.CLASSES, (n,).
+        client: Client of the cluster.
+        batches_read: Futures of the batches' objects (`CleanBatch`), in order.
+        visits: Future of the table of visits, on every worker.
+        X, y: Dask arrays of the train split: float32 (n, features), and positions in contract.CLASSES, (n,).
     """
 
     client: Any
-    settings: Settings
-    known: Any
+    batches_read: list[Any]
+    visits: Any
     X: Any
     y: Any
 
 
-def load(settings: Settings, client: Any, up_to: int | None = None) -> Spread:
+def load(settings: Settings, client: Any, up_to: int | None = None) -> DaskDataset:
     """Read the clean snapshot up to a batch, each batch by a worker.
 
     Raises:
@@ -57,26 +58,33 @@ def load(settings: Settings, client: Any, up_to: int | None = None) -> Spread:
     import dask.array
     from dask.delayed import delayed
 
-    snapshot, theirs = snapshots.find(settings, up_to), engine.for_workers(settings, "train")
-    keys = snapshot.keys
-    looked = client.gather(client.map(_look, [theirs] * len(keys), keys, pure=False))
-    index = pd.concat([part for _, part in looked], ignore_index=True)
-    known = client.scatter(history.join([seen for seen, _ in looked]), broadcast=True)
+    snapshot, worker_settings = snapshots.find(settings, up_to), engine.for_workers(settings, "train")
+    batches = client.map(_read_batch, [worker_settings] * len(snapshot.keys), snapshot.keys, pure=False)
+    scans = client.gather(client.map(dataset.scan_batch, batches, pure=False))
+    visits = client.scatter(history.join([seen for seen, _ in scans]), broadcast=True)
     X, y = [], []  # noqa: N806
     encode = delayed(_encode, pure=False, nout=2)
-    for key, (_, part) in zip(keys, looked, strict=True):
-        if rows := int((part["split"] == "train").sum()):
-            matrix, outcome = encode(theirs, key, known)
+    for batch, (_, index) in zip(batches, scans, strict=True):
+        if rows := int((index["split"] == "train").sum()):
+            matrix, outcome = encode(batch, visits)
             X.append(dask.array.from_delayed(matrix, (rows, len(models.SERVED)), np.float32))
             y.append(dask.array.from_delayed(outcome, (rows,), np.int64))
     if not X:
         raise UserError(f"The train split of batches {snapshot.batches} is empty: ingest and process more data.")
-    together = client.persist([dask.array.concatenate(X), dask.array.concatenate(y)])
-    counts = dataset.count_splits(index)
-    return Spread(counts, snapshot, snapshots.synthetic(settings, snapshot), client, theirs, known, *together)
+    arrays = client.persist([dask.array.concatenate(X), dask.array.concatenate(y)])
+    return DaskDataset(
+        counts=dataset.count_splits(pd.concat([index for _, index in scans], ignore_index=True)),
+        snapshot=snapshot,
+        synthetic=snapshots.synthetic(settings, snapshot),
+        client=client,
+        batches_read=batches,
+        visits=visits,
+        X=arrays[0],
+        y=arrays[1],
+    )
 
 
-def fit(data: Spread, family: str, seed: int, params: Mapping[str, Any] | None = None) -> Candidate:
+def fit(data: DaskDataset, family: str, seed: int, params: Mapping[str, Any] | None = None) -> FittedFamily:
     """Fit one family on the workers and judge it there; the Pipeline is the one that a local run gives.
 
     Raises:
@@ -86,18 +94,17 @@ def fit(data: Spread, family: str, seed: int, params: Mapping[str, Any] | None =
     _fit_heads(pipeline.named_steps["classify"], data)
     seconds = time.perf_counter() - began
     fitted = data.client.scatter(pipeline, broadcast=True)
-    keys = data.snapshot.keys
     answers = data.client.gather(
-        data.client.map(_score, [data.settings] * len(keys), keys, known=data.known, pipeline=fitted, pure=False)
+        data.client.map(_score, data.batches_read, visits=data.visits, pipeline=fitted, pure=False)
     )
     scored = {split: _joined([answer[split] for answer in answers]) for split in JUDGED}
     for split, found in scored.items():
         if not len(found.y):
             raise UserError(f"The {split} split of batches {data.batches} is empty: ingest and process more data.")
-    return dataset.judge(family, pipeline, scored, seconds)
+    return fitting.judge(family, pipeline, scored, seconds)
 
 
-def _fit_heads(heads: models.TwoHeads, data: Spread) -> None:
+def _fit_heads(heads: models.TwoHeads, data: DaskDataset) -> None:
     """Fit both heads by LightGBM on Dask, and make them the local classifiers that everything else knows."""
     from lightgbm import DaskLGBMClassifier
 
@@ -108,29 +115,20 @@ def _fit_heads(heads: models.TwoHeads, data: Spread) -> None:
     heads.any_, heads.early_ = remote.any_.to_local(), remote.early_.to_local()
 
 
-def _frame(settings: Settings, key: Key, splits: list[str], known: bytes) -> pd.DataFrame:
-    table = next(Snapshot(objects.objects(settings), [key]).tables(splits=splits))
-    return history.add(table.to_pandas(), Visits(known))
+def _read_batch(settings: Settings, key: Key) -> CleanBatch:
+    return next(Snapshot(objects.objects(settings), [key]).read_batches())
 
 
-def _look(settings: Settings, key: Key) -> tuple[Array, pd.DataFrame]:
-    """Return what later encounters see of a batch, and each row's patient, split and outcome."""
-    columns = sorted({*history.VISIT_COLUMNS, "split"})
-    frame = next(Snapshot(objects.objects(settings), [key]).tables(columns)).to_pandas()
-    kept = ["patient_nbr", "split", contract.TARGET]
-    return history.seen(frame), frame[kept].astype({"split": "category", contract.TARGET: "category"})
-
-
-def _encode(settings: Settings, key: Key, known: bytes) -> tuple[Array, Array]:
+def _encode(batch: CleanBatch, visits: bytes) -> tuple[Array, Array]:
     """Return matrix and outcomes of a batch's train rows."""
-    frame = _frame(settings, key, ["train"], known)
+    frame = dataset.read_frame(batch, ["train"], Visits(visits))
     matrix = encoding.encode(frame, models.Encoder(models.SERVED).features)
     return matrix.astype(np.float32), encoding.target(frame)
 
 
-def _score(settings: Settings, key: Key, known: bytes, pipeline: Pipeline) -> dict[str, Scored]:
+def _score(batch: CleanBatch, visits: bytes, pipeline: Pipeline) -> dict[str, Scored]:
     """Score a batch's rows of validation and test."""
-    frame = _frame(settings, key, list(JUDGED), known)
+    frame = dataset.read_frame(batch, list(JUDGED), Visits(visits))
     rows = {split: frame[frame["split"] == split] for split in JUDGED}
     return {
         split: Scored(

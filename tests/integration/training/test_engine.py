@@ -20,7 +20,7 @@ from readmission.registry import tracking
 from readmission.settings import Settings
 from readmission.steps import ingest, process, promote, score, train
 from readmission.stores import postgres
-from readmission.training import dask, dataset
+from readmission.training import dask, dataset, fitting
 
 distributed = pytest.importorskip("distributed", reason="Dask is not installed: the extra `scale`")
 
@@ -150,7 +150,7 @@ def test_on_the_real_data_the_quality_is_that_of_a_local_run(
     config = database.model_copy(update={"source": str(real_source), "engine": "dask", "dask_scheduler": scheduler})
     ingest.run(config, every=True)
     process.run(config)
-    here = dataset.fit(dataset.load(config), "lightgbm", 7)
+    here = fitting.fit(dataset.load(config), "lightgbm", 7)
     with engine.cluster(config) as client:
         there = dask.fit(dask.load(config, client), "lightgbm", 7)
     found = metrics.compare(there.scored["test"], here.scored["test"], "roc_auc_30", resamples=200)

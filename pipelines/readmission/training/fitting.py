@@ -1,0 +1,81 @@
+"""One family fitted on the training data, judged on the rows it has not seen, and drawn."""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.figure import Figure
+from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
+
+from readmission import models
+from readmission.evaluation import importance, metrics, plots
+from readmission.evaluation.metrics import Metrics, Scored
+from readmission.training.dataset import JUDGED, Dataset
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedFamily:
+    """A fitted family with what it scored.
+
+    Attributes:
+        family: key of models.FAMILIES.
+        pipeline: fitted; typed frame in, probabilities out.
+        params: of its estimator.
+        scored: by split of JUDGED.
+        metrics: prefixed by val_ and test_; also fit_seconds.
+    """
+
+    family: str
+    pipeline: Pipeline
+    params: Mapping[str, Any]
+    scored: Mapping[str, Scored]
+    metrics: Metrics
+
+
+def fit(data: Dataset, family: str, seed: int, params: Mapping[str, Any] | None = None) -> FittedFamily:
+    """Fit one family on the training rows and judge it on validation and test, on one core."""
+    pipeline = models.build(family, params, seed=seed)
+    began = time.perf_counter()
+    train = data.rows("train")
+    with threadpool_limits(1):  # families are trained beside each other; more threads would fight for the cores
+        # The encoder learns nothing, so the classifier may be fitted on what is encoded already.
+        classifier = pipeline.named_steps["classify"].fit(data.matrix[train], data.y[train])
+        seconds = time.perf_counter() - began
+        scored = {
+            split: data.scored(split, classifier.predict_proba(data.matrix[data.rows(split)])) for split in JUDGED
+        }
+    return judge(family, pipeline, scored, seconds)
+
+
+def judge(family: str, pipeline: Pipeline, scored: Mapping[str, Scored], seconds: float) -> FittedFamily:
+    """Measure a fitted family on the rows of JUDGED that it scored."""
+    figures = {
+        prefix + name: value
+        for split, prefix in JUDGED.items()
+        for name, value in metrics.measure(scored[split]).items()
+    }
+    log.info(
+        "%s: %.1f s, validation ROC-AUC for <30 %.4f, accuracy %.4f",
+        family, seconds, figures["val_roc_auc_30"], figures["val_accuracy"],
+    )  # fmt: skip
+    figures["fit_seconds"] = seconds
+    return FittedFamily(
+        family=family, pipeline=pipeline, params=models.parameters(pipeline), scored=scored, metrics=figures
+    )
+
+
+def draw_plots(fitted: FittedFamily) -> dict[str, Figure]:
+    """Draw the plots of one fitted family, on test, by file name."""
+    test, name = fitted.scored["test"], fitted.family.replace("_", " ")
+    return {
+        "confusion_matrix.png": plots.confusion_matrix(test, f"{name}, test"),
+        "feature_importance.png": plots.feature_importance(importance.native(fitted.pipeline), name),
+        "roc_pr_curve.png": plots.roc_and_precision_recall(test, f"{name}: readmission within 30 days, test"),
+        "calibration_curve.png": plots.calibration(test, f"{name}, test"),
+        "decision_curve.png": plots.decision_curve(test, f"{name}: whom to alert, test"),
+    }
