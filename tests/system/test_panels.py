@@ -15,7 +15,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-import yaml
 from gradio_client import Client
 
 from readmission import contract
@@ -25,9 +24,9 @@ from readmission.settings import Settings
 from serving.demo import form
 from serving.demo.presets import PRESETS
 from tests.conftest import wait_until
+from tests.panels import PANELS, expand
 from tests.system.conftest import System
 
-PANELS = yaml.safe_load((Path(__file__).parents[2] / "charts" / "observability" / "panels.yaml").read_text())
 #: Panels that may be empty in a healthy system, and are not in this test, which does what they show.
 PROVOKED = {
     "Turned away", "Why rows were refused", "Failures", "Alerts", "Batches given free", "Open", "Requests to the feed",
@@ -124,7 +123,7 @@ def tell_outcomes(system: System, ids: list[str]) -> None:
 
 def ask(system: System, expression: str) -> list[float]:
     url = f"http://127.0.0.1:{system.ports['prometheus']}/api/v1/query"
-    answer = httpx.get(url, params={"query": status_page.fill(expression)}, timeout=20)
+    answer = httpx.get(url, params={"query": expand(expression)}, timeout=20)
     assert answer.status_code == 200, f"{expression}: {answer.text}"
     values = [float(row["value"][1]) for row in answer.json()["data"]["result"]]
     return [value for value in values if value == value]
@@ -132,8 +131,7 @@ def ask(system: System, expression: str) -> list[float]:
 
 def silent(system: System) -> set[tuple[str, str]]:
     """Return (panel, query) of what has no answer."""
-    panels = [panel for one in PANELS.values() for row in one["rows"] for panel in row["panels"]]
-    return {(p["title"], q[0]) for p in panels for q in p["queries"] if not ask(system, q[0])}
+    return {(p["title"], q[0]) for p in PANELS for q in p["queries"] if not ask(system, q[0])}
 
 
 @pytest.mark.timeout(600)
@@ -150,7 +148,7 @@ def test_every_query_of_every_panel_has_data_or_a_reason(system: System, feed: s
         done.result()
     excused = {
         (panel["title"], query[0])
-        for one in PANELS.values() for row in one["rows"] for panel in row["panels"] for query in panel["queries"]
+        for panel in PANELS for query in panel["queries"]
         if "absent" in panel and panel["title"] not in PROVOKED
     }  # fmt: skip
     deadline = time.monotonic() + 90
@@ -163,6 +161,10 @@ def test_every_query_of_every_panel_has_data_or_a_reason(system: System, feed: s
     assert {row["metric"]["slo"] for row in budgets} == {"availability", "latency", "freshness", "processing"}
     assert left - excused == set(), "panels without data and without a reason"
     assert excused - left == set(), "panels whose reason for being empty is not true here"
+    page = httpx.get(f"http://127.0.0.1:{system.ports['board']}/").text
+    for label, *_ in status_page.FIGURES:
+        assert f"<dt>{label}</dt>" in page
+    assert "no data yet" not in page
 
 
 def alerts(system: System) -> set[str]:
