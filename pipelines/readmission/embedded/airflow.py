@@ -20,7 +20,7 @@ from readmission.embedded.component import Part, answers, bound
 from readmission.errors import UserError
 from readmission.settings import Settings
 
-#: Of a checkout; a wheel holds no DAGs, and its Airflow is somebody else's.
+#: DAGs of a checkout. A wheel has none.
 DAGS = Path(__file__).parents[2] / "dags"
 
 
@@ -32,42 +32,42 @@ def parts(settings: Settings) -> list[Part]:
     server = [*module, "api-server", "--host", "127.0.0.1", "--port", str(settings.airflow_port), "--workers", "1"]
     return [
         Part(
-            "feed",
-            [*python, "readmission.cli", "feed"],
-            feed,
-            settings.feed_host,
-            settings.feed_port,
-            "READMISSION_FEED_PORT",
-            answers(f"{feed}/readyz"),
+            name="feed",
+            command=[*python, "readmission.cli", "feed"],
+            url=feed,
+            host=settings.feed_host,
+            port=settings.feed_port,
+            port_setting="READMISSION_FEED_PORT",
+            healthy=answers(f"{feed}/readyz"),
             environment=_feed(settings),
         ),
         Part(
-            "airflow",
-            server,
-            url,
-            "127.0.0.1",
-            settings.airflow_port,
-            "READMISSION_AIRFLOW_PORT",
-            answers(f"{url}/api/v2/version"),
+            name="airflow",
+            command=server,
+            url=url,
+            host="127.0.0.1",
+            port=settings.airflow_port,
+            port_setting="READMISSION_AIRFLOW_PORT",
+            healthy=answers(f"{url}/api/v2/version"),
         ),
-        # They listen nowhere: port 0 is always free. LocalExecutor's logs are files that the server reads itself.
+        # They listen nowhere, and port 0 is always free. LocalExecutor's logs are files that the server reads itself.
         Part(
-            "airflow-scheduler",
-            [*module, "scheduler", "--skip-serve-logs"],
-            url,
-            "127.0.0.1",
-            0,
-            "",
-            _reports(url, "scheduler"),
+            name="airflow-scheduler",
+            command=[*module, "scheduler", "--skip-serve-logs"],
+            url=url,
+            host="127.0.0.1",
+            port=0,
+            port_setting="",
+            healthy=_reports(url, "scheduler"),
         ),
         Part(
-            "airflow-dag-processor",
-            [*module, "dag-processor"],
-            url,
-            "127.0.0.1",
-            0,
-            "",
-            _reports(url, "dag_processor"),
+            name="airflow-dag-processor",
+            command=[*module, "dag-processor"],
+            url=url,
+            host="127.0.0.1",
+            port=0,
+            port_setting="",
+            healthy=_reports(url, "dag_processor"),
         ),
     ]
 
@@ -76,10 +76,10 @@ def migrate(settings: Settings) -> None:
     """Create Airflow's tables and its login, or bring them up to date.
 
     Raises:
-        UserError: there are no DAGs here, or Airflow's migration failed; gives its last words.
+        UserError: There are no DAGs here, or Airflow's migration failed. The message ends with Airflow's own.
     """
     if not DAGS.is_dir():
-        raise UserError(f"There are no DAGs in {DAGS}: start Airflow from a clone of the repository.")
+        raise UserError(f"{DAGS} has no DAGs. Start Airflow from a clone of the repository.")
     home = settings.home / "airflow"
     home.mkdir(parents=True, exist_ok=True)
     login = home / "passwords.json"
@@ -92,20 +92,23 @@ def migrate_tables(environment: dict[str, str]) -> None:
     """Create the tables of the Airflow of an environment, or bring them up to date.
 
     Raises:
-        UserError: that failed; gives Airflow's last words.
+        UserError: The migration failed. The message ends with Airflow's own.
     """
     result = subprocess.run(
         [sys.executable, "-m", "airflow", "db", "migrate"],
-        env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if result.returncode:
-        raise UserError(f"Airflow's tables could not be made: {(result.stderr or result.stdout).strip()[-500:]}")
+        raise UserError(f"Airflow could not create its tables: {(result.stderr or result.stdout).strip()[-500:]}")
 
 
 def environment(settings: Settings) -> dict[str, str]:
     """Return the environment of Airflow's processes: this one's, and Airflow's configuration.
 
-    What stands in the environment as AIRFLOW__READMISSION__* goes before the values for it here.
+    Variables AIRFLOW__READMISSION__* of the environment override the values set here.
     """
     database, url = settings.database_url("airflow", "airflow"), f"http://127.0.0.1:{settings.airflow_port}"
     cores = os.cpu_count() or 1
@@ -168,7 +171,7 @@ def _optional(settings: Settings, name: str) -> str:
 
 def _secret(settings: Settings, name: str) -> str:
     if not (value := _optional(settings, f"airflow_{name}")):
-        raise UserError(f"READMISSION_AIRFLOW_{name.upper()} is not set: `make up AIRFLOW=1` makes one.")
+        raise UserError(f"READMISSION_AIRFLOW_{name.upper()} is not set. `make up AIRFLOW=1` creates it.")
     return value
 
 

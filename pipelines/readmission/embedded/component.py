@@ -1,4 +1,4 @@
-"""One part of the embedded system: what it runs, where it answers, how its health is seen."""
+"""One part of the embedded system: what it runs, where it answers, how its health is checked."""
 
 import shutil
 from collections.abc import Callable
@@ -9,19 +9,19 @@ import httpx
 Healthy = Callable[[], bool]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Part:
-    """Describe one supervised process.
+    """One supervised process.
 
     Attributes:
-        name: as in `readmission status`.
-        command: its command line.
-        url: where a person or a program finds it.
-        host, port: what it listens on.
-        port_setting: the variable that moves it.
-        healthy: whether it answers.
-        environment: variables beside the inherited ones; no secret, they stand in a file.
-        stop_signal: what ends it cleanly.
+        name: Name, as in `readmission status`.
+        command: Command line.
+        url: Where a person or a program reaches it.
+        host, port: Address it listens on; port 0 if it listens nowhere.
+        port_setting: Environment variable that sets the port.
+        healthy: Check of whether it answers.
+        environment: Variables in addition to the inherited ones. They are written to a file, so no secrets.
+        stop_signal: Signal that ends it cleanly.
     """
 
     name: str
@@ -48,5 +48,5 @@ def answers(url: str) -> Healthy:
 
 
 def bound() -> list[str]:
-    """Return what ends a part with its supervisor, even with a killed one: no orphan holds a port."""
+    """Return the command prefix that ends a part with its supervisor, even a killed one: no orphan holds a port."""
     return ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []

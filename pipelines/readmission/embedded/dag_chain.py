@@ -1,6 +1,6 @@
-"""Run the DAGs one after the other in this process, as `airflow dags test` does one: no scheduler, no server.
+"""Chain of the DAGs, run one after the other in this process, as `airflow dags test` runs one: no scheduler, no server.
 
-Started by `readmission dags` with Airflow's configuration in the environment; arguments: DAG folder, batches or 0.
+`readmission dags` starts it with Airflow's configuration in the environment. Arguments: DAG folder, batches or 0.
 """
 
 import sys
@@ -9,31 +9,31 @@ from pathlib import Path
 
 from airflow.dag_processing.dagbag import BundleDagBag
 
-FINE = ("success", "skipped")
+PASSED = ("success", "skipped")
 
 
 def run(bag: BundleDagBag, dag_id: str, failed: list[str]) -> bool:
-    """Run one DAG once and print what each task took; tell whether a task found something to do.
+    """Run one DAG once, print how long each task took, and return whether any task succeeded rather than skipped.
 
-    Tasks that failed are added to `failed`. A DAG that failed as a whole ends the program.
+    Failed tasks are added to `failed`. If the DAG itself fails, the program ends.
     """
     began = time.monotonic()
     result = bag.dags[dag_id].test()
     tasks = sorted(result.get_task_instances(), key=lambda t: (t.start_date is None, t.start_date or t.task_id))
-    told = []
+    lines = []
     for task in tasks:
         name = f"{task.task_id}[{task.map_index}]" if task.map_index >= 0 else task.task_id
-        told.append(f"{name} {task.state}" + (f" {task.duration:.1f} s" if task.duration else ""))
-        if task.state not in FINE:
+        lines.append(f"{name} {task.state}" + (f" {task.duration:.1f} s" if task.duration else ""))
+        if task.state not in PASSED:
             failed.append(f"{dag_id}.{name}")
-    print(f"{dag_id}: {result.state} in {time.monotonic() - began:.1f} s ({', '.join(told)})", flush=True)  # noqa: T201
+    print(f"{dag_id}: {result.state} in {time.monotonic() - began:.1f} s ({', '.join(lines)})", flush=True)  # noqa: T201
     if result.state != "success":
         sys.exit(f"failed: {', '.join(failed)}")
     return any(task.state == "success" for task in tasks)
 
 
 def main() -> None:
-    """Run the chain; the exit code is 1 when a task failed."""
+    """Run the chain; the exit code is 1 if a task failed."""
     folder = Path(sys.argv[1])
     bag = BundleDagBag(dag_folder=folder, bundle_path=folder, bundle_name="dags-folder")
     if bag.import_errors:

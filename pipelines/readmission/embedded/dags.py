@@ -18,18 +18,16 @@ from readmission.settings import Settings
 def run(
     settings: Settings,
     *,
-    batches: Annotated[int, typer.Option(min=0, help="Take this many batches; 0: all that the source has.")] = 0,
+    batches: Annotated[int, typer.Option(min=0, help="Number of batches to take; 0 takes all.")] = 0,
     sample: Annotated[bool, typer.Option(help="Use a small synthetic data set instead of the real one.")] = False,
-    keep: Annotated[
-        bool, typer.Option(help="Leave the parts running in the end; `readmission down` stops them.")
-    ] = False,
+    keep: Annotated[bool, typer.Option(help="Leave the parts running; `readmission down` stops them.")] = False,
 ) -> None:
     """Run every DAG in its order as `airflow dags test` does: batch by batch, then train, promote, score.
 
-    Without a running system, the parts that the steps need are started first and stopped in the end.
+    If no system is running, the parts that the steps need are started first and stopped at the end.
 
     Raises:
-        UserError: a part did not start or a task failed; names it.
+        UserError: A part did not start or a task failed.
     """
     settings = up.with_secrets(settings)
     if sample:
@@ -43,19 +41,20 @@ def run(
         environment = scratch(settings)
         result = subprocess.run(
             [sys.executable, "-m", "readmission.embedded.dag_chain", str(airflow.DAGS), str(batches)],
-            env=environment, check=False,
-        )  # fmt: skip
+            env=environment,
+            check=False,
+        )
     finally:
         if ours and not keep:
             stop(settings)
     if result.returncode:
-        raise UserError("A task of the chain failed; what it said stands above.")
+        raise UserError("A task of the chain failed; its messages are above.")
 
 
 def scratch(settings: Settings) -> dict[str, str]:
-    """Return the environment of an Airflow with tables of its own, made if they are absent.
+    """Return the environment of an Airflow with tables of its own, which are created if they are absent.
 
-    In those of a running Airflow, its scheduler would take the tasks too.
+    In the tables of a running Airflow, its scheduler would run the tasks too.
     """
     home = settings.home / "airflow-test"
     home.mkdir(parents=True, exist_ok=True)

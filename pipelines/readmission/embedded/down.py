@@ -12,21 +12,18 @@ from readmission.settings import Settings
 def run(
     settings: Settings,
     *,
-    forget: Annotated[bool, typer.Option(help="Also delete the state folder: data, models, secrets.")] = False,
+    forget: Annotated[bool, typer.Option(help="Also delete all local state: data, models, secrets.")] = False,
 ) -> None:
-    """Stop every part of the embedded system; nothing happens when none runs.
-
-    The state stays, unless it is to be forgotten.
-    """
+    """Stop every part of the embedded system. Data, models and secrets are kept unless `--forget` deletes them."""
     was_running = stop(settings)
-    typer.echo("Stopped." if was_running else "Nothing was running.")
+    typer.echo("Stopped." if was_running else "The system was not running.")
     if forget and settings.home.exists():
         shutil.rmtree(settings.home)
-        typer.echo(f"Forgot {settings.home}.")
+        typer.echo(f"Deleted {settings.home}.")
 
 
 def stop(settings: Settings) -> bool:
-    """Stop the parts; tell whether any ran."""
+    """Stop the parts and return whether any was running."""
     supervisor = Supervisor(settings)
     if not supervisor.running():
         return False

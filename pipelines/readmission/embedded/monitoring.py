@@ -1,4 +1,4 @@
-"""Monitoring in the embedded system: the exporter, Prometheus when its program is there, and a status page."""
+"""Monitoring of the embedded system: exporter, Prometheus if it is installed, status page."""
 
 import logging
 import shutil
@@ -16,50 +16,70 @@ log = logging.getLogger(__name__)
 
 #: The rules and dashboards of the chart: the same on both ways of running the system.
 CHART = Path(__file__).parents[3] / "charts" / "observability"
-#: What to do when an alert fires; the status page serves them.
+#: What to do when an alert fires. The status page serves them.
 RUNBOOKS = Path(__file__).parents[3] / "docs" / "runbooks"
 
 
 def parts(settings: Settings) -> list[Part]:
-    """List the exporter, Prometheus (if its program is there) and the status page.
+    """List the exporter and, if Prometheus is installed, Prometheus and the status page.
 
     Raises:
-        UserError: the package is installed without the repository's charts, so there are no rules.
+        UserError: The package is installed without the repository's charts, so there are no rules.
     """
     python = [*bound(), sys.executable, "-m"]
     exporter = f"http://127.0.0.1:{settings.exporter_port}"
-    found = [
+    listed = [
         Part(
-            "exporter", [*python, "readmission.cli", "exporter"], f"{exporter}/metrics",
-            settings.exporter_host, settings.exporter_port, "READMISSION_EXPORTER_PORT", answers(f"{exporter}/metrics"),
+            name="exporter",
+            command=[*python, "readmission.cli", "exporter"],
+            url=f"{exporter}/metrics",
+            host=settings.exporter_host,
+            port=settings.exporter_port,
+            port_setting="READMISSION_EXPORTER_PORT",
+            healthy=answers(f"{exporter}/metrics"),
         )
-    ]  # fmt: skip
+    ]
     program = shutil.which(settings.prometheus_command)
     if program is None:
         log.warning(
-            "There is no program %r: metrics are exposed, but nothing collects them. Install Prometheus (3.x) or"
-            " name its program by READMISSION_PROMETHEUS_COMMAND.", settings.prometheus_command,
-        )  # fmt: skip
-        return found
+            "The program %r is not installed, so nothing collects the metrics. Install Prometheus (3.x), or set"
+            " READMISSION_PROMETHEUS_COMMAND to its path.",
+            settings.prometheus_command,
+        )
+        return listed
     if not (CHART / "rules").is_dir():
-        raise UserError(f"The rules of Prometheus are not at {CHART}: run the embedded system from a checkout.")
-    place = f"127.0.0.1:{settings.prometheus_port}"
+        raise UserError(f"Prometheus needs the rules in {CHART}: run the embedded system from a checkout.")
+    address = f"127.0.0.1:{settings.prometheus_port}"
     folder = settings.home / "prometheus"
     board = f"http://127.0.0.1:{settings.board_port}"
-    found += [
+    listed += [
         Part(
-            "prometheus",
-            [*bound(), program, f"--config.file={configure(settings)}", f"--storage.tsdb.path={folder / 'data'}",
-             f"--web.listen-address={place}", "--storage.tsdb.retention.time=30d"],
-            f"http://{place}", "127.0.0.1", settings.prometheus_port, "READMISSION_PROMETHEUS_PORT",
-            answers(f"http://{place}/-/ready"),
+            name="prometheus",
+            command=[
+                *bound(),
+                program,
+                f"--config.file={configure(settings)}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address={address}",
+                "--storage.tsdb.retention.time=30d",
+            ],
+            url=f"http://{address}",
+            host="127.0.0.1",
+            port=settings.prometheus_port,
+            port_setting="READMISSION_PROMETHEUS_PORT",
+            healthy=answers(f"http://{address}/-/ready"),
         ),
         Part(
-            "board", [*python, "readmission.embedded.status_page"], board, "127.0.0.1", settings.board_port,
-            "READMISSION_BOARD_PORT", answers(f"{board}/health"),
+            name="board",
+            command=[*python, "readmission.embedded.status_page"],
+            url=board,
+            host="127.0.0.1",
+            port=settings.board_port,
+            port_setting="READMISSION_BOARD_PORT",
+            healthy=answers(f"{board}/health"),
         ),
-    ]  # fmt: skip
-    return found
+    ]
+    return listed
 
 
 def configure(settings: Settings) -> Path:
@@ -85,7 +105,7 @@ def configure(settings: Settings) -> Path:
 
 
 def _linked(settings: Settings) -> Path:
-    """Copy the rules, their runbooks at the status page; return the folder."""
+    """Copy the rules with links to the status page's runbooks; return the folder."""
     folder = settings.home / "prometheus" / "rules"
     folder.mkdir(parents=True, exist_ok=True)
     for path in (CHART / "rules").glob("*.yaml"):

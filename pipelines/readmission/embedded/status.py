@@ -35,10 +35,11 @@ def run(
 
 
 def collect(settings: Settings) -> dict[str, Any]:
-    """Look at everything once.
+    """Collect the state of parts, batches and model.
 
     Returns:
-        `ready`, `parts` (url, pid, healthy), `batches` (the ledger) and `model` (empty without a champion).
+        `ready`, `parts` (url, pid and healthy, by name), `batches` (counts of rows) and `model` (empty without a
+        champion).
     """
     states = Supervisor(settings).states()
     shown = {part.name: _part(part, states) for part in parts(settings, states)}
@@ -52,7 +53,7 @@ def collect(settings: Settings) -> dict[str, Any]:
 
 
 def batches(settings: Settings) -> list[dict[str, Any]]:
-    """Read the ledger; empty when the database cannot be asked."""
+    """Read the batches and their counts; empty if the database does not answer."""
     try:
         with postgres.transaction(settings, "monitor") as cursor:
             cursor.execute(
@@ -73,7 +74,7 @@ def has_champion(settings: Settings) -> bool:
 
 
 def render(state: dict[str, Any]) -> str:
-    """Put the state in words for a terminal."""
+    """Describe the state as text for a terminal."""
     lines = []
     for name, part in state["parts"].items():
         mark = "up  " if part["healthy"] else "DOWN"
@@ -84,9 +85,9 @@ def render(state: dict[str, Any]) -> str:
     model = state["model"]
     if model:
         quality = model["metrics"].get("test_roc_auc_30")
-        told = f", test ROC-AUC for <30 days {quality:.3f}" if quality is not None else ""
+        figure = f", test ROC-AUC for <30 days {quality:.3f}" if quality is not None else ""
         synthetic = " — trained on SYNTHETIC data" if model.get("synthetic") else ""
-        lines.append(f"  model {model['name']} version {model['version']} ({model['family']}{told}){synthetic}")
+        lines.append(f"  model {model['name']} version {model['version']} ({model['family']}{figure}){synthetic}")
     lines.append("  predictions are answered" if state["ready"] else "  NOT ready: no prediction is answered")
     return "\n".join(lines)
 

@@ -22,7 +22,7 @@ from readmission.settings import Settings
 
 #: What users feel: label, query, and how to write a number, or the labels of a series where the number says nothing.
 FIGURES: tuple[tuple[str, str, Callable[[float], str] | str], ...] = (
-    ("Requests", "sum(rate(readmission_requests_total[5m]))", "{:.3g} per second".format),
+    ("Requests", "sum(rate(readmission_requests_total[5m]))", "{:.3g} /s".format),
     (
         "Server errors",
         'sum(rate(readmission_requests_total{endpoint=~"/predict.*",code=~"5.."}[5m]))'
@@ -53,7 +53,10 @@ _STYLE = (Path(__file__).parent / "status_page.css").read_text()
 def figure(result: list[Mapping[str, Any]], form: Callable[[float], str] | str) -> str:
     """Write the answer of an instant query; without a number, say so."""
     series = [row for row in result if not math.isnan(float(row["value"][1]))]
-    texts = [form.format(**r["metric"]) if isinstance(form, str) else form(float(r["value"][1])) for r in series]
+    texts = [
+        form.format(**r["metric"]).replace("_", " ") if isinstance(form, str) else form(float(r["value"][1]))
+        for r in series
+    ]
     return "; ".join(texts) or "no data yet"
 
 

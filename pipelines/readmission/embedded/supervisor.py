@@ -1,4 +1,4 @@
-"""supervisord as the keeper of the parts: restarts, log files, a clean stop without orphans."""
+"""supervisord, which restarts the parts, keeps their logs and stops them without leaving orphans."""
 
 import configparser
 import contextlib
@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,12 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from readmission.embedded.component import Part
 from readmission.errors import UserError
+from readmission.polling import wait_until
 from readmission.settings import Settings
 
 
 class Supervisor:
-    """Talk to the supervisord of one state folder."""
+    """Connection to the supervisord of one state folder."""
 
     def __init__(self, settings: Settings) -> None:
         self._home = settings.home
@@ -38,7 +38,7 @@ class Supervisor:
         return ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
     def running(self) -> bool:
-        """Tell whether supervisord answers."""
+        """Return whether supervisord answers."""
         try:
             self._rpc.getState()
         except (OSError, Fault):
@@ -57,37 +57,42 @@ class Supervisor:
         with (self._logs / "supervisord.out").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(config)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
                 env=os.environ | {"READMISSION_HOME": str(self._home)},  # the parts run in another folder
-                start_new_session=True,  # Ctrl-C in the terminal is ours to handle, in order
-            )  # fmt: skip
-        deadline = time.monotonic() + 20
-        while not self.running():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise UserError(f"The supervisor did not start: see {self._logs / 'supervisord.out'}")
-            time.sleep(0.05)
+                start_new_session=True,  # Ctrl-C in the terminal is for `up`, which stops the parts in order
+            )
+        failure = f"The supervisor did not start. See {self._logs / 'supervisord.out'}."
+
+        def started() -> bool:
+            if process.poll() is not None:
+                raise UserError(failure)
+            return self.running()
+
+        wait_until(started, seconds=20, every=0.05, failure=failure)
 
     def add(self, parts: Iterable[Part]) -> None:
-        """Make a running supervisord know parts that it was launched without; it goes on with the others."""
-        wanted, known = list(parts), self.states()
-        if new := [part for part in wanted if part.name not in known]:
-            (self._home / "supervisord.conf").write_text(self._configuration(wanted))
+        """Add parts to a running supervisord that was launched without them; the others keep running."""
+        parts, states = list(parts), self.states()
+        if new := [part for part in parts if part.name not in states]:
+            (self._home / "supervisord.conf").write_text(self._configuration(parts))
             self._rpc.reloadConfig()
             for part in new:
                 self._rpc.addProcessGroup(part.name)
 
     def start(self, name: str) -> None:
-        """Start one part; nothing happens when it runs already."""
+        """Start one part. If it runs already, nothing happens."""
         with contextlib.suppress(Fault):
             self._rpc.startProcess(name, False)
 
     def stop(self, name: str) -> None:
-        """Stop one part and wait for its end."""
+        """Stop one part and wait until it has ended."""
         with contextlib.suppress(Fault):
             self._rpc.stopProcess(name)
 
     def states(self) -> dict[str, tuple[str, int | None]]:
-        """Return each part's state word (RUNNING, FATAL, ...) and its pid; empty without supervisord."""
+        """Return state (RUNNING, FATAL, ...) and pid of each part, by name; empty if supervisord is not running."""
         try:
             return {p["name"]: (p["statename"], p["pid"] or None) for p in self._rpc.getAllProcessInfo()}
         except (OSError, Fault):
@@ -101,11 +106,8 @@ class Supervisor:
         for name in ("ui", "api"):
             self.stop(name)
         self._rpc.shutdown()
-        deadline = time.monotonic() + timeout
-        while _alive(pid):
-            if time.monotonic() > deadline:
-                raise UserError(f"The supervisor (process {pid}) did not end in {timeout:.0f} s: see {self._logs}")
-            time.sleep(0.1)
+        failure = f"The supervisor (process {pid}) did not end in {timeout:.0f} s. See {self._logs}."
+        wait_until(lambda: not _alive(pid), seconds=timeout, every=0.1, failure=failure)
 
     def log_of(self, name: str) -> Path:
         """Return the path of one part's log."""
@@ -129,7 +131,7 @@ class Supervisor:
                 "command": " ".join(_quote(word) for word in part.command),
                 "directory": "/",
                 "autostart": "false",
-                "autorestart": "true",  # also after an end without an error, which nobody here asked for
+                "autorestart": "true",  # also after a clean exit: nobody asked for it
                 "startsecs": "1",
                 "startretries": "3",
                 "stopsignal": part.stop_signal,
@@ -164,4 +166,4 @@ def _alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")")[-1].split()[0] != "Z"
     except FileNotFoundError:
-        return True  # no /proc here
+        return True  # the system has no /proc

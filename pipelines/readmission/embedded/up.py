@@ -1,4 +1,4 @@
-"""`readmission up`: start the parts, run the main job, stay until Ctrl-C."""
+"""`readmission up`: start the parts, run the main job, keep running until Ctrl-C."""
 
 import logging
 import signal
@@ -19,6 +19,7 @@ from readmission.embedded.components import parts, refuse_busy_ports
 from readmission.embedded.down import stop
 from readmission.embedded.supervisor import Supervisor
 from readmission.errors import UserError
+from readmission.polling import wait_until
 from readmission.settings import Settings
 from readmission.steps import migrate
 
@@ -31,7 +32,7 @@ def run(
     detach: Annotated[bool, typer.Option(help="Return once the system is ready; `readmission down` stops it.")] = False,
     sample: Annotated[bool, typer.Option(help="Use a small synthetic data set instead of the real one.")] = False,
     with_airflow: Annotated[
-        bool, typer.Option("--airflow", help="Also start Airflow and let it do the steps.")
+        bool, typer.Option("--airflow", help="Also start Airflow and let it run the steps.")
     ] = False,
     with_monitoring: Annotated[
         bool, typer.Option("--monitoring", help="Also start Prometheus, with the chart's rules, and a status page.")
@@ -39,11 +40,11 @@ def run(
 ) -> None:
     """Start Postgres, MLflow, the API and the demo, then ingest, train and promote up to a served prediction.
 
-    State is kept: a second start goes on from it in seconds. In the foreground, Ctrl-C stops everything.
-    With Airflow, a feed hands out the batches and the DAGs do the steps, from the first batch to the last.
+    State is kept, so a second start continues from it within seconds. In the foreground, Ctrl-C stops everything.
+    With Airflow, a feed hands out the batches and the DAGs run the steps, from the first batch to the last.
 
     Raises:
-        UserError: a port is busy, a part or a step failed; names its log.
+        UserError: A port is busy, or a part or a step failed. The message names its log.
     """
     began = time.monotonic()
     settings = with_secrets(settings)
@@ -73,24 +74,24 @@ def run(
 
 
 def start_parts(settings: Settings, supervisor: Supervisor) -> None:
-    """Bring up every part; those that run already are left alone."""
-    wanted = parts(settings)
+    """Start every part that does not run yet."""
+    listed = parts(settings)
     if not supervisor.running():
-        refuse_busy_ports(wanted)
-        supervisor.launch(wanted)
-    supervisor.add(wanted)
+        refuse_busy_ports(listed)
+        supervisor.launch(listed)
+    supervisor.add(listed)
     pgserver.initialise(settings)
     supervisor.start("postgres")
-    wait_for_part(supervisor, wanted[0])
+    wait_for_part(supervisor, listed[0])
     migrate.run(settings)
     if settings.airflow:
         airflow.migrate(settings)
-    for part in wanted[1:]:
+    for part in listed[1:]:
         supervisor.start(part.name)
 
 
 def main_job(settings: Settings, source: str) -> None:
-    """Run the steps up to a Production model; what is done already is not done again."""
+    """Run the steps up to a champion; steps that are done already are skipped."""
     supervisor = Supervisor(settings)
     by_name = {part.name: part for part in parts(settings)}
     before = status.batches(settings)
@@ -105,11 +106,11 @@ def main_job(settings: Settings, source: str) -> None:
 
 
 def wait_for_airflow(settings: Settings, supervisor: Supervisor) -> None:
-    """Wait until Airflow's own flow has brought the first model into service."""
+    """Wait until Airflow has promoted the first model."""
     for part in parts(settings)[1:]:
         wait_for_part(supervisor, part)
     log.info(
-        "Airflow (%s, user admin, password in %s) takes the batches",
+        "Airflow (%s, user admin, password in %s) is running the steps",
         f"http://127.0.0.1:{settings.airflow_port}",
         settings.home / "secrets.env",
     )
@@ -123,34 +124,40 @@ def wait_for_airflow(settings: Settings, supervisor: Supervisor) -> None:
 
 
 def step(verb: str, *arguments: str) -> None:
-    """Run one verb as its own process, its log on ours.
+    """Run one verb as a process of its own that logs to the same terminal.
 
     Raises:
-        UserError: it failed.
+        UserError: The verb failed.
     """
     log.info("— %s", verb)
     result = subprocess.run([sys.executable, "-m", "readmission.cli", verb, *arguments], check=False)
     if result.returncode:
-        raise UserError(f"The step `{verb}` failed; what it said stands above. The parts' logs: `readmission status`.")
+        raise UserError(f"The step `{verb}` failed; its messages are above. `readmission status` shows the parts.")
 
 
 def wait_for(what: str, ready: Callable[[], bool], supervisor: Supervisor, part: str, seconds: float) -> None:
-    """Wait until something is so, saying what for; a part that gave up ends the wait.
+    """Wait for something that a part does, and log every ten seconds what for.
 
     Raises:
-        UserError: the part is gone or the time is over; names its log.
+        UserError: The part keeps failing at its start, or the time is over. The message ends with the part's log.
     """
-    deadline = time.monotonic() + seconds
-    said = time.monotonic() + 2
-    while not ready():
-        state, _ = supervisor.states().get(part, ("STOPPED", None))
-        if state == "FATAL" or time.monotonic() > deadline:
-            problem = "ended at its start, again and again" if state == "FATAL" else f"not seen in {seconds:.0f} s"
-            raise UserError(f"Waiting for {what}: {problem}.\n{_tail(supervisor.log_of(part))}")
-        if time.monotonic() > said:
+    next_message = time.monotonic() + 2
+
+    def done() -> bool:
+        nonlocal next_message
+        if ready():
+            return True
+        if supervisor.states().get(part, ("STOPPED", None))[0] == "FATAL":
+            raise UserError(f"Waiting for {what}: {part} failed at every start.")
+        if time.monotonic() > next_message:
             log.info("waiting for %s ...", what)
-            said = time.monotonic() + 10
-        time.sleep(0.2)
+            next_message = time.monotonic() + 10
+        return False
+
+    try:
+        wait_until(done, seconds=seconds, failure=f"Waiting for {what}: not ready within {seconds:.0f} s.")
+    except UserError as error:
+        raise UserError(f"{error}\n{_tail(supervisor.log_of(part))}") from error
 
 
 def wait_for_part(supervisor: Supervisor, part: Part) -> None:
@@ -164,7 +171,7 @@ def _tail(path: Path) -> str:
 
 
 def with_secrets(settings: Settings) -> Settings:
-    """Make the secrets that are absent; return the settings with them."""
+    """Create the secrets that are absent and return the settings with them."""
     secrets.ensure(settings.home)
     configuration.load.cache_clear()
     return configuration.load()
@@ -178,7 +185,7 @@ def _stay(supervisor: Supervisor) -> None:
         while supervisor.running():
             fatal = {name for name, (state, _) in supervisor.states().items() if state == "FATAL"}
             for name in fatal - down:
-                log.warning("%s does not stay up: see %s", name, supervisor.log_of(name))
+                log.warning("%s keeps failing: see %s", name, supervisor.log_of(name))
             down = fatal
             time.sleep(1)
     except KeyboardInterrupt:

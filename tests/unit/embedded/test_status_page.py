@@ -18,7 +18,7 @@ def alert(name: str, state: str, severity: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("label", "value", "text"),
     [
-        ("Requests", "12.3456", "12.3 per second"),
+        ("Requests", "12.3456", "12.3 /s"),
         ("Server errors", "0.0005", "0.05%"),
         ("p99 of /predict", "0.00071", "0.71 ms"),
         ("Log backlog", "3210000", "3.21 MB"),
@@ -31,8 +31,8 @@ def test_figures_are_written_for_people(label: str, value: str, text: str) -> No
 
 
 def test_champion_is_named_by_its_labels() -> None:
-    result = [{"metric": {"model_version": "3", "family": "lightgbm"}, "value": [0, "2"]}]
-    assert figure(result, FORMS["Champion"]) == "version 3, lightgbm"
+    result = [{"metric": {"model_version": "3", "family": "random_forest"}, "value": [0, "2"]}]
+    assert figure(result, FORMS["Champion"]) == "version 3, random forest"
     assert figure([], FORMS["Champion"]) == "no data yet"
 
 

@@ -1,0 +1,35 @@
+"""The list of parts and their ports."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from readmission.embedded.components import parts, refuse_busy_ports
+from readmission.errors import UserError
+from tests.conftest import free_port, make_settings
+
+
+def test_the_database_starts_first_and_every_port_has_its_own_setting(tmp_path: Path) -> None:
+    listed = parts(make_settings(tmp_path))
+    assert [part.name for part in listed] == ["postgres", "mlflow", "api", "ui"]
+    assert len({part.port for part in listed}) == len(listed)
+    assert {part.port_setting for part in listed} == {
+        f"READMISSION_{name}_PORT" for name in ("POSTGRES", "MLFLOW", "API", "UI")
+    }
+
+
+def test_parts_of_the_running_supervisor_are_listed(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, prometheus_command="no-such-program")
+    assert parts(settings, {"exporter"})[-1].name == "exporter"
+
+
+def test_a_busy_port_is_refused_with_the_setting_that_moves_it(tmp_path: Path) -> None:
+    ports = {f"{name}_port": free_port() for name in ("postgres", "mlflow", "api", "ui")}
+    listed = parts(make_settings(tmp_path, **ports))
+    refuse_busy_ports(listed)
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", ports["mlflow_port"]))
+        busy.listen()
+        with pytest.raises(UserError, match=f"Port {ports['mlflow_port']} .*mlflow.* READMISSION_MLFLOW_PORT="):
+            refuse_busy_ports(listed)
