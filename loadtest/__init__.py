@@ -1,1 +1,1 @@
-"""Load tests that decide: profiles, thresholds and the capacity finder."""
+"""Load tests over HTTP that pass or fail: profiles, limits and load generators."""

@@ -1,4 +1,4 @@
-"""A load generator light enough to measure an API of ten thousand requests a second from Python.
+"""Load generator light enough to measure an API of ten thousand requests per second from Python.
 
 HTTP/1.1 over raw sockets of one event loop, no parsing beyond status and length: about 40 us a request where
 Locust takes 500. Locust plays people; this one measures: ``python -m loadtest.generator URL BODIES`` prints JSON.
@@ -25,20 +25,21 @@ except ImportError:  # slower, the same results
     from asyncio import new_event_loop
 
 _END = b"\r\n\r\n"
-#: Seconds that requests under way get after the end of a run before they count as failed.
+#: Seconds that requests in flight get after the end of a run before they count as failed.
 GRACE = 10.0
 
 
 class Run:
-    """Count one run: closed loop (each connection waits for its answer) or open (a fixed rate).
+    """One run: closed loop (each connection waits for its answer) or open (a fixed rate).
 
     Args:
-        url: of one route.
+        url: URL of one route.
         bodies: JSON bodies, sent in turn.
-        connections: how many at once; in a closed loop these are the users.
-        wait: least and most seconds a user thinks between two requests (closed loop).
-        rate: requests a second of an open loop; latency then counts from the moment it was due. 0: closed loop.
-        until: an open loop ends early once this file is there.
+        connections: Number of connections. In a closed loop, these are the users.
+        wait: Shortest and longest pause of a user between two requests, in seconds (closed loop).
+        rate: Requests per second of an open loop, where latency counts from the moment a request was due. If 0, the
+            loop is closed.
+        until: If given, an open loop ends early as soon as this file exists.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Run:
         return self.requests[self._turn]
 
     def think(self) -> float:
-        """Return how long this user thinks now."""
+        """Draw the next pause of a user, in seconds."""
         low, high = self.wait
         return low + random.random() * (high - low) if high else 0.0  # noqa: S311
 
@@ -94,7 +95,7 @@ class Run:
         return summarise(elapsed, *counted, self.broken)
 
     async def open(self, delay: float = 0.0) -> None:
-        """Open one connection, which begins by itself."""
+        """Open one connection, which starts to send by itself."""
         await asyncio.sleep(delay)
         try:
             await asyncio.get_running_loop().create_connection(lambda: _Connection(self), self.host, self.port)
@@ -117,7 +118,7 @@ class Run:
 
 
 class _Connection(asyncio.Protocol):
-    """Send one request after the other over one socket."""
+    """Socket that sends one request after the other."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -125,7 +126,7 @@ class _Connection(asyncio.Protocol):
         self.begun = 0.0
         self.busy = False
         self.buffer = bytearray()
-        self.wanted = 0
+        self.expected_bytes = 0
         self.last = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -146,7 +147,7 @@ class _Connection(asyncio.Protocol):
         self.transport.write(self.run.request())
 
     def next(self) -> None:
-        """Go on after thinking, or leave when the run is over."""
+        """Send the next request after a pause, or close when the run is over."""
         if self.run.over or self.transport.is_closing():
             self.transport.close()
         else:
@@ -154,14 +155,14 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
-        if not self.wanted:
+        if not self.expected_bytes:
             end = self.buffer.find(_END)
             if end < 0:
                 return
             head = bytes(self.buffer[:end])
-            self.wanted = end + 4 + _length(head)
+            self.expected_bytes = end + 4 + _length(head)
             self.last = b"\r\nconnection: close" in head.lower()
-        if len(self.buffer) >= self.wanted:
+        if len(self.buffer) >= self.expected_bytes:
             self._answered(int(self.buffer[9:12]))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -179,13 +180,13 @@ class _Connection(asyncio.Protocol):
         run = self.run
         now = perf_counter()
         self.buffer.clear()
-        self.wanted, self.busy = 0, False
+        self.expected_bytes, self.busy = 0, False
         run.active -= 1
         run.statuses[status] += 1
         if 200 <= status < 300:
             run.latencies.append(now - self.begun)
         if run.over or self.last:
-            # Another takes its place (`connection_lost`) while the run goes on.
+            # While the run continues, another connection replaces it (`connection_lost`).
             self.transport.close()
         elif run.rate:
             if run.backlog:

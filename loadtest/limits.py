@@ -1,4 +1,4 @@
-"""Judge what a load test measured against the limits of its profile."""
+"""Limits of a load test, and which of them a run breached."""
 
 from collections.abc import Iterable
 
@@ -6,15 +6,15 @@ import msgspec
 
 from loadtest.profiles import Limits
 
-#: What a breached limit ends the process with; 1 is a failed program, 2 a wrong command line.
+#: Exit code of a breached limit; 1 is a program that failed, 2 a wrong command line.
 EXIT_CODE = 3
 
 
-class Moment(msgspec.Struct, frozen=True):
-    """Hold one second of a run; percentiles are of the last ten seconds, in milliseconds.
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """One second of a run. Percentiles cover the last ten seconds, in milliseconds.
 
-    CPU is in cores, memory in MB (proportional set size), both summed over the API's processes; None where they
-    cannot be seen.
+    CPU is in cores and memory in MB (proportional set size), summed over the API's processes. They are None if the
+    processes are not visible.
     """
 
     second: float
@@ -28,8 +28,8 @@ class Moment(msgspec.Struct, frozen=True):
     api_memory_mb: float | None = None
 
 
-class Summary(msgspec.Struct, frozen=True):
-    """Sum up a run; milliseconds, requests a second."""
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """Summary of a run: latencies in milliseconds, rates per second."""
 
     requests: int
     failures: int
@@ -42,12 +42,12 @@ class Summary(msgspec.Struct, frozen=True):
 
     @property
     def error_ratio(self) -> float:
-        """Return failed requests by all requests."""
+        """Return the share of failed requests."""
         return self.failures / self.requests if self.requests else 1.0
 
 
 def breaches(limits: Limits, summary: Summary, moments: list[Moment]) -> list[str]:
-    """Return a sentence for every limit that does not hold."""
+    """Return a sentence for every limit that the run breached."""
     if not summary.requests:
         return ["no request was answered at all"]
     growth = memory_growth(moments)
@@ -55,11 +55,15 @@ def breaches(limits: Limits, summary: Summary, moments: list[Moment]) -> list[st
         ("p95 of {:,.0f} ms is above {:,.0f} ms", limits.p95_ms, summary.p95_ms, 1),
         ("p99 of {:,.0f} ms is above {:,.0f} ms", limits.p99_ms, summary.p99_ms, 1),
         ("a share of {:.2%} failed requests is above {:.2%}", limits.error_ratio, summary.error_ratio, 1),
-        ("{:,.1f} requests a second are fewer than {:,.1f}", limits.requests_per_second,
-         summary.requests_per_second, -1),
+        (
+            "{:,.1f} requests a second are fewer than {:,.1f}",
+            limits.requests_per_second,
+            summary.requests_per_second,
+            -1,
+        ),
         ("{:,.0f} users carried are fewer than {:,.0f}", limits.users, summary.users, -1),
         ("memory of the API grew by {:,.0f} MB, more than {:,.0f} MB", limits.memory_growth_mb, growth, 1),
-    )  # fmt: skip
+    )
     return [
         sentence.format(measured, limit)
         for sentence, limit, measured, direction in checks
@@ -68,7 +72,7 @@ def breaches(limits: Limits, summary: Summary, moments: list[Moment]) -> list[st
 
 
 def broken(limits: Limits, moment: Moment) -> bool:
-    """Tell whether one moment is beyond what the limits allow; ends a profile that looks for the break."""
+    """Tell whether one moment breaches the limits; this ends a profile that searches for the break."""
     return (
         (limits.p95_ms is not None and moment.p95_ms > limits.p95_ms)
         or (limits.p99_ms is not None and moment.p99_ms > limits.p99_ms)
@@ -80,11 +84,11 @@ def broken(limits: Limits, moment: Moment) -> bool:
 
 
 def carried(limits: Limits, moments: list[Moment]) -> int:
-    """Return the most users that a moment within the limits had."""
+    """Return the highest number of users in a moment within the limits."""
     return max((moment.users for moment in moments if not broken(limits, moment)), default=0)
 
 
 def memory_growth(moments: list[Moment]) -> float | None:
-    """Return by how many MB the API grew from the end of the first minute on; None where unknown."""
+    """Return by how many MB the API grew after the first minute, or None if its memory is not known."""
     seen = [m.api_memory_mb for m in moments if m.api_memory_mb is not None and m.second >= 60]
     return seen[-1] - seen[0] if len(seen) > 1 else None

@@ -1,7 +1,7 @@
 """Locust users of the prediction API: `locust -f loadtest/locustfile.py --profile course --host URL`.
 
 Works with the web UI, headless, and distributed; the process that reports (master or standalone) judges the
-profile's limits, says each breach, and ends with code 3.
+profile's limits, logs each breach, and exits with 3.
 """
 
 import logging
@@ -28,7 +28,7 @@ BATCH = 100
 
 
 class Encounters(FastHttpUser):
-    """Ask for predictions as the profile mixes them."""
+    """User who requests predictions in the proportions of the profile."""
 
     connection_timeout = 10.0
     network_timeout = 10.0
@@ -38,11 +38,11 @@ class Encounters(FastHttpUser):
     broken: list[str] = []  # noqa: RUF012
 
     def predict(self) -> None:
-        """Ask for one encounter."""
+        """Request the prediction of one encounter."""
         self.client.post("/predict", data=random.choice(self.bodies), headers=self.headers)  # noqa: S311
 
     def batch(self) -> None:
-        """Ask for a hundred encounters at once."""
+        """Request the predictions of a hundred encounters at once."""
         self.client.post("/predict_batch", data=random.choice(self.batches), headers=self.headers)  # noqa: S311
 
     def invalid(self) -> None:
@@ -57,12 +57,12 @@ class Encounters(FastHttpUser):
                 answer.failure(f"expected 400, got {answer.status_code}")
 
     def info(self) -> None:
-        """Look which model answers."""
+        """Request the description of the model."""
         self.client.get("/model-info")
 
 
 class Stages(LoadTestShape):
-    """Follow the stages of the profile."""
+    """Load shape that follows the stages of the profile."""
 
     profile: profiles.Profile
     observer: "Observer | None" = None
@@ -76,7 +76,7 @@ class Stages(LoadTestShape):
 
 
 class Observer:
-    """Note every second of a run on the reporting process, and judge it at the end."""
+    """Record of a run, second by second, and its verdict at the end; on the reporting process."""
 
     def __init__(self, environment: Environment, name: str, profile: profiles.Profile, folder: str) -> None:
         self.environment, self.name, self.profile = environment, name, profile
@@ -85,25 +85,25 @@ class Observer:
         self.broke = False
 
     def follow(self) -> None:
-        """Note a moment each second, from the start of a run to its end."""
+        """Record a moment each second, from the start of a run to its end."""
         environment = self.environment
         watch = Watch(listener(environment.host or ""))
         start = time.monotonic()
         while environment.runner is not None and environment.runner.state not in (STATE_INIT, STATE_STOPPED):
             self.moments.append(self._moment(time.monotonic() - start, watch))
-            # The first seconds hold the connection setups of everybody at once.
+            # In the first seconds, all users connect at once.
             if self.moments[-1].second > 5 and limits.broken(self.profile.limits, self.moments[-1]):
                 self.broke = True
             gevent.sleep(1)
 
     def start(self, **_: Any) -> None:
-        """Begin anew with each run."""
+        """Start over with each run."""
         self.moments.clear()
         self.broke = False
         gevent.spawn(self.follow)
 
     def judge(self, **_: Any) -> None:
-        """Write the report, say every breach, and set the exit code."""
+        """Write the report, log every breach, and set the exit code."""
         summary = self._summary()
         breaches = limits.breaches(self.profile.limits, summary, self.moments)
         if self.folder is not None:
@@ -159,7 +159,7 @@ def prepare(environment: Environment, **_: Any) -> None:
     """Set users, shape and observer from the command line."""
     options: Namespace = environment.parsed_options or Namespace(profile="smoke", rows="", report="", api_key="")
     name = options.profile or "smoke"
-    profile = profiles.load(name)
+    profile = profiles.read_profile(name)
     records = payloads.encounters(DIFFERENT, random.randrange(2**31), Path(options.rows) if options.rows else None)  # noqa: S311
     Encounters.bodies = [payloads.single(record).decode() for record in records]
     Encounters.batches = [payloads.batch(records[i : i + BATCH]).decode() for i in range(0, DIFFERENT, BATCH)]

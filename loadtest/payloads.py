@@ -1,4 +1,4 @@
-"""Draw requests: rows of the real file where there is one, else values drawn from the contract."""
+"""Requests: rows of a real file if there is one, otherwise values drawn from the contract."""
 
 import csv
 import io
@@ -19,33 +19,39 @@ Record = dict[str, str | int]
 
 _DIAGNOSES = ("250.83", "276", "414", "428", "427", "486", "401", "V57", "584", "E878", "786", "715")
 _MEANS = {
-    "time_in_hospital": 4.4, "num_lab_procedures": 43, "num_procedures": 1.3, "num_medications": 16,
-    "number_outpatient": 0.4, "number_emergency": 0.2, "number_inpatient": 0.6, "number_diagnoses": 7.4,
-}  # fmt: skip
+    "time_in_hospital": 4.4,
+    "num_lab_procedures": 43,
+    "num_procedures": 1.3,
+    "num_medications": 16,
+    "number_outpatient": 0.4,
+    "number_emergency": 0.2,
+    "number_inpatient": 0.6,
+    "number_diagnoses": 7.4,
+}
 
 
 def encounters(count: int, seed: int, source: Path | None = None) -> list[Record]:
     """Draw encounters as requests, without identifiers.
 
     Args:
-        count: how many.
-        seed: the same seed draws the same.
-        source: csv of the data set, or the zip that holds it; None: drawn from the contract.
+        count: Number of encounters.
+        seed: The same seed draws the same encounters.
+        source: csv of the data set, or the zip that contains it. If omitted, encounters are drawn from the contract.
 
     Raises:
-        UserError: the source holds no encounters.
+        UserError: The source contains no encounters.
     """
     rng = random.Random(seed)  # noqa: S311 - a draw, not a secret
     if source is None:
         return [_drawn(rng) for _ in range(count)]
     rows = list(islice(_rows(source), 20_000))
     if not rows:
-        raise UserError(f"{source} holds no encounter with the data set's columns.")
+        raise UserError(f"{source} contains no encounter with the data set's columns.")
     return [request(rng.choice(rows)) for _ in range(count)]
 
 
 def request(row: Mapping[str, str]) -> Record:
-    """Make the request of one row of the file; what is unknown is left out."""
+    """Return the request of one row of the file, without its missing values."""
     record: Record = {}
     for column in contract.FEATURE_COLUMNS:
         value = column.parse(row.get(column.name, contract.MISSING_TOKEN))
@@ -65,7 +71,7 @@ def batch(records: list[Record]) -> bytes:
 
 
 def invalid(record: Record, seed: int) -> bytes:
-    """Break one encounter in one of the ways people do: a level, a range, a name, a missing column."""
+    """Encode an encounter with one common mistake: a level, a range, a name, or a missing column."""
     broken: dict[str, Any] = dict(record)
     match seed % 4:
         case 0:
@@ -108,7 +114,7 @@ def _rows(source: Path) -> Iterator[dict[str, str]]:
         with zipfile.ZipFile(source) as archive:
             name = next((n for n in archive.namelist() if n.endswith("diabetic_data.csv")), None)
             if name is None:
-                raise UserError(f"{source} holds no diabetic_data.csv.")
+                raise UserError(f"{source} contains no diabetic_data.csv.")
             with archive.open(name) as lines:
                 yield from _encounters(io.TextIOWrapper(lines, encoding="utf-8"))
     else:

@@ -1,4 +1,4 @@
-"""Watch the API's processes of this machine: CPU and memory; nothing where they are elsewhere."""
+"""CPU and memory of the API's processes, if they run on this machine."""
 
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -7,10 +7,10 @@ import psutil
 
 
 class Watch:
-    """Measure a process and its children.
+    """Meter of a process and its children.
 
     Args:
-        pid: the parent, such as the API's server; None: not on this machine.
+        pid: The parent, such as the API's server. If None, it is not on this machine and nothing is measured.
     """
 
     def __init__(self, pid: int | None) -> None:
@@ -18,20 +18,20 @@ class Watch:
         self._seen: dict[int, psutil.Process] = {}
 
     def measure(self) -> tuple[float, float] | None:
-        """Return cores used since the last call, and MB of memory; None without a process."""
+        """Return the cores used since the last call and the memory in MB, or None without a process."""
         if self._parent is None:
             return None
         cpu = memory = 0.0
         with suppress(psutil.NoSuchProcess):
             for process in (self._parent, *self._parent.children(recursive=True)):
-                known = self._seen.setdefault(process.pid, process)
+                seen = self._seen.setdefault(process.pid, process)
                 with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                    cpu += known.cpu_percent() / 100
-                    memory += known.memory_full_info().pss / 1e6
+                    cpu += seen.cpu_percent() / 100
+                    memory += seen.memory_full_info().pss / 1e6
         return cpu, memory
 
     def spent(self) -> float:
-        """Return the CPU seconds that the processes there are now have used; 0 without a process."""
+        """Return the CPU seconds used by the processes that are alive; 0 without a process."""
         seconds = 0.0
         with suppress(psutil.NoSuchProcess):
             for process in (self._parent, *self._parent.children(recursive=True)) if self._parent else ():
@@ -41,13 +41,13 @@ class Watch:
         return seconds
 
     def workers(self) -> list[psutil.Process]:
-        """Return the children, the youngest last."""
+        """Return the children, youngest last."""
         children = self._parent.children(recursive=True) if self._parent else []
         return sorted(children, key=lambda process: process.create_time())
 
 
 def listener(url: str) -> int | None:
-    """Return the topmost process of this machine that serves this address, None when there is none to see."""
+    """Return the topmost process of this machine that serves an address, or None if there is no visible one."""
     parts = urlsplit(url)
     if parts.hostname not in ("127.0.0.1", "localhost", "::1"):
         return None
@@ -60,7 +60,7 @@ def listener(url: str) -> int | None:
 
 
 def _top(process: psutil.Process) -> int:
-    """Climb to the server's own parent: the last ancestor that runs the same program."""
+    """Return the server's own parent: the last ancestor that runs the same program."""
     command = process.cmdline()[:1]
     while (parent := process.parent()) is not None and parent.cmdline()[:1] == command and parent.pid > 1:
         if "supervisord" in " ".join(parent.cmdline()) or "make" in parent.name():

@@ -1,4 +1,4 @@
-"""Read load profiles: who comes, for how long, what they do, and what must hold."""
+"""Load profiles: how many users, for how long, what they do, and which limits must hold."""
 
 from pathlib import Path
 from typing import Literal
@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parent / "profiles"
 
 
 class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Hold `users` for `seconds` (the spawning included), reached at `spawn_rate` users a second."""
+    """Phase of `seconds` with `users`, who arrive at `spawn_rate` users per second within it."""
 
     users: int
     spawn_rate: float
@@ -19,7 +19,7 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Mix(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Weigh what a user does: one encounter, a batch, a bad request, a look at the model."""
+    """Weights of what a user does: one encounter, a batch, an invalid request, a request of the model's description."""
 
     predict: int = 0
     batch: int = 0
@@ -27,15 +27,15 @@ class Mix(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     info: int = 0
 
 
-class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """State what must hold over the whole run; None: not judged.
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Limits that must hold over the whole run. A limit of None is not judged.
 
     Attributes:
-        p95_ms, p99_ms: percentiles of all answers.
-        error_ratio: failed requests by all requests.
-        requests_per_second: at least.
-        users: at least so many carried without a breach (by the end, or before `stop_at_break`).
-        memory_growth_mb: of the API's processes, from one minute on; judged only where they can be seen.
+        p95_ms, p99_ms: Highest percentiles of all answers, in milliseconds.
+        error_ratio: Highest share of failed requests.
+        requests_per_second: Lowest rate.
+        users: Lowest number of users carried without a breach, by the end or before `stop_at_break`.
+        memory_growth_mb: Highest growth of the API's processes after the first minute. Judged only if they are visible.
     """
 
     p95_ms: float | None = None
@@ -46,14 +46,14 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory_growth_mb: float | None = None
 
 
-class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Describe one load test, as it stands in ``profiles/<name>.toml``.
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One load test, as described in ``profiles/<name>.toml``.
 
     Attributes:
-        wait_seconds: least and most a user thinks between two requests.
-        processes: load generating processes; one a core is the most that helps.
-        stop_at_break: end at the first breach instead of going on.
-        generator: ``locust``, or ``own`` (`loadtest.crowd`) for more users than Locust can be on one machine.
+        wait_seconds: Shortest and longest pause of a user between two requests.
+        processes: Processes that generate load. More than one per core does not help.
+        stop_at_break: Whether to end at the first breach.
+        generator: ``locust``, or ``own`` (`loadtest.crowd`) for more users than Locust can simulate on one machine.
     """
 
     description: str
@@ -67,11 +67,11 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def seconds(self) -> float:
-        """Return how long the profile takes."""
+        """Return the duration of the profile."""
         return sum(stage.seconds for stage in self.stages)
 
     def at(self, second: float) -> Stage | None:
-        """Return the stage of this second of the run, None after the end."""
+        """Return the stage of this second of the run, or None after the end."""
         for stage in self.stages:
             if second < stage.seconds:
                 return stage
@@ -80,22 +80,24 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def names() -> list[str]:
-    """List the profiles there are."""
+    """Return the names of the profiles that come with the package."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
-def load(name: str) -> Profile:
-    """Read one profile.
+def read_profile(name: str) -> Profile:
+    """Read a profile.
 
     Args:
-        name: a name of `names`, or the path of a TOML file of one's own.
+        name: One of `names`, or the path of a TOML file.
 
     Raises:
-        UserError: there is none of that name, or its file is not a profile.
+        UserError: There is no such profile, or its file is not valid.
     """
     path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     if not path.is_file():
-        raise UserError(f"There is no load profile {name!r}. There are: {', '.join(names())}; or give a .toml file.")
+        raise UserError(
+            f"There is no load profile {name!r}. Choose one of: {', '.join(names())}; or name a .toml file."
+        )
     try:
         return msgspec.toml.decode(path.read_bytes(), type=Profile)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""Write what a load test measured: JSON, CSV and a picture; Locust adds its HTML."""
+"""Report of a load test: JSON, CSV and a plot. Locust adds its HTML."""
 
 import csv
 import os
@@ -14,7 +14,7 @@ from loadtest.profiles import Profile
 
 
 def machine() -> dict[str, Any]:
-    """Describe the machine as far as figures depend on it."""
+    """Describe what the figures depend on: CPU, cores, load, Python and system."""
     cpu = next(
         (line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.machine()
     )
@@ -51,7 +51,7 @@ def write(
 
 
 def sentence(name: str, summary: Summary) -> str:
-    """Sum up a run for a person."""
+    """Summarise a run in one sentence."""
     return (
         f"Profile {name}: {summary.requests:,} requests, {summary.failures:,} failed, "
         f"{summary.requests_per_second:,.0f} a second; p50 {summary.p50_ms:,.0f} ms, p95 {summary.p95_ms:,.0f} ms, "
@@ -62,7 +62,7 @@ def sentence(name: str, summary: Summary) -> str:
 def draw(path: Path, title: str, moments: list[Moment], limit: float | None) -> None:
     """Draw users, rate, percentiles and the API's CPU over time.
 
-    Uses matplotlib where it is installed; the load test's own image goes without the picture.
+    This needs matplotlib, which the image `loadtest` does not have; without it, there is no plot.
     """
     try:
         import matplotlib.pyplot as plt

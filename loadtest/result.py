@@ -1,4 +1,4 @@
-"""What one run of a load generator measured."""
+"""Result of one run of a load generator."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import msgspec
 
 
-class Result(msgspec.Struct, frozen=True):
-    """Hold what one run measured; latencies in milliseconds, of answers with 2xx only.
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures of one run. Latencies are in milliseconds and cover answers with 2xx only.
 
     Attributes:
-        statuses: answers by HTTP status.
-        broken: connections that ended, or never answered, with a request under way.
+        statuses: Number of answers by HTTP status.
+        broken: Connections that ended, or never answered, while a request was in flight.
     """
 
     seconds: float
@@ -27,13 +27,13 @@ class Result(msgspec.Struct, frozen=True):
 
 
 def summarise(seconds: float, latencies: Sequence[float], statuses: Counter[int], broken: int) -> Result:
-    """Sum up a run.
+    """Summarise a run.
 
     Args:
-        seconds: it took.
-        latencies: of the answers with 2xx, in seconds.
-        statuses: of all answers.
-        broken: connections that ended with a request under way.
+        seconds: Duration of the run.
+        latencies: Latencies of the answers with 2xx, in seconds.
+        statuses: Number of all answers by status.
+        broken: Connections that ended while a request was in flight.
     """
     ordered = sorted(latencies)
     answered = len(ordered)

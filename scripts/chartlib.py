@@ -35,7 +35,7 @@ Loader.yaml_implicit_resolvers = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Release:
     """One release of an environment: its chart (folder or archive) and its values."""
 
@@ -114,7 +114,15 @@ def releases(environment: str, **over: Any) -> list[Release]:
         for name in spec.get("values", []):
             content = render_template((ROOT / name).read_text(), values, spec["name"])
             chart_values = merged(chart_values, yaml.safe_load(content) or {})
-        found.append(Release(text["name"], text["namespace"], text["chart"], text.get("version", ""), chart_values))
+        found.append(
+            Release(
+                name=text["name"],
+                namespace=text["namespace"],
+                chart=text["chart"],
+                version=text.get("version", ""),
+                values=chart_values,
+            )
+        )
     return found
 
 
@@ -142,7 +150,8 @@ def render_ours(
     name: str, values: dict[str, Any] | None = None, namespace: str = "readmission"
 ) -> list[dict[str, Any]]:
     """Render one of our charts alone (dependencies must be built)."""
-    return render(Release(name, namespace, f"charts/{name}", "", values or {}), CHARTS / name)
+    release = Release(name=name, namespace=namespace, chart=f"charts/{name}", version="", values=values or {})
+    return render(release, CHARTS / name)
 
 
 def custom_schemas(objects: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:

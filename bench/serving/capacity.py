@@ -1,7 +1,7 @@
 """Find how many users an API carries: ``make bench WHAT=capacity``.
 
-Doubles the users until the limits break, then bisects. A user is one connection that thinks half a second to one
-and a half between requests; the generator is this project's own, so that the API is what is measured.
+Doubles the users until the limits break, then bisects. A user is one connection that pauses half a second to one
+and a half between requests. This project's generator is light enough that the API is what limits.
 """
 
 import logging
@@ -26,8 +26,8 @@ WAIT = (0.5, 1.5)
 MOST = 16_000
 
 
-class Step(msgspec.Struct, frozen=True):
-    """Hold one try: users, what they got, and what the API used (cores, MB; None where it is elsewhere)."""
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One trial: users, their result, and what the API used (cores, MB; None if it is on another machine)."""
 
     workers: int
     users: int
@@ -38,14 +38,14 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Finder:
-    """Try numbers of users on one API.
+    """Search for the number of users that one API carries.
 
     Args:
-        url: of the API.
-        workers: its processes, for the table.
-        watch: of its processes.
-        p95_ms: the limit; failed requests may be none.
-        seconds: of one try.
+        url: URL of the API.
+        workers: Its worker processes, for the table.
+        watch: Meter of its processes.
+        p95_ms: Limit of p95. No request may fail either.
+        seconds: Duration of one trial.
     """
 
     def __init__(self, url: str, workers: int, watch: Watch, p95_ms: float, seconds: float) -> None:
@@ -55,7 +55,7 @@ class Finder:
         self.steps: list[Step] = []
 
     def find(self, first: int) -> int:
-        """Return the most users that the limits hold for, to one part in eight."""
+        """Return the highest number of users within the limits, to one part in eight."""
         low, high = 0, first
         while self.holds(high):
             low, high = high, 2 * high
@@ -73,29 +73,36 @@ class Finder:
         used = self.watch.measure()
         holds = result.failed == 0 and result.answered > 0 and result.p95_ms <= self.p95_ms
         cpu, memory = used or (None, None)
-        self.steps.append(Step(self.workers, users, result, cpu, memory, holds))
+        self.steps.append(
+            Step(workers=self.workers, users=users, result=result, cpu=cpu, memory_mb=memory, holds=holds)
+        )
         log.info(
-            "%d worker(s), %s users: %s requests/s, p95 %.1f ms, %d failed, API %s cores: %s", self.workers,
-            f"{users:,}", f"{result.per_second:,.0f}", result.p95_ms, result.failed,
-            "?" if cpu is None else f"{cpu:.2f}", "holds" if holds else "breaks",
-        )  # fmt: skip
+            "%d worker(s), %s users: %s requests/s, p95 %.1f ms, %d failed, API %s cores: %s",
+            self.workers,
+            f"{users:,}",
+            f"{result.per_second:,.0f}",
+            result.p95_ms,
+            result.failed,
+            "?" if cpu is None else f"{cpu:.2f}",
+            "holds" if holds else "breaks",
+        )
         return holds
 
 
 def main(arguments: list[str]) -> int:
     """Find the capacity of an API that runs, or of our own with several numbers of workers."""
     parser = ArgumentParser(prog="python -m bench capacity", description=__doc__)
-    parser.add_argument("--host", default="", help="an API that runs; default: start one a number of workers")
-    parser.add_argument("--workers", default="1,2", help="numbers of workers to start, with commas between [1,2]")
+    parser.add_argument("--host", default="", help="URL of a running API [start one for each number of workers]")
+    parser.add_argument("--workers", default="1,2", help="numbers of workers to start, separated by commas [1,2]")
     parser.add_argument("--p95", type=float, default=50.0, help="limit in ms [50]")
-    parser.add_argument("--seconds", type=float, default=6.0, help="of one try [6]")
+    parser.add_argument("--seconds", type=float, default=6.0, help="seconds of one trial [6]")
     parser.add_argument("--first", type=int, default=500, help="users to start with [500]")
     parser.add_argument("--port", type=int, default=18250, help="port of the API to start [18250]")
-    parser.add_argument("--report", type=Path, help="folder of the report; default: below the state folder")
+    parser.add_argument("--report", type=Path, help="folder of the report [below the state folder]")
     options = parser.parse_args(arguments)
     settings = load()
     steps: list[Step] = []
-    found: dict[int, int] = {}
+    capacities: dict[int, int] = {}
     numbers = [1] if options.host else [int(number) for number in options.workers.split(",")]
     home = settings.home / "bench"
     if not options.host:
@@ -103,11 +110,11 @@ def main(arguments: list[str]) -> int:
     for workers in numbers:
         with _api(options.host, workers, options.port, home) as (url, watch):
             finder = Finder(url, workers, watch, options.p95, options.seconds)
-            found[workers] = finder.find(options.first)
+            capacities[workers] = finder.find(options.first)
             steps += finder.steps
     folder = options.report or settings.home / "reports" / "capacity"
-    sys.stdout.write(write(folder, steps, found, options.p95))
-    return 0 if all(found.values()) else 1
+    sys.stdout.write(write(folder, steps, capacities, options.p95))
+    return 0 if all(capacities.values()) else 1
 
 
 @contextmanager
@@ -119,20 +126,20 @@ def _api(host: str, workers: int, port: int, home: Path) -> Iterator[tuple[str, 
         yield service.url, service.watch
 
 
-def write(folder: Path, steps: list[Step], found: dict[int, int], p95_ms: float) -> str:
+def write(folder: Path, steps: list[Step], capacities: dict[int, int], p95_ms: float) -> str:
     """Write capacity.json and capacity.svg; return the table."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = {"machine": report.machine(), "p95_ms": p95_ms, "users": found, "steps": steps}
+    content = {"machine": report.machine(), "p95_ms": p95_ms, "users": capacities, "steps": steps}
     (folder / "capacity.json").write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
     _draw(folder / "capacity.svg", steps, p95_ms)
     lines = ["| workers | users carried | requests/s | p95 ms | API cores | API MB | to one worker |", "|--:" * 7 + "|"]
-    for workers, users in found.items():
+    for workers, users in capacities.items():
         best = next((s for s in steps if (s.workers, s.users) == (workers, users)), None)
         if best is None:
             lines.append(f"| {workers} | 0 | | | | | |")
             continue
         used = " | ".join("?" if v is None else f"{v:,.{d}f}" for v, d in ((best.cpu, 2), (best.memory_mb, 0)))
-        scaling = f"{users / found[1]:.2f} x" if found.get(1) else ""
+        scaling = f"{users / capacities[1]:.2f} x" if capacities.get(1) else ""
         rate, p95 = f"{best.result.per_second:,.0f}", f"{best.result.p95_ms:.1f}"
         lines.append(f"| {workers} | {users:,} | {rate} | {p95} | {used} | {scaling} |")
     return "\n".join(lines) + "\n"
@@ -145,9 +152,9 @@ def _draw(path: Path, steps: list[Step], limit: float) -> None:
     for workers, colour in zip(sorted({s.workers for s in steps}), ("#0b6470", "#e3a53f", "#b03a24"), strict=False):
         chosen = sorted((s for s in steps if s.workers == workers), key=lambda s: s.users)
         users = [s.users for s in chosen]
-        said = f"{workers} worker{'s' if workers > 1 else ''}"
-        delay.plot(users, [s.result.p95_ms for s in chosen], "o-", color=colour, label=said)
-        rate.plot(users, [s.result.per_second for s in chosen], "o-", color=colour, label=said)
+        label = f"{workers} worker{'s' if workers > 1 else ''}"
+        delay.plot(users, [s.result.p95_ms for s in chosen], "o-", color=colour, label=label)
+        rate.plot(users, [s.result.per_second for s in chosen], "o-", color=colour, label=label)
     delay.axhline(limit, color="#52686f", linestyle=":", label="limit")
     delay.set_ylabel("p95, ms")
     delay.set_yscale("log")

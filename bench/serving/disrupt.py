@@ -53,7 +53,7 @@ def ended_worker(service: Running, models: Path) -> None:
 
 
 def killed_worker(service: Running, models: Path) -> None:
-    """Kill one worker without a word; what it was answering in that moment is lost."""
+    """Kill one worker; the requests that it was answering are lost."""
     _end(service, models, signal.SIGKILL)
 
 
@@ -74,9 +74,15 @@ def main(arguments: list[str]) -> int:
         for name, disturbance in DISTURBANCES.items():
             result = under_load(service, options.rate, partial(disturbance, service, models))
             log.info(
-                "%s: %s answered, %d failed (%s; %d broken), p99 %.1f ms, worst %.0f ms", name,
-                f"{result.answered:,}", result.failed, result.statuses, result.broken, result.p99_ms, result.worst_ms,
-            )  # fmt: skip
+                "%s: %s answered, %d failed (%s; %d broken), p99 %.1f ms, worst %.0f ms",
+                name,
+                f"{result.answered:,}",
+                result.failed,
+                result.statuses,
+                result.broken,
+                result.p99_ms,
+                result.worst_ms,
+            )
             lost += result.failed if name != "killed worker" else 0
     return 3 if lost else 0
 
@@ -94,23 +100,23 @@ def under_load(service: Running, rate: float, act: Callable[[], None]) -> Result
     with tempfile.TemporaryDirectory() as folder:
         bodies, stop = Path(folder) / "bodies", Path(folder) / "stop"
         bodies.write_bytes(b"\n".join(payloads.single(record) for record in payloads.encounters(500, 7)))
-        words = ["loadtest.generator", f"{service.url}/predict", str(bodies), "--rate", str(rate)]
-        words += ["--connections", "32", "--seconds", "120", "--until", str(stop)]
-        load_process = subprocess.Popen([sys.executable, "-m", *words], stdout=subprocess.PIPE)
+        generator = ["loadtest.generator", f"{service.url}/predict", str(bodies), "--rate", str(rate)]
+        generator += ["--connections", "32", "--seconds", "120", "--until", str(stop)]
+        load_process = subprocess.Popen([sys.executable, "-m", *generator], stdout=subprocess.PIPE)
         try:
             time.sleep(1.5)
             act()
             time.sleep(2)
             stop.touch()
-            said, _ = load_process.communicate(timeout=60)
+            output, _ = load_process.communicate(timeout=60)
         finally:
             load_process.kill()
-    return msgspec.json.decode(said, type=Result)
+    return msgspec.json.decode(output, type=Result)
 
 
 def _serve(models: Path, version: str) -> bool:
-    served = [json.loads(path.read_text())["champion"] for path in (models / "workers").glob("*.json")]
-    return len(served) > 0 and set(served) == {version}
+    versions = [json.loads(path.read_text())["champion"] for path in (models / "workers").glob("*.json")]
+    return len(versions) > 0 and set(versions) == {version}
 
 
 def _end(service: Running, models: Path, number: signal.Signals) -> None:
@@ -120,7 +126,7 @@ def _end(service: Running, models: Path, number: signal.Signals) -> None:
     begun = time.monotonic()
     while not (len(now := _workers(models)) >= len(pids) and victim not in now):
         if time.monotonic() - begun > 30:
-            raise RuntimeError(f"no other worker took the place of {victim} within 30 s")
+            raise RuntimeError(f"worker {victim} was not replaced within 30 s")
         time.sleep(0.05)
     log.info("worker %d got %s; another was there after %.1f s", victim, number.name, time.monotonic() - begun)
 

@@ -1,4 +1,4 @@
-"""Drive one service: wrk where it is installed (compiled, the lightest), else this project's generator."""
+"""Load on one service: by wrk if it is installed (compiled, the lightest), else by this project's generator."""
 
 import json
 import shutil
@@ -40,15 +40,16 @@ def send(
     """Send bodies in turn for some seconds.
 
     Args:
-        url: of the route.
-        bodies: of POST requests, each without a newline.
-        connections: requests at once.
-        seconds: how long.
-        rate: requests a second (open loop); 0: as fast as answers come.
-        heavy: an answer takes long: go on until three are there. This and `rate` are by this project's generator.
+        url: URL of the route.
+        bodies: Bodies of POST requests, each without a newline.
+        connections: Number of connections.
+        seconds: Duration.
+        rate: Requests per second (open loop). If 0, requests follow answers.
+        heavy: Whether an answer takes long, so that the run continues until there are three. `heavy` and `rate` need
+            this project's generator.
 
     Raises:
-        RuntimeError: the generator failed.
+        RuntimeError: The generator failed.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bodies"
@@ -59,26 +60,26 @@ def send(
 
 
 def users(url: str, bodies: Sequence[bytes], count: int, seconds: float, wait: tuple[float, float]) -> Result:
-    """Let users, each with a connection of its own, send bodies and think in between.
+    """Let users, each with its own connection, send bodies with pauses in between.
 
     Args:
-        url: of the route.
-        bodies: of POST requests.
-        count: of users; they come over two seconds that are not counted.
-        seconds: how long they stay.
-        wait: least and most seconds of thought.
+        url: URL of the route.
+        bodies: Bodies of POST requests.
+        count: Number of users. They arrive within two seconds that are not counted.
+        seconds: How long they stay.
+        wait: Shortest and longest pause, in seconds.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bodies"
         path.write_bytes(b"\n".join(bodies) + b"\n")
-        words = [sys.executable, "-m", "loadtest.generator", url, str(path), "--connections", str(count)]
-        words += ["--seconds", str(seconds), "--ramp", "2", "--wait", *map(str, wait)]
-        return msgspec.json.decode(_run(words), type=Result)
+        command = [sys.executable, "-m", "loadtest.generator", url, str(path), "--connections", str(count)]
+        command += ["--seconds", str(seconds), "--ramp", "2", "--wait", *map(str, wait)]
+        return msgspec.json.decode(_run(command), type=Result)
 
 
 def _generator(url: str, bodies: Path, connections: int, seconds: float, rate: float, least: int) -> Result:
-    words = [sys.executable, "-m", "loadtest.generator", url, str(bodies)]
-    words += [
+    command = [sys.executable, "-m", "loadtest.generator", url, str(bodies)]
+    command += [
         "--connections",
         str(connections),
         "--seconds",
@@ -88,13 +89,13 @@ def _generator(url: str, bodies: Path, connections: int, seconds: float, rate: f
         "--at-least",
         str(least),
     ]
-    return msgspec.json.decode(_run(words), type=Result)
+    return msgspec.json.decode(_run(command), type=Result)
 
 
 def _wrk(url: str, bodies: Path, connections: int, seconds: float) -> Result:
     script = bodies.with_suffix(".lua")
     script.write_text(_LUA.replace("BODIES", str(bodies)))
-    words = [
+    command = [
         "wrk",
         "-t1",
         f"-c{connections}",
@@ -105,25 +106,25 @@ def _wrk(url: str, bodies: Path, connections: int, seconds: float) -> Result:
         str(script),
         url,
     ]
-    said = json.loads(_run(words).splitlines()[-1])
-    failed = said["status"] + said["broken"]
-    answered = said["requests"] - said["status"]
+    output = json.loads(_run(command).splitlines()[-1])
+    failed = output["status"] + output["broken"]
+    answered = output["requests"] - output["status"]
     return Result(
-        seconds=said["seconds"],
+        seconds=output["seconds"],
         answered=answered,
         failed=failed,
-        per_second=answered / said["seconds"],
-        p50_ms=said["p50"] / 1000,
-        p95_ms=said["p95"] / 1000,
-        p99_ms=said["p99"] / 1000,
-        worst_ms=said["max"] / 1000,
-        statuses={"200": answered, "other": said["status"]},
-        broken=said["broken"],
+        per_second=answered / output["seconds"],
+        p50_ms=output["p50"] / 1000,
+        p95_ms=output["p95"] / 1000,
+        p99_ms=output["p99"] / 1000,
+        worst_ms=output["max"] / 1000,
+        statuses={"200": answered, "other": output["status"]},
+        broken=output["broken"],
     )
 
 
-def _run(words: list[str]) -> str:
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=600)
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     if done.returncode:
-        raise RuntimeError(f"{words[0]} failed: {done.stderr.strip()[-500:]}")
+        raise RuntimeError(f"{command[0]} failed: {done.stderr.strip()[-500:]}")
     return done.stdout.strip()

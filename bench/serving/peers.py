@@ -1,4 +1,4 @@
-"""The services side by side: how each is started, asked and stopped."""
+"""The services of the comparison: how each is started, called and stopped."""
 
 import logging
 import os
@@ -27,14 +27,14 @@ Command = Callable[[int, int, Path], list[str]]
 Body = Callable[[Sequence[Record]], bytes]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Peer:
-    """Describe one service.
+    """One service of the comparison.
 
     Attributes:
-        command: its command line by port, workers and home.
-        ready: path that answers 200 once it can predict.
-        single, many: path and body of one encounter and of a batch; no `many`: it takes none.
+        command: Command line by port, workers and home.
+        ready: Path that answers 200 as soon as the service can predict.
+        single, many: Path and body of one encounter and of a batch. Without `many`, it takes no batches.
     """
 
     name: str
@@ -45,27 +45,34 @@ class Peer:
     many: tuple[str, Body] | None = None
 
 
-def _python(*words: str) -> list[str]:
-    return [sys.executable, "-m", *words]
+def _python(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", *arguments]
 
 
 def _uvicorn(app: str) -> Command:
     return lambda port, workers, _: _python(
-        "uvicorn", f"bench.serving.apps.{app}:app", "--port", str(port), "--workers", str(workers),
-        "--log-level", "warning", "--no-access-log",
-    )  # fmt: skip
+        "uvicorn",
+        f"bench.serving.apps.{app}:app",
+        "--port",
+        str(port),
+        "--workers",
+        str(workers),
+        "--log-level",
+        "warning",
+        "--no-access-log",
+    )
 
 
 def _mlflow(port: int, workers: int, home: Path) -> list[str]:
-    words = _python("mlflow", "models", "serve", "-m", str(home / "pyfunc"), "--env-manager", "local")
-    return [*words, "--host", "127.0.0.1", "--port", str(port), "--workers", str(workers)]
+    command = _python("mlflow", "models", "serve", "-m", str(home / "pyfunc"), "--env-manager", "local")
+    return [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", str(workers)]
 
 
 def _stock(port: int, workers: int, home: Path) -> list[str]:
     return _python("bentoml", "serve", "bench.serving.apps.stock:Stock", "--host", "127.0.0.1", "--port", str(port))
 
 
-def _one(records: Sequence[Record]) -> bytes:
+def _first(records: Sequence[Record]) -> bytes:
     return payloads.single(records[0])
 
 
@@ -85,33 +92,62 @@ def _split(records: Sequence[Record]) -> bytes:
 
 PEERS: tuple[Peer, ...] = (
     Peer(
-        "ours", "readmission API", lambda port, workers, home: _python("serving.server"), "/readyz",
-        ("/predict", _one), ("/predict_batch", _records),
+        name="ours",
+        label="readmission API",
+        command=lambda port, workers, home: _python("serving.server"),
+        ready="/readyz",
+        single=("/predict", _first),
+        many=("/predict_batch", _records),
     ),
     Peer(
-        "mlflow", "mlflow models serve", _mlflow, "/ping",
-        ("/invocations", _split), ("/invocations", _split),
+        name="mlflow",
+        label="mlflow models serve",
+        command=_mlflow,
+        ready="/ping",
+        single=("/invocations", _split),
+        many=("/invocations", _split),
     ),
     Peer(
-        "pyfunc", "FastAPI + MLflow pyfunc, one-row DataFrame", _uvicorn("pyfunc"), "/docs",
-        ("/predict", _one), ("/predict_batch", _list),
+        name="pyfunc",
+        label="FastAPI + MLflow pyfunc, one-row DataFrame",
+        command=_uvicorn("pyfunc"),
+        ready="/docs",
+        single=("/predict", _first),
+        many=("/predict_batch", _list),
     ),
     Peer(
-        "stock", "BentoML API with the sklearn Pipeline", _stock, "/readyz",
-        ("/predict", _records), ("/predict", _records),
+        name="stock",
+        label="BentoML API with the sklearn Pipeline",
+        command=_stock,
+        ready="/readyz",
+        single=("/predict", _records),
+        many=("/predict", _records),
     ),
-    Peer("noop", "FastAPI + pydantic, no model", _uvicorn("noop"), "/docs", ("/predict", _one)),
-    Peer("echo", "bare ASGI echo (the limit)", _uvicorn("echo"), "/", ("/predict", _one), ("/", _records)),
-)  # fmt: skip
+    Peer(
+        name="noop",
+        label="FastAPI + pydantic, no model",
+        command=_uvicorn("noop"),
+        ready="/docs",
+        single=("/predict", _first),
+    ),
+    Peer(
+        name="echo",
+        label="bare ASGI echo (the limit)",
+        command=_uvicorn("echo"),
+        ready="/",
+        single=("/predict", _first),
+        many=("/", _records),
+    ),
+)
 BY_NAME = {peer.name: peer for peer in PEERS}
 
 
 class NotReadyError(RuntimeError):
-    """A service ended, or did not get ready in time."""
+    """A service that ended or did not become ready in time."""
 
 
 class Running:
-    """Hold a started service."""
+    """A running service."""
 
     def __init__(self, peer: Peer, port: int, process: subprocess.Popen[bytes], cold_start: float) -> None:
         self.peer, self.process, self.cold_start = peer, process, cold_start
@@ -130,14 +166,14 @@ def running(peer: Peer, port: int, workers: int, home: Path, **settings: str) ->
     """Start a service, wait until it is ready, and stop it with all its processes at the end.
 
     Args:
-        peer: which.
-        port: of the loopback.
-        workers: processes that answer.
-        home: of the model (`subject.prepare`).
-        settings: more `READMISSION_*` variables, without the prefix.
+        peer: The service.
+        port: Port on the loopback address.
+        workers: Number of worker processes.
+        home: Folder of the model (`subject.prepare`).
+        settings: Additional `READMISSION_*` variables, without the prefix.
 
     Raises:
-        NotReadyError: it ended or did not get ready; the last lines it said are in the message.
+        NotReadyError: It ended or did not become ready. The message holds its last lines.
     """
     own = {"HOME": str(home), "API_PORT": str(port), "API_WORKERS": str(workers), **settings}
     variables = {f"READMISSION_{name}": value for name, value in own.items()}
@@ -147,11 +183,14 @@ def running(peer: Peer, port: int, workers: int, home: Path, **settings: str) ->
     variables |= {"MLFLOW_DISABLE_TELEMETRY": "true", "OMP_NUM_THREADS": "1"}
     path = home / f"{peer.name}-{port}.log"
     begun = perf_counter()
-    with path.open("wb") as said:
+    with path.open("wb") as log_file:
         process = subprocess.Popen(
-            peer.command(port, workers, home), env=os.environ | variables, stdout=said, stderr=said,
+            peer.command(port, workers, home),
+            env=os.environ | variables,
+            stdout=log_file,
+            stderr=log_file,
             start_new_session=True,
-        )  # fmt: skip
+        )
     try:
         _wait(process, f"http://127.0.0.1:{port}{peer.ready}", path)
         yield Running(peer, port, process, perf_counter() - begun)

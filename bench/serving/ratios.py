@@ -1,4 +1,4 @@
-"""Compare with what was measured before: ratios to a bare echo and to a FastAPI without a model, never times."""
+"""Stored ratios of our rate to that of a bare echo and of a FastAPI without a model. Times would not compare."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ TOLERANCE = 0.5
 
 
 class Ratio(msgspec.Struct, frozen=True):
-    """Hold our single-row rate by another service's of the same round: median and range over the rounds."""
+    """Our single-row rate divided by another service's in the same round: median and range over the rounds."""
 
     median: float
     lowest: float
@@ -27,25 +27,25 @@ def of(figures: Sequence[Figure]) -> dict[str, Ratio]:
     """Return the ratios of our rate to each other service's."""
     by_name = {figure.peer: figure for figure in figures if figure.size == 1 and figure.workers == 1}
     ours = by_name.pop("ours")
-    found = {}
+    ratios = {}
     for name, other in by_name.items():
         rounds = [a / b for a, b in zip(ours.ratios, other.ratios, strict=True)]
-        found[f"ours/{name}"] = Ratio(median(rounds), min(rounds), max(rounds))
-    return found
+        ratios[f"ours/{name}"] = Ratio(median(rounds), min(rounds), max(rounds))
+    return ratios
 
 
 def store(measured: dict[str, Ratio], path: Path = STORED) -> None:
-    """Store the ratios of this load generator; those of others stay."""
-    known = _read(path) if path.exists() else {}
-    known[drive.tool()] = measured
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(known), indent=1) + b"\n")
+    """Store the ratios of this load generator; those of other generators stay."""
+    stored = _read(path) if path.exists() else {}
+    stored[drive.tool()] = measured
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(stored), indent=1) + b"\n")
 
 
 def compare(measured: dict[str, Ratio], path: Path = STORED) -> list[str]:
     """Return a sentence for every ratio that fell beyond noise.
 
     Raises:
-        UserError: nothing is stored for this load generator.
+        UserError: No ratios are stored for this load generator.
     """
     stored = _read(path).get(drive.tool())
     if stored is None:

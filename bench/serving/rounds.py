@@ -1,4 +1,4 @@
-"""Measure services side by side: all of them up, every round each of them in a new order."""
+"""Rounds of measurements: all services are up, and each round takes them in a new order."""
 
 import logging
 import random
@@ -18,14 +18,14 @@ from loadtest.result import Result
 log = logging.getLogger(__name__)
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """Say how much is measured.
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Extent of a comparison.
 
     Attributes:
-        sizes: records in a request; 1 goes to the route of single encounters.
-        seconds: of one measurement, by size.
-        connections: at once, by size.
-        half_seconds: of our service at half of its rate; 0: not measured.
+        sizes: Records per request. A size of 1 uses the route of single encounters.
+        seconds: Duration of one measurement, by size.
+        connections: Number of connections, by size.
+        half_seconds: Duration of the measurement at half of our rate. If 0, it is left out.
     """
 
     rounds: int
@@ -36,20 +36,27 @@ class Plan(msgspec.Struct, frozen=True):
     half_seconds: float = 0.0
 
     def of(self, rounds: int, workers: tuple[int, ...] = ()) -> "Plan":
-        """Return the same plan with other rounds and workers; 0 or none: its own."""
+        """Return the plan with other rounds and workers. If they are 0 or empty, it keeps its own."""
         return msgspec.structs.replace(self, rounds=rounds or self.rounds, workers=workers or self.workers)
 
 
-FULL = Plan(3, (1,), (1, 100, 10_000), {1: 4.0, 100: 2.0, 10_000: 3.0}, {1: 32, 100: 2, 10_000: 1}, 4.0)
-SHORT = Plan(3, (1,), (1,), {1: 2.0}, {1: 32})
-BATCHES = Plan(3, (1,), (100, 10_000), FULL.seconds, FULL.connections)
+FULL = Plan(
+    rounds=3,
+    workers=(1,),
+    sizes=(1, 100, 10_000),
+    seconds={1: 4.0, 100: 2.0, 10_000: 3.0},
+    connections={1: 32, 100: 2, 10_000: 1},
+    half_seconds=4.0,
+)
+SHORT = Plan(rounds=3, workers=(1,), sizes=(1,), seconds={1: 2.0}, connections={1: 32})
+BATCHES = msgspec.structs.replace(FULL, sizes=(100, 10_000), half_seconds=0.0)
 
 
-class Figure(msgspec.Struct, frozen=True):
-    """Hold what one service did with one size: medians over the rounds, and the range of the rate.
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
+    """One service at one size: medians over the rounds, and the range of the rate.
 
-    `ratio` is the median over the rounds of rate by the echo's rate of the same round and size; `cpu_ms` is the CPU
-    time that all the service's processes spend on a request.
+    `ratio` is the median of the rate divided by the echo's rate in the same round and size. `cpu_ms` is the CPU time of
+    one request, over all processes of the service.
     """
 
     peer: str
@@ -70,21 +77,21 @@ class Figure(msgspec.Struct, frozen=True):
 
 
 class Session(msgspec.Struct):
-    """Hold everything measured; `half`: our single rows at half of the rate found, in an open loop."""
+    """All figures of a comparison; `half` is our single rows at half of the measured rate, in an open loop."""
 
     figures: list[Figure]
     half: Result | None = None
 
 
 def run(peers: Sequence[Peer], plan: Plan, home: Path, records: list[Record], port: int) -> Session:
-    """Run the plan.
+    """Measure all services by a plan.
 
     Args:
-        peers: the services; one of them is the echo.
-        plan: how much.
-        home: of the model.
-        records: encounters to send.
-        port: first of as many free ports as there are services.
+        peers: The services. One of them is the echo.
+        plan: Extent of the comparison.
+        home: Folder of the model.
+        records: Encounters to send.
+        port: First of as many free ports as there are services.
     """
     session = Session([])
     for workers in plan.workers:
@@ -109,28 +116,28 @@ def run(peers: Sequence[Peer], plan: Plan, home: Path, records: list[Record], po
 def _half(ours: Running, plan: Plan, figures: list[Figure], records: list[Record]) -> Result:
     rate = next(f.per_second for f in figures if f.peer == "ours" and f.size == 1) / 2
     path, bodies = _requests(ours.peer, 1, records)
-    found = [
+    measured = [
         drive.send(ours.url + path, bodies, plan.connections[1], plan.half_seconds, rate) for _ in range(plan.rounds)
     ]
-    return sorted(found, key=lambda result: result.p99_ms)[len(found) // 2]
+    return sorted(measured, key=lambda result: result.p99_ms)[len(measured) // 2]
 
 
 def _size(up: dict[str, Running], plan: Plan, size: int, workers: int, records: list[Record]) -> list[Figure]:
-    asked = {name: service for name, service in up.items() if size == 1 or service.peer.many}
+    services = {name: service for name, service in up.items() if size == 1 or service.peer.many}
     results, spent = defaultdict(list), defaultdict(list)
     for number in range(plan.rounds):
-        order = list(asked)
+        order = list(services)
         random.shuffle(order)
         for name in order:
-            path, bodies = _requests(asked[name].peer, size, records)
-            url, seconds = asked[name].url + path, plan.seconds[size]
+            path, bodies = _requests(services[name].peer, size, records)
+            url, seconds = services[name].url + path, plan.seconds[size]
             if number == 0:
                 drive.send(url, bodies, plan.connections[size], 1, heavy=size > 1)  # warm
-            before = asked[name].watch.spent()
+            before = services[name].watch.spent()
             result = drive.send(url, bodies, plan.connections[size], seconds, heavy=size > 1)
             results[name].append(result)
-            spent[name].append(1000 * (asked[name].watch.spent() - before) / max(1, result.answered))
-        rates = ", ".join(f"{name} {results[name][-1].per_second:,.1f}" for name in asked)
+            spent[name].append(1000 * (services[name].watch.spent() - before) / max(1, result.answered))
+        rates = ", ".join(f"{name} {results[name][-1].per_second:,.1f}" for name in services)
         log.info("%d worker(s), %s rows, round %d of %d: %s a second", workers, size, number + 1, plan.rounds, rates)
     echo = [result.per_second for result in results["echo"]]
     return [
@@ -138,20 +145,20 @@ def _size(up: dict[str, Running], plan: Plan, size: int, workers: int, records: 
             peer=name,
             workers=workers,
             size=size,
-            per_second=median(result.per_second for result in found),
-            lowest=min(result.per_second for result in found),
-            highest=max(result.per_second for result in found),
-            ratio=median(ratios := [r.per_second / limit for r, limit in zip(found, echo, strict=True)]),
+            per_second=median(result.per_second for result in measured),
+            lowest=min(result.per_second for result in measured),
+            highest=max(result.per_second for result in measured),
+            ratio=median(ratios := [r.per_second / limit for r, limit in zip(measured, echo, strict=True)]),
             ratios=tuple(ratios),
-            p50_ms=median(result.p50_ms for result in found),
-            p95_ms=median(result.p95_ms for result in found),
-            p99_ms=median(result.p99_ms for result in found),
-            failed=sum(result.failed for result in found),
-            memory_mb=asked[name].memory_mb,
-            cold_start=asked[name].cold_start,
+            p50_ms=median(result.p50_ms for result in measured),
+            p95_ms=median(result.p95_ms for result in measured),
+            p99_ms=median(result.p99_ms for result in measured),
+            failed=sum(result.failed for result in measured),
+            memory_mb=services[name].memory_mb,
+            cold_start=services[name].cold_start,
             cpu_ms=median(spent[name]),
         )
-        for name, found in results.items()
+        for name, measured in results.items()
     ]
 
 
@@ -160,6 +167,6 @@ def _requests(peer: Peer, size: int, records: list[Record]) -> tuple[str, list[b
         path, body = peer.single
         return path, [body([record]) for record in records]
     path, body = peer.many
-    whole = (records * (size // len(records) + 1))[:size]
+    batch_records = (records * (size // len(records) + 1))[:size]
     different = 10 if size <= 100 else 1
-    return path, [body(whole[turn:] + whole[:turn]) for turn in range(0, different * 7, 7)]
+    return path, [body(batch_records[turn:] + batch_records[:turn]) for turn in range(0, different * 7, 7)]

@@ -1,4 +1,4 @@
-"""Prepare what every service of a benchmark serves: one model, and the requests."""
+"""What every service of a benchmark serves: one model, and the requests."""
 
 import json
 import logging
@@ -22,9 +22,9 @@ from readmission.settings import Settings
 log = logging.getLogger(__name__)
 
 FAMILY = "lightgbm"
-#: Different encounters a run sends.
+#: Number of different encounters that a run sends.
 DIFFERENT = 500
-#: Typical values that complete a request: services that take no unknowns get the same rows.
+#: Typical values that complete a request, so that services that accept no missing values get the same rows.
 _TYPICAL = {"race": "Caucasian", "weight": "[75-100)", "payer_code": "MC", "medical_specialty": "InternalMedicine"}
 
 
@@ -32,13 +32,13 @@ def prepare(settings: Settings, source: str, folder: Path, *, alternatives: bool
     """Train, compile and store the model below `folder`, which becomes the home of every service.
 
     Args:
-        settings: seed and model name.
-        source: the data set; empty: the synthetic sample.
-        folder: emptied first.
-        alternatives: store it also as the other services load it.
+        settings: Seed and model name.
+        source: The data set. If empty, it is the synthetic sample.
+        folder: Folder to fill; its content is deleted first.
+        alternatives: Whether to store the model as the other services load it, too.
 
     Returns:
-        what the model is: family, trees, engine, rows, whether the data are synthetic.
+        Description of the model: family, trees, engine, rows, whether the data are synthetic.
     """
     shutil.rmtree(folder, ignore_errors=True)
     path = source or str(synthetic.sample_path(settings))
@@ -60,9 +60,13 @@ def prepare(settings: Settings, source: str, folder: Path, *, alternatives: bool
         _store(pipeline, folder, sample)
         _check(folder, version, sample)
     return {
-        "family": FAMILY, "trees": manifest.trees, "engine": manifest.engine, "rows": len(train),
-        "synthetic": data.synthetic, "parity": manifest.parity.max_difference,
-    }  # fmt: skip
+        "family": FAMILY,
+        "trees": manifest.trees,
+        "engine": manifest.engine,
+        "rows": len(train),
+        "synthetic": data.synthetic,
+        "parity": manifest.parity.max_difference,
+    }
 
 
 def _store(pipeline: Any, folder: Path, sample: pd.DataFrame) -> None:
@@ -99,6 +103,8 @@ def _check(folder: Path, version: Path, sample: pd.DataFrame) -> None:
     """Make sure that both sides of the comparison answer the same."""
     ours = scorer.load(version).score_many(scorer.columns_of(rows.values(sample)))
     theirs = mlflow.pyfunc.load_model(str(folder / "pyfunc")).predict(sample)
-    difference = max(abs(a - b) for one, two in zip(ours, theirs, strict=True) for a, b in zip(one, two, strict=True))
+    difference = max(
+        abs(a - b) for row, other in zip(ours, theirs, strict=True) for a, b in zip(row, other, strict=True)
+    )
     if difference > scorer.TOLERANCE:
         raise AssertionError(f"the services would not serve the same model: they differ by {difference}")

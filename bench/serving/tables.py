@@ -1,4 +1,4 @@
-"""Write a session down: JSON, a Markdown table with the promises, a picture."""
+"""Report of a comparison: JSON, a Markdown table with the promises, and a plot."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,10 +43,10 @@ def markdown(head: dict[str, Any], session: Session, promises: list[Promise]) ->
         "",
     ]
     for workers in sorted({f.workers for f in session.figures}):
-        for size, said in _SIZES.items():
+        for size, title in _SIZES.items():
             chosen = [f for f in session.figures if (f.workers, f.size) == (workers, size)]
             if chosen:
-                lines += _table(f"{said}, {workers} worker{'s' if workers > 1 else ''}", chosen)
+                lines += _table(f"{title}, {workers} worker{'s' if workers > 1 else ''}", chosen)
     lines += ["| promise | limit | measured | |", "|---|---|---|---|"]
     mark = {True: "PASS", False: "**FAIL**", None: "not judged"}
     lines += [f"| {p.what} | {p.limit} | {p.measured} | {mark[p.holds]} |" for p in promises]
@@ -59,12 +59,19 @@ def draw(path: Path, figures: list[Figure]) -> None:
 
     chosen = sorted((f for f in figures if f.workers == 1 and f.size == 1), key=lambda f: f.per_second)
     figure, axis = plt.subplots(figsize=(9, 0.6 * len(chosen) + 1.2), layout="constrained")
-    for place, found in enumerate(chosen):
-        colour = "#0b6470" if found.peer == "ours" else "#b9cbce"
-        spread = [[found.per_second - found.lowest], [found.highest - found.per_second]]
-        axis.barh(place, found.per_second, color=colour, xerr=spread, ecolor="#52686f", capsize=3)
+    for position, f in enumerate(chosen):
+        colour = "#0b6470" if f.peer == "ours" else "#b9cbce"
+        spread = [
+            [f.per_second - f.lowest],
+            [f.highest - f.per_second],
+        ]
+        axis.barh(position, f.per_second, color=colour, xerr=spread, ecolor="#52686f", capsize=3)
         axis.annotate(
-            f"{found.per_second:,.0f}", (found.highest, place), xytext=(6, 0), textcoords="offset points", va="center"
+            f"{f.per_second:,.0f}",
+            (f.highest, position),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
         )
     axis.set_yticks(range(len(chosen)), [BY_NAME[f.peer].label for f in chosen])
     axis.set_xscale("log")

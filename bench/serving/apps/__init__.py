@@ -1,1 +1,1 @@
-"""The services one would otherwise run, written the usual way; each serves the same model on /predict."""
+"""Alternative services, written the usual way. Each serves the same model on /predict."""

@@ -1,4 +1,4 @@
-"""Answer with the request's own bytes: what any Python HTTP service of this machine is limited by."""
+"""ASGI app that answers with the request's own bytes: the limit of any Python HTTP service on this machine."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any

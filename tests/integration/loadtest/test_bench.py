@@ -16,7 +16,18 @@ from loadtest.result import Result
 from readmission import contract
 from readmission.errors import UserError
 
-RESULT = Result(1.0, 100, 0, 100.0, 1.0, 2.0, 3.0, 4.0, {"200": 100}, 0)
+RESULT = Result(
+    seconds=1.0,
+    answered=100,
+    failed=0,
+    per_second=100.0,
+    p50_ms=1.0,
+    p95_ms=2.0,
+    p99_ms=3.0,
+    worst_ms=4.0,
+    statuses={"200": 100},
+    broken=0,
+)
 MODEL = {"family": "lightgbm", "trees": 200, "rows": 10, "synthetic": True}
 
 
@@ -108,7 +119,7 @@ def test_a_service_that_does_not_start_is_said(tmp_path: Path, port: int) -> Non
 
 
 def test_short_run_side_by_side(tmp_path: Path, port: int) -> None:
-    plan = rounds.Plan(2, (1,), (1,), {1: 1.0}, {1: 8})
+    plan = rounds.Plan(rounds=2, workers=(1,), sizes=(1,), seconds={1: 1.0}, connections={1: 8})
     peers = [BY_NAME["noop"], BY_NAME["echo"]]
     measured = rounds.run(peers, plan, tmp_path, subject.requests("", 1)[:50], port)
     by_name = {found.peer: found for found in measured.figures}

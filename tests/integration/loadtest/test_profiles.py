@@ -15,7 +15,16 @@ from readmission import contract
 from readmission.data import synthetic
 from readmission.errors import UserError
 
-SUMMARY = Summary(1000, 0, 100.0, 2.0, 20.0, 40.0, 60.0, 100)
+SUMMARY = Summary(
+    requests=1000,
+    failures=0,
+    requests_per_second=100.0,
+    p50_ms=2.0,
+    p95_ms=20.0,
+    p99_ms=40.0,
+    worst_ms=60.0,
+    users=100,
+)
 
 
 def moment(second: float = 10, **values: float) -> Moment:
@@ -25,7 +34,7 @@ def moment(second: float = 10, **values: float) -> Moment:
 
 @pytest.mark.parametrize("name", profiles.names())
 def test_every_profile_can_be_read_and_ends(name: str) -> None:
-    profile = profiles.load(name)
+    profile = profiles.read_profile(name)
     assert profile.at(0) == profile.stages[0]
     assert profile.at(profile.seconds - 0.01) == profile.stages[-1]
     assert profile.at(profile.seconds) is None
@@ -39,11 +48,11 @@ def test_the_promised_profiles_are_there() -> None:
 
 def test_wrong_profile_is_refused_with_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="There is no load profile 'nope'"):
-        profiles.load("nope")
+        profiles.read_profile("nope")
     wrong = tmp_path / "mine.toml"
     wrong.write_text('description = "x"\nusers = 3\n')
     with pytest.raises(UserError, match=r"mine\.toml is not a load profile"):
-        profiles.load(str(wrong))
+        profiles.read_profile(str(wrong))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +77,9 @@ def test_one_failure_breaks_a_limit_of_none() -> None:
 
 
 def test_a_run_without_an_answer_never_passes() -> None:
-    assert limits.breaches(Limits(), Summary(0, 0, 0, 0, 0, 0, 0, 0), []) == ["no request was answered at all"]
+    assert limits.breaches(Limits(), msgspec.structs.replace(SUMMARY, requests=0), []) == [
+        "no request was answered at all"
+    ]
 
 
 def test_memory_is_judged_from_the_first_minute_on() -> None:
@@ -115,7 +126,7 @@ def test_bad_requests_are_bad(way: int) -> None:
 
 
 def test_report_holds_the_run(tmp_path: Path) -> None:
-    report.write(tmp_path, "smoke", profiles.load("smoke"), SUMMARY, [moment(1), moment(2)], ["a breach"])
+    report.write(tmp_path, "smoke", profiles.read_profile("smoke"), SUMMARY, [moment(1), moment(2)], ["a breach"])
     content = msgspec.json.decode((tmp_path / "summary.json").read_bytes())
     assert content["breaches"] == ["a breach"]
     assert content["summary"]["requests"] == 1000
