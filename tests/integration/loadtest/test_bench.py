@@ -40,7 +40,8 @@ def figure(peer: str, rate: float, size: int = 1, workers: int = 1, **values: fl
 
 def session(ours: float = 5000, **values: float) -> Session:
     rates = {"mlflow": 50, "pyfunc": 40, "stock": 100, "noop": 2000, "echo": 10_000}
-    figures = [figure("ours", ours, **values), figure("ours", 1, 10_000, **({"p50_ms": 100.0} | values))]
+    batch = figure("ours", 1, 10_000, 1, **({"p50_ms": 100.0} | values))
+    figures = [figure("ours", ours, 1, 1, **values), batch]
     return Session([*figures, *(figure(name, rate) for name, rate in rates.items())], RESULT)
 
 

@@ -66,7 +66,7 @@ def test_wrong_profile_is_refused_with_a_sentence(tmp_path: Path) -> None:
 )
 def test_each_limit_breaks_with_its_sentence_and_holds_at_its_value(field: str, limit: float, sentence: str) -> None:
     measured = getattr(SUMMARY, field)
-    assert limits.breaches(Limits(**{field: limit}), SUMMARY, []) == [sentence]
+    assert limits.breaches(Limits(**{field: limit}), SUMMARY, []) == [sentence]  # type: ignore[arg-type]
     assert limits.breaches(Limits(**{field: measured}), SUMMARY, []) == []
 
 
