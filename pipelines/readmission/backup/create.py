@@ -148,7 +148,7 @@ def _identity(settings: Settings, snapshots: dict[str, Snapshot]) -> tuple[str, 
 def _dump(
     settings: Settings, snapshots: dict[str, Snapshot], server: int, scratch: Path, backup: Location
 ) -> tuple[dict[str, DatabaseDump], dict[str, StoredFile]]:
-    programs = find_programs(server)
+    programs = find_programs(server, server)
     dumps, files = {}, {}
     for name, snapshot in snapshots.items():
         log.info("saving database %s", snapshot.name)

@@ -157,6 +157,9 @@ def stage(settings: Settings, programs: Programs, cursor: Any, path: Path, datab
         [str(programs.folder / "pg_restore"), *options, str(path)],
         f"Database {database} was not restored",
     )
+    with contextlib.closing(connect(settings, name)) as connection:
+        connection.autocommit = True
+        connection.cursor().execute("ANALYZE")  # archives hold no statistics, without which queries crawl
     return name
 
 

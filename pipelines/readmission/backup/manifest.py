@@ -116,6 +116,10 @@ def decode_manifest(data: bytes, digest: bytes, source: str) -> BackupManifest:
                 f"The backup {source} has format {layout!r}; this version reads format {FORMAT}. "
                 "Restore it with the version that made it."
             )
-        return msgspec.json.decode(data, type=BackupManifest)
+        manifest = msgspec.json.decode(data, type=BackupManifest)
     except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError) as error:
         raise UserError(f"The backup {source} is damaged: {NAME} cannot be read ({error}).") from error
+    for key in (*manifest.files, *(dump.file for dump in manifest.databases.values())):
+        if key.startswith("/") or ".." in key.split("/"):
+            raise UserError(f"The backup {source} is damaged: it names {key!r}, a file outside of it.")
+    return manifest

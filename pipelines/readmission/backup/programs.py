@@ -1,14 +1,19 @@
 """Client programs of PostgreSQL: where pg_dump and pg_restore are, and how they are run."""
 
+import contextlib
+import logging
 import os
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from readmission.errors import UserError
 from readmission.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,11 +24,12 @@ class Programs:
     major: int
 
 
-def find_programs(at_least: int) -> Programs:
+def find_programs(at_least: int, server: int) -> Programs:
     """Find pg_dump and pg_restore: of the embedded server, on PATH, or where Debian puts them.
 
     Args:
         at_least: Oldest major version that will do. The nearest one is taken.
+        server: Major version of the server. Programs from 17 on set a parameter that servers before 17 do not know.
 
     Raises:
         UserError: There are none of that version.
@@ -34,11 +40,14 @@ def find_programs(at_least: int) -> Programs:
         for location in spec.submodule_search_locations or ():
             folders += sorted(Path(location).glob("pginstall*/bin"))
     candidates = [Programs(folder=folder, major=major) for folder in folders if (major := _major(folder))]
-    suitable = [programs for programs in candidates if programs.major >= at_least]
+    suitable = [
+        programs for programs in candidates if programs.major >= at_least and (server >= 17 or programs.major < 17)
+    ]
     if not suitable:
         majors = ", ".join(str(programs.major) for programs in candidates) or "none"
+        versions = f"{at_least} or later" if server >= 17 else f"{at_least} to 16"
         raise UserError(
-            f"pg_dump and pg_restore of version {at_least} or later are needed (present: {majors}): "
+            f"pg_dump and pg_restore {versions} are needed for this server of version {server} (present: {majors}): "
             f"install the package postgresql-client-{at_least}."
         )
     return min(suitable, key=lambda programs: programs.major)
@@ -68,10 +77,21 @@ def run_program(settings: Settings, command: list[str], failure: str) -> None:
         f"--host={settings.postgres_host}", f"--port={settings.postgres_port}",
         f"--username={settings.postgres_admin_user}", "--no-password",
     ]  # fmt: skip
-    result = subprocess.run(
+    began = time.monotonic()
+    with subprocess.Popen(
         [command[0], *connection, *command[1:]],
-        env=os.environ | {"PGPASSWORD": settings.password("admin")}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if result.returncode:
-        lines = [line for line in result.stderr.splitlines() if "error:" in line] or ["no message"]
+        env=os.environ | {"PGPASSWORD": settings.password("admin")}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        text=True,
+    ) as process:  # fmt: skip
+        try:
+            while True:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    _, errors = process.communicate(timeout=5)
+                    break
+                log.info("%s: running for %.0f s", Path(command[0]).name, time.monotonic() - began)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        lines = [line for line in errors.splitlines() if "error:" in line] or ["no message"]
         raise UserError(f"{failure}: {lines[0][:300]}")

@@ -194,7 +194,8 @@ def _refuse_clients(cursor: Any, present: dict[str, str]) -> None:
 def _stage(settings: Settings, cursor: Any, backup: Location, manifest: BackupManifest, name: str) -> str:
     """Restore one database beside the live one, and compare its rows with the manifest's."""
     dump = manifest.databases[name]
-    programs = find_programs(max(dump.client, databases.server_major(cursor)))
+    server = databases.server_major(cursor)
+    programs = find_programs(max(dump.client, server), server)
     log.info("restoring database %s (%d rows)", name, sum(dump.tables.values()))
     with tempfile.TemporaryDirectory(prefix="readmission-restore-") as directory:
         copy_file(backup, dump.file, Folder(Path(directory)), "archive")

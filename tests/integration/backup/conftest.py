@@ -130,7 +130,8 @@ def installation(server: Settings, compiled: Path, sample: Path, tmp_path: Path)
     process.run(settings)
     it = Installation(settings)
     it.execute(MLFLOW, "mlflow")
-    it.execute("ALTER TABLE runs OWNER TO readmission_mlflow", "mlflow")
+    for table in ("runs", "model_versions", "registered_model_aliases"):
+        it.execute(f"ALTER TABLE {table} OWNER TO readmission_mlflow", "mlflow")
     it.add_predictions(500)
     serving = home / "mlflow-artifacts" / "1" / RUN / "artifacts" / "serving"
     serving.parent.mkdir(parents=True)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import get_args
 
 import boto3
 import msgspec
@@ -19,8 +20,9 @@ from readmission.backup import collection, create, databases, manifest, restore
 from readmission.backup.locations import Folder
 from readmission.backup.manifest import BackupManifest
 from readmission.embedded import pgserver
+from readmission.embedded.supervisor import Supervisor
 from readmission.errors import UserError
-from readmission.settings import Settings
+from readmission.settings import Role, Settings
 from tests.conftest import free_port
 from tests.integration.backup.conftest import KEY, Installation
 
@@ -316,3 +318,34 @@ def test_from_and_to_s3(installation: Installation, s3: str) -> None:
     client.delete_object(Bucket="lake", Key=entry["Key"])
     with pytest.raises(UserError, match=r"1 of .* files are missing"):
         restore.run(settings, "s3://lake/backups")
+
+
+def test_an_administrator_who_is_no_superuser_is_enough(installation: Installation, target: Path) -> None:
+    """As a cloud's server has one, and with every password in the environment instead of a home folder."""
+    roles = ", ".join(f"readmission_{role}" for role in get_args(Role))
+    installation.execute(
+        f"CREATE ROLE site LOGIN CREATEDB CREATEROLE PASSWORD 'pass'; GRANT {roles} TO site WITH ADMIN OPTION"
+    )
+    old = installation.settings
+    passwords = {f"postgres_password_{role}": SecretStr(old.password(role)) for role in get_args(Role)}
+    home = target.parent / "external"
+    shutil.copytree(old.home / "mlflow-artifacts", home / "mlflow-artifacts")
+    site = {"home": home, "postgres_admin_user": "site", "postgres_password_admin": SecretStr("pass")}
+    settings = old.model_copy(update=passwords | site)
+    try:
+        create.run(settings, str(target), without_secrets=True)
+        installation.execute("DELETE FROM serving.predictions")
+        restore.run(settings, str(target))
+        assert installation.predictions() == 500
+        assert not (home / "secrets.env").exists()
+    finally:
+        installation.execute(f"REVOKE {roles} FROM site CASCADE; DROP ROLE site", "postgres")
+
+
+def test_a_running_embedded_system_must_be_stopped_first(
+    installation: Installation, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup(installation, target)
+    monkeypatch.setattr(Supervisor, "running", lambda _: True)
+    with pytest.raises(UserError, match="`readmission down`"):
+        restore.run(installation.settings, str(target))

@@ -2,9 +2,8 @@
 
 import pytest
 
-from readmission.backup import champion, drill, programs
+from readmission.backup import champion, drill
 from readmission.backup.drill import Result, State
-from readmission.errors import UserError
 from tests.unit.backup.test_manifest import MANIFEST
 
 STATE = State(rows={"readmission: raw.batches": 2}, version="3", answers=["{}"])
@@ -39,9 +38,3 @@ def test_answers_of_another_shape_are_infinitely_far() -> None:
     assert champion.largest_difference([(0.1, 0.9)], []) == float("inf")
     assert champion.largest_difference([(0.1, 0.9)], [(0.1,)]) == float("inf")
     assert not champion.largest_difference([(0.1,)], [(float("nan"),)]) <= champion.TOLERANCE
-
-
-def test_client_programs_that_are_too_old_are_named() -> None:
-    assert programs.find_programs(10).major >= 10
-    with pytest.raises(UserError, match=r"version 99 or later are needed .*postgresql-client-99"):
-        programs.find_programs(99)

@@ -65,3 +65,10 @@ def test_any_changed_byte_is_damage(position: int) -> None:
 def test_what_is_no_manifest_of_ours_is_refused(content: bytes, message: str) -> None:
     with pytest.raises(UserError, match=message):
         decode_manifest(content, hashlib.sha256(content).hexdigest().encode(), "b")
+
+
+@pytest.mark.parametrize("key", ["/etc/passwd", "objects/../../home/x", "../x"])
+def test_a_file_outside_of_the_backup_is_refused(key: str) -> None:
+    content, digest = encode_manifest(msgspec.structs.replace(MANIFEST, files={key: StoredFile(1, "ab")}))
+    with pytest.raises(UserError, match="outside of it"):
+        decode_manifest(content, digest, "b")
