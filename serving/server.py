@@ -1,4 +1,4 @@
-"""Serve the API as the settings say: `python -m serving.server`; SIGTERM or SIGINT end it after a drain."""
+"""The server of the API, configured by the settings: `python -m serving.server`; SIGTERM or SIGINT drain it."""
 
 import os
 import resource
@@ -8,23 +8,23 @@ from readmission import settings as configuration
 from readmission.errors import UserError
 from readmission.logs import JsonFormatter
 
-#: Seconds that an idle connection stays open: more than ingresses and clients keep theirs (60 as a rule), or they
-#: send into one that is just being closed.
+#: Seconds that an idle connection stays open: longer than ingresses and clients keep theirs (usually 60), or they
+#: would send into one that is just being closed.
 KEEP_ALIVE = 75
 #: Open files of a worker, where the system allows them.
 FILES = 65_536
 
 
 def main() -> None:
-    """Hand over to BentoML's server in this process: host, port, workers, TLS and drain by the settings."""
+    """Run BentoML's server in this process with the host, port, workers, TLS and drain of the settings."""
     try:
         settings = configuration.load()
     except UserError as error:
         sys.exit(str(error))
-    # A connection is an open file, and many systems begin with 1,024.
+    # A connection is an open file, and many systems allow 1,024 by default.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    limit = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     # Own folder: BentoML keeps the workers' metrics files there and empties it at the start.
     os.environ.setdefault("BENTOML_HOME", str(settings.home / "bentoml"))
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
@@ -33,7 +33,7 @@ def main() -> None:
     from bentoml_cli.cli import cli
 
     if settings.log_format == "json":
-        # The few lines of the process that watches the workers; it has no setting for their form.
+        # Log lines of the process that watches the workers; BentoML has no setting for their format.
         SERVER_LOGGING_CONFIG["formatters"]["traced"] = {"()": JsonFormatter}
     arguments = ["serve", "serving.service:Readmission", "--host", settings.api_host]
     arguments += ["--port", str(settings.api_port)]

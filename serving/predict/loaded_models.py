@@ -1,8 +1,8 @@
-"""The models of one worker: which answers, how another takes over, and why one did not.
+"""Models of one worker: which one answers, how another takes over, and why one did not.
 
-The sidecar writes `aliases.json` beside the downloaded versions; every worker watches that file, loads beside
-the old model, answers the golden rows, and swaps one reference. No network here: a worker starts and serves
-with everything else down.
+The sidecar writes `aliases.json` beside the downloaded versions. Every worker watches that file, loads a new model
+beside the old one, answers its golden rows, and swaps one reference. Nothing here uses the network: a worker starts
+and serves while everything else is down.
 """
 
 import asyncio
@@ -20,24 +20,26 @@ from typing import Literal
 import msgspec
 
 from readmission import scorer
+from readmission.files import write_atomic
 from readmission.scorer import manifest as manifests
 from serving import metrics
 
 Variant = Literal["champion", "challenger"]
-#: File beside the versions; touching it makes the sidecar look at the registry now.
+#: File beside the versions; creating it makes the sidecar poll the registry now.
 POKE = "poke"
-_LOOK = 0.1
-_RETRY = 30.0
+#: Seconds between two looks at aliases.json, and before a model that failed to load is loaded again.
+_POLL, _RETRY = 0.1, 30.0
 log = logging.getLogger(__name__)
 
 
 class Aliases(msgspec.Struct, frozen=True, kw_only=True):
-    """Say what the sidecar found: the contents of aliases.json.
+    """Contents of aliases.json, as the sidecar writes it.
 
     Attributes:
-        champion, challenger: version to serve, present and checked on local disk; empty: none.
+        champion: Version to serve, present and checked on local disk; empty if there is none.
+        challenger: The same for the challenger.
         registry: ``ok``, or why the registry could not be read.
-        error: why the version that the registry names is not the one above; empty: it is.
+        error: Why the registry's version is not served; empty if it is.
         checked_at: ISO 8601, UTC.
     """
 
@@ -49,7 +51,7 @@ class Aliases(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
-    """Say what one worker serves: the contents of its file in `workers/`."""
+    """Contents of one worker's file in `workers/`: what it serves."""
 
     pid: int
     champion: str
@@ -57,17 +59,18 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     error: str
 
 
-class LoadedModel(msgspec.Struct, frozen=True):
-    """Hold one loaded model.
+class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """Model that is ready to answer.
 
     Attributes:
-        name, version: of the registry.
-        scorer: answers.
+        name: Registered model.
+        version: Version in the registry.
+        scorer: Scorer of the version.
         loaded_at: ISO 8601, UTC.
-        inline: it answers in microseconds, no thread is needed.
-        bands: names of its bands of risk, from the lowest; one empty name when it has none.
-        edges: risks at which each band but the first begins.
-        card: page of its model card; empty: it came without.
+        inline: Whether it answers in microseconds, so that no thread is needed.
+        bands: Names of its bands of risk, from the lowest; one empty name if it has none.
+        edges: Risks at which each band but the first begins.
+        card: Page of its model card; empty if it has none.
     """
 
     name: str
@@ -80,33 +83,25 @@ class LoadedModel(msgspec.Struct, frozen=True):
     card: bytes
 
     def band(self, risk: float) -> str:
-        """Name the band of a risk."""
+        """Return the name of the band of a risk."""
         return self.bands[bisect_right(self.edges, risk)]
 
 
 def read_aliases(folder: Path) -> Aliases:
-    """Read aliases.json; empty when there is none yet."""
+    """Read aliases.json; return empty aliases if there is none yet."""
     try:
         return msgspec.json.decode((folder / "aliases.json").read_bytes(), type=Aliases)
     except (FileNotFoundError, msgspec.DecodeError):
         return Aliases()
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.replace(path)
-
-
 class LoadedModels:
-    """Hold and change the models of one worker.
+    """Models of one worker, exchanged while it answers.
 
     Args:
-        folder: `$READMISSION_HOME/models/<registered model>`, one folder a version.
-        name: registered model.
-        share: of requests that the challenger answers.
+        folder: `$READMISSION_HOME/models/<registered model>`, with one folder per version.
+        name: Registered model.
+        share: Share of requests that the challenger answers, 0 to 1.
     """
 
     def __init__(self, folder: Path, name: str, share: float = 0.0) -> None:
@@ -115,19 +110,19 @@ class LoadedModels:
         self.champion: LoadedModel | None = None
         self.challenger: LoadedModel | None = None
         self.error = ""
-        self._seen = 0.0
+        self._modified = 0.0
         self._retry_at = 0.0
         self._stop = threading.Event()
         self._swap: Callable[[Variant, LoadedModel | None], None] = self._set
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Serve what is on disk, then watch for changes from a thread."""
+        """Load what is on disk, then watch for changes from a thread."""
         self.refresh()
-        self._swap = lambda variant, served: _wait(loop, lambda: self._set(variant, served))
+        self._swap = lambda variant, model: _wait(loop, lambda: self._set(variant, model))
         threading.Thread(target=self._watch, name="models", daemon=True).start()
 
     def stop(self) -> None:
-        """Stop watching and take this worker's line away."""
+        """Stop watching and delete this worker's file."""
         self._stop.set()
         self._status_path.unlink(missing_ok=True)
 
@@ -140,52 +135,53 @@ class LoadedModels:
 
     def workers(self) -> list[WorkerStatus]:
         """Return what every worker of this replica serves."""
-        found = []
+        statuses = []
         for path in sorted((self._folder / "workers").glob("*.json")):
             try:
-                found.append(msgspec.json.decode(path.read_bytes(), type=WorkerStatus))
+                statuses.append(msgspec.json.decode(path.read_bytes(), type=WorkerStatus))
             except (FileNotFoundError, msgspec.DecodeError):
                 continue
-        return found
+        return statuses
 
     @property
     def aliases(self) -> Aliases:
-        """Return what the sidecar said last."""
+        """Contents of aliases.json."""
         return read_aliases(self._folder)
 
     def refresh(self) -> None:
         """Load what aliases.json names and is not served yet."""
-        wanted = self.aliases
-        self._change("champion", wanted.champion)
-        self._change("challenger", wanted.challenger)
+        aliases = self.aliases
+        self._change("champion", aliases.champion)
+        self._change("challenger", aliases.challenger)
         status = WorkerStatus(os.getpid(), _version(self.champion), _version(self.challenger), self.error)
-        write_whole(self._status_path, msgspec.json.encode(status))
+        self._status_path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(self._status_path, msgspec.json.encode(status))
 
     @property
     def _status_path(self) -> Path:
         return self._folder / "workers" / f"{os.getpid()}.json"
 
     def _watch(self) -> None:
-        while not self._stop.wait(_LOOK):
+        while not self._stop.wait(_POLL):
             try:
-                stamp = (self._folder / "aliases.json").stat().st_mtime
-                if stamp != self._seen or (self.error and time.monotonic() > self._retry_at):
-                    self._seen, self._retry_at = stamp, time.monotonic() + _RETRY
+                modified = (self._folder / "aliases.json").stat().st_mtime
+                if modified != self._modified or (self.error and time.monotonic() > self._retry_at):
+                    self._modified, self._retry_at = modified, time.monotonic() + _RETRY
                     self.refresh()
             except FileNotFoundError:
                 continue
             except Exception:
-                # The watcher must outlive whatever it meets; what it met is logged.
+                # The watcher must survive any failure.
                 log.exception("watching the models failed")
 
     def _change(self, variant: Variant, version: str) -> None:
-        served = self.champion if variant == "champion" else self.challenger
-        if version == _version(served):
+        serving = self.champion if variant == "champion" else self.challenger
+        if version == _version(serving):
             if variant == "champion" and version:
                 self.error = ""
             return
         if not version:
-            # A champion never goes without a successor; a challenger may.
+            # A champion never leaves without a successor; a challenger may.
             if variant == "challenger":
                 self._swap(variant, None)
             return
@@ -193,7 +189,7 @@ class LoadedModels:
         try:
             fresh = self._load(version)
         except Exception as error:
-            # Whatever is wrong with the new model, the old one serves on.
+            # Whatever is wrong with the new model, the old one goes on serving.
             self.error = f"version {version} is not served: {error}"
             metrics.reloads.labels("failed").inc()
             log.error("%s %s", variant, self.error)
@@ -209,31 +205,35 @@ class LoadedModels:
     def _load(self, version: str) -> LoadedModel:
         folder = self._folder / version
         fresh = scorer.load(folder)
-        # The golden rows are the warm-up too.
+        # The golden rows also warm the scorer up.
         scorer.check_golden(fresh, manifests.golden(folder))
-        moment = datetime.now(UTC).isoformat(timespec="seconds")
         bands = fresh.manifest.bands
         return LoadedModel(
-            self._name, version, fresh, moment, fresh.manifest.engine != "pipeline",
-            tuple(band.name for band in bands) or ("",), tuple(band.at_least for band in bands[1:]),
-            (folder / manifests.CARD).read_bytes() if manifests.CARD in fresh.manifest.files else b"",
-        )  # fmt: skip
+            name=self._name,
+            version=version,
+            scorer=fresh,
+            loaded_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            inline=fresh.manifest.engine != "pipeline",
+            bands=tuple(band.name for band in bands) or ("",),
+            edges=tuple(band.at_least for band in bands[1:]),
+            card=(folder / manifests.CARD).read_bytes() if manifests.CARD in fresh.manifest.files else b"",
+        )
 
-    def _set(self, variant: Variant, served: LoadedModel | None) -> None:
+    def _set(self, variant: Variant, fresh: LoadedModel | None) -> None:
         old = self.champion if variant == "champion" else self.challenger
         if variant == "champion":
-            self.champion = served
+            self.champion = fresh
         else:
-            self.challenger = served
-        for model, value in ((old, 0), (served, 1)):
+            self.challenger = fresh
+        for model, value in ((old, 0), (fresh, 1)):
             if model is not None:
                 m = model.scorer.manifest
                 labels = (model.name, model.version, m.family, m.engine, variant, str(m.synthetic).lower())
                 metrics.serving.labels(*labels).set(value)
 
 
-def _version(served: LoadedModel | None) -> str:
-    return served.version if served else ""
+def _version(model: LoadedModel | None) -> str:
+    return model.version if model else ""
 
 
 def _wait(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:

@@ -95,7 +95,7 @@ class Info:
     async def reload(self, request: Request) -> Response:
         """Ask the sidecar to poll the registry now; /model-info shows the swap."""
         (self._folder / POKE).touch()
-        return JsonResponse({"status": "the registry is looked at now; /model-info shows the result"}, 202)
+        return JsonResponse({"status": "the registry is polled now; /model-info shows the result"}, 202)
 
     async def openapi(self, request: Request) -> Response:
         """Answer the OpenAPI document."""

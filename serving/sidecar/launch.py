@@ -1,4 +1,4 @@
-"""Keep one sidecar running; apart from it, so that workers import neither its database nor its HTTP client."""
+"""Start of the sidecar, apart from it, so that workers import neither its database driver nor its HTTP client."""
 
 import contextlib
 import ctypes
@@ -14,16 +14,16 @@ LOCK = "sidecar.lock"
 
 
 def end_with_parent() -> None:
-    """Ask the kernel to end this process when its parent is gone, even killed: no orphan keeps the port.
+    """Ask the kernel to end this process when its parent ends, even if it is killed: no orphan keeps the port.
 
-    Linux knows how; elsewhere nothing happens.
+    On systems other than Linux nothing happens.
     """
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def lock(home: Path) -> IO[bytes] | None:
-    """Take the lock of the sidecar, or return None when another process has it."""
+    """Take the lock of the sidecar; return None if another process has it."""
     file = (home / LOCK).open("ab")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -34,7 +34,7 @@ def lock(home: Path) -> IO[bytes] | None:
 
 
 def ensure(home: Path) -> "subprocess.Popen[bytes] | None":
-    """Start the sidecar if nobody holds its lock; return the process, or None when there is one."""
+    """Start the sidecar unless it is running; return the new process, or None."""
     held = lock(home)
     if held is None:
         return None

@@ -13,25 +13,27 @@ from pathlib import Path
 import httpx
 import msgspec
 
+from readmission.files import write_atomic
 from readmission.registry.aliases import CHALLENGER, CHAMPION, RegistryError, fetch_aliases
 from readmission.scorer import manifest as manifests
 from readmission.scorer.manifest import ArtifactError
 from readmission.settings import Settings
 from serving import metrics
-from serving.predict.loaded_models import Aliases, read_aliases, write_whole
+from serving.predict.loaded_models import Aliases, read_aliases
 
 _API = "/api/2.0/mlflow"
-#: Seconds before a version that could not be had is tried again.
+#: Seconds before a failed download is tried again.
 _RETRY = 20.0
+#: Versions that stay on disk.
 _KEPT = 5
 log = logging.getLogger(__name__)
 
 
 class ModelSync:
-    """Follow the aliases of one registered model.
+    """Copy of the registered model's versions on local disk, kept up to date with its aliases.
 
     Args:
-        settings: which server, which model, whether the challenger is used.
+        settings: Server, registered model, and whether the challenger is used.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -41,59 +43,54 @@ class ModelSync:
         self._http = httpx.Client(base_url=settings.tracking_uri, timeout=10, trust_env=False)
         self._failed: dict[str, tuple[float, str]] = {}
 
-    def look(self) -> Aliases:
-        """Read the aliases, bring what is missing, and write aliases.json.
+    def poll(self) -> Aliases:
+        """Read the aliases, download what is missing, and write aliases.json.
 
-        A registry that cannot be read, or a version that cannot be had, leaves what is served as it is.
+        If the registry cannot be read or a version cannot be downloaded, what is served stays as it is.
         """
-        known = read_aliases(self.folder)
+        old = read_aliases(self.folder)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         try:
-            wanted = fetch_aliases(self._http, self._settings.model_name)
+            versions = fetch_aliases(self._http, self._settings.model_name)
         except RegistryError as error:
             metrics.registry_up.set(0)
-            told = f"cannot be read: {type(error.__cause__).__name__}"
-            found = msgspec.structs.replace(known, registry=told, checked_at=now)
+            registry = f"cannot be read: {type(error.__cause__).__name__}"
+            new = msgspec.structs.replace(old, registry=registry, checked_at=now)
         else:
             metrics.registry_up.set(1)
-            champion, problem = self._have(wanted.get(CHAMPION, ""), known.champion)
+            champion, problem = self._provide(versions.get(CHAMPION, ""), old.champion)
             challenger = ""
             if self._settings.challenger != "off":
-                challenger, other = self._have(wanted.get(CHALLENGER, ""), "")
+                challenger, other = self._provide(versions.get(CHALLENGER, ""), "")
                 problem = problem or other
-            found = Aliases(champion=champion, challenger=challenger, registry="ok", error=problem, checked_at=now)
-        if self._told(found) != self._told(known):
-            log.info("aliases: %s", found)
-        # Workers look at the time of the file: it changes only when there is something to do.
-        if msgspec.structs.replace(found, checked_at="") != msgspec.structs.replace(known, checked_at=""):
-            write_whole(self.folder / "aliases.json", msgspec.json.encode(found))
-            self._forget({found.champion, found.challenger, known.champion})
-        return found
+            new = Aliases(champion=champion, challenger=challenger, registry="ok", error=problem, checked_at=now)
+        # Workers watch the time of the file, so it is written only if there is something to do.
+        if msgspec.structs.replace(new, checked_at="") != msgspec.structs.replace(old, checked_at=""):
+            log.info("aliases: %s", new)
+            write_atomic(self.folder / "aliases.json", msgspec.json.encode(new))
+            self._delete_old({new.champion, new.challenger, old.champion})
+        return new
 
-    @staticmethod
-    def _told(aliases: Aliases) -> tuple[str, ...]:
-        return aliases.champion, aliases.challenger, aliases.registry, aliases.error
-
-    def _have(self, version: str, fallback: str) -> tuple[str, str]:
-        """Return the version that can be served, and why it is not the wanted one."""
+    def _provide(self, version: str, fallback: str) -> tuple[str, str]:
+        """Return the version that can be served, and why it is not the given one; download it if needed."""
         if not version or (self.folder / version / manifests.MANIFEST).is_file():
             return version or fallback, ""
-        when, told = self._failed.get(version, (0.0, ""))
-        if told and time.monotonic() - when < _RETRY:
-            return fallback, told
+        when, problem = self._failed.get(version, (0.0, ""))
+        if problem and time.monotonic() - when < _RETRY:
+            return fallback, problem
         try:
             self._download(version)
         except (httpx.HTTPError, ArtifactError, OSError, ValueError, KeyError) as error:
-            told = f"version {version} cannot be had: {error or type(error).__name__}"
-            self._failed[version] = (time.monotonic(), told)
+            problem = f"version {version} cannot be downloaded: {error or type(error).__name__}"
+            self._failed[version] = (time.monotonic(), problem)
             metrics.reloads.labels("download_failed").inc()
-            log.error("%s", told)
-            return fallback, told
+            log.error("%s", problem)
+            return fallback, problem
         self._failed.pop(version, None)
         return version, ""
 
     def _download(self, version: str) -> None:
-        """Bring a version's artifact folder, check it, and give it its name only when it is whole."""
+        """Download a version's artifact folder and check it; it gets its name only once it is complete."""
         if not version.isdigit():
             raise ValueError("the registry names a version that is not a number")
         answer = self._http.get(
@@ -117,8 +114,8 @@ class ModelSync:
         log.info("version %s is on local disk", version)
 
     def _fetch(self, run_id: str, name: str, folder: Path) -> None:
-        place = {"path": f"serving/{name}", "run_uuid": run_id}
-        with self._http.stream("GET", "/get-artifact", params=place, timeout=60) as answer:
+        params = {"path": f"serving/{name}", "run_uuid": run_id}
+        with self._http.stream("GET", "/get-artifact", params=params, timeout=60) as answer:
             if answer.status_code != 200:
                 raise ArtifactError(f"serving/{name} of run {run_id}: HTTP {answer.status_code}")
             with (folder / name).open("wb") as file:
@@ -126,8 +123,8 @@ class ModelSync:
                     file.write(chunk)
                 os.fsync(file.fileno())
 
-    def _forget(self, used: set[str]) -> None:
-        """Keep the newest versions on disk, for a rollback without the network."""
+    def _delete_old(self, used: set[str]) -> None:
+        """Delete old versions; the newest stay on disk for a rollback without the network."""
         versions = sorted((p for p in self.folder.iterdir() if p.name.isdigit()), key=lambda p: -int(p.name))
         for path in versions[_KEPT:]:
             if path.name not in used:

@@ -1,4 +1,4 @@
-"""The database's side of serving: predictions and outcomes as role `readmission_serving`."""
+"""Predictions and outcomes in the database, written as role `readmission_serving`."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,10 +19,12 @@ _INSERT = """
 INSERT INTO serving.predictions (prediction_id, predicted_at, model_name, model_version, variant, inputs,
   inputs_sha256, prediction, p_no, p_late, p_early, missing, latency_ms, request_id)
 VALUES %s ON CONFLICT DO NOTHING"""
-_KNOWN = """
-SELECT p.prediction_id::text FROM (VALUES %s) AS wanted (id, at)
-JOIN serving.predictions p ON p.prediction_id = wanted.id AND p.predicted_at = wanted.at"""
-#: The latest word on an outcome holds; the same word again changes nothing.
+_ROW = """(%(prediction_id)s, %(predicted_at)s, %(model_name)s, %(model_version)s, %(variant)s, %(inputs)s,
+  %(inputs_sha256)s, %(prediction)s, %(p_no)s, %(p_late)s, %(p_early)s, %(missing)s, %(latency_ms)s, %(request_id)s)"""
+_STORED = """
+SELECT p.prediction_id::text FROM (VALUES %s) AS asked (id, at)
+JOIN serving.predictions p ON p.prediction_id = asked.id AND p.predicted_at = asked.at"""
+#: The latest outcome counts; the same outcome again changes nothing.
 _OUTCOME = """
 INSERT INTO serving.feedback (prediction_id, outcome, observed_at) VALUES %s
 ON CONFLICT (prediction_id) DO UPDATE SET outcome = excluded.outcome, observed_at = excluded.observed_at,
@@ -33,10 +35,10 @@ Outcome = tuple[str, str, datetime]
 
 
 class Store:
-    """Keep one connection, opened when it is needed and dropped when it fails. One thread at a time.
+    """Connection to the database, opened when it is needed and dropped when it fails. One thread at a time.
 
     Args:
-        settings: where the database is.
+        settings: Address and password of the database.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -54,17 +56,22 @@ class Store:
         if self._connection is None or self._connection.closed:
             s = self._settings
             self._connection = psycopg2.connect(
-                host=s.postgres_host, port=s.postgres_port, dbname=s.postgres_database,
-                user="readmission_serving", password=s.password("serving"), connect_timeout=3,
-                options="-c statement_timeout=20000", application_name="readmission serving",
-            )  # fmt: skip
+                host=s.postgres_host,
+                port=s.postgres_port,
+                dbname=s.postgres_database,
+                user="readmission_serving",
+                password=s.password("serving"),
+                connect_timeout=3,
+                options="-c statement_timeout=20000",
+                application_name="readmission serving",
+            )
         return self._connection.cursor()
 
     def add(self, entries: Sequence[Entry]) -> None:
-        """Store predictions; those that are there already are left alone.
+        """Store predictions; those that are stored already are skipped.
 
         Raises:
-            psycopg2.Error: the database cannot be used now; nothing was stored.
+            psycopg2.Error: The database is not available; nothing was stored.
         """
         try:
             with self._cursor() as cursor:
@@ -72,49 +79,59 @@ class Store:
                     cursor.execute("SELECT serving.ensure_month(%s::date)", (month,))
                     self._connection.commit()
                     self._months.add(month)
-                extras.execute_values(cursor, _INSERT, list(map(_row, entries)), page_size=1000)
+                extras.execute_values(cursor, _INSERT, list(map(_row, entries)), template=_ROW, page_size=1000)
             self._connection.commit()
         except psycopg2.Error:
             self.close()
             raise
 
     def add_outcomes(self, outcomes: Sequence[Outcome]) -> set[str]:
-        """Store the outcomes of predictions that the database knows; return the ids of those.
+        """Store the outcomes of stored predictions; return the ids of those.
 
         Raises:
-            psycopg2.Error: the database cannot be used now; nothing was stored.
+            psycopg2.Error: The database is not available; nothing was stored.
         """
-        # The last word of one request holds, too.
+        # Of several outcomes of one prediction in a request, the last counts.
         latest = {outcome[0]: outcome for outcome in outcomes}
-        wanted = [(name, moment(name)) for name in latest]
+        asked = [(prediction_id, moment(prediction_id)) for prediction_id in latest]
         try:
             with self._cursor() as cursor:
                 rows = extras.execute_values(
-                    cursor, _KNOWN, wanted, template="(%s::uuid, %s::timestamptz)", page_size=10_000, fetch=True
+                    cursor, _STORED, asked, template="(%s::uuid, %s::timestamptz)", page_size=10_000, fetch=True
                 )
-                known = {row[0] for row in cast(list[tuple[str]], rows)}
-                if known:
+                stored = {row[0] for row in cast(list[tuple[str]], rows)}
+                if stored:
                     extras.execute_values(
-                        cursor, _OUTCOME, [latest[name] for name in sorted(known)], template="(%s::uuid, %s, %s)"
+                        cursor, _OUTCOME, [latest[name] for name in sorted(stored)], template="(%s::uuid, %s, %s)"
                     )
             self._connection.commit()
         except psycopg2.Error:
             self.close()
             raise
-        return known
+        return stored
 
 
 def _time(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-def _row(entry: Entry) -> tuple[Any, ...]:
+def _row(entry: Entry) -> dict[str, Any]:
     values = encounter.decode(entry.inputs)
     canonical = msgspec.json.encode(msgspec.json.decode(entry.inputs), order="deterministic")
     no, late, early = entry.probabilities
-    position = 0 if no >= late and no >= early else 1 if late >= early else 2
-    return (
-        entry.prediction_id, _time(entry.moment), entry.model, entry.version, entry.variant,
-        canonical.decode(), sha256(canonical).hexdigest(), contract.CLASSES[position], no, late, early,
-        encounter.missing(values), 1e3 * entry.latency, entry.request_id,
-    )  # fmt: skip
+    return {
+        "prediction_id": entry.prediction_id,
+        "predicted_at": _time(entry.moment),
+        "model_name": entry.model,
+        "model_version": entry.version,
+        "variant": entry.variant,
+        "inputs": canonical.decode(),
+        "inputs_sha256": sha256(canonical).hexdigest(),
+        "prediction": contract.most_probable(entry.probabilities),
+        "p_no": no,
+        "p_late": late,
+        "p_early": early,
+        "missing": encounter.missing(values),
+        "latency_ms": 1e3 * entry.latency,
+        "request_id": entry.request_id,
+    }

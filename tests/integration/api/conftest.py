@@ -30,12 +30,25 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         scored = Scored(encoding.target(frame), fitted.predict_proba(frame), frame["patient_nbr"].to_numpy())
         found[family] = tmp_path_factory.mktemp(family)
         compiler.compile_pipeline(
-            fitted, found[family], family=family, sample=frame[:100], metrics={"test_roc_auc_30": 0.6}, synthetic=True,
-            known=known, points=operating_points.choose_points(scored), bands=operating_points.choose_bands(scored),
+            fitted,
+            found[family],
+            family=family,
+            sample=frame[:100],
+            metrics={"test_roc_auc_30": 0.6},
+            synthetic=True,
+            known=known,
+            points=operating_points.choose_points(scored),
+            bands=operating_points.choose_bands(scored),
             prevalence=float(scored.event.mean()),
-        )  # fmt: skip
-    check = {"gate": "fast_enough", "figure": "scorer_microseconds", "value": 30.0, "limit": "at most 1000",
-             "passed": True, "reason": "One row within a millisecond."}  # fmt: skip
+        )
+    check = {
+        "gate": "fast_enough",
+        "figure": "scorer_microseconds",
+        "value": 30.0,
+        "limit": "at most 1000",
+        "passed": True,
+        "reason": "One row within a millisecond.",
+    }
     manifests.complete(found["lightgbm"], [check], "<h1>Model card</h1>")
     return found
 

@@ -51,9 +51,16 @@ def test_an_answer_has_every_field(api: Api, compiled: dict[str, Path]) -> None:
     content = answer.json()
     assert answer.status_code == 200
     assert list(content) == [
-        "prediction_id", "prediction", "probabilities", "readmission_risk_30d", "risk_band", "model_name",
-        "model_version", "missing", "timestamp",
-    ]  # fmt: skip
+        "prediction_id",
+        "prediction",
+        "probabilities",
+        "readmission_risk_30d",
+        "risk_band",
+        "model_name",
+        "model_version",
+        "missing",
+        "timestamp",
+    ]
     values = tuple(EXAMPLE.get(name) for name in contract.FEATURE_NAMES)
     expected = dict(zip(contract.CLASSES, scorer.load(compiled["lightgbm"]).score(values), strict=True))
     assert content["probabilities"] == expected

@@ -27,9 +27,12 @@ def api(compiled: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> 
 def test_the_examples_of_the_page_work(api: Api, example: str) -> None:
     url = str(api.http.base_url).rstrip("/")
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", example], env={"API": url, "PATH": "/usr/bin:/bin"},
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        ["bash", "-euo", "pipefail", "-c", example],
+        env={"API": url, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     if "text/csv" in example:
         assert len(done.stdout.splitlines()) == 2 and done.stdout.splitlines()[1].endswith(",")
         return

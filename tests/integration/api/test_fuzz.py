@@ -18,9 +18,31 @@ REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "4000"))
 PATHS = ("/predict", "/predict", "/predict", "/explain", "/predict_batch", "/feedback")
 KINDS = ("application/json", "application/x-ndjson", "text/csv", "", "text/plain; charset=x", "\xff")
 JUNK = (
-    None, True, -1, 0, 1, 10**30, -0.0, 1.5, 1e308, "", "?", "No", "428", "V27", "é" * 50, "\x00", [], {}, [[]],
-    {"a": []}, "9" * 100, "[70-80)", "2026-01-01T00:00:00Z", "01890000-0000-7000-8000-000000000000",
-)  # fmt: skip
+    None,
+    True,
+    -1,
+    0,
+    1,
+    10**30,
+    -0.0,
+    1.5,
+    1e308,
+    "",
+    "?",
+    "No",
+    "428",
+    "V27",
+    "é" * 50,
+    "\x00",
+    [],
+    {},
+    [[]],
+    {"a": []},
+    "9" * 100,
+    "[70-80)",
+    "2026-01-01T00:00:00Z",
+    "01890000-0000-7000-8000-000000000000",
+)
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +111,25 @@ def test_answers_are_as_the_description_says(api: Api) -> None:
     """Schemathesis reads /openapi.json and tries what it allows and what it does not."""
     checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
     done = subprocess.run(
-        [str(Path(sys.executable).parent / "schemathesis"), "run", f"{api.http.base_url}/openapi.json",
-         "--checks", checks, "--max-examples", "6", "--seed", "7", "--phases", "coverage,fuzzing",
-         "--generation-database", "none", "-H", "Authorization: Bearer the-reload-token"],
-        capture_output=True, text=True, cwd=api.home,
-    )  # fmt: skip
+        [
+            str(Path(sys.executable).parent / "schemathesis"),
+            "run",
+            f"{api.http.base_url}/openapi.json",
+            "--checks",
+            checks,
+            "--max-examples",
+            "6",
+            "--seed",
+            "7",
+            "--phases",
+            "coverage,fuzzing",
+            "--generation-database",
+            "none",
+            "-H",
+            "Authorization: Bearer the-reload-token",
+        ],
+        capture_output=True,
+        text=True,
+        cwd=api.home,
+    )
     assert done.returncode == 0, done.stdout[-3000:]

@@ -45,10 +45,25 @@ def test_overload_is_refused_at_once_and_passes(compiled: dict[str, Path], tmp_p
 def test_shadow_drain_and_tls(compiled: dict[str, Path], tmp_path: Path) -> None:
     certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
-         "-keyout", str(key), "-out", str(certificate)],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "1",
+            "-subj",
+            "/CN=localhost",
+            "-keyout",
+            str(key),
+            "-out",
+            str(certificate),
+        ],
+        check=True,
+        capture_output=True,
+    )
     place(tmp_path, compiled["lightgbm"], "1")
     place(tmp_path, compiled["decision_tree"], "2", alias="challenger")
     api = Api(

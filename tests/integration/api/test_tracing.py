@@ -166,8 +166,11 @@ def step(config: Settings, *arguments: str, **environment: str) -> subprocess.Co
     return subprocess.run(
         [sys.executable, "-m", "readmission.cli", *arguments],
         env=os.environ | names | {f"READMISSION_{k}": v for k, v in environment.items()},
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 def test_each_step_is_a_span_with_its_rows(database: Settings, sample: Path, collector: Collector) -> None:

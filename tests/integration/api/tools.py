@@ -58,8 +58,10 @@ class Api:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "serving.server"],
                 env=os.environ | {name: str(value) for name, value in values.items()},
-                stdout=out, stderr=out, start_new_session=True,
-            )  # fmt: skip
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
         scheme = "https" if "READMISSION_API_CERTIFICATE" in environment else "http"
         self.http = httpx.Client(
             base_url=f"{scheme}://127.0.0.1:{self.port}", timeout=20, trust_env=False, verify=False
@@ -142,9 +144,12 @@ class Registry:
 def database_down(settings: Settings) -> Iterator[None]:
     """Close the test's database to everyone for a while; connections are ended."""
     admin = psycopg2.connect(
-        host="127.0.0.1", port=settings.postgres_port, dbname="postgres", user="postgres",
+        host="127.0.0.1",
+        port=settings.postgres_port,
+        dbname="postgres",
+        user="postgres",
         password=settings.password("admin"),
-    )  # fmt: skip
+    )
     admin.autocommit = True
     with admin.cursor() as cursor:
         cursor.execute(f"ALTER DATABASE {settings.postgres_database} ALLOW_CONNECTIONS false")

@@ -1,0 +1,62 @@
+"""Many encounters are scored and answered as single ones are."""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from readmission import contract
+from readmission.contract import CLASSES
+from serving.predict import batches
+from serving.predict.batches import ScoredBatch
+from serving.predict.loaded_models import LoadedModel
+from serving.predict.predictor import Answer, ClassProbabilities, encode
+
+SHARE = st.sampled_from((0.0, 0.2, 1 / 3, 0.5, 1.0)) | st.floats(0, 1)
+
+
+@given(st.lists(st.tuples(SHARE, SHARE, SHARE), min_size=1, max_size=20))
+def test_the_rule_of_the_most_probable_class_is_the_same_for_one_and_for_many(
+    rows: list[tuple[float, float, float]],
+) -> None:
+    positions = batches.most_probable_positions(np.array(rows))
+    assert [CLASSES[position] for position in positions] == [contract.most_probable(row) for row in rows]
+
+
+def model() -> LoadedModel:
+    scorer: Any = None
+    return LoadedModel(
+        name="m",
+        version="3",
+        scorer=scorer,
+        loaded_at="",
+        inline=True,
+        bands=("usual", "raised"),
+        edges=(0.2,),
+        card=b"",
+    )
+
+
+@pytest.mark.parametrize("excluded", [False, True])
+def test_an_answer_of_a_batch_is_encoded_as_a_single_one(excluded: bool) -> None:
+    mask = 0b101
+    scored = ScoredBatch([b"{}"], np.array([[0.1, 0.6, 0.3]]), np.array([1]), np.array([mask], np.uint64), [excluded])
+    (line,) = batches.answers(scored, ["id"], "2026-01-01T00:00:00.000Z", model(), "note")
+    answer = Answer(
+        prediction_id="id",
+        prediction=CLASSES[1],
+        probabilities=ClassProbabilities(0.1, 0.6, 0.3),
+        readmission_risk_30d=0.3,
+        risk_band="raised",
+        model_name="m",
+        model_version="3",
+        missing=batches.names(mask),
+        timestamp="2026-01-01T00:00:00.000Z",
+        notes=["note"] if excluded else None,
+    )
+    assert line == encode(answer)
+    assert batches.names(mask) == [contract.FEATURE_NAMES[0], contract.FEATURE_NAMES[2]]
+    assert msgspec.json.decode(line, type=Answer) == answer
