@@ -1,41 +1,65 @@
 """Check a candidate's figures against the gates of gates.yaml. Pure but for reading that file of the package."""
 
 import math
+import operator
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
+Condition = Literal["real", "champion", "same_data", "new_data"]
 _LIMITS = ("at_least", "at_most", "below", "by_batches")
-_CONDITIONS = frozenset({"real", "champion", "same_data", "new_data"})
+_COMPARISONS = {"at_least": operator.ge, "at_most": operator.le, "below": operator.lt}
 
 
-@dataclass(frozen=True)
-class Gate:
-    """Hold one rule: a figure, its limit, when it applies and why it is there.
+class Gate(BaseModel):
+    """A rule of gates.yaml: a metric, its limit, when it applies and why it exists.
 
     Attributes:
-        name: unique.
-        figure: key of the figures.
-        kind: one of at_least, at_most, below, by_batches.
-        limit: a number, for by_batches a list.
-        when: conditions that must all hold.
-        reason: for the people who must live with it.
+        name: Unique name.
+        figure: Name of the metric.
+        reason: Explanation for the people who must live with the gate.
+        when: Conditions that must all hold for the gate to apply.
+        at_least, at_most, below: The limit; exactly one of these and `by_batches` is set.
+        by_batches: Minimum by number of batches trained on; the last one holds for more.
     """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     figure: str
-    kind: str
-    limit: Any
-    when: frozenset[str]
     reason: str
+    when: frozenset[Condition] = frozenset()
+    at_least: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+    by_batches: tuple[float, ...] | None = Field(None, min_length=1)
+
+    @field_validator("reason")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        return " ".join(value.split())
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> "Gate":
+        if sum(getattr(self, name) is not None for name in _LIMITS) != 1:
+            raise ValueError(f"exactly one of {', '.join(_LIMITS)} is needed")
+        return self
+
+    def limit(self, batches: int) -> tuple[str, float]:
+        """Return the kind of the limit and its value for a model trained on so many batches."""
+        if self.by_batches is not None:
+            return "at_least", self.by_batches[min(batches, len(self.by_batches)) - 1]
+        return next((name, value) for name in _LIMITS if (value := getattr(self, name)) is not None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Check:
-    """Hold how one gate was met.
+    """The result of one gate.
 
     Attributes:
         gate, figure, reason: as in the gate.
@@ -54,13 +78,13 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Hold every check of one candidate; gates that do not apply are not among them."""
+    """The checks of one candidate, without the gates that do not apply."""
 
     checks: tuple[Check, ...]
 
     @property
     def passed(self) -> bool:
-        """Tell whether every gate was met."""
+        """Return whether every gate was met."""
         return all(check.passed for check in self.checks)
 
     @property
@@ -81,45 +105,41 @@ class Verdict:
         return "\n".join(lines)
 
 
-def load(text: str | None = None) -> list[Gate]:
+def load_gates(text: str | None = None) -> list[Gate]:
     """Read the gates.
 
     Args:
-        text: YAML; None: the package's gates.yaml.
+        text: YAML. If omitted, the package's gates.yaml is read.
 
     Raises:
         ValueError: a gate is not well formed; names it and what is allowed.
     """
-    entries = yaml.safe_load(
-        text if text is not None else files("readmission.evaluation").joinpath("gates.yaml").read_text()
-    )
-    gates = [_gate(entry) for entry in entries]
+    if text is None:
+        text = files("readmission.evaluation").joinpath("gates.yaml").read_text()
+    entries = yaml.safe_load(text)
+    try:
+        gates = TypeAdapter(list[Gate]).validate_python(entries)
+    except ValidationError as error:
+        raise ValueError(f"gates.yaml: {'; '.join(_explain(entries, problem) for problem in error.errors())}") from None
     if len({gate.name for gate in gates}) != len(gates):
         raise ValueError("gates.yaml: two gates have the same name")
     return gates
 
 
-def _gate(entry: Mapping[str, Any]) -> Gate:
-    name = entry.get("name", "?")
-    kinds = [kind for kind in _LIMITS if kind in entry]
-    if len(kinds) != 1:
-        raise ValueError(f"gates.yaml: gate {name} needs exactly one of {', '.join(_LIMITS)}")
-    unknown = set(entry) - {"name", "figure", "when", "reason", *_LIMITS}
-    missing = {"name", "figure", "reason"} - set(entry)
-    when = frozenset(entry.get("when", ()))
-    if unknown or missing or not when <= _CONDITIONS:
-        raise ValueError(
-            f"gates.yaml: gate {name}: unknown keys {sorted(unknown)}, missing keys {sorted(missing)}, "
-            f"conditions {sorted(when)}; allowed conditions: {sorted(_CONDITIONS)}"
-        )
-    return Gate(name, entry["figure"], kinds[0], entry[kinds[0]], when, " ".join(entry["reason"].split()))
+def _explain(entries: Any, problem: ErrorDetails) -> str:
+    index, *fields = problem["loc"] or (None,)
+    entry = entries[index] if isinstance(index, int) else None
+    name = entry.get("name", "?") if isinstance(entry, dict) else "?"
+    return (
+        f"gate {name}: {'.'.join(map(str, fields))}: {problem['msg']}" if fields else f"gate {name}: {problem['msg']}"
+    )
 
 
 def judge(gates: Sequence[Gate], figures: Mapping[str, float], conditions: Collection[str], batches: int) -> Verdict:
     """Check every gate that applies.
 
     Args:
-        gates: from `load`.
+        gates: From `load_gates`.
         figures: by name; one that is absent or NaN fails its gates.
         conditions: what holds.
         batches: number of batches the candidate was trained on.
@@ -128,15 +148,14 @@ def judge(gates: Sequence[Gate], figures: Mapping[str, float], conditions: Colle
 
 
 def _check(gate: Gate, figures: Mapping[str, float], batches: int) -> Check:
-    kind, limit = gate.kind, gate.limit
-    if kind == "by_batches":
-        kind, limit = "at_least", limit[min(batches, len(limit)) - 1]
+    kind, limit = gate.limit(batches)
     value = figures.get(gate.figure)
-    if value is None or math.isnan(value):
-        return Check(gate.name, gate.figure, None, _words(kind, limit), False, gate.reason)
-    met = {"at_least": value >= limit, "at_most": value <= limit, "below": value < limit}[kind]
-    return Check(gate.name, gate.figure, float(value), _words(kind, limit), met, gate.reason)
-
-
-def _words(kind: str, limit: float) -> str:
-    return f"{kind.replace('_', ' ')} {limit:g}"
+    missing = value is None or math.isnan(value)
+    return Check(
+        gate=gate.name,
+        figure=gate.figure,
+        value=None if value is None or missing else float(value),
+        limit=f"{kind.replace('_', ' ')} {limit:g}",
+        passed=value is not None and not missing and _COMPARISONS[kind](value, limit),
+        reason=gate.reason,
+    )

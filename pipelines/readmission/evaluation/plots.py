@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay, RocCurveDisplay
 
 from readmission import contract
 from readmission.evaluation import operating_points
@@ -25,15 +26,20 @@ def _figure(width: float, height: float, columns: int = 1) -> tuple[Figure, list
 def confusion_matrix(scored: Scored, title: str) -> Figure:
     """Draw the 3 x 3 table, shaded by the share of each true class."""
     figure, (axis,) = _figure(5.2, 4.6)
-    table = scored.confusion()
-    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), share in np.ndenumerate(shares):
-        text = f"{share:.0%}\n{table[row, column]:,}"
-        axis.text(column, row, text, ha="center", va="center", color="white" if share > 0.5 else "black")
     names = [f"{name} days" if name != "NO" else "not readmitted" for name in contract.CLASSES]
-    axis.set_xticks(range(len(names)), names)
-    axis.set_yticks(range(len(names)), names)
+    display = ConfusionMatrixDisplay.from_predictions(
+        scored.y,
+        scored.probabilities.argmax(axis=1),
+        labels=range(len(names)),
+        display_labels=names,
+        normalize="true",
+        cmap="Blues",
+        colorbar=False,
+        im_kw={"vmin": 0, "vmax": 1},
+        ax=axis,
+    )
+    for cell, count in np.ndenumerate(scored.confusion()):
+        display.text_[cell].set_text(f"{display.confusion_matrix[cell]:.0%}\n{count:,}")
     axis.set(xlabel="most probable class", ylabel="what happened", title=title)
     axis.spines[:].set_visible(False)
     return figure
@@ -52,18 +58,15 @@ def feature_importance(shares: pd.Series, title: str, top: int = 25) -> Figure:
 def roc_and_precision_recall(scored: Scored, title: str) -> Figure:
     """Draw both curves for readmission within 30 days, with what chance would give."""
     figure, (roc, precision) = _figure(10, 4.4, 2)
-    found = measure(scored)
-    events, others = scored.ranking(np.ones(len(scored.y)))
-    caught, false = np.cumsum(events), np.cumsum(others)
-    share = caught / max(caught[-1], 1)
-    roc.plot(np.r_[0, false / max(false[-1], 1)], np.r_[0, share], color=_BLUE)
-    roc.plot([0, 1], [0, 1], color=_GREY, linestyle="--")
+    metrics = measure(scored)
+    RocCurveDisplay.from_predictions(scored.event, scored.early, ax=roc, plot_chance_level=True)
     roc.set(xlabel="share of others called", ylabel="share of early readmissions caught")
-    roc.set_title(f"ROC-AUC {found['roc_auc_30']:.3f}")
-    precision.plot(share, caught / (caught + false), color=_BLUE)
-    precision.axhline(found["prevalence_30"], color=_GREY, linestyle="--")
+    roc.set_title(f"ROC-AUC {metrics['roc_auc_30']:.3f}")
+    PrecisionRecallDisplay.from_predictions(scored.event, scored.early, ax=precision, plot_chance_level=True)
     precision.set(xlabel="share of early readmissions caught", ylabel="share of calls that are right", ylim=(0, 0.8))
-    precision.set_title(f"PR-AUC {found['pr_auc_30']:.3f} (prevalence {found['prevalence_30']:.3f})")
+    precision.set_title(f"PR-AUC {metrics['pr_auc_30']:.3f} (prevalence {metrics['prevalence_30']:.3f})")
+    for axis in (roc, precision):
+        axis.get_legend().remove()
     figure.suptitle(title)
     return figure
 
@@ -120,6 +123,8 @@ def learning_curve(table: pd.DataFrame, metric: str, title: str) -> Figure:
 
 def search_history(table: pd.DataFrame, title: str) -> Figure:
     """Draw each trial's value, the pruned faintly, the defaults marked, and the best so far.
+
+    Optuna's own plot marks neither, and draws through pyplot, whose state all threads share.
 
     Args:
         table: What `search.trial_history` returns.

@@ -14,8 +14,8 @@ Decision = Literal["promoted", "refused", "rolled back"]
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """Hold one trained model as training.experiments knows it.
+class Experiment:
+    """A trained model as training.experiments records it.
 
     Attributes:
         run_id: MLflow run.
@@ -34,7 +34,7 @@ class Candidate:
     metrics: dict[str, float]
 
 
-def candidates(settings: Settings, data_sha256: str, selection: str) -> list[Candidate]:
+def experiments(settings: Settings, data_sha256: str, selection: str) -> list[Experiment]:
     """Return the newest run of each family on one snapshot, the best on validation first.
 
     Args:
@@ -48,7 +48,7 @@ def candidates(settings: Settings, data_sha256: str, selection: str) -> list[Can
             " metrics FROM training.experiments WHERE data_sha256 = %s ORDER BY family, trained_at DESC",
             (data_sha256,),
         )
-        found = [Candidate(*row) for row in cursor.fetchall()]
+        found = [Experiment(*row) for row in cursor.fetchall()]
     sign = 1 if selection in LOWER_IS_BETTER else -1
     return sorted(found, key=lambda c: (sign * c.metrics.get(f"val_{selection}", -sign * float("inf")), c.family))
 
@@ -91,7 +91,7 @@ def newest_batch(settings: Settings) -> int | None:
 def record(
     settings: Settings,
     decision: Decision,
-    candidate: Candidate | None,
+    experiment: Experiment | None,
     version: str | None,
     replaced: str | None,
     reasons: list[dict[str, Any]],
@@ -102,12 +102,19 @@ def record(
         cursor.execute(
             "INSERT INTO training.promotions"
             " (decision, model_name, model_version, replaced_version, run_id, family, reasons, decided_by)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-            (
-                decision, settings.model_name, version, replaced, candidate and candidate.run_id,
-                candidate and candidate.family, json.dumps(reasons), who,
-            ),
-        )  # fmt: skip
+            " VALUES (%(decision)s, %(model_name)s, %(version)s, %(replaced)s, %(run_id)s, %(family)s, %(reasons)s,"
+            " %(who)s)",
+            {
+                "decision": decision,
+                "model_name": settings.model_name,
+                "version": version,
+                "replaced": replaced,
+                "run_id": experiment and experiment.run_id,
+                "family": experiment and experiment.family,
+                "reasons": json.dumps(reasons),
+                "who": who,
+            },
+        )
 
 
 def replaced_by(settings: Settings, version: str) -> str | None:

@@ -180,7 +180,7 @@ def champion(client: MlflowClient, settings: Settings) -> Any | None:
 
 
 def make_champion(
-    client: MlflowClient, settings: Settings, candidate: ledger.Candidate, uri: str, verdict: Verdict
+    client: MlflowClient, settings: Settings, candidate: ledger.Experiment, uri: str, verdict: Verdict
 ) -> str:
     """Register a run's Pipeline, once, with its verdict, and make it champion; return the version."""
     with contextlib.suppress(MlflowException):

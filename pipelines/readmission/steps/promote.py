@@ -60,7 +60,7 @@ def run(
     client = tracking.connect(settings)
     # Not simply the newest data: a batch may have come in since the training that is to be judged.
     data = dataset.load(settings, batch_up_to or ledger.newest_batch(settings), held_out=True)
-    candidates = ledger.candidates(settings, data.sha256, settings.selection)
+    candidates = ledger.experiments(settings, data.sha256, settings.selection)
     if not candidates:
         raise UserError(f"No model was trained on the clean batches {data.batches}: run `readmission train`.")
     missing = sorted(set(models.FAMILIES) - {candidate.family for candidate in candidates})
@@ -89,7 +89,7 @@ def _try(
     settings: Settings,
     client: MlflowClient,
     data: Dataset,
-    candidate: ledger.Candidate,
+    candidate: ledger.Experiment,
     champion: Champion | None,
     who: str,
 ) -> tuple[str, Verdict]:
@@ -97,7 +97,7 @@ def _try(
     pipeline = tracking.load_pipeline(_uri(client, candidate.run_id))
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
-        judged = gate_metrics.quality(data, pipeline)
+        judged = gate_metrics.held_out_metrics(data, pipeline)
         verdict = _judge(settings, data, candidate, pipeline, judged, champion, folder)
         log.info("%s, run %s:\n%s", candidate.family, candidate.run_id, verdict)
         told = _card(settings, data, candidate, pipeline, judged, verdict)
@@ -121,19 +121,19 @@ def _try(
 def _judge(
     settings: Settings,
     data: Dataset,
-    candidate: ledger.Candidate,
+    candidate: ledger.Experiment,
     pipeline: Pipeline,
-    judged: gate_metrics.Quality,
+    judged: gate_metrics.HeldOutMetrics,
     champion: Champion | None,
     folder: Path,
 ) -> Verdict:
     """Compute every figure, compile the candidate into the folder, and check the gates."""
-    name, strength = gate_metrics.single_feature(data)
+    name, strength = gate_metrics.strongest_feature(data)
     log.info("the strongest single feature is %s: ROC-AUC %.3f", name, strength)
     figures = {**judged.figures, "single_feature_roc_auc": strength}
     conditions = set() if data.synthetic else {"real"}
     if champion:
-        other = gate_metrics.quality(data, champion.pipeline).scored["validation"]
+        other = gate_metrics.held_out_metrics(data, champion.pipeline).scored["validation"]
         difference = metrics.compare(judged.scored["validation"], other, settings.selection, seed=settings.seed)
         log.info("against version %s: %s %s", champion.version.version, settings.selection, difference)
         figures |= {"difference": difference.value, "difference_low": difference.low}
@@ -154,18 +154,18 @@ def _judge(
             bands=operating_points.choose_bands(judged.scored["validation"]),
             prevalence=data.prevalence,
         )
-        figures |= gate_metrics.serving(folder)
+        figures |= gate_metrics.serving_metrics(folder)
     except ArtifactError as error:
         log.warning("%s cannot be served: %s", candidate.family, error)
-    return gates.judge(gates.load(), figures, conditions, len(data.batches))
+    return gates.judge(gates.load_gates(), figures, conditions, len(data.batches))
 
 
 def _card(
     settings: Settings,
     data: Dataset,
-    candidate: ledger.Candidate,
+    candidate: ledger.Experiment,
     pipeline: Pipeline,
-    judged: gate_metrics.Quality,
+    judged: gate_metrics.HeldOutMetrics,
     verdict: Verdict,
 ) -> dict[str, str]:
     """Write the model card, as Markdown and as HTML, by file name."""

@@ -44,7 +44,7 @@ def run(
     if champion is None:
         raise UserError("There is no champion yet: run `readmission train` and `readmission promote`.")
     data = dataset.load(settings, held_out=True)
-    found = gate_metrics.quality(data, tracking.load_pipeline(champion.source))
+    found = gate_metrics.held_out_metrics(data, tracking.load_pipeline(champion.source))
     told = {split: metrics.intervals(scored, resamples, settings.seed) for split, scored in found.scored.items()}
     if as_json:
         typer.echo(json.dumps({s: {n: vars(i) for n, i in names.items()} for s, names in told.items()}, indent=2))

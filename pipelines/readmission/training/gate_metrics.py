@@ -23,8 +23,8 @@ OPERATING_POINT = 0.10
 
 
 @dataclass(frozen=True)
-class Quality:
-    """Hold what a Pipeline does on the rows it has not seen.
+class HeldOutMetrics:
+    """What a Pipeline achieves on the rows it has not seen.
 
     Attributes:
         scored: by split of training.JUDGED.
@@ -39,7 +39,7 @@ class Quality:
     threshold: float
 
 
-def quality(data: Dataset, pipeline: Pipeline) -> Quality:
+def held_out_metrics(data: Dataset, pipeline: Pipeline) -> HeldOutMetrics:
     """Score validation and test by a Pipeline as it was logged, and judge the result."""
     with threadpool_limits(1):
         found = {s: data.scored(s, pipeline.predict_proba(data.frames[s])) for s in JUDGED}
@@ -56,10 +56,10 @@ def quality(data: Dataset, pipeline: Pipeline) -> Quality:
     groups = fairness.slices(pd.concat([data.frames[s][people] for s in JUDGED]), held_out, threshold)
     overall = float((held_out.early[held_out.event] >= threshold).mean())
     figures |= fairness.gaps(groups, overall)
-    return Quality(found, figures, groups, threshold)
+    return HeldOutMetrics(found, figures, groups, threshold)
 
 
-def single_feature(data: Dataset) -> tuple[str, float]:
+def strongest_feature(data: Dataset) -> tuple[str, float]:
     """Return the feature that alone ranks early readmission best on validation, and its ROC-AUC.
 
     A missing value ranks lowest; a feature may rank either way.
@@ -76,7 +76,7 @@ def single_feature(data: Dataset) -> tuple[str, float]:
     return best, top
 
 
-def serving(folder: Path) -> dict[str, float]:
+def serving_metrics(folder: Path) -> dict[str, float]:
     """Load a compiled model as the API does, answer its golden rows, take its time and its size."""
     compiled = scorer.load(folder)
     difference = scorer.check_golden(compiled, scorer.manifest.golden(folder))

@@ -177,7 +177,7 @@ def test_a_refused_candidate_leaves_the_champion_and_its_reasons(
     config = clean(system, sample, 1)
     train.run(config, families="decision_tree,logistic_regression")
     strict = "[{name: never, figure: test_accuracy, at_least: 1.1, reason: a test}]"
-    monkeypatch.setattr(gates, "load", lambda read=gates.load: read(strict))
+    monkeypatch.setattr(gates, "load_gates", lambda read=gates.load_gates: read(strict))
     with pytest.raises(UserError, match="No candidate passes"):
         promote.run(config)
     rows = query(config, "SELECT decision, model_version, reasons FROM training.promotions")

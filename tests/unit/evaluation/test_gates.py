@@ -13,12 +13,12 @@ ALL = {"real", "champion", "same_data"}
 
 
 def failed(changed, conditions=ALL, batches=7):
-    verdict = gates.judge(gates.load(), GOOD | changed, conditions, batches)
+    verdict = gates.judge(gates.load_gates(), GOOD | changed, conditions, batches)
     return {check.gate for check in verdict.failed}
 
 
 def test_an_honest_model_passes():
-    verdict = gates.judge(gates.load(), GOOD, ALL, 7)
+    verdict = gates.judge(gates.load_gates(), GOOD, ALL, 7)
     assert verdict.passed, verdict
     assert "not_worse_than_champion" not in {check.gate for check in verdict.checks}
 
@@ -50,7 +50,7 @@ def test_each_gate_stops_what_it_is_for(changed, gate):
 
 def test_a_figure_that_is_missing_fails():
     figures = {name: value for name, value in GOOD.items() if name != "risk_ratio"}
-    assert [c.gate for c in gates.judge(gates.load(), figures, ALL, 7).failed] == ["fair_risk"]
+    assert [c.gate for c in gates.judge(gates.load_gates(), figures, ALL, 7).failed] == ["fair_risk"]
 
 
 def test_newer_data_needs_only_not_to_be_worse():
@@ -82,4 +82,4 @@ def test_synthetic_data_is_not_asked_for_quality():
 )
 def test_a_gate_that_is_not_well_formed_is_refused(text):
     with pytest.raises(ValueError, match=r"gates\.yaml"):
-        gates.load(text)
+        gates.load_gates(text)
