@@ -15,7 +15,7 @@ import psutil
 
 from readmission import contract
 from readmission.errors import UserError
-from readmission.settings import Settings
+from readmission.settings import Settings, load
 
 _PORTS = ("POSTGRES", "MLFLOW", "API", "UI", "FEED", "EXPORTER", "PROMETHEUS", "BOARD", "AIRFLOW")
 #: Requests whose answers are compared before and after.
@@ -52,9 +52,10 @@ class System:
     @property
     def settings(self) -> Settings:
         """Return the settings of this system."""
-        values = {name.removeprefix("READMISSION_").lower(): value for name, value in self.environment.items()
-                  if name.startswith("READMISSION_")}  # fmt: skip
-        return Settings(_env_file=[self.home / "secrets.env"], **values)  # type: ignore[arg-type]
+        # The environment of this process becomes the system's, which is what every reader of settings looks at.
+        os.environ.update(self.environment)
+        load.cache_clear()
+        return load()
 
     def run(self, *arguments: str) -> None:
         """Run one verb.
