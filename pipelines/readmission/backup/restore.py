@@ -219,7 +219,7 @@ def _verify(settings: Settings, manifest: BackupManifest) -> None:
     for area, location in live.items():
         missing, changed = areas.differing(area, location, manifest.area(area))
         problems += [f"{area}/{key}" for key in [*missing, *changed]]
-    if "mlflow" in manifest.databases:
+    if not problems and "mlflow" in manifest.databases:
         with databases.take_snapshot(settings, databases.names(settings)["mlflow"]) as snapshot:
             record = champion.read_champion(snapshot.cursor, live["artifacts"], settings.model_name)
         if (record and (record.version, record.run_id)) != (

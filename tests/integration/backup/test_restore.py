@@ -16,7 +16,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
-from readmission.backup import collection, create, databases, manifest, restore
+from readmission.backup import areas, collection, create, databases, manifest, restore
 from readmission.backup.locations import Folder
 from readmission.backup.manifest import BackupManifest
 from readmission.embedded import pgserver
@@ -349,3 +349,19 @@ def test_a_running_embedded_system_must_be_stopped_first(
     monkeypatch.setattr(Supervisor, "running", lambda _: True)
     with pytest.raises(UserError, match="`readmission down`"):
         restore.run(installation.settings, str(target))
+
+
+def test_less_than_all_ends_with_an_error_and_keeps_what_was_replaced(
+    installation: Installation, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the store had lost a file between writing and reading."""
+    backup(installation, target)
+    shutil.rmtree(installation.settings.home / "objects")
+    bring_back = areas.bring_back
+    monkeypatch.setattr(areas, "bring_back", lambda name, *rest: None if name == "objects" else bring_back(name, *rest))
+    with pytest.raises(UserError, match=r"The restore is not whole: objects/clean/batch=0001/.* kept as \*_replaced"):
+        restore.run(installation.settings, str(target), without_secrets=True)
+    assert {"readmission", "readmission_replaced", "mlflow_replaced"} <= installation.databases()
+    monkeypatch.undo()
+    restore.run(installation.settings, str(target), without_secrets=True)
+    assert installation.databases() == {"postgres", "readmission", "mlflow", "airflow"}
