@@ -41,7 +41,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
     The update test runs systems of its own, so another process may take it.
     """
 
-    class ByFile(LoadFileScheduling):
+    class ByFile(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
             shared = file.startswith("tests/system/") and not file.endswith("/test_update.py")
@@ -75,7 +75,7 @@ def _fresh_settings() -> Iterator[None]:
 
 def make_settings(home: Path, **values: object) -> Settings:
     """Return settings of one state folder, with its secrets and nothing from outside."""
-    return Settings(_env_file=[secrets.ensure(home)], home=home, **values)  # type: ignore[call-arg, arg-type]
+    return Settings(_env_file=[secrets.ensure(home)], home=home, **values)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

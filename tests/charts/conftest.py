@@ -1,5 +1,6 @@
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -7,14 +8,19 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 import chartlib
 
+#: Objects by release.
+Platform = dict[str, list[dict[str, Any]]]
+#: Name, namespace, labels and pod spec.
+Pod = tuple[str, str, dict[str, str], dict[str, Any]]
+
 
 @pytest.fixture(scope="session", autouse=True)
-def dependencies():
+def dependencies() -> None:
     chartlib.build_dependencies()
 
 
 @pytest.fixture(scope="session")
-def platform():
+def platform() -> Platform:
     """Objects of every release of ours with everything on, as prod has it: release -> objects."""
     everything = {"feed": {"enabled": True}, "loadtest": {"enabled": True}}
     values = chartlib.state("prod")["overrides"]["readmission"]
@@ -23,7 +29,7 @@ def platform():
 
 
 @pytest.fixture(scope="session")
-def pods(platform):
+def pods(platform: Platform) -> list[Pod]:
     """(name, namespace, labels, pod spec) of everything of ours that runs."""
     found = []
     for item in (o for objects in platform.values() for o in objects):

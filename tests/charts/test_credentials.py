@@ -2,11 +2,13 @@
 
 import base64
 import importlib.util
+from typing import Any
 
 import chartlib
 import pytest
 
 spec = importlib.util.spec_from_file_location("credentials", chartlib.CHARTS / "foundation/files/credentials.py")
+assert spec is not None and spec.loader is not None
 credentials = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(credentials)
 
@@ -17,11 +19,11 @@ WANTED = [
 
 
 class Server:
-    def __init__(self):
-        self.secrets = {}
-        self.killed_after = None
+    def __init__(self) -> None:
+        self.secrets: dict[tuple[str, str], dict[str, Any]] = {}
+        self.killed_after: int | None = None
 
-    def __call__(self, method, path, body):
+    def __call__(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
         key = path.split("/")
         if method == "GET":
             return self.secrets.get((key[0], key[2]))
@@ -37,11 +39,11 @@ class Server:
             self.secrets[key[0], body["metadata"]["name"]] = body
         return body
 
-    def value(self, namespace, name, key):
+    def value(self, namespace: str, name: str, key: str) -> str:
         return base64.b64decode(self.secrets[namespace, name]["data"][key]).decode()
 
 
-def test_makes_what_is_absent_with_one_value_a_name():
+def test_makes_what_is_absent_with_one_value_a_name() -> None:
     server = Server()
     assert credentials.make(WANTED, "z", server) == ["a/all", "b/url"]
     one = server.value("a", "all", "one")
@@ -50,7 +52,7 @@ def test_makes_what_is_absent_with_one_value_a_name():
     assert len(base64.urlsafe_b64decode(server.value("b", "url", "key"))) == 32
 
 
-def test_a_second_run_changes_nothing_and_a_new_secret_gets_the_old_value():
+def test_a_second_run_changes_nothing_and_a_new_secret_gets_the_old_value() -> None:
     server = Server()
     credentials.make(WANTED, "z", server)
     before = str(server.secrets)
@@ -61,7 +63,7 @@ def test_a_second_run_changes_nothing_and_a_new_secret_gets_the_old_value():
     assert server.value("c", "late", "password") == server.value("a", "all", "two")
 
 
-def test_a_secret_of_the_users_own_stays():
+def test_a_secret_of_the_users_own_stays() -> None:
     server = Server()
     mine = {"data": {"one": "bWluZQ=="}}
     server.secrets["a", "all"] = mine
@@ -70,7 +72,7 @@ def test_a_secret_of_the_users_own_stays():
 
 
 @pytest.mark.parametrize("calls", [0, 1, 2])
-def test_killed_at_any_point_it_ends_the_same(calls):
+def test_killed_at_any_point_it_ends_the_same(calls: int) -> None:
     server = Server()
     server.killed_after = calls
     with pytest.raises(KeyboardInterrupt):

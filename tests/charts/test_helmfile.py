@@ -104,7 +104,7 @@ def test_the_guard(cluster: dict[str, str], arguments: list[str], status: int, m
 def test_helmfile_chooses_the_same(over: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "over.yaml"
     path.write_text(json.dumps(over))
-    command = ["helmfile", "-q", "-e", "prod", "--state-values-file", path, "list", "--output", "json"]
+    command = ["helmfile", "-q", "-e", "prod", "--state-values-file", str(path), "list", "--output", "json"]
     output = subprocess.run(command, cwd=chartlib.ROOT, capture_output=True, check=True).stdout
     assert {r["name"] for r in json.loads(output) if r["enabled"]} == names(**over)
     assert all(r["installed"] for r in json.loads(output))

@@ -1,11 +1,14 @@
 """What holds for every object of ours, whatever chart makes it."""
 
 import re
+from typing import Any
 
 import chartlib
 import helm_python as helm
 import pytest
 import yaml
+
+from tests.charts.conftest import Platform, Pod
 
 LABELS = {f"app.kubernetes.io/{k}" for k in ("name", "instance", "component", "part-of", "version", "managed-by")}
 SELECTOR = {f"app.kubernetes.io/{k}" for k in ("name", "instance", "component")}
@@ -15,11 +18,11 @@ HOST = {"global": {"postgres": {"host": "db"}}}
 SOURCE = {"source": "s3://b/k"}
 
 
-def of_kind(platform, *kinds):
+def of_kind(platform: Platform, *kinds: str) -> list[dict[str, Any]]:
     return [o for objects in platform.values() for o in objects if o["kind"] in kinds]
 
 
-def test_pods_are_restricted(pods):
+def test_pods_are_restricted(pods: list[Pod]) -> None:
     assert len(pods) >= 12
     for name, _, _, spec in pods:
         security = spec["securityContext"]
@@ -37,7 +40,7 @@ def test_pods_are_restricted(pods):
             assert resources["requests"].keys() >= {"cpu", "memory"} and "memory" in resources["limits"], name
 
 
-def test_servers_have_three_probes(platform):
+def test_servers_have_three_probes(platform: Platform) -> None:
     servers = 0
     for item in of_kind(platform, "Deployment"):
         container = item["spec"]["template"]["spec"]["containers"][0]
@@ -47,7 +50,7 @@ def test_servers_have_three_probes(platform):
     assert servers >= 4
 
 
-def test_labels_and_selectors(platform, pods):
+def test_labels_and_selectors(platform: Platform, pods: list[Pod]) -> None:
     for item in (o for objects in platform.values() for o in objects):
         assert item["metadata"]["labels"].keys() >= LABELS, (item["kind"], item["metadata"]["name"])
     for item in of_kind(platform, "Deployment", "Service", "ServiceMonitor", "PodDisruptionBudget"):
@@ -60,7 +63,7 @@ def test_labels_and_selectors(platform, pods):
             assert any(labels.items() <= own.items() for _, _, own, _ in pods), item["metadata"]["name"]
 
 
-def test_monitors_find_their_service(platform):
+def test_monitors_find_their_service(platform: Platform) -> None:
     services = of_kind(platform, "Service")
     for monitor in of_kind(platform, "ServiceMonitor"):
         if monitor["metadata"]["name"] in OTHERS:
@@ -70,7 +73,7 @@ def test_monitors_find_their_service(platform):
         assert monitor["spec"]["endpoints"][0]["port"] in {p["name"] for p in service["spec"]["ports"]}
 
 
-def test_alerts_and_panels_lead_to_the_runbooks_of_the_repository(platform):
+def test_alerts_and_panels_lead_to_the_runbooks_of_the_repository(platform: Platform) -> None:
     base = chartlib.state("prod")["monitoring"]["runbooks"]
     texts = [str(o["spec"]) for o in of_kind(platform, "PrometheusRule")]
     texts += [o["data"][n] for o in of_kind(platform, "ConfigMap") for n in o["data"] if n.endswith(".json")]
@@ -81,7 +84,7 @@ def test_alerts_and_panels_lead_to_the_runbooks_of_the_repository(platform):
         assert (chartlib.ROOT / "docs" / "runbooks" / link.removeprefix(f"{base}/")).is_file(), link
 
 
-def test_services_reach_named_ports(platform):
+def test_services_reach_named_ports(platform: Platform) -> None:
     services = of_kind(platform, "Service")
     assert len(services) >= 5
     for service in services:
@@ -92,7 +95,7 @@ def test_services_reach_named_ports(platform):
         assert {p["targetPort"] for p in service["spec"]["ports"]} <= names
 
 
-def test_images_carry_the_version(platform):
+def test_images_carry_the_version(platform: Platform) -> None:
     version = chartlib.state("prod")["version"]
     for objects in platform.values():
         for image in chartlib.images(objects):
@@ -101,14 +104,14 @@ def test_images_carry_the_version(platform):
             assert (chartlib.ROOT / "images" / f"{name}.args").is_file(), image
 
 
-def test_no_password_is_rendered(platform):
+def test_no_password_is_rendered(platform: Platform) -> None:
     assert of_kind(platform, "Secret") == []
     for item in (o for objects in platform.values() for o in objects):
         plain = re.findall(r"\{'name': '([^']*(?:PASSWORD|TOKEN|SECRET)[^']*)', 'value'", str(item))
         assert plain == [], item["metadata"]["name"]
 
 
-def test_each_pod_gets_only_its_own_password(pods):
+def test_each_pod_gets_only_its_own_password(pods: list[Pod]) -> None:
     own = {"inference": {"SERVING"}, "observability": {"MONITOR"}}
     for name, _, labels, spec in pods:
         variables = {e["name"] for c in spec["containers"] for e in c.get("env") or []}
@@ -119,7 +122,7 @@ def test_each_pod_gets_only_its_own_password(pods):
             assert roles == own.get(component, set()), name
 
 
-def test_every_secret_that_is_named_is_made(platform, pods):
+def test_every_secret_that_is_named_is_made(platform: Platform, pods: list[Pod]) -> None:
     [config] = [o for o in of_kind(platform, "ConfigMap") if "secrets.json" in o["data"]]
     made = {(s["namespace"], s["name"]): s["data"].keys() for s in yaml.safe_load(config["data"]["secrets.json"])}
     seen = 0
@@ -143,7 +146,7 @@ def test_every_secret_that_is_named_is_made(platform, pods):
         ("inference", {"spread": "often"}, "spread"),
     ],
 )
-def test_values_that_are_unknown_are_refused(name, values, told):
+def test_values_that_are_unknown_are_refused(name: str, values: dict[str, Any], told: str) -> None:
     with pytest.raises(helm.HelmError, match=told):
         chartlib.render_ours(name, values)
 
@@ -157,20 +160,20 @@ def test_values_that_are_unknown_are_refused(name, values, told):
         ("foundation", {"networkPolicies": {"flows": [{"from": ["mars"], "to": ["x"]}]}}, 'names the endpoint "mars"'),
     ],
 )
-def test_wrong_combinations_say_what_is_missing(name, values, told):
+def test_wrong_combinations_say_what_is_missing(name: str, values: dict[str, Any], told: str) -> None:
     with pytest.raises(helm.HelmError, match=told):
         chartlib.render_ours(name, values)
 
 
 @pytest.mark.parametrize("name", chartlib.PARTS)
-def test_every_chart_installs_alone(name):
+def test_every_chart_installs_alone(name: str) -> None:
     assert {o["kind"] for o in chartlib.render_ours(name, HOST | (SOURCE if name == "feed" else {}))} & {
         "Deployment",
         "Namespace",
     }
 
 
-def test_the_api_keeps_its_service_through_an_update(platform):
+def test_the_api_keeps_its_service_through_an_update(platform: Platform) -> None:
     [api] = [o for o in of_kind(platform, "Deployment") if o["metadata"]["name"] == "readmission-inference"]
     pod = api["spec"]["template"]["spec"]
     assert api["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
@@ -180,19 +183,19 @@ def test_the_api_keeps_its_service_through_an_update(platform):
     assert of_kind(platform, "ScaledObject") and of_kind(platform, "PodDisruptionBudget")
 
 
-def test_keda_takes_pods_away_after_the_calm_that_values_name_and_not_for_want_of_an_answer(platform):
+def test_keda_takes_pods_away_after_the_calm_that_values_name_and_not_for_want_of_an_answer(platform: Platform) -> None:
     [scaler] = [o["spec"] for o in of_kind(platform, "ScaledObject")]
     behavior = scaler["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
     assert behavior == {"scaleDown": {"stabilizationWindowSeconds": 120}}
     assert scaler["fallback"] == {"failureThreshold": 4, "replicas": 3, "behavior": "currentReplicasIfHigher"}
 
 
-def test_scaling_is_by_hpa_without_keda():
+def test_scaling_is_by_hpa_without_keda() -> None:
     kinds = {o["kind"] for o in chartlib.render_ours("inference", HOST | {"autoscaling": {"enabled": True}})}
     assert "HorizontalPodAutoscaler" in kinds and "ScaledObject" not in kinds
 
 
-def test_namespaces_deny_by_default_and_are_restricted(platform):
+def test_namespaces_deny_by_default_and_are_restricted(platform: Platform) -> None:
     namespaces = {o["metadata"]["name"]: o["metadata"]["labels"] for o in of_kind(platform, "Namespace")}
     policies = of_kind(platform, "NetworkPolicy")
     denied = {o["metadata"]["namespace"] for o in policies if o["metadata"]["name"] == "default-deny"}
@@ -200,7 +203,7 @@ def test_namespaces_deny_by_default_and_are_restricted(platform):
     assert {namespaces[name]["pod-security.kubernetes.io/enforce"] for name in denied} == {"restricted"}
 
 
-def test_every_connection_that_is_allowed_has_both_ends(platform):
+def test_every_connection_that_is_allowed_has_both_ends(platform: Platform) -> None:
     policies = {o["metadata"]["name"] for o in of_kind(platform, "NetworkPolicy")}
     assert {"inference-to-postgres", "postgres-from-inference", "steps-to-object-store"} <= policies
     assert not {"demo-to-postgres", "inference-to-object-store"} & policies

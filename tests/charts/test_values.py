@@ -3,6 +3,9 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import chart_docs
 import chartlib
@@ -14,7 +17,7 @@ import charts
 
 
 @pytest.fixture(scope="module")
-def upstream():
+def upstream() -> Path:
     folder = charts.charts_folder()
     if folder is None:
         pytest.skip("the charts of others are not in CHARTS_DIR")
@@ -30,7 +33,7 @@ def test_a_stale_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {"charts/demo/Chart.yaml", "values/env/defaults.yaml"} <= set(generate.stale())
 
 
-def test_a_value_without_description_is_refused(tmp_path, monkeypatch):
+def test_a_value_without_description_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(chartlib.CHARTS / "demo", tmp_path / "demo")
     with (tmp_path / "demo/values.yaml").open("a") as file:
         file.write("secretSauce: 1\n")
@@ -40,10 +43,10 @@ def test_a_value_without_description_is_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("environment", chartlib.ENVIRONMENTS)
-def test_environments_only_say_what_the_defaults_know(environment):
+def test_environments_only_say_what_the_defaults_know(environment: str) -> None:
     known = yaml.safe_load((chartlib.ROOT / "values/env/defaults.yaml").read_text())
 
-    def unknown(over, below, path=""):
+    def unknown(over: dict[str, Any], below: dict[str, Any], path: str = "") -> Iterator[str]:
         for key, value in over.items():
             if key not in below:
                 yield f"{path}{key}"
@@ -54,7 +57,7 @@ def test_environments_only_say_what_the_defaults_know(environment):
     assert list(unknown(over, known)) == []
 
 
-def test_external_stores_leave_nothing_of_ours_behind():
+def test_external_stores_leave_nothing_of_ours_behind() -> None:
     external = {
         "postgres": {"install": False, "host": "db.example.org"},
         "objectStore": {"install": False, "endpoint": ""},
@@ -84,7 +87,7 @@ def test_external_stores_leave_nothing_of_ours_behind():
         ({"namespace": "", "cidr": "10.1.2.3/32"}, {"ipBlock": {"cidr": "10.1.2.3/32"}}),
     ],
 )
-def test_a_collector_of_traces_is_told_of_and_may_be_reached(where, peer):
+def test_a_collector_of_traces_is_told_of_and_may_be_reached(where: dict[str, str], peer: dict[str, Any]) -> None:
     tracing = {"endpoint": "http://collector.tracing:4318"} | where
     by_name = {r.name: r for r in chartlib.releases("dev", tracing=tracing)}
     objects = chartlib.render(by_name["foundation"], chartlib.CHARTS / "foundation")
@@ -97,7 +100,7 @@ def test_a_collector_of_traces_is_told_of_and_may_be_reached(where, peer):
     assert sum("READMISSION_TRACE_ENDPOINT" in pod for pod in pods) == 2
 
 
-def test_validation_finds_mistakes():
+def test_validation_finds_mistakes() -> None:
     problems: list[str] = []
     wrong = [
         {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"port": 80}},
@@ -107,9 +110,9 @@ def test_validation_finds_mistakes():
     assert len(problems) == 2 and "port" in problems[0] and "Deployment d" in problems[1]
 
 
-def test_validation_of_custom_resources_finds_typos(upstream):
+def test_validation_of_custom_resources_finds_typos(upstream: Path) -> None:
     [crds] = [r for r in chartlib.releases("dev") if r.name == "prometheus-operator-crds"]
-    custom = charts.custom_schemas(chartlib.render(crds, crds.archive(upstream)))
+    custom = chartlib.custom_schemas(chartlib.render(crds, crds.archive(upstream)))
     monitor = {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "ServiceMonitor",
@@ -121,7 +124,7 @@ def test_validation_of_custom_resources_finds_typos(upstream):
     assert len(problems) == 1 and "prt" in problems[0]
 
 
-def test_offline_names_no_registry_but_the_mirror(upstream):
+def test_offline_names_no_registry_but_the_mirror(upstream: Path) -> None:
     for release in chartlib.releases("offline"):
         chart = charts.find_chart(release, upstream)
         assert chart is not None, f"{release.name} is not in {upstream}"
@@ -130,7 +133,7 @@ def test_offline_names_no_registry_but_the_mirror(upstream):
 
 
 @pytest.mark.skipif(not shutil.which("helmfile"), reason="helmfile is not on the PATH")
-def test_helmfile_renders_the_same(upstream):
+def test_helmfile_renders_the_same(upstream: Path) -> None:
     command = ["helmfile", "-q", "-e", "prod", "--state-values-set", f"chartsDir={upstream}", "template"]
     command += ["--skip-deps", "--args", "--kube-version=1.34.0"]
     output = subprocess.run(

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ import pytest
 from readmission import models
 from readmission.data import synthetic
 from readmission.data.sources import FileSource, open_source
-from readmission.settings import Settings
+from readmission.settings import Role, Settings
 from readmission.steps.ingest import content_hashes
 from readmission.stores import objects, postgres
 from tests.conftest import REAL_DATA, free_port, make_settings
@@ -64,8 +65,8 @@ class Chain:
     def batches(self) -> int:
         return self.source.batches
 
-    def query(self, text: str, role: str = "monitor") -> list[tuple]:  # type: ignore[type-arg]
-        with postgres.transaction(self.settings, role) as cursor:  # type: ignore[arg-type]
+    def query(self, text: str, role: Role = "monitor") -> list[tuple[Any, ...]]:
+        with postgres.transaction(self.settings, role) as cursor:
             cursor.execute(text)
             return cursor.fetchall()
 

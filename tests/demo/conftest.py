@@ -42,7 +42,7 @@ def demo_for(api: str) -> Iterator[str]:
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Serve a model trained on the synthetic sample; give the URL."""
     home = tmp_path_factory.mktemp("api")
-    settings = Settings(_env_file=None, home=tmp_path_factory.mktemp("sample"))  # type: ignore[call-arg]
+    settings = Settings(_env_file=None, home=tmp_path_factory.mktemp("sample"))
     subject.prepare(settings, "", home, alternatives=False)
     with peers.running(peers.BY_NAME["ours"], free_port(), 1, home) as service:
         yield service.url

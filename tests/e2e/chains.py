@@ -2,6 +2,7 @@
 
 import re
 import time
+from typing import Any
 
 import httpx
 from cluster import ProofError, forward, kubectl, objects, secret, until
@@ -15,7 +16,7 @@ class LostError(Exception):
     """A DAG that has failed for good: waiting on is of no use."""
 
 
-def airflow(path: str, method: str = "GET", body: dict | None = None) -> dict:
+def airflow(path: str, method: str = "GET", body: dict[str, Any] | None = None) -> dict[str, Any]:
     """Ask Airflow's REST API as its admin."""
     with forward("svc/airflow-api-server", "airflow", 8080) as url:
         login = {"username": "admin", "password": secret("airflow", "airflow-keys", "admin-password")}
@@ -23,15 +24,16 @@ def airflow(path: str, method: str = "GET", body: dict | None = None) -> dict:
         answer = httpx.request(
             method, f"{url}/api/v2/{path}", json=body, headers={"Authorization": f"Bearer {token}"}, timeout=60
         )
-        return answer.raise_for_status().json()
+        document: dict[str, Any] = answer.raise_for_status().json()
+        return document
 
 
 def runs() -> dict[str, list[str]]:
     """Return the states of every DAG's runs, oldest first."""
-    found: dict[str, list[str]] = {}
+    states: dict[str, list[str]] = {}
     for item in airflow("dags/~/dagRuns?order_by=start_date&limit=100")["dag_runs"]:
-        found.setdefault(item["dag_id"].removeprefix("readmission_"), []).append(item["state"])
-    return found
+        states.setdefault(item["dag_id"].removeprefix("readmission_"), []).append(item["state"])
+    return states
 
 
 def finished(number: int) -> str:
@@ -40,9 +42,9 @@ def finished(number: int) -> str:
     for name in CHAIN:
         if now.get(name, [])[-1:] == ["failed"]:
             raise LostError(f"DAG {name} failed: {failure(f'readmission_{name}')}")
-    said = {n: s.count("success") for n, s in now.items()}
+    successes = {n: s.count("success") for n, s in now.items()}
     print(f"     {time.strftime('%H:%M:%S')} DAG runs: {now}", flush=True)
-    return str(now) if all(said.get(n, 0) >= number for n in CHAIN[1:]) else ""
+    return str(now) if all(successes.get(n, 0) >= number for n in CHAIN[1:]) else ""
 
 
 def failure(dag: str) -> str:
@@ -68,7 +70,7 @@ def lost(step: str) -> str:
         for pod in objects("pods", "pipelines", f"readmission/step={step}"):
             states = pod["status"].get("containerStatuses", [])
             if states and "running" in states[0]["state"]:
-                return pod["metadata"]["name"]
+                return str(pod["metadata"]["name"])
         return ""
 
     name = until(300, f"a running pod of {step}", look, pause=0.5)
@@ -122,7 +124,8 @@ def approval() -> str:
     tasks = f"{name}/{run}/taskInstances"
 
     def state(task: str) -> str:
-        return {t["task_id"]: t["state"] for t in airflow(tasks)["task_instances"]}[task]
+        states = {t["task_id"]: str(t["state"] or "") for t in airflow(tasks)["task_instances"]}
+        return states[task]
 
     until(120, "the request for approval", lambda: state("approve") in ("awaiting_input", "deferred"), pause=2)
     # As late as a person: answered before the scheduler has heard that the task is parked, it asks anew.

@@ -12,12 +12,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
 OUR_NAMESPACES = ("readmission", "readmission-data", "pipelines", "airflow", "monitoring")
+
+T = TypeVar("T")
 
 
 class ProofError(Exception):
@@ -25,7 +27,7 @@ class ProofError(Exception):
 
 
 def run(*command: str, check: bool = True, timeout: float = 1800) -> str:
-    """Run a command; return its output, or fail with the end of what it said."""
+    """Run a command; return its output, or fail with the end of its output."""
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout)
     if check and done.returncode:
         raise ProofError(f"{' '.join(command)[:200]}: {(done.stdout + done.stderr)[-1500:]}")
@@ -39,9 +41,10 @@ def kubectl(*arguments: str, check: bool = True) -> str:
 
 def objects(kind: str, namespace: str = "", selector: str = "") -> list[dict[str, Any]]:
     """Return objects of a kind, of one namespace or of all."""
-    where = ["-n", namespace] if namespace else ["-A"]
-    chosen = ["-l", selector] if selector else []
-    return json.loads(kubectl("get", kind, *where, *chosen, "-o", "json"))["items"]
+    scope = ["-n", namespace] if namespace else ["-A"]
+    filters = ["-l", selector] if selector else []
+    items: list[dict[str, Any]] = json.loads(kubectl("get", kind, *scope, *filters, "-o", "json"))["items"]
+    return items
 
 
 def secret(namespace: str, name: str, key: str) -> str:
@@ -53,8 +56,8 @@ def secret(namespace: str, name: str, key: str) -> str:
 def helmfile(*arguments: str, values: tuple[Path, ...] = ()) -> str:
     """Run helmfile for the environment under test, with the state values of this cluster."""
     command = ["helmfile", "-q", "-e", os.environ.get("E2E_ENVIRONMENT", "dev")]
-    given = [Path(v) for v in os.environ.get("E2E_VALUES", "").split() if v]
-    for path in (*given, *values):
+    files = [Path(v) for v in os.environ.get("E2E_VALUES", "").split() if v]
+    for path in (*files, *values):
         command += ["--state-values-file", str(path.resolve())]
     folder = os.environ.get("CHARTS_DIR", "")
     if folder and Path(folder).is_dir():
@@ -81,22 +84,24 @@ def forward(target: str, namespace: str, port: int) -> Iterator[str]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         line = process.stdout.readline() if process.stdout else ""
-        found = re.search(r"127\.0\.0\.1:(\d+)", line)
-        if not found:
+        match = re.search(r"127\.0\.0\.1:(\d+)", line)
+        if not match:
             raise ProofError(f"port-forward to {target}: {process.stderr.read() if process.stderr else ''}")
-        yield f"http://127.0.0.1:{found[1]}"
+        yield f"http://127.0.0.1:{match[1]}"
     finally:
         process.terminate()
         process.wait()
 
 
-def until(seconds: float, what: str, test: Callable[[], Any], pause: float = 1.0) -> Any:
-    """Wait until a test gives something true; return it, or fail saying what it gave last."""
-    deadline, last = time.monotonic() + seconds, None
+def until(seconds: float, what: str, test: Callable[[], T], pause: float = 1.0) -> T:
+    """Poll until a test returns something true, and return it; fail with its last result after `seconds`."""
+    deadline = time.monotonic() + seconds
+    last: T | Exception | None = None
     while time.monotonic() < deadline:
         try:
-            if last := test():
-                return last
+            if result := test():
+                return result
+            last = result
         except (httpx.HTTPError, ProofError, KeyError) as error:
             last = error
         time.sleep(pause)

@@ -22,15 +22,15 @@ Objects = dict[str, list[dict[str, Any]]]
 
 def rendered(environment: str) -> tuple[Objects, list[str]]:
     """Return an environment's objects by the namespace they go to, and the releases whose charts are not on disk."""
-    found, absent = defaultdict(list), []
+    groups, absent = defaultdict(list), []
     for release in releases(environment):
         chart = find_chart(release, charts_folder())
         if chart is None:
             absent.append(release.name)
             continue
         for item in render(release, chart):
-            found[item["metadata"].get("namespace", release.namespace)].append(item)
-    return found, absent
+            groups[item["metadata"].get("namespace", release.namespace)].append(item)
+    return groups, absent
 
 
 def apply(namespace: str, items: list[dict[str, Any]], *options: str) -> list[str]:
@@ -45,7 +45,7 @@ def apply(namespace: str, items: list[dict[str, Any]], *options: str) -> list[st
 def accepted() -> str:
     """Ask the API server for every object of the other environments: none may be refused or warned about."""
     build_dependencies()
-    said, problems, absent = [], list[str](), set[str]()
+    counts, problems, absent = [], list[str](), set[str]()
     everything = {environment: rendered(environment) for environment in OTHERS}
     made = introduce([item for groups, _ in everything.values() for items in groups.values() for item in items])
     try:
@@ -54,23 +54,23 @@ def accepted() -> str:
             good = [line for line in answers if line.endswith("(server dry run)")]
             problems += [f"{environment}: {line}" for line in answers if line not in good]
             absent |= set(without)
-            said.append(f"{environment} {len(good)}")
+            counts.append(f"{environment} {len(good)}")
     finally:
         for kind, names in made.items():
             kubectl("delete", kind, *names)
     if problems:
         raise ProofError("\n".join(problems))
-    return f"objects taken: {', '.join(said)}; charts not on disk: {', '.join(sorted(absent)) or 'none'}"
+    return f"objects taken: {', '.join(counts)}; charts not on disk: {', '.join(sorted(absent)) or 'none'}"
 
 
 def introduce(items: list[dict[str, Any]]) -> dict[str, list[str]]:
     """Make the namespaces and definitions that are missing; return kind -> names of those made."""
-    made = defaultdict(list)
+    created = defaultdict(list)
     for kind, plural in FIRST.items():
-        there = {o["metadata"]["name"] for o in objects(plural)}
-        new = {o["metadata"]["name"]: o for o in items if o["kind"] == kind and o["metadata"]["name"] not in there}
+        present = {o["metadata"]["name"] for o in objects(plural)}
+        new = {o["metadata"]["name"]: o for o in items if o["kind"] == kind and o["metadata"]["name"] not in present}
         if new:
             apply("default", list(new.values()))
-            made[plural] = list(new)
+            created[plural] = list(new)
     kubectl("wait", "--for=condition=Established", "customresourcedefinitions", "--all", "--timeout=60s")
-    return made
+    return created

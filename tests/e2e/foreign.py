@@ -42,10 +42,10 @@ def observe() -> dict[str, str]:
     """Return what Helm knows of each foreign release, and the objects it brought."""
     state = {}
     for namespace, release in RELEASES.items():
-        place = (release, "--namespace", namespace)
-        state[release] = run("helm", "get", "manifest", *place) + run("helm", "history", *place, "--output", "json")
-        found = json.loads(kubectl("-n", namespace, "get", "configmap", "foreign", "-o", "json"))
-        state[release] += f"{found['metadata']['uid']} {found['metadata']['resourceVersion']}"
+        target = (release, "--namespace", namespace)
+        state[release] = run("helm", "get", "manifest", *target) + run("helm", "history", *target, "--output", "json")
+        settings = json.loads(kubectl("-n", namespace, "get", "configmap", "foreign", "-o", "json"))
+        state[release] += f"{settings['metadata']['uid']} {settings['metadata']['resourceVersion']}"
     return state
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import boto3
 import httpx
@@ -59,12 +60,13 @@ def everything() -> str:
     return run("helm", "list", "-A", "-q").replace("\n", " ")
 
 
-def prediction(url: str) -> dict:
+def prediction(url: str) -> dict[str, Any]:
     """Ask for one prediction; return the answer."""
     answer = httpx.post(f"{url}/predict", json=dict(contract.EXAMPLE), timeout=30)
     if answer.status_code != 200:
         raise ProofError(f"POST /predict: {answer.status_code} {answer.text[:300]}")
-    return answer.json()
+    document: dict[str, Any] = answer.json()
+    return document
 
 
 def first_prediction() -> str:
@@ -79,19 +81,20 @@ def champion() -> str:
     with forward("svc/readmission-mlflow", "readmission", 5000) as url:
         query = {"name": "diabetes_readmission", "alias": "champion"}
         answer = httpx.get(f"{url}/api/2.0/mlflow/registered-models/alias", params=query, timeout=30)
-        return answer.raise_for_status().json()["model_version"]["version"]
+        return str(answer.raise_for_status().json()["model_version"]["version"])
 
 
 def replicas() -> str:
     """Ask every replica of the API for its version: that of the champion in MLflow."""
-    wanted, said = champion(), {}
+    version = champion()
+    served = {}
     for pod in objects("pods", "readmission", "app.kubernetes.io/component=inference"):
         name = pod["metadata"]["name"]
         with forward(f"pod/{name}", "readmission", 8080) as url:
-            said[name] = str(httpx.get(f"{url}/model-info", timeout=30).raise_for_status().json()["model_version"])
-    if not said or set(said.values()) != {wanted}:
-        raise ProofError(f"champion is {wanted}, the replicas say {said}")
-    return f"version {wanted} by {len(said)} of {len(said)} replicas"
+            served[name] = str(httpx.get(f"{url}/model-info", timeout=30).raise_for_status().json()["model_version"])
+    if not served or set(served.values()) != {version}:
+        raise ProofError(f"champion is {version}, the replicas serve {served}")
+    return f"version {version} by {len(served)} of {len(served)} replicas"
 
 
 def sql(query: str) -> str:

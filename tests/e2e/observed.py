@@ -68,17 +68,17 @@ def airflow_metrics() -> str:
 
 def dashboards() -> str:
     """Every panel that only a cluster can fill has data; tests/system/test_panels.py asks the others of theirs."""
-    wanted = [p for p in panels() if any(r in p.get("absent", "") for r in ON_A_CLUSTER)]
+    fillable = [p for p in panels() if any(r in p.get("absent", "") for r in ON_A_CLUSTER)]
     noted = ""
     with prometheus() as ask:
         if not ask("kubelet_volume_stats_capacity_bytes"):
-            wanted = [p for p in wanted if p["title"] != "Volumes"]
+            fillable = [p for p in fillable if p["title"] != "Volumes"]
             noted = "; Volumes not asked: this cluster's kubelet has no figures of its kind of volume"
 
     def look() -> str:
-        if left := silent(wanted):
+        if left := silent(fillable):
             raise ProofError(f"without data: {left}")
-        return f"{sum(len(p['queries']) for p in wanted)} queries of {len(wanted)} panels have data{noted}"
+        return f"{sum(len(p['queries']) for p in fillable)} queries of {len(fillable)} panels have data{noted}"
 
     return until(120, "data in every panel", look, pause=5)
 
@@ -110,5 +110,5 @@ def arrived(trace: str) -> bool:
     with forward("svc/readmission-inference", "readmission", 8080) as url:
         httpx.post(f"{url}/predict", json=dict(contract.EXAMPLE), headers=headers, timeout=30).raise_for_status()
     log = kubectl("-n", "tracing", "logs", "deployment/collector")
-    wanted = (rf"readmission-api {trace} POST /predict", r"readmission-pipeline \w{32} monitor")
-    return all(re.search(pattern, log) for pattern in wanted)
+    patterns = (rf"readmission-api {trace} POST /predict", r"readmission-pipeline \w{32} monitor")
+    return all(re.search(pattern, log) for pattern in patterns)

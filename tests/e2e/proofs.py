@@ -2,6 +2,7 @@
 
 import json
 import os
+from typing import Any
 
 import httpx
 from cluster import OUR_NAMESPACES, ProofError, forward, helmfile, kubectl, objects, run, until
@@ -35,7 +36,7 @@ def targets() -> str:
     return until(150, "all targets up", look, pause=5)
 
 
-def monitored() -> list[dict]:
+def monitored() -> list[dict[str, Any]]:
     """Return the ServiceMonitors of the system."""
     return [m for m in objects("servicemonitors") if m["metadata"]["namespace"] in OUR_NAMESPACES]
 
@@ -49,8 +50,8 @@ CONNECT = (
 
 def connects(deployment: str, namespace: str, host: str, port: int) -> str:
     """Try a TCP connection from a pod; return `open` or `refused ...`."""
-    where = ["-n", namespace, "exec", deployment, "--", "python", "-c", CONNECT, host, str(port)]
-    return kubectl(*where).strip()
+    command = ["-n", namespace, "exec", deployment, "--", "python", "-c", CONNECT, host, str(port)]
+    return kubectl(*command).strip()
 
 
 def policies() -> str:
@@ -66,10 +67,10 @@ def policies() -> str:
         (api, "minio.readmission-data", 9000, "refused"),
         (api, "kubernetes.default", 443, "refused"),
     ]
-    said = [(*case, connects(case[0], "readmission", case[1], case[2])) for case in cases]
-    if wrong := [s for s in said if not s[4].startswith(s[3])]:
+    results = [(*case, connects(case[0], "readmission", case[1], case[2])) for case in cases]
+    if wrong := [s for s in results if not s[4].startswith(s[3])]:
         raise ProofError(str(wrong))
-    return "; ".join(f"{s[0].split('-')[-1]} -> {s[1]}:{s[2]} {s[3]}" for s in said)
+    return "; ".join(f"{s[0].split('-')[-1]} -> {s[1]}:{s[2]} {s[3]}" for s in results)
 
 
 def pod_security() -> str:
@@ -87,11 +88,11 @@ def inventory() -> set[str]:
     """Return everything on the cluster that is not of the moment: kind, namespace and name of each object."""
     kinds = run("kubectl", "api-resources", "--verbs=list", "-o", "name").split()
     passing = ("events", "endpoints", "endpointslices", "leases", "metrics.k8s.io", "pods", "replicasets", "jobs")
-    wanted = [k for k in kinds if not any(k == p or k.startswith(p + ".") or k.endswith(p) for p in passing)]
-    lines = kubectl("get", ",".join(wanted), "-A", "--ignore-not-found", "--no-headers", "-o", COLUMNS).splitlines()
+    lasting = [k for k in kinds if not any(k == p or k.startswith(p + ".") or k.endswith(p) for p in passing)]
+    lines = kubectl("get", ",".join(lasting), "-A", "--ignore-not-found", "--no-headers", "-o", COLUMNS).splitlines()
     # What the cluster itself makes in every namespace.
-    found = {" ".join(line.split()) for line in lines}
-    return {f for f in found if "kube-root-ca.crt" not in f and not f.startswith("ServiceAccount default ")}
+    rows = {" ".join(line.split()) for line in lines}
+    return {row for row in rows if "kube-root-ca.crt" not in row and not row.startswith("ServiceAccount default ")}
 
 
 COLUMNS = "custom-columns=K:.kind,N:.metadata.name,S:.metadata.namespace"

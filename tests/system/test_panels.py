@@ -54,7 +54,7 @@ def feed(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         wait_until(lambda: answers(f"{url}/metrics"), 60, process)
         ports = {f"{name}_port": port for name, port in system.ports.items()}
         pid = system.status()["parts"]["prometheus"]["pid"]
-        monitoring.configure(Settings(home=system.home, airflow=True, **ports))  # type: ignore[call-arg, arg-type]
+        monitoring.configure(Settings(home=system.home, airflow=True, **ports))  # type: ignore[arg-type]
         os.kill(pid, signal.SIGHUP)
         wait_until(lambda: ("feed", "up") in targets(system), 60, process)
         yield url

@@ -1,4 +1,7 @@
+from collections.abc import Iterator
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 import skops.io
@@ -9,17 +12,17 @@ from readmission.features import encoding
 
 
 @pytest.fixture(autouse=True, scope="module")
-def one_thread():
+def one_thread() -> Iterator[None]:
     with threadpool_limits(1):  # thousands of tiny parallel loops are slow on a busy machine
         yield
 
 
 @pytest.fixture(scope="module")
-def frame():
+def frame() -> pd.DataFrame:
     """Two thousand synthetic encounters in which earlier inpatient stays raise the risk."""
     random = np.random.default_rng(5)
     rows = 2000
-    raw = {}
+    raw: dict[str, npt.ArrayLike] = {}
     for column in contract.FEATURE_COLUMNS:
         if column.name in contract.DIAGNOSES:
             raw[column.name] = random.choice(["428", "250.83", "V27", "E878", "?"], rows)
@@ -44,7 +47,7 @@ SMALL = {
 
 
 @pytest.mark.parametrize("family", models.FAMILIES)
-def test_each_family_is_one_pipeline_from_raw_columns_to_three_probabilities(family, frame):
+def test_each_family_is_one_pipeline_from_raw_columns_to_three_probabilities(family: str, frame: pd.DataFrame) -> None:
     y = encoding.target(frame)
     pipeline = models.build(family, SMALL.get(family)).fit(frame, y)
     probabilities = pipeline.predict_proba(frame)
@@ -65,13 +68,13 @@ def test_each_family_is_one_pipeline_from_raw_columns_to_three_probabilities(fam
 
 
 @pytest.mark.parametrize("family", models.FAMILIES)
-def test_the_same_seed_gives_the_same_model(family, frame):
+def test_the_same_seed_gives_the_same_model(family: str, frame: pd.DataFrame) -> None:
     y = encoding.target(frame)
     one, two = (models.build(family, SMALL.get(family), seed=3).fit(frame, y) for _ in range(2))
     np.testing.assert_array_equal(one.predict_proba(frame), two.predict_proba(frame))
 
 
-def test_two_heads_never_give_a_negative_probability(frame):
+def test_two_heads_never_give_a_negative_probability(frame: pd.DataFrame) -> None:
     y = encoding.target(frame)
     heads = models.build("lightgbm", {"n_estimators": 200, "min_child_samples": 5}).fit(frame, y)
     assert (heads.predict_proba(frame) >= 0).all()

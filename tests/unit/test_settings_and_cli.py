@@ -58,7 +58,7 @@ def test_an_unreachable_database_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_no_secret_has_a_default(tmp_path: Path) -> None:
-    bare = Settings(_env_file=None, home=tmp_path)  # type: ignore[call-arg]
+    bare = Settings(_env_file=None, home=tmp_path)
     secrets = {
         name for name, field in Settings.model_fields.items() if SecretStr in getattr(field.annotation, "__args__", ())
     }
@@ -69,7 +69,7 @@ def test_no_secret_has_a_default(tmp_path: Path) -> None:
 
 
 def test_a_password_may_hold_any_character(tmp_path: Path) -> None:
-    config = Settings(_env_file=None, home=tmp_path, postgres_password_train=SecretStr("a/b@c:d%"))  # type: ignore[call-arg]
+    config = Settings(_env_file=None, home=tmp_path, postgres_password_train=SecretStr("a/b@c:d%"))
     assert "readmission_train:a%2Fb%40c%3Ad%25@" in config.database_url("train")
 
 

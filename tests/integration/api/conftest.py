@@ -41,7 +41,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             bands=operating_points.choose_bands(scored),
             prevalence=float(scored.event.mean()),
         )
-    check = {
+    check: dict[str, str | float | bool | None] = {
         "gate": "fast_enough",
         "figure": "scorer_microseconds",
         "value": 30.0,

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -148,7 +149,8 @@ def test_batches_answer_by_index(api: Api) -> None:
     assert {e["field"] for e in content["errors"][0]["errors"]} > set(REQUIRED)
     alone = api.predict().json()
     assert content["predictions"][0]["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-12)
-    for wrong in ({"records": []}, {"records": [EXAMPLE] * 601}, {}, [], {"records": [EXAMPLE], "x": 1}):
+    bodies: list[Any] = [{"records": []}, {"records": [EXAMPLE] * 601}, {}, [], {"records": [EXAMPLE], "x": 1}]
+    for wrong in bodies:
         assert api.http.post("/predict_batch", json=wrong).status_code == 400
     assert api.http.post("/predict_batch", json={"records": [{}]}).json()["predictions"] == []
 

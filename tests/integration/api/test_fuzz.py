@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.integration.api.tools import EXAMPLE, Api, place
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "4000"))
 PATHS = ("/predict", "/predict", "/predict", "/explain", "/predict_batch", "/feedback")
 KINDS = ("application/json", "application/x-ndjson", "text/csv", "", "text/plain; charset=x", "\xff")
-JUNK = (
+JUNK: tuple[Any, ...] = (
     None,
     True,
     -1,

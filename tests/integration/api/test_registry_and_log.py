@@ -4,7 +4,9 @@ import json
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -71,7 +73,7 @@ def test_what_must_not_be_served_is_not(
     registry.publish(compiled["lightgbm"])
     api = start(**registry.environment()).wait("/readyz")
 
-    def broken(change) -> Path:
+    def broken(change: Callable[[Path], None]) -> Path:
         folder = tmp_path / change.__name__
         shutil.copytree(compiled["decision_tree"], folder)
         change(folder)
@@ -97,6 +99,10 @@ def test_what_must_not_be_served_is_not(
         manifest["files"]["golden.json"] = sha256(folder / "golden.json")
         (folder / "manifest.json").write_text(json.dumps(manifest))
 
+    def is_refused(version: str, reason: str) -> bool:
+        problem = api.info()["problem"] or ""
+        return version in problem and reason in problem
+
     expected = {
         corrupt: "trees.txt is missing or is not what was compiled",
         another_contract: "contract version 99",
@@ -105,7 +111,7 @@ def test_what_must_not_be_served_is_not(
     }
     for change, reason in expected.items():
         version = registry.publish(broken(change))
-        until(lambda version=version, reason=reason: (p := api.info()["problem"]) and version in p and reason in p)
+        until(partial(is_refused, version, reason))
         assert api.predict().json()["model_version"] == "1"
     assert api.metric("readmission_model_reloads_total", result="download_failed") == 3
     assert api.metric("readmission_model_reloads_total", result="failed") >= 1
@@ -137,14 +143,20 @@ def test_twenty_swaps_under_load_drop_and_mix_nothing(
                 answer = client.post("/predict", json=EXAMPLE)
                 answers.append((answer.status_code, answer.json()))
 
+    def is_loaded(version: str) -> bool:
+        return all(worker["champion"] == version for worker in api.info()["workers"])
+
+    def is_answering(version: str) -> bool:
+        return bool(answers[-1][1]["model_version"] == version)
+
     threads = [threading.Thread(target=load) for _ in range(4)]
     for thread in threads:
         thread.start()
     until(lambda: len(answers) > 10)
     for number in range(4, 24):
         place(database.home, compiled["lightgbm" if number % 2 else "decision_tree"], str(number))
-        until(lambda n=str(number): all(w["champion"] == n for w in api.info()["workers"]), 5)
-        until(lambda n=str(number): answers[-1][1]["model_version"] == n, 5)
+        until(partial(is_loaded, str(number)), 5)
+        until(partial(is_answering, str(number)), 5)
     stop.set()
     for thread in threads:
         thread.join()

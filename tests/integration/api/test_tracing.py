@@ -142,7 +142,7 @@ def test_neither_log_nor_trace_holds_a_patient_s_value(api: Api, collector: Coll
 def test_the_demo_s_call_and_the_answer_are_one_trace(
     api: Api, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings(trace_endpoint=collector.url)  # type: ignore[call-arg]
+    settings = Settings(trace_endpoint=collector.url)
     assert tracing.start(settings, "readmission-demo")
 
     async def ask() -> None:
@@ -162,7 +162,7 @@ def test_the_demo_s_call_and_the_answer_are_one_trace(
 def step(config: Settings, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     names = {"READMISSION_HOME": str(config.home), "READMISSION_POSTGRES_PORT": str(config.postgres_port)}
     names |= {"READMISSION_POSTGRES_DATABASE": config.postgres_database}
-    names |= {f"READMISSION_POSTGRES_PASSWORD_{r.upper()}": config.password(r) for r in ("ingest", "process")}  # type: ignore[arg-type]
+    names |= {f"READMISSION_POSTGRES_PASSWORD_{r.upper()}": config.password(r) for r in ("ingest", "process")}
     return subprocess.run(
         [sys.executable, "-m", "readmission.cli", *arguments],
         env=os.environ | names | {f"READMISSION_{k}": v for k, v in environment.items()},

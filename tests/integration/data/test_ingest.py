@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, Literal
 
 import psycopg2
 import pytest
@@ -18,7 +19,7 @@ from readmission.contract import codes, validation
 from readmission.data import snapshots, sources
 from readmission.errors import UserError
 from readmission.features import encoding
-from readmission.settings import Settings
+from readmission.settings import Role, Settings
 from readmission.steps import ingest, process
 from readmission.stores import postgres
 
@@ -49,7 +50,7 @@ def ledger(config: Settings) -> list[tuple[int, ...]]:
         return cursor.fetchall()
 
 
-def query(config: Settings, text: str, role: str = "monitor") -> list[tuple]:
+def query(config: Settings, text: str, role: Role = "monitor") -> list[tuple[Any, ...]]:
     with postgres.transaction(config, role) as cursor:
         cursor.execute(text)
         return cursor.fetchall()
@@ -150,7 +151,7 @@ def test_every_row_is_accounted_for_whatever_it_holds(
 ) -> None:
     """Any text in any field: read = accepted + quarantined + duplicate, and a rerun adds nothing."""
     text = strategies.text(
-        strategies.characters(codec="utf-8", exclude_characters='"\r\n\0', exclude_categories=("Cs",)), max_size=12
+        strategies.characters(codec="utf-8", exclude_characters='"\r\n\0', exclude_categories=["Cs"]), max_size=12
     )
     rows = rows_of(sample, 12)
     for _ in range(data.draw(strategies.integers(0, 8))):
@@ -222,7 +223,16 @@ def database_file(config: Settings) -> Path:
     """Write the settings of one test as a file for child processes."""
     path = config.home / "test.env"
     path.parent.mkdir(parents=True, exist_ok=True)
-    roles = ("admin", "owner", "ingest", "process", "train", "score", "serving", "monitor")
+    roles: tuple[Role | Literal["admin"], ...] = (
+        "admin",
+        "owner",
+        "ingest",
+        "process",
+        "train",
+        "score",
+        "serving",
+        "monitor",
+    )
     lines = [f"READMISSION_POSTGRES_PASSWORD_{role.upper()}={config.password(role)}" for role in roles]
     lines += [f"READMISSION_{name.upper()}={getattr(config, name)}" for name in
               ("postgres_port", "postgres_database", "batch_size", "source")]  # fmt: skip
@@ -247,7 +257,7 @@ def database_file(config: Settings) -> Path:
         ("monitor", "DELETE FROM serving.predictions"),
     ],
 )
-def test_a_role_may_do_what_its_step_needs_and_nothing_else(database: Settings, role: str, statement: str) -> None:
+def test_a_role_may_do_what_its_step_needs_and_nothing_else(database: Settings, role: Role, statement: str) -> None:
     with (
         pytest.raises(psycopg2.errors.InsufficientPrivilege),
         postgres.transaction(database, role) as cursor,

@@ -7,6 +7,7 @@ import io
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -160,6 +161,7 @@ def test_cutting_again_finds_what_is_there_and_a_broken_cut_is_not_taken(running
     ],
 )
 def test_wrong_settings_are_named(tmp_path: Path, setting: str, value: str) -> None:
-    settings = Settings(home=tmp_path, **{setting: value})
+    values: dict[str, Any] = {setting: value}
+    settings = Settings(home=tmp_path, **values)
     with pytest.raises(UserError, match=f"READMISSION_{setting.upper()}"):
         feed_verb.run(settings)

@@ -41,11 +41,13 @@ def tables(settings: Settings) -> list[tuple[object, ...]]:
 
 def test_each_batch_comes_once_and_is_the_files(database: Settings, sample: Path, feed: tuple[Feed, str]) -> None:
     settings = database.model_copy(update={"source": feed[1], "batch_size": SIZE})
+    clock = feed[0].clock
+    assert isinstance(clock, Clock)
     assert ingest.run(settings) == [1]
     assert ingest.run(settings) == []  # the next one is not there yet
-    feed[0].clock.now += timedelta(minutes=5)
+    clock.now += timedelta(minutes=5)
     assert ingest.run(settings) == [2]
-    feed[0].clock.now += timedelta(days=1)
+    clock.now += timedelta(days=1)
     assert ingest.run(settings) == [3]
     assert ingest.run(settings) == []  # there is no further one
     from_feed = tables(settings)

@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -51,9 +51,9 @@ def prometheus(database: Settings, sample: Path) -> Iterator[Settings]:
         thread.join()
 
 
-def wait(ready: object, process_: subprocess.Popen[bytes], seconds: float = 30) -> None:
+def wait(ready: Callable[[], bool], process_: subprocess.Popen[bytes], seconds: float = 30) -> None:
     for _ in range(int(seconds * 5)):
-        if ready():  # type: ignore[operator]
+        if ready():
             return
         assert process_.poll() is None
         threading.Event().wait(0.2)
@@ -94,7 +94,7 @@ def test_rules_load_queries_answer_and_the_page_has_figures(prometheus: Settings
 
 
 def test_an_alert_leads_to_a_runbook_on_the_page(tmp_path: Path) -> None:
-    config = Settings(home=tmp_path)  # type: ignore[call-arg]
+    config = Settings(home=tmp_path)
     monitoring.configure(config)
     rules = "".join(path.read_text() for path in (tmp_path / "prometheus" / "rules").glob("*.yaml"))
     links = set(re.findall(r"runbook_url: (\S+)", rules))
@@ -106,7 +106,7 @@ def test_an_alert_leads_to_a_runbook_on_the_page(tmp_path: Path) -> None:
 
 
 def test_the_page_works_when_prometheus_is_away(tmp_path: Path) -> None:
-    config = Settings(home=tmp_path, prometheus_port=9)  # type: ignore[call-arg]
+    config = Settings(home=tmp_path, prometheus_port=9)
     board = TestClient(status_page.create(config))
     assert board.get("/health").text == "ok"
     answer = board.get("/")
@@ -121,6 +121,6 @@ def test_the_page_works_when_prometheus_is_away(tmp_path: Path) -> None:
 def test_without_the_program_only_the_exporter_runs_and_a_person_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    config = Settings(home=tmp_path, prometheus_command="no-such-program")  # type: ignore[call-arg]
+    config = Settings(home=tmp_path, prometheus_command="no-such-program")
     assert [part.name for part in monitoring.parts(config)] == ["exporter"]
     assert "READMISSION_PROMETHEUS_COMMAND" in caplog.text

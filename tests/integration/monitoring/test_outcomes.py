@@ -3,13 +3,14 @@
 import json
 import uuid
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from readmission.errors import UserError
 from readmission.registry.aliases import RegistryError
-from readmission.settings import Settings
+from readmission.settings import Role, Settings
 from readmission.steps import ingest, outcomes, process, retrain, simulate_drift
 from readmission.steps.retrain import Figures
 from readmission.stores import postgres
@@ -25,7 +26,7 @@ CALM = Figures(
 )
 
 
-def query(config: Settings, text: str, role: str = "monitor") -> list[tuple]:
+def query(config: Settings, text: str, role: Role = "monitor") -> list[tuple[Any, ...]]:
     with postgres.transaction(config, role) as cursor:
         cursor.execute(text)
         return cursor.fetchall()

@@ -50,9 +50,13 @@ def lines() -> list[tuple[str, str]]:
     return found
 
 
+#: Namespaces, (namespace, kind/name), (namespace, labels of pods).
+Installation = tuple[set[str], set[tuple[str, str]], list[tuple[str, dict[str, str]]]]
+
+
 @pytest.fixture(scope="module")
-def there() -> tuple[set[str], set[tuple[str, str]], list[tuple[str, dict[str, str]]]]:
-    """Return the namespaces, the (namespace, kind/name) and the (namespace, labels of pods) of our charts."""
+def installation() -> Installation:
+    """Give the namespaces, the (namespace, kind/name) and the (namespace, labels of pods) of our charts."""
     chartlib.build_dependencies()
     objects = [o for r in chartlib.releases("dev") if r.ours for o in chartlib.render(r, chartlib.ROOT / r.chart)]
     namespaces = {o["metadata"]["name"] for o in objects if o["kind"] == "Namespace"}
@@ -74,8 +78,8 @@ def test_every_command_can_be_read_by_a_shell() -> None:
         assert done.returncode == 0, f"{page}: {done.stderr}"
 
 
-def test_kubectl_and_helm_name_what_the_charts_make(there) -> None:  # type: ignore[no-untyped-def]
-    namespaces, names, pods = there
+def test_kubectl_and_helm_name_what_the_charts_make(installation: Installation) -> None:
+    namespaces, names, pods = installation
     checked = 0
     for page, line in lines():
         words = shlex.split(line.partition(" | ")[0].partition(" #")[0].partition(" > ")[0])

@@ -29,7 +29,7 @@ def test_each_way_to_end_is_recorded_by_the_step_s_own_role(database: Settings) 
 
 
 def test_a_database_that_is_away_does_not_fail_the_step(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    away = Settings(home=tmp_path, postgres_port=9, postgres_password_ingest="x")  # type: ignore[call-arg]
+    away = Settings(home=tmp_path, postgres_port=9, postgres_password_ingest="x")
     done = []
     with step_runs.recorded(away, "ingest", "ingest"):
         done.append(True)

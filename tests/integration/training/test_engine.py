@@ -1,5 +1,6 @@
 """Process and train on real Dask workers: what a local run gives."""
 
+import importlib.util
 import os
 import signal
 import threading
@@ -7,12 +8,14 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
+from pydantic import SecretStr
 
-from readmission import engine, models, settings
+from readmission import engine, models
 from readmission.errors import UserError
 from readmission.evaluation import metrics
 from readmission.features import encoding
@@ -46,9 +49,9 @@ def locally(config: Settings) -> Settings:
     return config.model_copy(update={"engine": "local"})
 
 
-def tables(config: Settings) -> list[object]:
+def tables(config: Settings) -> list[list[tuple[Any, ...]]]:
     """Return every clean row, and the batches with the hashes of their snapshots."""
-    found: list[object] = []
+    found: list[list[tuple[Any, ...]]] = []
     with postgres.transaction(config, "monitor") as cursor:
         for query in (
             "SELECT batch_id, rows, excluded, snapshot, snapshot_sha256 FROM clean.batches ORDER BY 1",
@@ -131,7 +134,7 @@ def test_a_cluster_that_is_not_there_is_a_sentence(database: Settings, monkeypat
     monkeypatch.setattr(engine, "PATIENCE", 1)
     with pytest.raises(UserError, match="READMISSION_DASK_SCHEDULER: nothing answers"):
         list(engine.each(config, "process", process._process, [1]))
-    monkeypatch.setattr(engine.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(UserError, match=r"install `readmission\[scale\]`"):
         list(engine.each(config, "process", process._process, [1]))
 
@@ -139,7 +142,7 @@ def test_a_cluster_that_is_not_there_is_a_sentence(database: Settings, monkeypat
 def test_one_password_reaches_the_workers(database: Settings) -> None:
     sent = engine.for_workers(database.model_copy(update={"api_keys": None}), "process")
     assert sent.password("process") == database.password("process")
-    named = {name for name in settings.Settings.model_fields if isinstance(getattr(sent, name), settings.SecretStr)}
+    named = {name for name in Settings.model_fields if isinstance(getattr(sent, name), SecretStr)}
     assert named == {"postgres_password_process"}
 
 

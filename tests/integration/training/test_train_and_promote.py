@@ -4,6 +4,7 @@ import dataclasses
 import json
 import uuid
 from pathlib import Path
+from typing import Any, cast
 
 import mlflow
 import numpy as np
@@ -34,7 +35,7 @@ def system(database: Settings, mlflow_server: str) -> Settings:
     )
 
 
-def query(settings: Settings, statement: str) -> list[tuple[object, ...]]:
+def query(settings: Settings, statement: str) -> list[tuple[Any, ...]]:
     with postgres.transaction(settings, "train") as cursor:
         cursor.execute(statement)
         return cursor.fetchall()
@@ -105,6 +106,7 @@ def test_from_clean_batches_to_a_champion_and_back(
     first = promote.run(config, by="a test")
     version = client.get_model_version_by_alias(config.model_name, "champion")
     assert str(version.version) == first and version.current_stage == "Production"
+    assert version.run_id is not None
     assert {item.path for item in client.list_artifacts(version.run_id, "serving")} >= {
         "serving/manifest.json",
         "serving/golden.json",
@@ -205,8 +207,10 @@ def test_a_search_is_kept_resumed_and_taken(system: Settings, sample: Path, caps
     assert [row[0] for row in rows] == list(range(8)) and {row[1] for row in rows} <= {"COMPLETE", "PRUNED"}
     data = dataset.load(config)
     study = studies.open_study(config, data, "decision_tree")
-    assert study.trials[0].user_attrs["defaults"] and not study.trials[0].params
-    assert study.best_value >= study.trials[0].value and studies.best(config, data, "decision_tree") == found
+    defaults = study.trials[0]
+    assert defaults.user_attrs["defaults"] and not defaults.params
+    assert defaults.value is not None and study.best_value >= defaults.value
+    assert studies.best(config, data, "decision_tree") == found
 
     # One parent, a child a trial, its history as a picture.
     client = MlflowClient(config.tracking_uri)
@@ -221,7 +225,7 @@ def test_a_search_is_kept_resumed_and_taken(system: Settings, sample: Path, caps
 
 def test_a_search_never_looks_at_test(system: Settings, sample: Path) -> None:
     data = dataset.load(clean(system, sample, 1))
-    trial = optuna.trial.FixedTrial({"max_depth": 4, "min_samples_leaf": 50})
+    trial = cast(optuna.Trial, optuna.trial.FixedTrial({"max_depth": 4, "min_samples_leaf": 50}))
     value = searching.objective(data, "decision_tree", "roc_auc_30", 7)(trial)
     # Another outcome and other features of the test rows change nothing.
     other = dataclasses.replace(data, matrix=data.matrix.copy(), y=data.y.copy())
@@ -255,6 +259,7 @@ def test_the_real_data_gives_an_honest_champion_that_is_served_as_judged(
     version = promote.run(config)
     client = MlflowClient(config.tracking_uri)
     champion = client.get_model_version(config.model_name, version)
+    assert champion.run_id is not None and champion.source is not None
     found = client.get_run(champion.run_id).data.metrics
     assert 0.67 <= found["test_roc_auc_30"] < 0.72
     assert found["test_accuracy"] >= 0.58

@@ -33,7 +33,7 @@ def test_every_secret_that_is_set_is_collected_but_not_the_key(tmp_path: Path) -
     keys = tmp_path / "keys"
     keys.write_text("name:hash:scopes\n")
     (tmp_path / "settings.env").write_text("READMISSION_SEED=8\n")
-    settings = Settings(  # type: ignore[call-arg]
+    settings = Settings(
         home=tmp_path, backup_key=SecretStr(KEY), reload_token=SecretStr("t"), api_keys=keys, _env_file=None
     )
     export = credentials.collect(settings)
@@ -60,7 +60,7 @@ def test_a_new_home_gets_all_and_an_old_one_only_what_follows_the_data(tmp_path:
 def test_a_key_comes_from_its_variable_or_a_file_and_is_long_enough(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(KEY + "\n")
-    bare = Settings(home=tmp_path, _env_file=None)  # type: ignore[call-arg]
+    bare = Settings(home=tmp_path, _env_file=None)
     assert credentials.read_key(bare) is None
     assert credentials.read_key(bare.model_copy(update={"backup_key_file": file})) == KEY
     assert credentials.read_key(bare.model_copy(update={"backup_key": SecretStr(KEY)})) == KEY

@@ -1,5 +1,6 @@
 """The status page's alerts and figures, without a Prometheus."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ def test_figures_are_written_for_people(label: str, value: str, text: str) -> No
 
 
 def test_champion_is_named_by_its_labels() -> None:
-    result = [{"metric": {"model_version": "3", "family": "random_forest"}, "value": [0, "2"]}]
+    result: list[Mapping[str, Any]] = [{"metric": {"model_version": "3", "family": "random_forest"}, "value": [0, "2"]}]
     assert figure(result, FORMS["Champion"]) == "version 3, random forest"
     assert figure([], FORMS["Champion"]) == "no data yet"
 

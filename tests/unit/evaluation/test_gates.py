@@ -12,12 +12,12 @@ GOOD = {
 ALL = {"real", "champion", "same_data"}
 
 
-def failed(changed, conditions=ALL, batches=7):
+def failed(changed: dict[str, float], conditions: set[str] = ALL, batches: int = 7) -> set[str]:
     verdict = gates.judge(gates.load_gates(), GOOD | changed, conditions, batches)
     return {check.gate for check in verdict.failed}
 
 
-def test_an_honest_model_passes():
+def test_an_honest_model_passes() -> None:
     verdict = gates.judge(gates.load_gates(), GOOD, ALL, 7)
     assert verdict.passed, verdict
     assert "not_worse_than_champion" not in {check.gate for check in verdict.checks}
@@ -44,27 +44,27 @@ def test_an_honest_model_passes():
         ({"artifact_megabytes": 200}, "small_enough"),
     ],
 )
-def test_each_gate_stops_what_it_is_for(changed, gate):
+def test_each_gate_stops_what_it_is_for(changed: dict[str, float], gate: str) -> None:
     assert failed(changed) == {gate}
 
 
-def test_a_figure_that_is_missing_fails():
+def test_a_figure_that_is_missing_fails() -> None:
     figures = {name: value for name, value in GOOD.items() if name != "risk_ratio"}
     assert [c.gate for c in gates.judge(gates.load_gates(), figures, ALL, 7).failed] == ["fair_risk"]
 
 
-def test_newer_data_needs_only_not_to_be_worse():
+def test_newer_data_needs_only_not_to_be_worse() -> None:
     assert failed({"difference_low": -0.004}, {"real", "champion", "new_data"}) == set()
     assert failed({"difference_low": -0.006}, {"real", "champion", "new_data"}) == {"not_worse_than_champion"}
 
 
-def test_the_minimum_grows_with_the_batches():
+def test_the_minimum_grows_with_the_batches() -> None:
     assert failed({"val_roc_auc_30": 0.615}, batches=3) == set()
     assert failed({"val_roc_auc_30": 0.615}, batches=4) == {"enough_skill"}
     assert failed({"val_roc_auc_30": 0.639}, batches=70) == {"enough_skill"}
 
 
-def test_synthetic_data_is_not_asked_for_quality():
+def test_synthetic_data_is_not_asked_for_quality() -> None:
     assert failed({"val_roc_auc_30": 0.5, "test_ece_30": 0.1, "val_accuracy": 0.3}, set()) == set()
     assert failed({"golden_difference": 1.0}, set()) == {"answers_as_the_pipeline"}
 
@@ -80,6 +80,6 @@ def test_synthetic_data_is_not_asked_for_quality():
         "[{name: a, figure: b, reason: c, below: 1}, {name: a, figure: b, reason: c, below: 1}]",
     ],
 )
-def test_a_gate_that_is_not_well_formed_is_refused(text):
+def test_a_gate_that_is_not_well_formed_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"gates\.yaml"):
         gates.load_gates(text)

@@ -8,7 +8,7 @@ from readmission.evaluation.metrics import Scored
 
 
 @pytest.fixture
-def scored():
+def scored() -> Scored:
     random = np.random.default_rng(3)
     rows = 3000
     probabilities = random.dirichlet([5, 3, 1.2], rows).round(2)  # rounded: many equal risks
@@ -17,7 +17,7 @@ def scored():
     return Scored(y, probabilities, random.integers(0, 1500, rows))
 
 
-def test_metrics_are_those_of_sklearn(scored):
+def test_metrics_are_those_of_sklearn(scored: Scored) -> None:
     found = metrics.measure(scored)
     event, risk, best = scored.y == 2, scored.probabilities[:, 2], scored.probabilities.argmax(axis=1)
     report = reference.classification_report(scored.y, best, output_dict=True)
@@ -35,7 +35,7 @@ def test_metrics_are_those_of_sklearn(scored):
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-12)
 
 
-def test_weights_count_rows(scored):
+def test_weights_count_rows(scored: Scored) -> None:
     weights = np.random.default_rng(1).integers(0, 4, 3000).astype(float)
     repeated = scored.part(np.repeat(np.arange(3000), weights.astype(int)))
     one, two = metrics.measure(scored, weights), metrics.measure(repeated)
@@ -43,13 +43,13 @@ def test_weights_count_rows(scored):
     assert one == pytest.approx(two, abs=1e-9)
 
 
-def test_calibration_error_of_a_known_shift():
+def test_calibration_error_of_a_known_shift() -> None:
     random = np.random.default_rng(0)
     risk = random.uniform(0.1, 0.5, 100_000)
     y = np.where(random.random(100_000) < risk, 2, 0)
     patients = np.arange(100_000)
 
-    def ece(shift):
+    def ece(shift: float) -> float:
         p = risk + shift
         return metrics.measure(Scored(y, np.column_stack([1 - p, 0 * p, p]), patients))["ece_30"]
 
@@ -57,7 +57,7 @@ def test_calibration_error_of_a_known_shift():
     assert ece(0.08) == pytest.approx(0.08, abs=0.005)
 
 
-def test_alert_rates_take_the_riskiest():
+def test_alert_rates_take_the_riskiest() -> None:
     risk = np.linspace(0, 1, 100)
     y = np.where(risk > 0.905, 2, 0)  # the ten riskiest
     found = metrics.measure(Scored(y, np.column_stack([1 - risk, 0 * risk, risk]), np.arange(100)))
@@ -66,14 +66,14 @@ def test_alert_rates_take_the_riskiest():
     assert found["precision_at_alert_20"] == pytest.approx(0.5)
 
 
-def test_a_resample_draws_whole_patients(scored):
+def test_a_resample_draws_whole_patients(scored: Scored) -> None:
     for weights in metrics.resample(scored.patients, 5):
         by_patient = pd.Series(weights).groupby(scored.patients)
         assert (by_patient.nunique() == 1).all()
         assert by_patient.first().sum() == len(np.unique(scored.patients))
 
 
-def test_intervals_by_patients_are_wider_than_by_rows():
+def test_intervals_by_patients_are_wider_than_by_rows() -> None:
     random = np.random.default_rng(2)
     risk = np.repeat(random.random(300), 10)  # ten alike encounters a patient
     y = np.where(np.repeat(random.random(300), 10) < risk, 2, 0)
@@ -84,7 +84,7 @@ def test_intervals_by_patients_are_wider_than_by_rows():
     assert clustered.low < clustered.value < clustered.high
 
 
-def test_the_paired_difference_is_sharper_than_two_intervals(scored):
+def test_the_paired_difference_is_sharper_than_two_intervals(scored: Scored) -> None:
     noise = np.random.default_rng(9).normal(0, 0.02, scored.probabilities.shape)
     worse = Scored(scored.y, np.clip(scored.probabilities + noise, 0.001, 1), scored.patients)
     difference = metrics.compare(scored, worse, "roc_auc_30", 200)
@@ -94,17 +94,17 @@ def test_the_paired_difference_is_sharper_than_two_intervals(scored):
     assert (opposite.value, opposite.low) == pytest.approx((-difference.value, -difference.high))
 
 
-def test_less_loss_is_better(scored):
+def test_less_loss_is_better(scored: Scored) -> None:
     flat = Scored(scored.y, np.full_like(scored.probabilities, 1 / 3), scored.patients)
     assert metrics.compare(scored, flat, "log_loss", 20).low > 0
 
 
-def test_only_the_same_rows_can_be_compared(scored):
+def test_only_the_same_rows_can_be_compared(scored: Scored) -> None:
     with pytest.raises(ValueError, match="same rows"):
         metrics.compare(scored, scored.part(np.arange(2999)), "roc_auc_30")
 
 
-def test_slices_show_all_and_judge_the_large(scored):
+def test_slices_show_all_and_judge_the_large(scored: Scored) -> None:
     frame = pd.DataFrame({"race": ["Asian"] * 100 + [None] * 900 + ["Caucasian"] * 2000})
     threshold = fairness.threshold_at(scored, 0.1)
     found = {s.level: s for s in fairness.slices(frame, scored, threshold, ["race"], 500)}
@@ -118,7 +118,7 @@ def test_slices_show_all_and_judge_the_large(scored):
     assert found["Caucasian"].prevalence == part.event.mean()
 
 
-def test_a_group_that_its_own_risks_explain_is_told_from_one_that_is_missed():
+def test_a_group_that_its_own_risks_explain_is_told_from_one_that_is_missed() -> None:
     # Three groups of a thousand with one threshold at 0.5. `calm` has low risks that hold: few alerts, as promised.
     # `missed` has the risks of `plain`, but its events come below the threshold.
     levels = np.repeat(["plain", "calm", "missed"], 1000)
@@ -139,8 +139,8 @@ def test_a_group_that_its_own_risks_explain_is_told_from_one_that_is_missed():
     assert fairness.gaps(groups, 0.5)["recall_below_promise"] == pytest.approx(0.72 - 0.08)
 
 
-def test_the_gap_of_races_is_taken_as_it_is_but_for_those_not_recorded():
-    def group(column, level, recall, prevalence=0.1, judged=True):
+def test_the_gap_of_races_is_taken_as_it_is_but_for_those_not_recorded() -> None:
+    def group(column: str, level: str, recall: float, prevalence: float = 0.1, judged: bool = True) -> fairness.Slice:
         return fairness.Slice(column, level, 600, prevalence, 0.1, recall, recall, 0.1, 0.6, judged)
 
     groups = [group("race", "A", 0.25), group("race", "unknown", 0.0), group("gender", "F", 0.2, 0.07)]

@@ -1,4 +1,5 @@
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 
@@ -8,20 +9,20 @@ from readmission.evaluation import importance, operating_points
 from readmission.evaluation.metrics import Scored
 
 
-def scored(early, event):
+def scored(early: npt.ArrayLike, event: npt.ArrayLike) -> Scored:
     early = np.asarray(early, dtype=float)
     probabilities = np.column_stack([1 - early, np.zeros(len(early)), early])
     return Scored(np.where(event, 2, 0), probabilities, np.arange(len(early)))
 
 
 @pytest.fixture(scope="module")
-def calibrated():
+def calibrated() -> Scored:
     random = np.random.default_rng(3)
     early = random.beta(1, 8, 20_000)
     return scored(early, random.random(20_000) < early)
 
 
-def test_points_alert_as_many_as_they_say(calibrated):
+def test_points_alert_as_many_as_they_say(calibrated: Scored) -> None:
     found = {point.rule: point for point in operating_points.choose_points(calibrated)}
     assert list(found) == ["alert 5%", "alert 10%", "alert 20%", "cost 5:1", "cost 10:1", "cost 20:1"]
     for rate in (5, 10, 20):
@@ -32,32 +33,32 @@ def test_points_alert_as_many_as_they_say(calibrated):
         assert point.precision == calibrated.event[above].mean()
 
 
-def test_of_calibrated_risks_the_cheapest_threshold_is_one_in_the_ratio(calibrated):
+def test_of_calibrated_risks_the_cheapest_threshold_is_one_in_the_ratio(calibrated: Scored) -> None:
     found = {point.rule: point.threshold for point in operating_points.choose_points(calibrated)}
     for ratio in operating_points.COST_RATIOS:
         assert found[f"cost {ratio}:1"] == pytest.approx(1 / ratio, rel=0.3)
 
 
-def test_equal_risks_are_alerted_together():
+def test_equal_risks_are_alerted_together() -> None:
     few = scored([0.5, 0.5, 0.5, 0.1], [True, False, False, False])
     assert operating_points._cheapest(few, 5) == 0.5
 
 
-def test_bands_begin_at_the_alert_rates(calibrated):
+def test_bands_begin_at_the_alert_rates(calibrated: Scored) -> None:
     found = operating_points.choose_bands(calibrated)
     assert [band.name for band in found] == list(BAND_NAMES) and found[0].at_least == 0
     shares = [(calibrated.early >= band.at_least).mean() for band in found[1:]]
     assert shares == pytest.approx([0.2, 0.1, 0.05], abs=1e-3)
 
 
-def test_net_benefit_by_hand():
+def test_net_benefit_by_hand() -> None:
     few = scored([0.9, 0.6, 0.3, 0.1], [True, False, True, False])
     assert operating_points.net_benefit(few, [0.5])[0] == pytest.approx((1 - 1 * 1) / 4)
     assert operating_points.net_benefit(few, [0.25])[0] == pytest.approx((2 - 1 / 3) / 4)
     assert operating_points.net_benefit(few, [0.95])[0] == 0
 
 
-def test_importance_finds_the_column_that_matters():
+def test_importance_finds_the_column_that_matters() -> None:
     random = np.random.default_rng(0)
     matrix = random.normal(size=(3000, 3))
     event = random.random(3000) < 1 / (1 + np.exp(2 - 2 * matrix[:, 1]))

@@ -27,7 +27,7 @@ def test_the_confusion_matrix_shows_shares_and_counts(scored: Scored) -> None:
 def test_the_curves_are_those_of_early_readmission(scored: Scored) -> None:
     roc, precision = plots.roc_and_precision_recall(scored, "title").axes
     false, true, _ = roc_curve(scored.event, scored.early)
-    np.testing.assert_allclose(roc.lines[0].get_xydata(), np.column_stack([false, true]))
+    np.testing.assert_allclose(np.asarray(roc.lines[0].get_xydata()), np.column_stack([false, true]))
     metrics = measure(scored)
     assert roc.get_title() == f"ROC-AUC {metrics['roc_auc_30']:.3f}"
     assert precision.get_ylim() == (0, 0.8) and f"{metrics['pr_auc_30']:.3f}" in precision.get_title()

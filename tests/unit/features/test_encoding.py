@@ -13,12 +13,12 @@ from readmission.features import encoding, icd9
 NAMES = [feature.name for feature in encoding.FEATURES]
 
 
-def text_frame(**values):
+def text_frame(**values: str) -> pd.DataFrame:
     """One row of raw text: everything unknown but what is given."""
     return pd.DataFrame([dict.fromkeys(contract.FEATURE_NAMES, "?") | values])
 
 
-def row(**values):
+def row(**values: str) -> dict[str, float]:
     return dict(zip(NAMES, encoding.encode(encoding.typed_frame(text_frame(**values)))[0], strict=True))
 
 
@@ -34,14 +34,14 @@ def row(**values):
         ("E878", 2878, "external"),
     ],
 )
-def test_codes_are_ordered_numbers_with_a_chapter(code, number, chapter):
+def test_codes_are_ordered_numbers_with_a_chapter(code: str, number: float, chapter: str) -> None:
     parsed = icd9.parse(code)
     assert parsed.number == number
     assert icd9.CHAPTER_NAMES[int(parsed.chapter)] == chapter
 
 
 @given(st.from_regex(kinds.ICD9_PATTERN, fullmatch=True).filter(str.isascii))
-def test_every_code_of_the_contract_can_be_read(code):
+def test_every_code_of_the_contract_can_be_read(code: str) -> None:
     parsed = icd9.parse(code)
     assert 0 <= parsed.number < 3000
     assert set(parsed.flags) <= {0.0, 1.0}
@@ -59,17 +59,17 @@ def test_every_code_of_the_contract_can_be_read(code):
         ("998", {"complication_of_care"}),
     ],
 )
-def test_comorbidity_groups(code, groups):
+def test_comorbidity_groups(code: str, groups: set[str]) -> None:
     assert {n for n, flag in zip(icd9.FLAG_NAMES, icd9.parse(code).flags, strict=True) if flag} == groups
 
 
-def test_any_of_the_three_diagnoses_raises_a_flag():
+def test_any_of_the_three_diagnoses_raises_a_flag() -> None:
     for name in contract.DIAGNOSES:
         assert row(**{name: "428"})["heart_failure"] == 1
     assert row(diag_1="250.13")["heart_failure"] == 0
 
 
-def test_unknown_is_nan_and_none_is_a_level():
+def test_unknown_is_nan_and_none_is_a_level() -> None:
     encoded = row(max_glu_serum="None", A1Cresult="?", age="[70-80)", insulin="Up")
     assert encoded["max_glu_serum"] == 0
     assert math.isnan(encoded["A1Cresult"])
@@ -79,18 +79,18 @@ def test_unknown_is_nan_and_none_is_a_level():
     assert math.isnan(encoded["admission_type_id"])
 
 
-def test_an_absent_column_is_an_unknown_one():
+def test_an_absent_column_is_an_unknown_one() -> None:
     frame = encoding.typed_frame(text_frame(age="[50-60)", time_in_hospital="3"))
     known = frame[["age", "time_in_hospital"]]
     np.testing.assert_array_equal(encoding.encode(frame), encoding.encode(known))
 
 
-def test_a_level_outside_the_contract_is_refused():
+def test_a_level_outside_the_contract_is_refused() -> None:
     with pytest.raises(ValueError, match="race"):
         row(race="Martian")
 
 
-def test_the_typed_frame_has_the_documented_types():
+def test_the_typed_frame_has_the_documented_types() -> None:
     raw = text_frame(num_medications="7", race="?", max_glu_serum="None").assign(
         encounter_id="12", patient_nbr="34", readmitted="NO", batch_id=1
     )
@@ -104,7 +104,7 @@ def test_the_typed_frame_has_the_documented_types():
     assert frame["batch_id"].tolist() == [1]
 
 
-def test_target_is_the_position_in_the_contracts_classes():
+def test_target_is_the_position_in_the_contracts_classes() -> None:
     frame = pd.DataFrame({"readmitted": ["<30", "NO", ">30"]})
     assert encoding.target(frame).tolist() == [2, 0, 1]
     with pytest.raises(ValueError, match="readmitted"):

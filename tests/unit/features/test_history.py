@@ -1,6 +1,7 @@
 import io
 import math
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,12 @@ from readmission.features.visits import Visits
 
 NAMES = [feature.name for feature in history.HISTORY_FEATURES]
 
+#: (patient, encounter in millions, outcome, number_inpatient)
+Row = tuple[int, int, str, int]
 
-def frame(*rows):
-    """Rows of (patient, encounter in millions, outcome, number_inpatient), with more that depends on the encounter."""
+
+def frame(*rows: Row) -> pd.DataFrame:
+    """Build the table of these rows, with further columns that depend on the encounter."""
     table = pd.DataFrame(rows, columns=["patient_nbr", "encounter_id", "readmitted", "number_inpatient"])
     table["encounter_id"] = (table["encounter_id"] * 1_000_000).astype("int64")
     table["number_inpatient"] = table["number_inpatient"].astype(float)
@@ -27,7 +31,7 @@ def frame(*rows):
     return table
 
 
-def test_history_is_what_came_before():
+def test_history_is_what_came_before() -> None:
     first, second, third = history.add(frame((1, 10, "<30", 0), (1, 40, ">30", 1), (1, 100, "NO", 2)))[NAMES].to_dict(
         "records"
     )
@@ -38,14 +42,14 @@ def test_history_is_what_came_before():
     assert third["history_inpatient_max"] == 1 and third["history_disposition_last"] == 40 % 6 + 1
 
 
-def test_an_encounter_labelled_no_is_never_history():
+def test_an_encounter_labelled_no_is_never_history() -> None:
     found = history.add(frame((1, 10, "NO", 0), (1, 100, ">30", 2)))
     assert found["history_count"].tolist() == [0, 0]
     assert found.loc[1, NAMES[2:]].isna().all()
 
 
 @pytest.mark.parametrize(("inpatient", "at"), [(2, 15), (0, 15)])
-def test_where_ids_run_backwards_there_is_no_history(inpatient, at):
+def test_where_ids_run_backwards_there_is_no_history(inpatient: int, at: int) -> None:
     """Soon after a stay number_inpatient falls from 3, or is 0: the "earlier" row lies in the future."""
     before = 3 if inpatient else 0
     found = history.add(frame((1, 10, "<30", before), (1, at, "NO", inpatient)))
@@ -53,7 +57,7 @@ def test_where_ids_run_backwards_there_is_no_history(inpatient, at):
     assert found.loc[1, NAMES[2:]].isna().all()
 
 
-def test_other_patients_are_no_history():
+def test_other_patients_are_no_history() -> None:
     assert history.add(frame((1, 10, "<30", 0), (2, 100, "NO", 1)))["history_count"].tolist() == [0, 0]
 
 
@@ -67,7 +71,7 @@ encounters = st.lists(
 
 @settings(max_examples=60)
 @given(encounters, st.integers(1, 400))
-def test_the_future_changes_nothing(rows, now):
+def test_the_future_changes_nothing(rows: list[Row], now: int) -> None:
     """Features of encounters up to `now` are the same whether later ones are known or not."""
     known = [row for row in rows if row[1] <= now]
     if known:
@@ -79,7 +83,7 @@ def test_the_future_changes_nothing(rows, now):
 
 @settings(max_examples=30)
 @given(encounters)
-def test_the_own_outcome_changes_nothing(rows):
+def test_the_own_outcome_changes_nothing(rows: list[Row]) -> None:
     """A row's history does not depend on how the row itself, or the patient's last one, ended."""
     table = frame(*rows)
     last = table.loc[table.groupby("patient_nbr")["encounter_id"].idxmax()].index
@@ -88,7 +92,7 @@ def test_the_own_outcome_changes_nothing(rows):
     pd.testing.assert_frame_equal(history.add(table)[NAMES], history.add(changed)[NAMES])
 
 
-def test_of_a_visit_newer_than_the_data_every_earlier_one_is_history():
+def test_of_a_visit_newer_than_the_data_every_earlier_one_is_history() -> None:
     """The label NO of the last visit has become out of date: the patient is here again."""
     known = Visits(history.pack(frame((1, 10, ">30", 0), (1, 100, "NO", 1), (2, 200, "NO", 0))))
     new = frame((1, 300, "NO", 2))
@@ -103,7 +107,7 @@ def test_of_a_visit_newer_than_the_data_every_earlier_one_is_history():
 
 @settings(max_examples=60)
 @given(encounters)
-def test_a_look_up_in_the_shipped_table_gives_what_training_saw(rows):
+def test_a_look_up_in_the_shipped_table_gives_what_training_saw(rows: list[Row]) -> None:
     table = frame(*rows)
     known = Visits(history.pack(table))
     assert (known.patients, known.count) == (table["patient_nbr"].nunique(), len(table))
@@ -112,7 +116,7 @@ def test_a_look_up_in_the_shipped_table_gives_what_training_saw(rows):
 
 @settings(max_examples=60)
 @given(encounters, st.lists(st.tuples(st.integers(0, 4) | st.none(), st.integers(0, 401) | st.none()), max_size=25))
-def test_only_who_was_here_before_is_looked_up(rows, asked):
+def test_only_who_was_here_before_is_looked_up(rows: list[Row], asked: list[tuple[int | None, int | None]]) -> None:
     known = Visits(history.pack(frame(*rows)))
     patients, numbers = [patient for patient, _ in asked], [n if n is None else n * 1_000_000 for _, n in asked]
     expected = [
@@ -123,7 +127,7 @@ def test_only_who_was_here_before_is_looked_up(rows, asked):
     assert known.revisits(patients, [math.inf if n is None else n for n in numbers]).tolist() == expected
 
 
-def test_unknown_values_and_files_that_are_no_table(tmp_path):
+def test_unknown_values_and_files_that_are_no_table(tmp_path: Path) -> None:
     table = frame((1, 10, ">30", 0), (1, 100, ">30", 1)).assign(diag_1=[None, "428"], num_medications=[np.nan, 3.0])
     path = tmp_path / "visits.bin"
     path.write_bytes(history.pack(table))
@@ -137,7 +141,7 @@ def test_unknown_values_and_files_that_are_no_table(tmp_path):
 
 
 @pytest.mark.real
-def test_no_inverted_pair_of_the_real_data_carries_history(real_source):
+def test_no_inverted_pair_of_the_real_data_carries_history(real_source: Path) -> None:
     """The hundreds of encounters labelled NO that have a "later" one might as well not be there."""
     content = real_source.read_bytes()
     if real_source.suffix == ".zip":

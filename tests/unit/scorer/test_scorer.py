@@ -2,23 +2,32 @@
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.pipeline import Pipeline
 
 from readmission import contract, models, scorer
 from readmission.data import synthetic
 from readmission.features import encoding, history, visits
 from readmission.scorer import compiler, manifest, trees
 from readmission.scorer import pipeline as pipelines
+from readmission.scorer.forest import TreeScorer
+from readmission.scorer.invented import invented_rows
+from readmission.scorer.linear import LinearScorer
 from readmission.scorer.manifest import ArtifactError
 from readmission.scorer.rows import columns_of
 
+#: Family -> its fitted Pipeline and the folder of its artifact.
+Compiled = dict[str, tuple[Pipeline, Path]]
+
 #: family -> parameters that keep the test short, and the engine that must serve it.
-FAMILIES = {
+FAMILIES: dict[str, tuple[dict[str, Any], str]] = {
     "logistic_regression": ({"max_iter": 20}, "linear"),
     "decision_tree": ({}, "lightgbm"),
     "random_forest": ({"n_estimators": 5}, "lightgbm"),
@@ -29,7 +38,7 @@ FAMILIES = {
 
 
 #: So that few rows are enough for splits by history.
-SENSITIVE = {"lightgbm": {"min_child_samples": 5}, "xgboost": {"min_child_weight": 1.0}}
+SENSITIVE: dict[str, dict[str, Any]] = {"lightgbm": {"min_child_samples": 5}, "xgboost": {"min_child_weight": 1.0}}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +48,7 @@ def frame() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def compiled(frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[object, Path]]:
+def compiled(frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Compiled:
     found = {}
     for family, (params, _) in FAMILIES.items():
         fitted = models.build(family, params).fit(frame, encoding.target(frame))
@@ -52,10 +61,10 @@ def compiled(frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> d
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_compiled_model_answers_as_its_pipeline(compiled, family: str) -> None:
+def test_a_compiled_model_answers_as_its_pipeline(compiled: Compiled, family: str) -> None:
     fitted, folder = compiled[family]
     loaded = scorer.load(folder)
-    rows = [*compiler.invented_rows(500, seed=11), (None,) * len(contract.FEATURE_COLUMNS)]
+    rows = [*invented_rows(500, seed=11), (None,) * len(contract.FEATURE_COLUMNS)]
     expected = fitted.predict_proba(pipelines.frame(rows))
     assert loaded.manifest.engine == FAMILIES[family][1]
     assert loaded.manifest.parity.rows == 3300 and loaded.manifest.parity.max_difference <= 1e-6
@@ -64,29 +73,32 @@ def test_a_compiled_model_answers_as_its_pipeline(compiled, family: str) -> None
     assert scorer.check_golden(loaded, manifest.golden(folder)) <= 1e-6
     if family in ("lightgbm", "xgboost", "gradient_boosting"):
         # Their trees are small enough for bits; those that are not are walked, with the same answers.
-        assert loaded._bits is not None
+        assert isinstance(loaded, TreeScorer) and loaded._bits is not None
         loaded._bits = None
         assert np.abs(loaded.score_many(columns_of(rows)) - expected).max() <= 1e-6
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_contributions_add_up_to_the_margin(compiled, family: str) -> None:
+def test_contributions_add_up_to_the_margin(compiled: Compiled, family: str) -> None:
     fitted, folder = compiled[family]
-    row = compiler.invented_rows(1, seed=5)[0]
-    told = scorer.load(folder).explain(row)
-    assert told.base + sum(told.contributions.values()) == pytest.approx(told.margin, abs=1e-6)
-    assert set(told.contributions) <= {*contract.FEATURE_NAMES, "diagnoses", "history"}
-    if told.unit == "log_odds":
+    row = invented_rows(1, seed=5)[0]
+    explanation = scorer.load(folder).explain(row)
+    assert explanation is not None
+    total = explanation.base + sum(explanation.contributions.values())
+    assert total == pytest.approx(explanation.margin, abs=1e-6)
+    assert set(explanation.contributions) <= {*contract.FEATURE_NAMES, "diagnoses", "history"}
+    if explanation.unit == "log_odds":
         early = fitted.predict_proba(pipelines.frame([row]))[0, contract.EARLY]
-        assert 1 / (1 + np.exp(-told.margin)) == pytest.approx(early, abs=1e-6)
+        assert 1 / (1 + np.exp(-explanation.margin)) == pytest.approx(early, abs=1e-6)
 
 
 @pytest.mark.parametrize("family", ["lightgbm", "random_forest", "decision_tree"])
-def test_the_parts_that_explain_add_up_to_the_whole_model(compiled, family: str) -> None:
+def test_the_parts_that_explain_add_up_to_the_whole_model(compiled: Compiled, family: str) -> None:
     loaded = scorer.load(compiled[family][1])
-    for row in compiler.invented_rows(5, seed=6):
+    assert isinstance(loaded, TreeScorer)
+    for row in invented_rows(5, seed=6):
         whole = loaded._trees.contributions(loaded._rows.row(row))
-        parts = sum(part.contributions(loaded._rows.row(row)) for part in loaded._parts)
+        parts = np.sum([part.contributions(loaded._rows.row(row)) for part in loaded._parts], axis=0)
         assert parts == pytest.approx(whole[-len(parts) :], abs=1e-9)
 
 
@@ -103,6 +115,7 @@ def test_the_history_of_a_known_patient_is_served_as_it_was_trained(
     )
     assert found.parity.rows == len(table) + 3000 and found.parity.max_difference <= 1e-6
     loaded = scorer.load(tmp_path)
+    assert isinstance(loaded, TreeScorer | LinearScorer)
     returned = table[table["history_count"] > 0]
     expected = fitted.predict_proba(returned)
     rows = pipelines.values(returned)
@@ -125,12 +138,11 @@ def test_values_and_frames_are_each_others_inverse(frame: pd.DataFrame) -> None:
 
 def test_a_family_without_a_compiler_is_served_by_its_pipeline(frame: pd.DataFrame, tmp_path: Path) -> None:
     from sklearn.naive_bayes import GaussianNB
-    from sklearn.pipeline import Pipeline
 
     encode = models.Encoder(("age", "time_in_hospital"))
     known = frame.fillna({"age": "[50-60)"})
     fitted = Pipeline([("encode", encode), ("classify", GaussianNB())]).fit(known, encoding.target(frame))
-    rows = compiler.invented_rows(50)
+    rows = invented_rows(50)
     folder = tmp_path / "nb"
     compiler_rows, compiler._INVENTED_ROWS = compiler._INVENTED_ROWS, 50
     try:
@@ -145,11 +157,13 @@ def test_a_family_without_a_compiler_is_served_by_its_pipeline(frame: pd.DataFra
     assert loaded.explain(rows[0]) is None
 
 
-def test_a_wrong_translation_is_not_served(compiled, frame: pd.DataFrame, tmp_path: Path, monkeypatch) -> None:
+def test_a_wrong_translation_is_not_served(
+    compiled: Compiled, frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fitted, _ = compiled["xgboost"]
     right = trees.of_xgboost
 
-    def wrong(heads: object, positions: object) -> trees.Ensemble:
+    def wrong(heads: Sequence[Any], positions: Sequence[int]) -> trees.Ensemble:
         found = right(heads, positions)
         return trees.Ensemble(found.blocks, (found.base[0] + 1e-4, found.base[1]), found.single)
 
@@ -161,7 +175,7 @@ def test_a_wrong_translation_is_not_served(compiled, frame: pd.DataFrame, tmp_pa
 
 
 @pytest.fixture
-def folder(compiled, tmp_path: Path) -> Path:
+def folder(compiled: Compiled, tmp_path: Path) -> Path:
     for path in compiled["lightgbm"][1].iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     return tmp_path
@@ -188,7 +202,7 @@ def test_an_untrusted_type_is_refused(tmp_path: Path) -> None:
         pipelines.dump({"run": subprocess.Popen}, tmp_path / "evil.skops")
 
 
-def test_golden_rows_that_differ_are_refused(compiled) -> None:
+def test_golden_rows_that_differ_are_refused(compiled: Compiled) -> None:
     loaded = scorer.load(compiled["lightgbm"][1])
     rows = manifest.golden(compiled["lightgbm"][1])
     no, late, early = rows[0].probabilities

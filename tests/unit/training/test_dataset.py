@@ -28,6 +28,9 @@ class CountingStore:
         self.reads[key] += 1
         return self.objects[key]
 
+    def exists(self, key: str) -> bool:
+        return key in self.objects
+
     def put(self, key: str, data: bytes) -> None:
         self.objects[key] = data
 
@@ -57,7 +60,7 @@ def snapshot(rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> Snapshot:
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(_env_file=None)  # type: ignore[call-arg]
+    return Settings(_env_file=None)
 
 
 def test_each_object_is_read_once(snapshot: Snapshot, settings: Settings) -> None:

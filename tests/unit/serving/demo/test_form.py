@@ -1,5 +1,6 @@
 """The form: presets, empty fields, one input per feature."""
 
+import gradio as gr
 import pytest
 
 from readmission import contract
@@ -27,6 +28,7 @@ def test_form_has_an_input_for_every_feature_with_every_level() -> None:
     for column in contract.FEATURE_COLUMNS:
         component = form.field(column)
         if column.levels:
+            assert isinstance(component, gr.Dropdown)
             assert {value for _, value in component.choices} - {""} == set(column.levels)
         assert component.elem_id == f"field-{column.name}"
 

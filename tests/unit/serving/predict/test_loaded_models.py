@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from serving.predict import loaded_models
+from serving import metrics
 from serving.predict.loaded_models import Aliases, LoadedModel, LoadedModels, read_aliases
 
 
@@ -59,7 +59,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_champion_and_says_why(tmp_path
 
 
 def test_a_challenger_may_leave_and_a_champion_may_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loaded_models.metrics.serving, "labels", lambda *_: loaded_models.metrics.up_since)
+    monkeypatch.setattr(metrics.serving, "labels", lambda *_: metrics.up_since)
     fake = model("1")
     scorer: Any = type("Scorer", (), {"manifest": type("M", (), {"family": "f", "engine": "e", "synthetic": True})})()
     fake = msgspec.structs.replace(fake, scorer=scorer)

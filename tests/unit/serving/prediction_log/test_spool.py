@@ -3,6 +3,7 @@
 import struct
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,19 @@ from serving.prediction_log.spool import PredictionLog
 
 
 def entry(number: int, **changes: Any) -> Entry:
-    fields = {"moment": 1, "model": "m", "version": "1", "variant": "champion", "inputs": b'{"age": "[0-10)"}'}
+    fields: dict[str, Any] = {
+        "moment": 1,
+        "model": "m",
+        "version": "1",
+        "variant": "champion",
+        "inputs": b'{"age": "[0-10)"}',
+    }
     fields |= {"probabilities": (0.1, 0.2, 0.7), "latency": 0.001, "request_id": "r"}
     return Entry(**(fields | {"prediction_id": f"id-{number}"} | changes))
+
+
+def confirm(done: threading.Event, kept: bool) -> None:
+    done.set()
 
 
 def read(folder: Path) -> list[Entry]:
@@ -67,7 +78,7 @@ def test_a_torn_end_loses_its_frame_alone(tmp_path: Path, cut: int) -> None:
     for number in range(2):
         done = threading.Event()
         log.append(entry(number))
-        log.on_disk(lambda _, done=done: done.set())
+        log.on_disk(partial(confirm, done))
         assert done.wait(5)
     log.close()
     (path,) = tmp_path.glob("*.log")

@@ -6,16 +6,16 @@ from pathlib import Path
 import httpx
 import pytest
 
+from readmission.scorer.manifest import MANIFEST
 from readmission.settings import Settings
 from serving.predict.loaded_models import Aliases, read_aliases
-from serving.sidecar import model_sync
 from serving.sidecar.model_sync import ModelSync
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
 def sync(home: Path, handler: Handler) -> ModelSync:
-    models = ModelSync(Settings(home=home))  # type: ignore[call-arg]
+    models = ModelSync(Settings(home=home))
     models._http = httpx.Client(base_url="http://registry", transport=httpx.MockTransport(handler))
     return models
 
@@ -28,7 +28,7 @@ def aliases(**versions: str) -> Handler:
 def place(models: ModelSync, version: str) -> None:
     folder = models.folder / version
     folder.mkdir(parents=True)
-    (folder / model_sync.manifests.MANIFEST).write_text("{}")
+    (folder / MANIFEST).write_text("{}")
 
 
 def test_a_version_on_disk_is_named(tmp_path: Path) -> None:

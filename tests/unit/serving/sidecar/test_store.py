@@ -1,6 +1,7 @@
 """A row of the database has a value for every parameter of the statement."""
 
 import re
+from collections.abc import Mapping
 
 import msgspec
 
@@ -31,7 +32,7 @@ def test_a_row_states_every_column_by_name() -> None:
 
 
 def test_the_hash_does_not_depend_on_the_order_of_fields() -> None:
-    def digest(record: dict[str, object]) -> object:
+    def digest(record: Mapping[str, object]) -> object:
         entry = Entry(
             prediction_id="id",
             moment=1,
