@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import io
 import logging
-import tempfile
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +16,7 @@ from readmission.backup.databases import Snapshot
 from readmission.backup.locations import Folder, Location, copy_file, open_location
 from readmission.backup.manifest import DIGEST, FORMAT, NAME, BackupManifest, DatabaseDump, StoredFile, encode_manifest
 from readmission.backup.programs import find_programs
-from readmission.backup.system import running_database
+from readmission.backup.system import running_database, scratch_folder
 from readmission.errors import UserError
 from readmission.settings import Settings
 from readmission.stores import step_runs
@@ -78,7 +77,7 @@ def _save(settings: Settings, target: Location, key: str | None, cursor: Any) ->
     """Write one backup; return its location and the identity of the installation."""
     began = datetime.now(UTC)
     with contextlib.ExitStack() as stack:
-        scratch = Folder(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="readmission-backup-"))))
+        scratch = Folder(stack.enter_context(scratch_folder(settings)), private=True)
         # Before the snapshots: a prediction is in the spool, or has left it for the database.
         spooled = areas.save("spool", areas.open_spool(settings), scratch)
         # All at once, so that what one database says of another holds.

@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from readmission.backup import areas, champion, collection, credentials, databas
 from readmission.backup.locations import Folder, Location, copy_file, open_location
 from readmission.backup.manifest import BackupManifest
 from readmission.backup.programs import find_programs
-from readmission.backup.system import is_embedded, refuse_running, running_database
+from readmission.backup.system import is_embedded, refuse_running, running_database, scratch_folder
 from readmission.errors import UserError
 from readmission.settings import Settings, load
 from readmission.steps import migrate
@@ -197,9 +196,9 @@ def _stage(settings: Settings, cursor: Any, backup: Location, manifest: BackupMa
     server = databases.server_major(cursor)
     programs = find_programs(max(dump.client, server), server)
     log.info("restoring database %s (%d rows)", name, sum(dump.tables.values()))
-    with tempfile.TemporaryDirectory(prefix="readmission-restore-") as directory:
-        copy_file(backup, dump.file, Folder(Path(directory)), "archive")
-        staged = databases.stage(settings, programs, cursor, Path(directory) / "archive", name)
+    with scratch_folder(settings) as folder:
+        copy_file(backup, dump.file, Folder(folder, private=True), "archive")
+        staged = databases.stage(settings, programs, cursor, folder / "archive", name)
     with databases.take_snapshot(settings, staged) as snapshot:
         counts = databases.count_rows(snapshot.cursor)
     if counts != dump.tables:

@@ -1,6 +1,7 @@
 """Embedded system around a backup or restore: whether there is one, whether it runs, its database alone."""
 
 import contextlib
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -58,3 +59,18 @@ def running_database(settings: Settings) -> Iterator[None]:
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(120)
+
+
+@contextlib.contextmanager
+def scratch_folder(settings: Settings) -> Iterator[Path]:
+    """Give an empty folder for dumps in the making, and delete it: also one that a killed run left, with its rows.
+
+    Only for whoever holds the lock of `databases.administer`.
+    """
+    folder = settings.home / "backup-scratch"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -200,6 +200,7 @@ def test_a_killed_backup_is_none_and_the_one_before_stays(installation: Installa
         assert collection.whole_backups(Folder(target)) == [first.name]
         assert files(first) == content
     second = backup(installation, target)
+    assert not (installation.settings.home / "backup-scratch").exists()
     assert not list(target.glob("*.unfinished"))
     assert collection.choose_backup(Folder(target)).url == str(second)
     assert files(first) == content
