@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,8 +48,8 @@ class Server:
         source = SERVER.replace("DELAY", str(delay)).replace("STATUS", str(status)).replace("CLOSES", str(closes))
         (folder / "server.py").write_text(source)
         self.url = f"http://127.0.0.1:{port}"
-        words = ["uvicorn", "--app-dir", str(folder), "server:app", "--port", str(port), "--log-level", "error"]
-        self.process = subprocess.Popen([sys.executable, "-m", *words])
+        arguments = ["uvicorn", "--app-dir", str(folder), "server:app", "--port", str(port), "--log-level", "error"]
+        self.process = subprocess.Popen([sys.executable, "-m", *arguments])
         asyncio.run(self._wait(port))
 
     async def _wait(self, port: int) -> None:
@@ -74,19 +75,24 @@ def server(tmp_path: Path, port: int, request: pytest.FixtureRequest) -> Iterato
     started.stop()
 
 
-def run(folder: Path, url: str, limit: int = 3000) -> tuple[int, str, dict[str, object]]:
+def run(folder: Path, url: str, limit: int = 3000) -> tuple[int, str, dict[str, Any]]:
     (folder / "short.toml").write_text(PROFILE.replace("LIMIT", str(limit)))
-    words = [str(folder / "short.toml"), "--host", url, "--report", str(folder / "report")]
+    arguments = [str(folder / "short.toml"), "--host", url, "--report", str(folder / "report")]
     done = subprocess.run(
-        [sys.executable, "-m", "loadtest", *words], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
+        [sys.executable, "-m", "loadtest", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+        check=False,
     )
     return done.returncode, done.stdout + done.stderr, json.loads((folder / "report" / "summary.json").read_text())
 
 
 def test_a_good_server_passes_and_leaves_its_report(tmp_path: Path, server: Server) -> None:
-    code, said, summary = run(tmp_path, server.url)
-    assert code == 0, said
-    assert "every limit holds" in said
+    code, output, summary = run(tmp_path, server.url)
+    assert code == 0, output
+    assert "every limit holds" in output
     assert summary["breaches"] == []
     for name in ("report.html", "moments.csv", "moments.svg", "locust_stats.csv"):
         assert (tmp_path / "report" / name).stat().st_size > 0
@@ -94,33 +100,33 @@ def test_a_good_server_passes_and_leaves_its_report(tmp_path: Path, server: Serv
 
 @pytest.mark.parametrize("server", [{"delay": 0.3}], indirect=True)
 def test_a_slow_server_ends_with_3_and_names_the_breach(tmp_path: Path, server: Server) -> None:
-    code, said, summary = run(tmp_path, server.url, 150)
-    assert code == 3, said
-    assert "p95 of" in said
-    assert "is above 150 ms" in said
-    assert len(summary["breaches"]) >= 1  # type: ignore[arg-type]
+    code, output, summary = run(tmp_path, server.url, 150)
+    assert code == 3, output
+    assert "p95 of" in output
+    assert "is above 150 ms" in output
+    assert len(summary["breaches"]) >= 1
 
 
 @pytest.mark.parametrize("server", [{"status": 500}], indirect=True)
 def test_failures_end_with_3(tmp_path: Path, server: Server) -> None:
-    code, said, _ = run(tmp_path, server.url)
-    assert code == 3, said
-    assert "failed requests is above 0.00%" in said
+    code, output, _ = run(tmp_path, server.url)
+    assert code == 3, output
+    assert "failed requests is above 0.00%" in output
 
 
 def test_nobody_there_ends_with_3(tmp_path: Path, port: int) -> None:
-    code, said, _ = run(tmp_path, f"http://127.0.0.1:{port}")
-    assert code == 3, said
+    code, output, _ = run(tmp_path, f"http://127.0.0.1:{port}")
+    assert code == 3, output
 
 
 def test_a_profile_of_the_own_generator_leaves_the_same_reports(tmp_path: Path, server: Server) -> None:
     own = PROFILE.replace("predict = 90, invalid = 10", "predict = 1") + "users = 10\n"
     own = own.replace("[limits]", 'generator = "own"\n[limits]')
-    for limit, code, said in ((3000, 0, "PASS: every limit holds"), (0, 3, "FAIL: p95 of")):
+    for limit, code, verdict in ((3000, 0, "PASS: every limit holds"), (0, 3, "FAIL: p95 of")):
         (tmp_path / "own.toml").write_text(own.replace("LIMIT", str(limit)).replace("seconds = 3", "seconds = 4"))
-        words = [str(tmp_path / "own.toml"), "--host", server.url, "--report", str(tmp_path / "report")]
+        arguments = [str(tmp_path / "own.toml"), "--host", server.url, "--report", str(tmp_path / "report")]
         done = subprocess.run(
-            [sys.executable, "-m", "loadtest", *words],
+            [sys.executable, "-m", "loadtest", *arguments],
             capture_output=True,
             text=True,
             cwd=ROOT,
@@ -128,7 +134,7 @@ def test_a_profile_of_the_own_generator_leaves_the_same_reports(tmp_path: Path, 
             check=False,
         )
         assert done.returncode == code, done.stderr
-        assert said in done.stderr
+        assert verdict in done.stderr
         summary = json.loads((tmp_path / "report" / "summary.json").read_text())
         assert summary["summary"]["users"] == (10 if code == 0 else 0)
         for name in ("report.html", "moments.csv", "moments.svg", "locust_stats.csv"):
