@@ -126,7 +126,7 @@ def test_the_command_line_takes_the_arguments_that_the_dags_give(given: dict[str
     import typer
 
     group = typer.main.get_command(cli.app)
-    assert isinstance(group, typer.core.TyperGroup)
+    assert isinstance(group, cli.Verbs)
     with dags(runtime="local") as found, configured(runtime="local") as operator:
         for dag in found.values():
             params = {name: dag.params[name] for name in dag.params}
@@ -135,7 +135,8 @@ def test_the_command_line_takes_the_arguments_that_the_dags_give(given: dict[str
                 lists = task.expand_input.value["arguments"] if task.is_mapped else [task.arguments]
                 for arguments in lists:
                     rendered = [dag.get_template_env().from_string(a).render(params=params) for a in arguments]
-                    command = group.commands[task.task_id]
+                    command = group.get_command(None, task.task_id)
+                    assert command is not None, task.task_id
                     command.make_context(task.task_id, operator._without_empty(rendered))
 
 
