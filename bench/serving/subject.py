@@ -16,7 +16,7 @@ from readmission.data import synthetic
 from readmission.data.sources import open_source
 from readmission.features import encoding
 from readmission.scorer import compiler
-from readmission.scorer import pipeline as rows
+from readmission.scorer.pipeline import to_values
 from readmission.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def _typical(column: contract.Column) -> str | int:
 
 def _check(folder: Path, version: Path, sample: pd.DataFrame) -> None:
     """Make sure that both sides of the comparison answer the same."""
-    ours = scorer.load(version).score_many(scorer.columns_of(rows.values(sample)))
+    ours = scorer.load(version).score_many(scorer.columns_of(to_values(sample)))
     theirs = mlflow.pyfunc.load_model(str(folder / "pyfunc")).predict(sample)
     difference = max(
         abs(a - b) for row, other in zip(ours, theirs, strict=True) for a, b in zip(row, other, strict=True)

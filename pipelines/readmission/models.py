@@ -185,7 +185,8 @@ def _xgboost(params: Params, seed: int, jobs: int, columns: tuple[Feature, ...])
     return TwoHeads(XGBClassifier(**{**defaults, "n_jobs": jobs, "random_state": seed, **params}))
 
 
-#: What skops may load from a file of these Pipelines besides what it trusts by itself.
+#: Types that skops may load from a stored Pipeline, in addition to those it trusts by itself. MLflow's copy of a model
+#: and the API's fallback engine use this list and no other.
 TRUSTED_TYPES = (
     "collections.OrderedDict",
     "lightgbm.basic.Booster",

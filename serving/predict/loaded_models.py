@@ -21,7 +21,7 @@ import msgspec
 
 from readmission import scorer
 from readmission.files import write_atomic
-from readmission.scorer import manifest as manifests
+from readmission.scorer.manifest import CARD, read_golden
 from serving import metrics
 
 Variant = Literal["champion", "challenger"]
@@ -206,7 +206,7 @@ class LoadedModels:
         folder = self._folder / version
         fresh = scorer.load(folder)
         # The golden rows also warm the scorer up.
-        scorer.check_golden(fresh, manifests.golden(folder))
+        scorer.check_golden(fresh, read_golden(folder))
         bands = fresh.manifest.bands
         return LoadedModel(
             name=self._name,
@@ -216,7 +216,7 @@ class LoadedModels:
             inline=fresh.manifest.engine != "pipeline",
             bands=tuple(band.name for band in bands) or ("",),
             edges=tuple(band.at_least for band in bands[1:]),
-            card=(folder / manifests.CARD).read_bytes() if manifests.CARD in fresh.manifest.files else b"",
+            card=(folder / CARD).read_bytes() if CARD in fresh.manifest.files else b"",
         )
 
     def _set(self, variant: Variant, fresh: LoadedModel | None) -> None:

@@ -15,8 +15,7 @@ import msgspec
 
 from readmission.files import write_atomic
 from readmission.registry.aliases import CHALLENGER, CHAMPION, RegistryError, fetch_aliases
-from readmission.scorer import manifest as manifests
-from readmission.scorer.manifest import ArtifactError
+from readmission.scorer.manifest import MANIFEST, ArtifactError, read_manifest
 from readmission.settings import Settings
 from serving import metrics
 from serving.predict.loaded_models import Aliases, read_aliases
@@ -73,7 +72,7 @@ class ModelSync:
 
     def _provide(self, version: str, fallback: str) -> tuple[str, str]:
         """Return the version that can be served, and why it is not the given one; download it if needed."""
-        if not version or (self.folder / version / manifests.MANIFEST).is_file():
+        if not version or (self.folder / version / MANIFEST).is_file():
             return version or fallback, ""
         when, problem = self._failed.get(version, (0.0, ""))
         if problem and time.monotonic() - when < _RETRY:
@@ -101,13 +100,13 @@ class ModelSync:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         try:
-            self._fetch(run_id, manifests.MANIFEST, temporary)
-            names = msgspec.json.decode((temporary / manifests.MANIFEST).read_bytes())["files"]
+            self._fetch(run_id, MANIFEST, temporary)
+            names = msgspec.json.decode((temporary / MANIFEST).read_bytes())["files"]
             for name in names:
                 if Path(name).name != name:
                     raise ArtifactError("the manifest names a file outside its folder")
                 self._fetch(run_id, name, temporary)
-            manifests.read(temporary)
+            read_manifest(temporary)
             temporary.replace(self.folder / version)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -70,7 +70,7 @@ def answer_golden(folder: Location) -> list[tuple[float, ...]]:
                 f"The champion's compiled model is not whole in {folder.url}: {error} is missing."
             ) from error
         model = scorer.load(local)
-        rows = artifact.golden(local)
+        rows = artifact.read_golden(local)
         return [tuple(model.score(tuple(row.request.get(name) for name in ORDER))) for row in rows]
 
 

@@ -126,6 +126,14 @@ class Column:
         """Return the value of a text that `problem` accepts; None if it is not known (``?`` or empty)."""
         return None if text in ("", MISSING_TOKEN) else self.kind.parse(text)
 
+    def text(self, value: Value | None) -> str:
+        """Return the text of a value as a request states it; an absent one is what the contract assumes.
+
+        Args:
+            value: The value. None means that the request does not state it.
+        """
+        return str(value) if value is not None else self.assumed or MISSING_TOKEN
+
     def values(self) -> tuple[Value, ...]:
         """Return every legal value as a request states it, in order; empty if the values cannot be listed."""
         return self.kind.values()

@@ -14,7 +14,7 @@ compute the same numbers without pandas:
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -22,12 +22,16 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute
 
 from readmission import contract
+from readmission.contract.kinds import Dtype, Value
 from readmission.features import icd9
 
 Rule = Literal["number", "level", "icd9_number", "icd9_chapter", "icd9_flag", "history"]
 Matrix = npt.NDArray[np.float64]
+_ARROW_TYPES: Mapping[Dtype, pa.DataType] = {"str": pa.string(), "float64": pa.float64(), "int64": pa.int64()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,30 +95,44 @@ FEATURES: tuple[Feature, ...] = _features()
 def typed_frame(raw: pd.DataFrame) -> pd.DataFrame:
     """Give accepted raw text its types: the typed frame of docs/architecture.md.
 
+    Files, requests, logged predictions and the database all become a typed frame here and nowhere else.
+
     Args:
-        raw: text columns of the contract (any subset, any others are kept as they are); `?` or missing
-            means not known.
+        raw: Text columns of the contract, any subset. ``?`` or missing means not known. Other columns are kept
+            as they are.
 
     Returns:
-        a new frame with the same index: integer and coded columns float64, others pandas `str`;
-        identifiers int64.
+        A new frame with the same index. Each column has the `dtype` of the contract: numbers are float64 and texts
+        pandas `str`, NaN where not known; identifiers are int64.
 
     Raises:
-        ValueError: a number that validation should have refused.
+        ValueError: A number that validation should have refused, or a missing identifier.
     """
-    columns: dict[str, Any] = {}
-    for name in raw.columns:
-        column = contract.BY_NAME.get(name)
-        values = raw[name]
-        if column is None:
-            columns[name] = values
-        elif column.dtype == "int64":
-            columns[name] = values.astype("int64")
-        else:
-            text = values.astype("str")
-            text = text.mask(text == contract.MISSING_TOKEN)
-            columns[name] = text.astype(column.dtype)
-    return pd.DataFrame(columns, index=raw.index)
+    typed = _cast({name: raw[name].astype("str") for name in raw.columns if name in contract.BY_NAME})
+    typed.index = raw.index
+    return pd.DataFrame({name: typed[name] if name in typed else raw[name] for name in raw.columns}, index=raw.index)
+
+
+def request_frame(records: Sequence[Mapping[str, Value | None]]) -> pd.DataFrame:
+    """Return the features of requests as a typed frame; an absent value is what the contract assumes.
+
+    Args:
+        records: Values by column name, as requests state them. Other names are ignored.
+    """
+    return _cast({c.name: [c.text(record.get(c.name)) for record in records] for c in contract.FEATURE_COLUMNS})
+
+
+def _cast(texts: Mapping[str, pd.Series | list[str]]) -> pd.DataFrame:
+    """Cast columns of text by Arrow: pandas takes three times as long for one row and twice for a batch."""
+    columns: dict[str, pa.Array] = {}
+    for name, values in texts.items():
+        column, array = contract.BY_NAME[name], pa.array(values, pa.string(), from_pandas=True)
+        known = pyarrow.compute.if_else(pyarrow.compute.equal(array, contract.MISSING_TOKEN), None, array)
+        if column.dtype == "int64" and known.null_count:
+            raise ValueError(f"{name} must not be missing")
+        columns[name] = known.cast(_ARROW_TYPES[column.dtype])
+    frame: pd.DataFrame = pa.table(columns).to_pandas()
+    return frame
 
 
 @lru_cache(maxsize=1 << 20)
@@ -133,9 +151,7 @@ def split_of(patient_nbr: int) -> str:
 
 def example() -> pd.DataFrame:
     """Return the contract's example as a typed frame of one row."""
-    given = {name: str(value) for name, value in contract.EXAMPLE.items()}
-    assumed = {c.name: c.assumed or contract.MISSING_TOKEN for c in contract.FEATURE_COLUMNS}
-    return typed_frame(pd.DataFrame([assumed | given]))
+    return request_frame([contract.EXAMPLE])
 
 
 def target(frame: pd.DataFrame) -> npt.NDArray[np.int64]:

@@ -12,8 +12,7 @@ import msgspec
 import numpy as np
 
 from readmission.features.visits import Visits
-from readmission.scorer import manifest as manifests
-from readmission.scorer.manifest import ArtifactError, Golden, Manifest
+from readmission.scorer.manifest import SCORER, ArtifactError, Golden, Manifest, read_manifest
 from readmission.scorer.recipe import Explanation, Matrix, Probabilities, Recipe
 from readmission.scorer.rows import ORDER, VISITS, Columns, Values, columns_of
 
@@ -50,7 +49,7 @@ def load(folder: Path) -> Scorer:
     Raises:
         ArtifactError: the folder is not whole, of another contract version, or cannot be read.
     """
-    manifest = manifests.read(folder)
+    manifest = read_manifest(folder)
     try:
         known = Visits.open(folder / VISITS) if VISITS in manifest.files else None
     except ValueError as error:
@@ -61,9 +60,9 @@ def load(folder: Path) -> Scorer:
 
         return PipelineScorer(folder, manifest, known)
     try:
-        recipe = msgspec.json.decode((folder / manifests.SCORER).read_bytes(), type=Recipe)
+        recipe = msgspec.json.decode((folder / SCORER).read_bytes(), type=Recipe)
     except msgspec.DecodeError as error:
-        raise ArtifactError(f"{manifests.SCORER} cannot be read: {error}") from None
+        raise ArtifactError(f"{SCORER} cannot be read: {error}") from None
     if manifest.engine == "linear":
         from readmission.scorer.linear import LinearScorer
 

@@ -17,12 +17,22 @@ from readmission.features import history
 from readmission.features.encoding import Feature
 from readmission.features.visits import HISTORY_NAMES, Visits
 from readmission.models import Encoder
-from readmission.scorer import manifest as manifests
-from readmission.scorer import pipeline as pipelines
 from readmission.scorer import trees
 from readmission.scorer.invented import invented_rows
 from readmission.scorer.layout import Layout, Table
-from readmission.scorer.manifest import ArtifactError, Engine, Golden, Manifest, Parity
+from readmission.scorer.manifest import (
+    GOLDEN,
+    MANIFEST,
+    SCORER,
+    ArtifactError,
+    Engine,
+    Golden,
+    Manifest,
+    Parity,
+    file_sha256,
+    write_manifest,
+)
+from readmission.scorer.pipeline import PIPELINE, dump_pipeline, to_frame, to_values
 from readmission.scorer.recipe import Linear, Link, Recipe
 from readmission.scorer.rows import ORDER, VISITS, Values, columns_of
 
@@ -79,9 +89,9 @@ def compile_pipeline(
     rows, expected = _expected(pipeline, sample, known)
     step = max(1, len(rows) // _GOLDEN_ROWS)
     golden = [_golden(row, answer) for row, answer in zip(rows[::step], expected[::step].tolist(), strict=True)]
-    (folder / manifests.GOLDEN).write_bytes(msgspec.json.format(msgspec.json.encode(golden)))
+    (folder / GOLDEN).write_bytes(msgspec.json.format(msgspec.json.encode(golden)))
     engine, count = _write_engine(pipeline, folder)
-    files = {p.name: manifests.sha256(p) for p in sorted(folder.iterdir()) if p.name != manifests.MANIFEST}
+    files = {p.name: file_sha256(p) for p in sorted(folder.iterdir()) if p.name != MANIFEST}
     manifest = Manifest(
         contract_version=contract.CONTRACT_VERSION,
         model_name=model_name,
@@ -100,9 +110,9 @@ def compile_pipeline(
         prevalence=prevalence,
         history={"patients": Visits(known).patients, "visits": Visits(known).count} if known else {},
     )
-    manifests.write(folder, manifest)
+    write_manifest(folder, manifest)
     manifest = msgspec.structs.replace(manifest, parity=_compare(folder, rows, expected))
-    manifests.write(folder, manifest)
+    write_manifest(folder, manifest)
     log.info("compiled %s for engine %s: %s", family, engine, manifest.parity)
     return manifest
 
@@ -113,14 +123,14 @@ def _expected(pipeline: Any, sample: pd.DataFrame, known: bytes) -> tuple[list[V
     Real rows keep the history that training saw; every other invented one is a new visit of a patient who is known.
     """
     invented = invented_rows(_INVENTED_ROWS)
-    frame = pipelines.frame(invented)
+    frame = to_frame(invented)
     if known:
         table = Visits(known)
         patients = [table.patient(i % table.patients) if i % 2 else None for i in range(len(invented))]
         invented = [(*row, None, patient) for row, patient in zip(invented, patients, strict=True)]
-        frame = history.add(pipelines.frame(invented), table)
+        frame = history.add(to_frame(invented), table)
     answers = (pipeline.predict_proba(part) for part in (sample, frame) if len(part))
-    return [*pipelines.values(sample), *invented], np.concatenate(list(answers))
+    return [*to_values(sample), *invented], np.concatenate(list(answers))
 
 
 def _compare(folder: Path, rows: Sequence[Values], expected: Any) -> Parity:
@@ -132,7 +142,7 @@ def _compare(folder: Path, rows: Sequence[Values], expected: Any) -> Parity:
         float(np.abs(compiled.score_many(columns_of(rows)) - expected).max()),
     )
     if not worst <= scorer.TOLERANCE:
-        (folder / manifests.MANIFEST).unlink()
+        (folder / MANIFEST).unlink()
         raise ArtifactError(f"the compiled model is {worst:.2g} away from its Pipeline: it is not served")
     return Parity(len(rows), worst)
 
@@ -158,9 +168,9 @@ def _write_engine(pipeline: Any, folder: Path) -> tuple[Engine, int]:
             engine, count = "lightgbm", sum(map(len, ensemble.blocks))
     except (ValueError, TypeError, AttributeError, KeyError) as reason:
         log.warning("%s is served by its Pipeline: %s", type(classifier).__name__, reason)
-        pipelines.dump(pipeline, folder / pipelines.PIPELINE)
+        dump_pipeline(pipeline, folder / PIPELINE)
         return "pipeline", 0
-    (folder / manifests.SCORER).write_bytes(msgspec.json.encode(recipe))
+    (folder / SCORER).write_bytes(msgspec.json.encode(recipe))
     return engine, count  # type: ignore[return-value]
 
 
@@ -215,7 +225,7 @@ def _table(encoder: Encoder, feature: Feature, position: int) -> Table:
     place = contract.FEATURE_NAMES.index(feature.source)
     empty: list[str | int | None] = [None] * len(contract.FEATURE_COLUMNS)
     rows = [[*empty[:place], key, *empty[place + 1 :]] for key in (*keys, None)]
-    found = encoder.transform(pipelines.frame(rows))[:, position].tolist()
+    found = encoder.transform(to_frame(rows))[:, position].tolist()
     *numbers, absent = (None if math.isnan(x) else x for x in found)
     return Table(feature.source, keys, tuple(numbers), absent)
 

@@ -77,26 +77,26 @@ class Golden(msgspec.Struct, frozen=True):
     probabilities: tuple[float, float, float]
 
 
-def sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     """Return the hex digest of one file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the manifest; last, so that a folder with a manifest is whole."""
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
 
 
-def complete(folder: Path, gates: Sequence[Mapping[str, str | float | bool | None]], card: str) -> None:
+def complete_artifact(folder: Path, gates: Sequence[Mapping[str, str | float | bool | None]], card: str) -> None:
     """Add to a compiled model what was said of it afterwards: how each gate was met, and the model card's page."""
     (folder / CARD).write_text(card)
-    manifest = read(folder)
-    files = {**manifest.files, CARD: sha256(folder / CARD)}
-    write(folder, msgspec.structs.replace(manifest, gates=tuple(gates), files=files))
+    manifest = read_manifest(folder)
+    files = {**manifest.files, CARD: file_sha256(folder / CARD)}
+    write_manifest(folder, msgspec.structs.replace(manifest, gates=tuple(gates), files=files))
 
 
-def read(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of a folder and check every file against it.
 
     Raises:
@@ -118,11 +118,11 @@ def read(folder: Path) -> Manifest:
     for name, digest in manifest.files.items():
         if Path(name).name != name:
             raise ArtifactError(f"{MANIFEST} names a file outside its folder")
-        if not (folder / name).is_file() or sha256(folder / name) != digest:
+        if not (folder / name).is_file() or file_sha256(folder / name) != digest:
             raise ArtifactError(f"{name} is missing or is not what was compiled (sha256)")
     return manifest
 
 
-def golden(folder: Path) -> list[Golden]:
+def read_golden(folder: Path) -> list[Golden]:
     """Read the golden rows of a folder."""
     return msgspec.json.decode((folder / GOLDEN).read_bytes(), type=list[Golden])

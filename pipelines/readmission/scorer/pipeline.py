@@ -5,45 +5,38 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
+import skops.io
 
-from readmission import contract
+from readmission import contract, models
 from readmission.features import history
+from readmission.features.encoding import request_frame
 from readmission.features.visits import Visits
 from readmission.scorer.manifest import ArtifactError, Manifest
 from readmission.scorer.recipe import Explanation, Matrix, Probabilities
 from readmission.scorer.rows import ORDER, Columns, Values, columns_of
 
 PIPELINE = "pipeline.skops"
-#: Modules whose types a stored Pipeline may hold; skops refuses anything else.
-TRUSTED = ("readmission.", "sklearn.", "numpy.", "lightgbm.", "xgboost.", "collections.")
 
 
-def frame(rows: Sequence[Values]) -> pd.DataFrame:
-    """Return the typed frame (docs/architecture.md) of values as the API decodes them.
+def to_frame(rows: Sequence[Values]) -> pd.DataFrame:
+    """Return the typed frame of values as the API decodes them.
 
-    With identifiers, an absent patient is -1, whom nobody knows, and an absent encounter infinity: newer than any.
+    If any row has identifiers, an absent patient becomes -1, whom nobody knows, and an absent encounter becomes
+    infinity, which is newer than any.
     """
-    columns: dict[str, Any] = {}
-    for position, column in enumerate(contract.FEATURE_COLUMNS):
-        taken = [row[position] for row in rows]
-        known = [column.assumed if v is None else None if v == contract.MISSING_TOKEN else v for v in taken]
-        if column.is_number:
-            columns[column.name] = np.array([math.nan if v is None else float(v) for v in known])
-        else:
-            columns[column.name] = pd.Series(known, dtype="str")
+    frame = request_frame([dict(zip(contract.FEATURE_NAMES, row, strict=False)) for row in rows])
     if any(len(row) == len(ORDER) for row in rows):
         for name, absent in zip(contract.IDENTIFIERS, (math.inf, -1), strict=True):
-            place = ORDER.index(name)
-            columns[name] = [absent if len(row) <= place or row[place] is None else row[place] for row in rows]
-    return pd.DataFrame(columns)
+            position = ORDER.index(name)
+            frame[name] = [absent if len(row) <= position or row[position] is None else row[position] for row in rows]
+    return frame
 
 
-def values(typed: pd.DataFrame) -> list[Values]:
-    """Return the rows of a typed frame as the API would decode them; the inverse of `frame`.
+def to_values(typed: pd.DataFrame) -> list[Values]:
+    """Return the rows of a typed frame as the API would decode them; the inverse of `to_frame`.
 
-    The identifiers are among them when the frame has them.
+    Identifiers are included if the frame has both.
     """
     columns: list[list[str | int | None]] = []
     for column in contract.FEATURE_COLUMNS:
@@ -54,27 +47,32 @@ def values(typed: pd.DataFrame) -> list[Values]:
     return list(zip(*columns, strict=True))
 
 
-def dump(pipeline: Any, path: Path) -> None:
+def dump_pipeline(pipeline: Any, path: Path) -> None:
     """Write a Pipeline by skops.
 
     Raises:
-        ArtifactError: it holds types that `load` would refuse.
+        ArtifactError: It holds types that are not in `models.TRUSTED_TYPES`.
     """
-    from skops.io import dumps
-
-    data = dumps(pipeline)
-    _trusted(data)
+    data = skops.io.dumps(pipeline)
+    _check_types(data)
     path.write_bytes(data)
 
 
-def _trusted(data: bytes) -> list[str]:
-    from skops.io import get_untrusted_types
+def load_pipeline(path: Path) -> Any:
+    """Load a Pipeline that `dump_pipeline` wrote.
 
-    types: list[str] = get_untrusted_types(data=data)
-    refused = [name for name in types if not name.startswith(TRUSTED)]
-    if refused:
-        raise ArtifactError(f"the Pipeline holds types that are not trusted: {', '.join(sorted(refused))}")
-    return types
+    Raises:
+        ArtifactError: It holds types that are not in `models.TRUSTED_TYPES`.
+    """
+    data = path.read_bytes()
+    _check_types(data)
+    return skops.io.loads(data, trusted=list(models.TRUSTED_TYPES))
+
+
+def _check_types(data: bytes) -> None:
+    untrusted = set(skops.io.get_untrusted_types(data=data)) - set(models.TRUSTED_TYPES)
+    if untrusted:
+        raise ArtifactError(f"the Pipeline holds types that are not trusted: {', '.join(sorted(untrusted))}")
 
 
 class PipelineScorer:
@@ -87,12 +85,9 @@ class PipelineScorer:
     """
 
     def __init__(self, folder: Path, manifest: Manifest, known: Visits | None) -> None:
-        from skops.io import loads
-
         self.manifest = manifest
         self._known = known
-        data = (folder / PIPELINE).read_bytes()
-        self._pipeline = loads(data, trusted=_trusted(data))
+        self._pipeline = load_pipeline(folder / PIPELINE)
 
     def score(self, values: Values) -> Probabilities:
         """Return the probabilities of one encounter."""
@@ -101,7 +96,7 @@ class PipelineScorer:
 
     def score_many(self, columns: Columns) -> Matrix:
         """Return the probabilities of many, a row each."""
-        typed = frame(list(zip(*columns, strict=True)))
+        typed = to_frame(list(zip(*columns, strict=True)))
         typed = typed if self._known is None else history.add(typed, self._known)
         found: Matrix = self._pipeline.predict_proba(typed)
         return found

@@ -2,15 +2,15 @@
 
 import logging
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import typer
 
-from readmission import contract, tracing
+from readmission import tracing
 from readmission.data import snapshots
-from readmission.features.encoding import typed_frame
+from readmission.features.encoding import request_frame
 from readmission.monitoring import drift, records, reports
 from readmission.monitoring.records import ServedModel
 from readmission.monitoring.reports import DriftReport
@@ -159,16 +159,3 @@ def _recent(settings: Settings, champion: ServedModel, days: int) -> pd.DataFram
     return request_frame([inputs for inputs, _ in rows]).assign(
         **{drift.SCORE: np.array([early for _, early in rows], np.float64)}
     )
-
-
-def request_frame(records: list[dict[str, Any]]) -> pd.DataFrame:
-    """Return logged requests as the typed frame: absent columns are what the contract takes them for."""
-    columns = {
-        column.name: [_text(record.get(column.name), column.assumed) for record in records]
-        for column in contract.FEATURE_COLUMNS
-    }
-    return typed_frame(pd.DataFrame(columns, dtype="str"))
-
-
-def _text(value: Any, assumed: str | None) -> str:
-    return str(value) if value is not None else assumed or contract.MISSING_TOKEN

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import logging
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from readmission.stores import objects, postgres
 
 log = logging.getLogger(__name__)
 
-#: Whole numbers of `clean.encounters`; in the typed frame they are float64, NaN = unknown.
+#: Whole numbers of `clean.encounters`; in the typed frame they are float64, NaN where not known.
 _NUMBERS = tuple(c.name for c in contract.COLUMNS if c.dtype == "float64")
 
 
@@ -100,16 +100,13 @@ def _read_raw(cursor: Any, batch_id: int) -> pd.DataFrame:
     query = sql.SQL("SELECT {} FROM raw.encounters WHERE batch_id = {}").format(
         sql.SQL(", ").join(map(sql.Identifier, contract.COLUMN_NAMES)), sql.Literal(batch_id)
     )
-    types: dict[str, pa.DataType] = dict.fromkeys(contract.COLUMN_NAMES, pa.string())
-    types |= dict.fromkeys(_NUMBERS, pa.float64()) | dict.fromkeys(contract.IDENTIFIERS, pa.int64())
-    table = pyarrow.csv.read_csv(
-        postgres.copy_out(cursor, query),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=types, null_values=[contract.MISSING_TOKEN], strings_can_be_null=True
-        ),
-    )
-    frame: pd.DataFrame = table.to_pandas()
-    return frame
+    return typed_rows(postgres.copy_out(cursor, query))
+
+
+def typed_rows(rows: BinaryIO) -> pd.DataFrame:
+    """Return the typed frame of rows that Postgres has copied out as csv with a header."""
+    texts = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(contract.COLUMN_NAMES, pa.string()))
+    return encoding.typed_frame(pyarrow.csv.read_csv(rows, convert_options=texts).to_pandas())
 
 
 def _with_diagnoses(frame: pd.DataFrame) -> pa.Table:

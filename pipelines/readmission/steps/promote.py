@@ -17,9 +17,8 @@ from readmission.errors import UserError
 from readmission.evaluation import gates, importance, metrics, model_card, operating_points
 from readmission.evaluation.gates import Verdict
 from readmission.registry import ledger, tracking
-from readmission.scorer import manifest as manifests
 from readmission.scorer.compiler import compile_pipeline
-from readmission.scorer.manifest import ArtifactError
+from readmission.scorer.manifest import CARD, ArtifactError, complete_artifact
 from readmission.settings import Settings
 from readmission.training import dataset, gate_metrics
 from readmission.training.dataset import Dataset
@@ -110,7 +109,7 @@ def _try(
             ledger.record(settings, "refused", candidate, None, replaced, verdict.as_data(), who)
             return "", verdict
         # With the version for good: the API and the demo show them.
-        manifests.complete(folder, verdict.as_data(), told[manifests.CARD])
+        complete_artifact(folder, verdict.as_data(), told[CARD])
         client.log_artifacts(candidate.run_id, directory, "serving")
     version = tracking.make_champion(client, settings, candidate, _uri(client, candidate.run_id), verdict)
     ledger.record(settings, "promoted", candidate, version, replaced, verdict.as_data(), who)

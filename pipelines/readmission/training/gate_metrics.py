@@ -79,7 +79,7 @@ def strongest_feature(data: Dataset) -> tuple[str, float]:
 def serving_metrics(folder: Path) -> dict[str, float]:
     """Load a compiled model as the API does, answer its golden rows, take its time and its size."""
     compiled = scorer.load(folder)
-    difference = scorer.check_golden(compiled, scorer.manifest.golden(folder))
+    difference = scorer.check_golden(compiled, scorer.manifest.read_golden(folder))
     rows = invented_rows(300, seed=1)
     took = []
     for row in rows:

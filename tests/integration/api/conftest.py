@@ -13,7 +13,7 @@ from readmission.evaluation import operating_points
 from readmission.evaluation.metrics import Scored
 from readmission.features import encoding, history
 from readmission.scorer import compiler
-from readmission.scorer import manifest as manifests
+from readmission.scorer.manifest import complete_artifact
 from readmission.settings import Settings
 from tests.integration.api.tools import Api, Registry, Starter
 
@@ -49,7 +49,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "passed": True,
         "reason": "One row within a millisecond.",
     }
-    manifests.complete(found["lightgbm"], [check], "<h1>Model card</h1>")
+    complete_artifact(found["lightgbm"], [check], "<h1>Model card</h1>")
     return found
 
 

@@ -94,9 +94,9 @@ def test_what_must_not_be_served_is_not(
         golden[0]["probabilities"] = [0.1, 0.2, 0.7]
         (folder / "golden.json").write_text(json.dumps(golden))
         manifest = json.loads((folder / "manifest.json").read_text())
-        from readmission.scorer.manifest import sha256
+        from readmission.scorer.manifest import file_sha256
 
-        manifest["files"]["golden.json"] = sha256(folder / "golden.json")
+        manifest["files"]["golden.json"] = file_sha256(folder / "golden.json")
         (folder / "manifest.json").write_text(json.dumps(manifest))
 
     def is_refused(version: str, reason: str) -> bool:

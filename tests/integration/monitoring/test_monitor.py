@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 
 from readmission import contract
 from readmission.data import snapshots
+from readmission.features.encoding import request_frame
 from readmission.monitoring import drift, records
 from readmission.registry.aliases import RegistryError
 from readmission.settings import Settings
@@ -84,7 +85,7 @@ def test_a_batch_of_too_few_rows_is_not_judged(batches: Settings) -> None:
     assert query(config, "SELECT DISTINCT judged, alarm FROM monitoring.drift_reports") == [(False, [])]
 
 
-def serve(config: Settings, records: list[dict[str, object]], request_id: str) -> None:
+def serve(config: Settings, records: list[dict[str, str | int]], request_id: str) -> None:
     """Write what the API would have logged."""
     with postgres.transaction(config, "serving") as cursor:
         for record in records:
@@ -109,7 +110,7 @@ def promote(config: Settings) -> None:
         )
 
 
-def requests(config: Settings, rows: int) -> list[dict[str, object]]:
+def requests(config: Settings, rows: int) -> list[dict[str, str | int]]:
     frame = snapshots.find(config, up_to=2, role="monitor").frame()
     drawn = frame.sample(rows, random_state=1)[list(contract.FEATURE_NAMES)]
     whole = {c.name for c in contract.FEATURE_COLUMNS if c.is_number}
@@ -156,7 +157,7 @@ def test_without_mlflow_no_batch_is_measured_as_if_there_were_no_champion(batche
 
 def test_a_request_becomes_the_row_that_training_saw(batches: Settings) -> None:
     frame = snapshots.find(batches, up_to=2, role="monitor").frame()
-    again = monitor.request_frame(requests(batches, 300))
+    again = request_frame(requests(batches, 300))
     original = frame.sample(300, random_state=1)[list(contract.FEATURE_NAMES)]
     assert (original.dtypes == again.dtypes).all()
     for name in contract.FEATURE_NAMES:

@@ -18,7 +18,7 @@ from readmission.errors import UserError
 from readmission.evaluation import gates
 from readmission.features.encoding import Feature
 from readmission.registry import tracking
-from readmission.scorer import pipeline as pipelines
+from readmission.scorer.pipeline import to_values
 from readmission.settings import Settings
 from readmission.steps import evaluate, ingest, process, promote, report, rollback, score, search, train
 from readmission.stores import postgres
@@ -271,6 +271,6 @@ def test_the_real_data_gives_an_honest_champion_that_is_served_as_judged(
     expected = tracking.load_pipeline(champion.source).predict_proba(rows)
     client.download_artifacts(champion.run_id, "serving", str(tmp_path))
     compiled = scorer.load(tmp_path / "serving")
-    served = np.array(compiled.score_many(scorer.columns_of(pipelines.values(rows))))
+    served = np.array(compiled.score_many(scorer.columns_of(to_values(rows))))
     assert np.abs(served - expected).max() <= 1e-6
     assert compiled.manifest.classes == contract.CLASSES

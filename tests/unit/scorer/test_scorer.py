@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,18 @@ import msgspec
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 from sklearn.pipeline import Pipeline
 
 from readmission import contract, models, scorer
 from readmission.data import synthetic
 from readmission.features import encoding, history, visits
 from readmission.scorer import compiler, manifest, trees
-from readmission.scorer import pipeline as pipelines
 from readmission.scorer.forest import TreeScorer
 from readmission.scorer.invented import invented_rows
 from readmission.scorer.linear import LinearScorer
 from readmission.scorer.manifest import ArtifactError
+from readmission.scorer.pipeline import dump_pipeline, load_pipeline, to_frame, to_values
 from readmission.scorer.rows import columns_of
 
 #: Family -> its fitted Pipeline and the folder of its artifact.
@@ -65,12 +67,12 @@ def test_a_compiled_model_answers_as_its_pipeline(compiled: Compiled, family: st
     fitted, folder = compiled[family]
     loaded = scorer.load(folder)
     rows = [*invented_rows(500, seed=11), (None,) * len(contract.FEATURE_COLUMNS)]
-    expected = fitted.predict_proba(pipelines.frame(rows))
+    expected = fitted.predict_proba(to_frame(rows))
     assert loaded.manifest.engine == FAMILIES[family][1]
     assert loaded.manifest.parity.rows == 3300 and loaded.manifest.parity.max_difference <= 1e-6
     assert np.abs(np.array([loaded.score(row) for row in rows]) - expected).max() <= 1e-6
     assert np.abs(np.array(loaded.score_many(columns_of(rows))) - expected).max() <= 1e-6
-    assert scorer.check_golden(loaded, manifest.golden(folder)) <= 1e-6
+    assert scorer.check_golden(loaded, manifest.read_golden(folder)) <= 1e-6
     if family in ("lightgbm", "xgboost", "gradient_boosting"):
         # Their trees are small enough for bits; those that are not are walked, with the same answers.
         assert isinstance(loaded, TreeScorer) and loaded._bits is not None
@@ -88,7 +90,7 @@ def test_contributions_add_up_to_the_margin(compiled: Compiled, family: str) -> 
     assert total == pytest.approx(explanation.margin, abs=1e-6)
     assert set(explanation.contributions) <= {*contract.FEATURE_NAMES, "diagnoses", "history"}
     if explanation.unit == "log_odds":
-        early = fitted.predict_proba(pipelines.frame([row]))[0, contract.EARLY]
+        early = fitted.predict_proba(to_frame([row]))[0, contract.EARLY]
         assert 1 / (1 + np.exp(-explanation.margin)) == pytest.approx(early, abs=1e-6)
 
 
@@ -118,7 +120,7 @@ def test_the_history_of_a_known_patient_is_served_as_it_was_trained(
     assert isinstance(loaded, TreeScorer | LinearScorer)
     returned = table[table["history_count"] > 0]
     expected = fitted.predict_proba(returned)
-    rows = pipelines.values(returned)
+    rows = to_values(returned)
     assert np.abs(np.array(loaded.score_many(columns_of(rows))) - expected).max() <= 1e-6
     # It matters, and without a number or with an unknown one every visit is a first one.
     first = fitted.predict_proba(returned.drop(columns=list(visits.HISTORY_NAMES)))
@@ -131,7 +133,7 @@ def test_the_history_of_a_known_patient_is_served_as_it_was_trained(
 
 
 def test_values_and_frames_are_each_others_inverse(frame: pd.DataFrame) -> None:
-    back = pipelines.frame(pipelines.values(frame))
+    back = to_frame(to_values(frame))
     names = [*contract.FEATURE_NAMES, *contract.IDENTIFIERS]
     pd.testing.assert_frame_equal(back, frame[names].reset_index(drop=True))
 
@@ -153,7 +155,7 @@ def test_a_family_without_a_compiler_is_served_by_its_pipeline(frame: pd.DataFra
         compiler._INVENTED_ROWS = compiler_rows
     assert found.engine == "pipeline"
     loaded = scorer.load(folder)
-    assert np.allclose(loaded.score_many(columns_of(rows)), fitted.predict_proba(pipelines.frame(rows)))
+    assert np.allclose(loaded.score_many(columns_of(rows)), fitted.predict_proba(to_frame(rows)))
     assert loaded.explain(rows[0]) is None
 
 
@@ -195,16 +197,29 @@ def test_another_contract_version_is_refused(folder: Path) -> None:
         scorer.load(folder)
 
 
-def test_an_untrusted_type_is_refused(tmp_path: Path) -> None:
-    import subprocess
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_survives_the_fallback_s_file(
+    compiled: Compiled, family: str, frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    fitted, _ = compiled[family]
+    dump_pipeline(fitted, tmp_path / "pipeline.skops")
+    again = load_pipeline(tmp_path / "pipeline.skops")
+    assert np.array_equal(again.predict_proba(frame[:50]), fitted.predict_proba(frame[:50]))
 
-    with pytest.raises(ArtifactError, match="not trusted"):
-        pipelines.dump({"run": subprocess.Popen}, tmp_path / "evil.skops")
+
+@pytest.mark.parametrize("untrusted", [subprocess.Popen, np.memmap], ids=lambda t: t.__name__)
+def test_an_untrusted_type_is_neither_written_nor_loaded(untrusted: type, tmp_path: Path) -> None:
+    path = tmp_path / "evil.skops"
+    with pytest.raises(ArtifactError, match=untrusted.__name__):
+        dump_pipeline({"run": untrusted}, path)
+    path.write_bytes(skops.io.dumps({"run": untrusted}))
+    with pytest.raises(ArtifactError, match=untrusted.__name__):
+        load_pipeline(path)
 
 
 def test_golden_rows_that_differ_are_refused(compiled: Compiled) -> None:
     loaded = scorer.load(compiled["lightgbm"][1])
-    rows = manifest.golden(compiled["lightgbm"][1])
+    rows = manifest.read_golden(compiled["lightgbm"][1])
     no, late, early = rows[0].probabilities
     with pytest.raises(ArtifactError, match="golden rows"):
         scorer.check_golden(loaded, [manifest.Golden(rows[0].request, (no - 0.01, late, early + 0.01))])
