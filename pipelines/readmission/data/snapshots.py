@@ -86,8 +86,11 @@ class Snapshot:
         return history.join([history.seen(table.to_pandas()) for table in self.tables(history.VISIT_COLUMNS)])
 
     def frame(self) -> pd.DataFrame:
-        """Read the whole typed frame at once, ordered by batch and encounter."""
-        return pa.concat_tables(self.tables()).to_pandas()
+        """Read the whole typed frame at once, ordered by batch and encounter.
+
+        A column that the contract has got since a batch was processed is missing in the rows of that batch.
+        """
+        return pa.concat_tables(self.tables(), promote_options="default").to_pandas()
 
 
 def find(settings: Settings, up_to: int | None = None, role: Role = "train") -> Snapshot:

@@ -1,7 +1,6 @@
 """Compile a fitted Pipeline into the artifact folder that the API loads, and prove that it is the same model."""
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +14,11 @@ from readmission import contract, scorer
 from readmission.contract.risk import OperatingPoint, RiskBand
 from readmission.features import history
 from readmission.features.encoding import Feature
-from readmission.features.visits import HISTORY_NAMES, Visits
-from readmission.models import Encoder
+from readmission.features.visits import Visits
 from readmission.scorer import trees
+from readmission.scorer.encoder_layout import read_layout, row_positions
 from readmission.scorer.invented import invented_rows
-from readmission.scorer.layout import Layout, Table
+from readmission.scorer.layout import Layout
 from readmission.scorer.manifest import (
     GOLDEN,
     MANIFEST,
@@ -158,11 +157,11 @@ def _write_engine(pipeline: Any, folder: Path) -> tuple[Engine, int]:
     try:
         features = encoder.features
         if "regress" in getattr(classifier, "named_steps", ()):
-            recipe = _linear(classifier, features, _layout(encoder, single=False))
+            recipe = _linear(classifier, features, read_layout(encoder, single=False))
             engine, count = "linear", 0
         else:
-            ensemble, link = _ensemble(classifier, _positions(features))
-            layout = _layout(encoder, single=ensemble.single)
+            ensemble, link = _ensemble(classifier, row_positions(features))
+            layout = read_layout(encoder, single=ensemble.single)
             (folder / TREES).write_text(trees.text_model(ensemble, layout.width))
             recipe = Recipe(layout=layout, link=link, base=ensemble.base, trees=TREES)
             engine, count = "lightgbm", sum(map(len, ensemble.blocks))
@@ -189,54 +188,13 @@ def _ensemble(classifier: Any, positions: Sequence[int]) -> tuple[trees.Ensemble
     return trees.of_forest(members, len(contract.CLASSES), positions), "identity"
 
 
-def _single(features: Sequence[Feature]) -> list[int]:
-    return [i for i, feature in enumerate(features) if feature.rule in ("number", "level")]
-
-
-def _positions(features: Sequence[Feature]) -> list[int]:
-    """Return where each of the Pipeline's features stands in the scorer's row (see `rows.Layout`)."""
-    single = _single(features)
-    flags = [i for i, feature in enumerate(features) if feature.rule == "icd9_flag"]
-    found = {i: position for position, i in enumerate(single)}
-    for i, feature in enumerate(features):
-        if feature.rule in ("icd9_number", "icd9_chapter"):
-            pair = 2 * contract.DIAGNOSES.index(feature.source)
-            found[i] = len(single) + pair + (feature.rule == "icd9_chapter")
-    tail = len(single) + 2 * len(contract.DIAGNOSES)
-    past = [i for i, feature in enumerate(features) if feature.rule == "history"]
-    found.update({i: tail + position for position, i in enumerate([*flags, *past])})
-    if len(found) != len(features):
-        raise ValueError("the encoder has features of a rule that the scorer does not know")
-    return [found[i] for i in range(len(features))]
-
-
-def _layout(encoder: Encoder, *, single: bool) -> Layout:
-    """Read every table off the encoder itself: each value of each column goes through it once."""
-    features = encoder.features
-    tables = tuple(_table(encoder, features[i], i) for i in _single(features))
-    flags = tuple(feature.position for feature in features if feature.rule == "icd9_flag")
-    past = tuple(HISTORY_NAMES.index(feature.source) for feature in features if feature.rule == "history")
-    return Layout(tables, flags, single, past)
-
-
-def _table(encoder: Encoder, feature: Feature, position: int) -> Table:
-    column = contract.BY_NAME[feature.source]
-    keys = column.values()
-    place = contract.FEATURE_NAMES.index(feature.source)
-    empty: list[str | int | None] = [None] * len(contract.FEATURE_COLUMNS)
-    rows = [[*empty[:place], key, *empty[place + 1 :]] for key in (*keys, None)]
-    found = encoder.transform(to_frame(rows))[:, position].tolist()
-    *numbers, absent = (None if math.isnan(x) else x for x in found)
-    return Table(feature.source, keys, tuple(numbers), absent)
-
-
 def _linear(classifier: Any, features: Sequence[Feature], layout: Layout) -> Recipe:
     """Fold imputation, scaling, one-hot and weights into slopes and level weights over the row."""
     prepare, regress = classifier.named_steps["prepare"], classifier.named_steps["regress"]
     (_, scaled, numeric), (_, onehot, levelled) = prepare.transformers_
     fill, scale = scaled.named_steps["fill"].statistics_, scaled.named_steps["scale"]
     weights = regress.coef_.T
-    positions, outputs = _positions(features), len(contract.CLASSES)
+    positions, outputs = row_positions(features), len(contract.CLASSES)
     fills, slopes = np.zeros(layout.width), np.zeros((layout.width, outputs))
     levels: list[tuple[tuple[float, ...], ...]] = [() for _ in range(layout.width)]
     for k, i in enumerate(numeric):

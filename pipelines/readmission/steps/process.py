@@ -118,5 +118,5 @@ def _with_diagnoses(frame: pd.DataFrame) -> pa.Table:
         chapters = {code: icd9.CHAPTER_NAMES[int(parsed.chapter)] for code, parsed in known.items()}
         columns[f"{name}_number"] = frame[name].map({code: p.number for code, p in known.items()}).astype(np.float64)
         columns[f"{name}_chapter"] = frame[name].map(chapters)
-    whole = {name: frame[name].astype("Int16") for name in _NUMBERS}
+    whole = {name: frame[name].astype("Int32") for name in _NUMBERS}
     return pa.Table.from_pandas(frame.assign(**columns, **whole), preserve_index=False)
