@@ -16,12 +16,12 @@ import msgspec
 Record = Mapping[str, str | int | None]
 Outcome = Literal["NO", ">30", "<30"]
 _Answer = TypeVar("_Answer")
-#: Not now, but perhaps soon. A prediction asked twice is logged twice and harms nothing.
+#: Statuses worth a retry. A prediction that is requested twice is logged twice, which does no harm.
 _AGAIN = frozenset({408, 429, 502, 503, 504})
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Say what is wrong with one field."""
+    """Problem of one field."""
 
     field: str
     problem: str
@@ -29,7 +29,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Prediction(msgspec.Struct, frozen=True):
-    """Hold the answer to one encounter; `missing` names what was absent."""
+    """Answer to one encounter; `missing` names the absent columns."""
 
     prediction_id: str
     prediction: Outcome
@@ -44,14 +44,14 @@ class Prediction(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Hold the problems of one record of a batch."""
+    """Problems of one record of a batch."""
 
     index: int
     errors: list[Problem]
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Hold the answers to the valid records, in order, and the problems of the others."""
+    """Answers to the valid records, in order, and the problems of the others."""
 
     predictions: list[Prediction]
     errors: list[Refusal]
@@ -60,7 +60,7 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """Hold what each raw column added to `base`; together they are `margin`."""
+    """Contribution of each raw column; `base` and contributions add up to `margin`."""
 
     unit: str
     base: float
@@ -80,20 +80,20 @@ class InvalidError(ApiError):
     """The request is not of the contract; `problems` lists every field."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        told = "; ".join(f"{p.field or 'the body'}: {p.problem}, allowed: {p.allowed}" for p in problems)
-        super().__init__(told, 400)
+        sentence = "; ".join(f"{p.field or 'the body'}: {p.problem}, allowed: {p.allowed}" for p in problems)
+        super().__init__(sentence, 400)
         self.problems = tuple(problems)
 
 
 class Client:
-    """Ask the API; waits and asks again when it is busy or away.
+    """Client of the API that retries when the API is busy or away.
 
     Args:
-        url: of the API.
-        key: API key, when the installation has keys.
-        timeout: seconds for one try.
-        retries: further tries after the first.
-        verify: False, or a file of certificates, for a TLS certificate of one's own.
+        url: Address of the API.
+        key: API key, if the installation has keys.
+        timeout: Seconds for one try.
+        retries: Further tries after the first.
+        verify: False, or a file of certificates, for a self-signed TLS certificate.
     """
 
     def __init__(
@@ -200,7 +200,7 @@ def _error(answer: httpx.Response) -> ApiError:
         content = msgspec.json.decode(answer.content)
         if answer.status_code == 400:
             return InvalidError(msgspec.convert(content["errors"], list[Problem]))
-        told = str(content["error"])
+        message = str(content["error"])
     except (msgspec.MsgspecError, KeyError, TypeError):
-        told = f"HTTP {answer.status_code}"
-    return ApiError(told, answer.status_code)
+        message = f"HTTP {answer.status_code}"
+    return ApiError(message, answer.status_code)

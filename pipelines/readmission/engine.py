@@ -52,9 +52,9 @@ def cluster(settings: Settings) -> Iterator[Any]:
     from distributed import Client, LocalCluster
 
     with contextlib.ExitStack() as stack:
-        place: Any = settings.dask_scheduler
-        if not place:
-            place = stack.enter_context(
+        address: Any = settings.dask_scheduler
+        if not address:
+            address = stack.enter_context(
                 LocalCluster(
                     n_workers=settings.dask_workers or None,
                     threads_per_worker=1,  # pandas holds the interpreter's lock for most of a batch
@@ -63,9 +63,9 @@ def cluster(settings: Settings) -> Iterator[Any]:
                 )
             )
         try:
-            client = stack.enter_context(Client(place, timeout=PATIENCE))
+            client = stack.enter_context(Client(address, timeout=PATIENCE))
         except OSError as error:
-            raise UserError(f"READMISSION_DASK_SCHEDULER: nothing answers at {place}: {error}") from error
+            raise UserError(f"READMISSION_DASK_SCHEDULER: nothing answers at {address}: {error}") from error
         yield client
 
 

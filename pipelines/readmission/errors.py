@@ -2,4 +2,4 @@
 
 
 class UserError(Exception):
-    """State in one sentence what is wrong and what to do; the CLI prints it without a traceback."""
+    """Error whose message says in one sentence what is wrong and what to do; the CLI prints it without a traceback."""

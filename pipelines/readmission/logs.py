@@ -18,8 +18,8 @@ def without_values(failure: _Failure) -> str:
     """Render a traceback; of an exception that may quote a patient's values, the class only."""
     if failure[1] is None:
         return ""
-    told = traceback.TracebackException.from_exception(failure[1], capture_locals=False)
-    links: list[tuple[traceback.TracebackException, BaseException]] = [(told, failure[1])]
+    rendered = traceback.TracebackException.from_exception(failure[1], capture_locals=False)
+    links: list[tuple[traceback.TracebackException, BaseException]] = [(rendered, failure[1])]
     while links:
         link, error = links.pop()
         if type(error).__module__.partition(".")[0] in _QUOTING:
@@ -27,11 +27,11 @@ def without_values(failure: _Failure) -> str:
         for next_link, cause in ((link.__cause__, error.__cause__), (link.__context__, error.__context__)):
             if next_link is not None and cause is not None:
                 links.append((next_link, cause))
-    return "".join(told.format()).rstrip()
+    return "".join(rendered.format()).rstrip()
 
 
 class TextFormatter(logging.Formatter):
-    """Write lines for people: time and message, the trace id where there is one."""
+    """Lines for people: time and message, the trace id where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Render one line, and the traceback below it."""
@@ -44,7 +44,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """Write one JSON object a line, for log collectors."""
+    """One JSON object per line, for log collectors."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Render time, level, logger, message and, when there are some, the trace id and the traceback."""
@@ -74,10 +74,10 @@ def configure_logging(log_format: str) -> None:
         library.propagate = True
     for name in ("readmission", "serving", "loadtest"):
         logging.getLogger(name).setLevel(logging.INFO)
-    sys.excepthook = _last_words
+    sys.excepthook = _log_uncaught
 
 
-def _last_words(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
     else:

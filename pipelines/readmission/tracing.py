@@ -86,7 +86,7 @@ def span(
     with _provider.get_tracer(__name__).start_as_current_span(
         name, context, SpanKind[kind], named, record_exception=False, set_status_on_exception=False
     ) as current:
-        told, counted = TRACE.set(trace_id(current)), _counts.set(counts)
+        trace, counted = TRACE.set(trace_id(current)), _counts.set(counts)
         try:
             yield current
         except BaseException as error:
@@ -95,7 +95,7 @@ def span(
         finally:
             current.set_attributes({_PREFIX + key: value for key, value in counts.items()})
             _counts.reset(counted)
-            TRACE.reset(told)
+            TRACE.reset(trace)
 
 
 def trace_id(current: Any) -> str:
@@ -105,10 +105,10 @@ def trace_id(current: Any) -> str:
 
 def count(**numbers: float) -> None:
     """Add numbers, such as rows, to the span of what is being done; without one nothing happens."""
-    found = _counts.get()
-    if found is not None:
+    counts = _counts.get()
+    if counts is not None:
         for name, number in numbers.items():
-            found[name] = found.get(name, 0) + number
+            counts[name] = counts.get(name, 0) + number
 
 
 def outgoing() -> dict[str, str]:

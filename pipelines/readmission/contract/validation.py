@@ -10,14 +10,14 @@ from readmission.contract import codes
 
 
 class Reason(TypedDict):
-    """Say why a row was refused: which field, which problem, what is allowed."""
+    """Reason why a row was refused: the field, its problem and what is allowed."""
 
     field: str
     problem: str
     allowed: str
 
 
-#: Values that cannot all be true of one encounter: name -> (test, what is allowed).
+#: Contradictions between the values of one encounter: column -> (test of a frame, what is allowed).
 CONTRADICTIONS: dict[str, tuple[Callable[[pd.DataFrame], "pd.Series[bool]"], str]] = {
     "diabetesMed": (
         lambda f: (f["diabetesMed"] == "Yes") != (f[list(codes.DRUGS)] != "No").any(axis=1),
@@ -53,20 +53,20 @@ def problems(frame: pd.DataFrame) -> dict[Any, list[Reason]]:
     """Find the rows that the contract refuses.
 
     Args:
-        frame: raw text, one row an encounter, with the columns of `contract.COLUMN_NAMES`.
+        frame: Raw text, one row per encounter, with the columns of `contract.COLUMN_NAMES`.
 
     Returns:
-        For each refused row's index label, its reasons in the order of the columns; accepted rows are absent.
+        The reasons of each refused row by its index label, in the order of the columns. Accepted rows are absent.
     """
-    found: dict[Any, list[Reason]] = {}
+    reasons: dict[Any, list[Reason]] = {}
     for column in contract.COLUMNS:
         texts = frame[column.name]
         wrong = {text: problem for text in texts.unique() if (problem := column.problem(text))}
         if wrong:
             for label, problem in texts[texts.isin(list(wrong))].map(wrong).items():
-                found.setdefault(label, []).append(Reason(field=column.name, problem=problem, allowed=column.allowed))
-    sound = frame.drop(index=list(found))
+                reasons.setdefault(label, []).append(Reason(field=column.name, problem=problem, allowed=column.allowed))
+    sound = frame.drop(index=list(reasons))
     for name, (contradicts, allowed) in CONTRADICTIONS.items():
         for label in sound.index[contradicts(sound)]:
-            found.setdefault(label, []).append(Reason(field=name, problem="contradiction", allowed=allowed))
-    return found
+            reasons.setdefault(label, []).append(Reason(field=name, problem="contradiction", allowed=allowed))
+    return reasons

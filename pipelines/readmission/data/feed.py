@@ -30,11 +30,11 @@ TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 
 
 class UnfinishedError(Exception):
-    """State why to ask again: an answer that is no batch, or bytes that are not those announced."""
+    """Delivery that must be retried: the answer is no batch, or its bytes are not those announced."""
 
 
 class FeedSource:
-    """Hand out the batches of a feed (`readmission feed`).
+    """Batches of a feed (`readmission feed`).
 
     A cut, a server error or wrong bytes are tried again, `attempts` times with growing pauses from
     `first_wait` seconds; a download goes on at the byte where it was cut and its hash is verified.
@@ -56,7 +56,7 @@ class FeedSource:
 
     @property
     def synthetic(self) -> bool:
-        """Tell whether the feed's source says of itself that it is not real."""
+        """Whether the feed's source is marked as synthetic."""
         return bool(self._status["synthetic"])
 
     @property

@@ -41,11 +41,11 @@ class CleanBatch:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Name the clean batches that data is read from.
+    """Clean batches that data is read from.
 
     Attributes:
-        store: where their Parquet objects are.
-        keys: batch id, key of its object, sha256 of its content; in the order of the batches.
+        store: Object store of their Parquet files.
+        keys: Batch id, key and sha256 of each object, in the order of the batches.
     """
 
     store: objects.ObjectStore
@@ -97,17 +97,18 @@ def find(settings: Settings, up_to: int | None = None, role: Role = "train") -> 
     """Return the clean batches, up to one of them or all.
 
     Args:
-        settings: where the stores are.
-        up_to: last batch to take; None takes all.
-        role: whose right to read the list of batches is used.
+        settings: Addresses of the stores.
+        up_to: Last batch to take. If omitted, all.
+        role: Database role that reads the list of batches.
 
     Raises:
-        UserError: no clean batch is there.
+        UserError: There is no clean batch.
     """
     with postgres.transaction(settings, role) as cursor:
         cursor.execute(
-            "SELECT batch_id, snapshot, snapshot_sha256 FROM clean.batches WHERE batch_id <= %s ORDER BY batch_id",
-            (up_to if up_to is not None else 2**31 - 1,),
+            "SELECT batch_id, snapshot, snapshot_sha256 FROM clean.batches"
+            " WHERE batch_id <= %(last)s ORDER BY batch_id",
+            {"last": up_to if up_to is not None else 2**31 - 1},
         )
         keys: Sequence[tuple[int, str, str]] = cursor.fetchall()
     if not keys:
@@ -115,8 +116,8 @@ def find(settings: Settings, up_to: int | None = None, role: Role = "train") -> 
     return Snapshot(objects.objects(settings), keys)
 
 
-def synthetic(settings: Settings, snapshot: Snapshot) -> bool:
-    """Tell whether any batch of a snapshot was made up by `--sample`."""
+def is_synthetic(settings: Settings, snapshot: Snapshot) -> bool:
+    """Return whether any batch of a snapshot comes from the synthetic sample."""
     with postgres.transaction(settings, "train") as cursor:
         cursor.execute("SELECT bool_or(synthetic) FROM raw.batches WHERE batch_id = ANY(%s)", (snapshot.batches,))
         return bool(cursor.fetchone()[0])

@@ -16,6 +16,7 @@ import pyarrow.csv
 
 from readmission import contract
 from readmission.errors import UserError
+from readmission.files import write_atomic
 from readmission.settings import Settings
 from readmission.stores import objects
 
@@ -41,7 +42,7 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class RawBatch:
-    """Hold the raw rows of one batch.
+    """Raw rows of one batch.
 
     Attributes:
         number: position in the source, from 1.
@@ -60,23 +61,23 @@ class RawBatch:
 
 
 class Source(Protocol):
-    """Hand out batches of raw rows."""
+    """Batches of raw rows."""
 
     @property
     def name(self) -> str:
-        """Return what a person calls it."""
+        """The name for a person."""
 
     @property
     def sha256(self) -> str:
-        """Return the hash of all of it: the same rows by another way are the same batches."""
+        """The hash of the whole content: the same rows from elsewhere are the same batches."""
 
     @property
     def synthetic(self) -> bool:
-        """Tell whether it says of itself that it is not real."""
+        """Whether the source is marked as synthetic."""
 
     @property
     def batches(self) -> int:
-        """Count the batches that can be taken now."""
+        """How many batches are available now."""
 
     def batch(self, number: int) -> RawBatch:
         """Return one batch, from 1.
@@ -87,7 +88,7 @@ class Source(Protocol):
 
 
 class FileSource:
-    """Hand out the batches of one csv file's content."""
+    """Batches of the content of one csv file."""
 
     def __init__(self, name: str, content: bytes, batch_size: int) -> None:
         self.name = name
@@ -162,31 +163,31 @@ def parse(content: bytes, name: str) -> tuple[pa.Table, list[Unreadable]]:
     missing = [column for column in contract.COLUMN_NAMES if column not in table.column_names]
     unknown = [column for column in table.column_names if column not in contract.BY_NAME]
     if missing or unknown:
-        told = [f"without the columns {', '.join(missing)}"] if missing else []
-        told += [f"with columns the contract does not know: {', '.join(unknown)[:300]}"] if unknown else []
-        raise UserError(f"{name} is a table {' and '.join(told)}.")
+        differences = [f"without the columns {', '.join(missing)}"] if missing else []
+        differences += [f"with columns the contract does not know: {', '.join(unknown)[:300]}"] if unknown else []
+        raise UserError(f"{name} is a table {' and '.join(differences)}.")
     if not table.num_rows:
         raise UserError(f"{name} has a header and no rows.")
     return table.select(list(contract.COLUMN_NAMES)), unreadable
 
 
 def open_source(settings: Settings, source: str = "") -> FileSource:
-    """Find the data: the argument, else the setting, else the local cache, else UCI.
+    """Open the data: the argument, else the setting, else the local cache, else UCI's download.
 
     Args:
-        settings: `source`, `home` (its `cache/` keeps the download) and `batch_size` are used.
-        source: path, URL or s3:// URL of a csv or of the UCI zip; empty: as the settings say.
+        settings: `source`, `home` (the download is kept in its `cache/`) and `batch_size` are used.
+        source: Path, URL or s3:// URL of a csv or of the UCI zip. If empty, the setting decides.
 
     Raises:
-        UserError: nothing is there; names what to do.
+        UserError: There is no data; the message says what to do.
     """
-    named = source or settings.source
-    if named.startswith(("http://", "https://")):
-        return FileSource(named, _unzip(_download(named), named), settings.batch_size)
-    if named.startswith("s3://"):
-        return FileSource(named, _unzip(_object(named, settings.s3_endpoint), named), settings.batch_size)
-    if named:
-        path = Path(named).expanduser()
+    location = source or settings.source
+    if location.startswith(("http://", "https://")):
+        return FileSource(location, _unzip(_download(location), location), settings.batch_size)
+    if location.startswith("s3://"):
+        return FileSource(location, _unzip(_object(location, settings.s3_endpoint), location), settings.batch_size)
+    if location:
+        path = Path(location).expanduser()
         if not path.is_file():
             raise UserError(f"{path} is not a file: --source (or READMISSION_SOURCE) names the csv or the UCI zip.")
         return FileSource(path.name, _unzip(path.read_bytes(), path.name), settings.batch_size)
@@ -197,9 +198,7 @@ def open_source(settings: Settings, source: str = "") -> FileSource:
         if digest != UCI_SHA256:
             raise UserError(f"What UCI sent is not the data set: sha256 {digest}, expected {UCI_SHA256}.")
         cached.parent.mkdir(parents=True, exist_ok=True)
-        temporary = cached.with_suffix(".part")
-        temporary.write_bytes(content)
-        temporary.replace(cached)
+        write_atomic(cached, content)
     return FileSource(CSV_NAME, cached.read_bytes(), settings.batch_size)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from readmission import contract
 from readmission.contract import codes
 from readmission.data.sources import SYNTHETIC_MARK
+from readmission.files import write_atomic
 from readmission.settings import Settings
 
 #: Diagnoses that the sample draws from, the frequent ones of the field.
@@ -21,9 +22,7 @@ def sample_path(settings: Settings, rows: int = 6000) -> Path:
     path = settings.home / "cache" / f"synthetic-{rows}.csv"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".part")
-        temporary.write_bytes(generate(rows, settings.seed))
-        temporary.replace(path)
+        write_atomic(path, generate(rows, settings.seed))
     return path
 
 
@@ -34,8 +33,8 @@ def generate(rows: int, seed: int) -> bytes:
     days in hospital and insulin, so that a model has something to find.
 
     Args:
-        rows: how many encounters; about a fifth belongs to patients with more than one.
-        seed: the same seed gives the same bytes.
+        rows: Number of encounters. About a fifth belong to patients with more than one.
+        seed: Seed of the generator; the same seed gives the same bytes.
     """
     rng = np.random.default_rng(seed)
     buffer = io.StringIO()
@@ -69,10 +68,10 @@ def _draw(column: contract.Column, rng: np.random.Generator) -> str:
 def _consistent(row: dict[str, str], rng: np.random.Generator) -> dict[str, str]:
     """Make the row free of contradictions and draw its outcome."""
     doses = [row[name] for name in codes.DRUGS]
-    given = sum(dose != "No" for dose in doses)
-    row["diabetesMed"] = "Yes" if given else "No"
+    prescribed = sum(dose != "No" for dose in doses)
+    row["diabetesMed"] = "Yes" if prescribed else "No"
     row["change"] = "Ch" if any(dose in ("Up", "Down") for dose in doses) else "No"
-    row["num_medications"] = str(max(int(row["num_medications"]), given))
+    row["num_medications"] = str(max(int(row["num_medications"]), prescribed))
     row["number_diagnoses"] = str(max(int(row["number_diagnoses"]), 3))
     score = -2.3 + 0.5 * int(row["number_inpatient"]) + 0.08 * int(row["time_in_hospital"])
     score += 0.5 * (row["insulin"] in ("Up", "Down"))

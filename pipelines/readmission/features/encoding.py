@@ -36,11 +36,11 @@ _ARROW_TYPES: Mapping[Dtype, pa.DataType] = {"str": pa.string(), "float64": pa.f
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """Describe one number that a model sees.
+    """Rule of one number that a model sees.
 
     Attributes:
-        name: name in importances and pictures.
-        rule: how it is computed; see the module's table.
+        name: Name in importances and plots.
+        rule: How it is computed; see the table of the module.
         source: the raw column; empty for `icd9_flag`, which reads all of `contract.DIAGNOSES`.
         levels: the texts of `level`, in the order of their positions; the codes of a coded `number`.
         position: of the flag in `icd9.FLAG_NAMES`.
@@ -56,7 +56,7 @@ class Feature:
 
     @property
     def categorical(self) -> bool:
-        """Tell whether the numbers are names without an order."""
+        """Whether the numbers are names without an order."""
         return self.rule == "icd9_chapter" or (bool(self.levels) and self.source not in ORDERED)
 
     @property
@@ -211,11 +211,11 @@ def _column(frame: pd.DataFrame, feature: Feature, codes: list[tuple[npt.NDArray
     if feature.rule in ("number", "history"):
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
         return numbers if math.isnan(feature.absent) else np.where(np.isnan(numbers), feature.absent, numbers)
-    found = _positions(values, feature.levels)
-    missing = found < 0
+    positions = _positions(values, feature.levels)
+    missing = positions < 0
     if missing.sum() != values.isna().sum():
         raise ValueError(f"{feature.source} holds a level that is not of the contract")
-    return np.where(missing, np.nan, found)
+    return np.where(missing, np.nan, positions)
 
 
 def _positions(values: pd.Series, levels: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -223,5 +223,5 @@ def _positions(values: pd.Series, levels: Sequence[str]) -> npt.NDArray[np.int64
     codes, distinct = pd.factorize(values)
     position = {level: i for i, level in enumerate(levels)}
     table = np.array([*(position.get(text, -1) for text in distinct), -1], dtype=np.int64)
-    found: npt.NDArray[np.int64] = table[codes]
-    return found
+    positions: npt.NDArray[np.int64] = table[codes]
+    return positions

@@ -66,13 +66,13 @@ def add(frame: pd.DataFrame, known: Visits | None = None) -> pd.DataFrame:
     """Add the history columns to a typed frame.
 
     Args:
-        frame: typed frame; with patient_nbr and, unless its rows are newer than what is known, encounter_id.
-        known: where earlier encounters are looked up; None: the frame itself, which then holds the outcome and
-            every encounter of its patients that may count.
+        frame: Typed frame with patient_nbr and, unless its rows are newer than the table, encounter_id.
+        known: Table to look earlier encounters up in. If omitted, they are taken from `frame`, which must then
+            contain the outcome and every encounter of its patients that may count.
 
     Returns:
-        a new frame with the same rows in the same order and the columns `visits.HISTORY_NAMES`; a frame that has them
-        already, or without patient_nbr, as it is.
+        A new frame with the same rows in the same order and the columns `visits.HISTORY_NAMES`. A frame that has
+        them already, or that has no patient_nbr, is returned as it is.
     """
     if "patient_nbr" not in frame or visits.HISTORY_NAMES[0] in frame:
         return frame

@@ -86,7 +86,7 @@ FLAG_NAMES: tuple[str, ...] = (*GROUPS, "diabetes_uncontrolled")
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Hold what one ICD-9 code says.
+    """Number, chapter and flags of one ICD-9 code.
 
     Attributes:
         number: the code as a number: 250.83 -> 250.83, V27 -> 1027, E878 -> 2878; NaN when not known.

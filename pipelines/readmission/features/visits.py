@@ -43,15 +43,13 @@ HISTORY_NAMES = (
     "history_same_chapter",
     "history_same_code",
 )
-#: The names whose value at a first visit is 0; the others are unknown.
-COUNTED = HISTORY_NAMES[:2]
 _NAN = math.nan
 #: A first visit, or a patient who is not known.
 NONE: tuple[float, ...] = (0.0, 0.0, *(_NAN for _ in HISTORY_NAMES[2:]))
 
 
 class Visit(NamedTuple):
-    """Hold what one encounter tells later ones; NaN: not known.
+    """Summary of one encounter for later ones; NaN where not known.
 
     Attributes:
         encounter: encounter_id.
@@ -211,10 +209,10 @@ class Visits:
             chapter: of its primary diagnosis; NaN: not known.
             code: number of its primary diagnosis; NaN: not known.
         """
-        known = self.of(patient)
-        if not known:
+        visits = self.of(patient)
+        if not visits:
             return NONE
-        return summarise(known, self.newest, math.inf if encounter is None else encounter, inpatient, chapter, code)
+        return summarise(visits, self.newest, math.inf if encounter is None else encounter, inpatient, chapter, code)
 
 
 def _visit(row: tuple[Any, ...]) -> Visit:

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from readmission.feed.chunks import Chunks, Form
 from readmission.feed.schedule import Schedule, Window
+from readmission.files import write_atomic
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 MEDIA: dict[Form, str] = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}
@@ -24,7 +25,7 @@ MEDIA: dict[Form, str] = {"csv": "text/csv; charset=utf-8", "ndjson": "applicati
 
 @dataclass
 class Feed:
-    """Serve the batches of one source.
+    """HTTP service of the batches of one source.
 
     Attributes:
         chunks: the batches.
@@ -64,9 +65,7 @@ class Feed:
 
     def restart(self) -> None:
         """Give the first batch free now, and the others after it."""
-        part = self.memory.with_suffix(".part")
-        part.write_text(self.clock().isoformat())
-        part.replace(self.memory)
+        write_atomic(self.memory, self.clock().isoformat())
 
     @property
     def schedule(self) -> Schedule:
@@ -75,7 +74,7 @@ class Feed:
         return Schedule(started, self.interval, len(self.chunks.rows))
 
     def is_open(self) -> bool:
-        """Say whether the feed is open now."""
+        """Return whether the feed is open now."""
         return self.window is None or self.window.is_open(self.clock())
 
     def app(self) -> Starlette:
@@ -128,8 +127,8 @@ class Feed:
         """Begin again with the first batch; asks for `Authorization: Bearer <token>`."""
         if self.token is None:
             return _error(403, "Resetting is off: READMISSION_FEED_TOKEN is not set.")
-        given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), self.token.encode()):
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(token.encode(), self.token.encode()):
             return _error(401, "The token is missing or wrong.", {"WWW-Authenticate": "Bearer"})
         self.restart()
         return await self.status(request)
@@ -139,11 +138,11 @@ class Feed:
         return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
 
     async def livez(self, request: Request) -> Response:
-        """Say that the process answers."""
+        """Answer that the process is alive."""
         return JSONResponse({"live": True})
 
     async def readyz(self, request: Request) -> Response:
-        """Say whether the batches and the memory of the schedule are there."""
+        """Answer whether the batches and the stored schedule are there."""
         ready = (self.chunks.folder / "0001.csv").is_file() and self.memory.is_file()
         return JSONResponse({"ready": ready}, 200 if ready else 503)
 

@@ -20,7 +20,7 @@ Form = Literal["csv", "ndjson"]
 
 @dataclass(frozen=True, slots=True)
 class Representation:
-    """Name the file that holds one batch in one form and encoding, and the hash of its bytes."""
+    """File of one batch in one form and encoding, and the hash of its bytes."""
 
     path: Path
     sha256: str
@@ -28,7 +28,7 @@ class Representation:
 
 @dataclass(frozen=True)
 class Chunks:
-    """Hold the batches of one source, cut to one size, in one folder.
+    """Batches of one source, cut to one size, in one folder.
 
     Attributes:
         folder: `0001.csv` and so on, each with the header; other forms are added when first asked for.

@@ -10,7 +10,7 @@ from readmission.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Describe the daily opening hours: open from `opens` up to, not including, `closes`, in `zone`.
+    """Daily opening hours: open from `opens` up to, not including, `closes`, in `zone`.
 
     A window may pass midnight (22:00-06:00).
     """
@@ -46,7 +46,7 @@ class Window:
             ) from error
 
     def is_open(self, now: datetime) -> bool:
-        """Say whether the feed is open at an aware moment."""
+        """Return whether the feed is open at an aware moment."""
         clock = now.astimezone(self.zone).time()
         if self.opens < self.closes:
             return self.opens <= clock < self.closes
@@ -61,7 +61,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Say which of `total` batches exist: the first at `started`, one more every `interval`.
+    """Schedule of `total` batches: the first at `started`, one more every `interval`.
 
     An interval of zero makes all of them available at once.
     """

@@ -31,7 +31,7 @@ _Bits = npt.NDArray[np.uint32]
 
 
 class Condition(NamedTuple):
-    """Hold what an inner node asks: is the value at most the threshold, or one of the categories?
+    """Question of an inner node: is the value at most the threshold, or one of the categories?
 
     Attributes:
         tree: position.
@@ -49,7 +49,7 @@ class Condition(NamedTuple):
 
 
 class Column:
-    """Say which leaves a column's value leaves over in every tree.
+    """Leaves that a value of one column leaves over in every tree.
 
     Args:
         conditions: all that ask for the column; of LightGBM's, either all are for numbers or all for categories.
@@ -87,7 +87,7 @@ class Column:
 
 
 class Bitvectors:
-    """Hold one set of trees for `evaluate`, which any thread may call.
+    """One set of trees for `evaluate`, which any thread may call.
 
     Args:
         model: LightGBM's text format, as `trees.text_model` writes it.

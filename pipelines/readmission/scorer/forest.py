@@ -24,7 +24,7 @@ _WALKED = 64
 
 
 class TreeScorer:
-    """Score by trees."""
+    """Scorer by trees in LightGBM's form."""
 
     def __init__(self, folder: Path, manifest: Manifest, recipe: Recipe, known: Visits | None) -> None:
         self.manifest = manifest

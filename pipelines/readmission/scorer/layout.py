@@ -9,11 +9,11 @@ Value = str | int | None
 
 
 class Table(msgspec.Struct, frozen=True):
-    """Hold what the encoder makes of every value of one column.
+    """Number that the encoder makes of every value of one column.
 
     Attributes:
         source: raw column.
-        keys: its values; integers for `integer` and `coded` columns.
+        keys: Its values as a request states them.
         numbers: what stands in the matrix for each of them; None: NaN.
         absent: what stands there when the value is not known; None: NaN.
     """
@@ -25,7 +25,7 @@ class Table(msgspec.Struct, frozen=True):
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """Describe the columns of a scorer's matrix row.
+    """Columns of a scorer's matrix row.
 
     Attributes:
         tables: features of one column, in the row's order.
@@ -49,6 +49,8 @@ class Layout(msgspec.Struct, frozen=True):
         """Return what is behind each column of the row: a raw column, `diagnoses` or `history`."""
         pairs = tuple(name for name in contract.DIAGNOSES for _ in range(2))
         return (
-            *(table.source for table in self.tables), *pairs,
-            *("diagnoses" for _ in self.flags), *("history" for _ in self.history),
-        )  # fmt: skip
+            *(table.source for table in self.tables),
+            *pairs,
+            *("diagnoses" for _ in self.flags),
+            *("history" for _ in self.history),
+        )

@@ -12,7 +12,7 @@ from readmission.scorer.rows import Columns, RowEncoder, Values
 
 
 class LinearScorer:
-    """Score by weights: numbers times slopes, and for a level column the weights of its level.
+    """Scorer by weights: numbers times slopes, and for a level column the weights of its level.
 
     Args:
         manifest: of the folder.

@@ -17,18 +17,18 @@ Engine = Literal["lightgbm", "linear", "pipeline"]
 
 
 class ArtifactError(UserError):
-    """Say why an artifact folder must not be served."""
+    """Reason why an artifact folder must not be served."""
 
 
 class Parity(msgspec.Struct, frozen=True):
-    """State how the scorer was compared with its Pipeline: rows, and the largest absolute difference."""
+    """Comparison of the scorer with its Pipeline: number of rows and largest absolute difference."""
 
     rows: int
     max_difference: float
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """Describe a compiled model.
+    """Description of a compiled model.
 
     Attributes:
         contract_version: only an API of the same contract version serves it.
@@ -71,7 +71,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Golden(msgspec.Struct, frozen=True):
-    """Hold one request and the probabilities that the Pipeline gave it, in the order of the classes."""
+    """One request and the probabilities that the Pipeline gave it, in the order of the classes."""
 
     request: dict[str, str | int]
     probabilities: tuple[float, float, float]

@@ -57,7 +57,7 @@ def split(model: bytes, outputs: int, count: int) -> list[bytes]:
 
 
 class Trees:
-    """Hold one set of trees. `predict` is for one thread, since it has one buffer; the rest for any.
+    """One set of trees. `predict` is for one thread, since it has one buffer; the rest is for any.
 
     Args:
         model: LightGBM's text format.
@@ -83,11 +83,16 @@ class Trees:
         self._fast = ctypes.c_void_p()
         _check(
             library.LGBM_BoosterPredictForMatSingleRowFastInit(
-                self._handle, ctypes.c_int(_RAW), ctypes.c_int(0), ctypes.c_int(-1),
-                ctypes.c_int(self._dtype), ctypes.c_int32(width), ctypes.c_char_p(b"num_threads=1"),
+                self._handle,
+                ctypes.c_int(_RAW),
+                ctypes.c_int(0),
+                ctypes.c_int(-1),
+                ctypes.c_int(self._dtype),
+                ctypes.c_int32(width),
+                ctypes.c_char_p(b"num_threads=1"),
                 ctypes.byref(self._fast),
             )
-        )  # fmt: skip
+        )
         #: The raw scores of the last `predict`.
         self.scores = (ctypes.c_double * outputs)()
         length = ctypes.c_int64()
@@ -115,13 +120,20 @@ class Trees:
         length = ctypes.c_int64()
         _check(
             _library().LGBM_BoosterPredictForMat(
-                self._handle, ctypes.c_void_p(numbers.ctypes.data), ctypes.c_int(self._dtype),
+                self._handle,
+                ctypes.c_void_p(numbers.ctypes.data),
+                ctypes.c_int(self._dtype),
                 ctypes.c_int32(len(numbers)),
-                ctypes.c_int32(self._width), ctypes.c_int(_ROW_MAJOR), ctypes.c_int(kind), ctypes.c_int(0),
-                ctypes.c_int(-1), ctypes.c_char_p(b"num_threads=1"), ctypes.byref(length),
+                ctypes.c_int32(self._width),
+                ctypes.c_int(_ROW_MAJOR),
+                ctypes.c_int(kind),
+                ctypes.c_int(0),
+                ctypes.c_int(-1),
+                ctypes.c_char_p(b"num_threads=1"),
+                ctypes.byref(length),
                 ctypes.c_void_p(scores.ctypes.data),
             )
-        )  # fmt: skip
+        )
         return scores
 
     def __del__(self) -> None:

@@ -76,7 +76,7 @@ def _check_types(data: bytes) -> None:
 
 
 class PipelineScorer:
-    """Score by `Pipeline.predict_proba` on a typed frame.
+    """Scorer by `Pipeline.predict_proba` on a typed frame.
 
     Args:
         folder: the artifact folder, already checked.

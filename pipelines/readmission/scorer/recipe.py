@@ -20,7 +20,7 @@ UNITS = {"two_heads": "log_odds", "softmax": "margin", "identity": "probability"
 
 
 class Linear(msgspec.Struct, frozen=True):
-    """Hold a linear model over the row: for each column what it adds to each output.
+    """Linear model over the row: what each column adds to each output.
 
     Attributes:
         fill: number taken where a numeric column is not known.
@@ -34,7 +34,7 @@ class Linear(msgspec.Struct, frozen=True):
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """Hold what scorer.json says: the row's layout, the link, and the weights of a linear model."""
+    """Content of scorer.json: the row's layout, the link, and the weights of a linear model."""
 
     layout: Layout
     link: Link
@@ -44,7 +44,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """Explain one answer in log-odds of readmission within 30 days (or in probability, see `unit`).
+    """Explanation of one answer in log-odds of readmission within 30 days (or in probability, see `unit`).
 
     Attributes:
         unit: ``log_odds`` of the early head, ``margin`` of the softmax, or ``probability``.

@@ -39,7 +39,7 @@ _FEW = 4
 
 
 class Piece(NamedTuple):
-    """Hold neighbouring columns of many rows; values recur, so each combination is there once.
+    """Neighbouring columns of many rows. Values recur, so each combination is stored once.
 
     Attributes:
         rows: the combinations, packed as in `RowEncoder.row`.
@@ -51,7 +51,7 @@ class Piece(NamedTuple):
 
 
 class _Numbers(dict[Any, int]):
-    """Number keys as they come, in C but for new ones."""
+    """Keys numbered as they come, in C except for new ones."""
 
     def __missing__(self, key: Any) -> int:
         number = self[key] = len(self)
@@ -90,7 +90,7 @@ def _nothing(values: Values) -> Values:
 
 
 class RowEncoder:
-    """Write rows of doubles (or floats) as a native engine reads them.
+    """Encoder of rows of doubles (or floats) as a native engine reads them.
 
     Args:
         layout: of the row.
@@ -145,10 +145,12 @@ class RowEncoder:
         return b"%b%b%b%b%b%b%b" % (
             self._head.pack(*map(getitem, self._tables, self._pick(values))),
             self._smalls.get(small) or self._encode(small),
-            first[0], second[0], third[0],
+            first[0],
+            second[0],
+            third[0],
             self._combinations.get(mask) or self._combine(mask),
             past,
-        )  # fmt: skip
+        )
 
     def pieces(self, columns: Columns) -> list[Piece]:
         """Return the rows of many encounters in pieces: side by side they are what `row` makes of each.
@@ -202,10 +204,13 @@ class RowEncoder:
         read = icd9.UNKNOWN_CODE if unknown else icd9.parse(str(code))
         return self._pack(
             known.summarise(
-                int(patient or 0), None if encounter is None else int(encounter),
-                math.nan if stays is None else float(stays), read.chapter, read.number,
+                int(patient or 0),
+                None if encounter is None else int(encounter),
+                math.nan if stays is None else float(stays),
+                read.chapter,
+                read.number,
             )
-        )  # fmt: skip
+        )
 
     def _pack(self, past: Sequence[float]) -> bytes:
         return self._history.pack(*(past[i] for i in self.layout.history))

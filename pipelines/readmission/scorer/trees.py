@@ -20,7 +20,7 @@ _MISSING_IS_NAN, _MISSING_LEFT = 8, 2
 
 @dataclass(frozen=True)
 class Tree:
-    """Hold one tree by its nodes; node 0 is the root, a child of -1 makes a leaf.
+    """One tree by its nodes. Node 0 is the root; a child of -1 makes a leaf.
 
     Attributes:
         left, right: children of each node.
@@ -41,7 +41,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Hold trees as blocks of text, one list an output.
+    """Trees as blocks of text, one list per output.
 
     Attributes:
         blocks: for each output, its trees.
@@ -118,10 +118,14 @@ def of_forest(trees: Sequence[Any], classes: int, positions: Sequence[int]) -> E
         tree = estimator.tree_
         for k in range(classes):
             node = Tree(
-                left=tree.children_left, right=tree.children_right, feature=tree.feature,
-                threshold=tree.threshold, missing_left=tree.missing_go_to_left,
-                value=tree.value[:, 0, k] / len(trees), count=tree.n_node_samples,
-            )  # fmt: skip
+                left=tree.children_left,
+                right=tree.children_right,
+                feature=tree.feature,
+                threshold=tree.threshold,
+                missing_left=tree.missing_go_to_left,
+                value=tree.value[:, 0, k] / len(trees),
+                count=tree.n_node_samples,
+            )
             blocks[k].append(_write(node, positions))
     return Ensemble(blocks, (0.0,) * classes, True)
 
@@ -204,9 +208,14 @@ def text_model(ensemble: Ensemble, width: int) -> str:
     outputs = len(ensemble.blocks)
     blocks = [chosen[i] if i < len(chosen) else _leaf(0.0) for i in range(rounds) for chosen in ensemble.blocks]
     header = [
-        "tree", "version=v4", f"num_class={outputs}", f"num_tree_per_iteration={outputs}", "label_index=0",
-        f"max_feature_idx={width - 1}", "feature_names=" + " ".join(f"f{i}" for i in range(width)),
+        "tree",
+        "version=v4",
+        f"num_class={outputs}",
+        f"num_tree_per_iteration={outputs}",
+        "label_index=0",
+        f"max_feature_idx={width - 1}",
+        "feature_names=" + " ".join(f"f{i}" for i in range(width)),
         "feature_infos=" + " ".join(["[-inf:inf]"] * width),
-    ]  # fmt: skip
+    ]
     body = (f"Tree={i}\n{block}\n\n" for i, block in enumerate(blocks))
     return "\n".join(header) + "\n\n" + "\n".join(body) + "\nend of trees\n"

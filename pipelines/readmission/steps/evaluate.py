@@ -159,7 +159,7 @@ def _render(
     code: str,
 ) -> str:
     rows = [f"| {label} | " + " | ".join(_cell(found[n]) for n in _SHOWN) + " |" for label, found in lines.items()]
-    made_up = " **The data is SYNTHETIC: the figures say nothing.**" if snapshots.synthetic(settings, data) else ""
+    made_up = " **The data is SYNTHETIC: the figures say nothing.**" if snapshots.is_synthetic(settings, data) else ""
     return "\n".join(
         [
             "# How good the method is",

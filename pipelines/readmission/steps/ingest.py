@@ -25,12 +25,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SortedRows:
-    """Hold one batch sorted into what is taken, what is refused and what was there before.
+    """Rows of one batch, sorted into accepted, refused and duplicate ones.
 
     Attributes:
-        accepted: text columns of the contract and `content_hash`.
-        refused: row number -> (the row, its reasons).
-        duplicate: rows that are already there, the same to the letter.
+        accepted: Text columns of the contract and `content_hash`.
+        refused: Row number -> (the row, its reasons).
+        duplicate: Number of rows that are already stored, the same to the letter.
     """
 
     accepted: pd.DataFrame
@@ -51,42 +51,44 @@ def run(
     table stops the step and changes nothing.
 
     Args:
-        settings: the database, the source and the batch size.
-        source: path, URL or feed+URL that goes before the setting's.
-        batch: number of the batch in the source, from 1; None takes the next missing one.
-        every: take all missing batches.
+        settings: Database, source and batch size.
+        source: Path, URL or feed+URL that overrides the setting.
+        batch: Number of the batch in the source, from 1. If omitted, the next missing one.
+        every: Whether to take all missing batches.
 
     Returns:
-        The batch ids that this run added; empty when there was nothing to do.
+        The batch ids that this run added; empty if there was nothing to do.
 
     Raises:
-        UserError: the source is absent or not the contract's table; nothing was changed.
+        UserError: The source is absent or not the contract's table. Nothing was changed.
     """
-    named = source or settings.source
+    location = source or settings.source
     data: Source
-    if named.startswith("feed+"):
-        data = FeedSource(named.removeprefix("feed+"), settings.batch_size)
+    if location.startswith("feed+"):
+        data = FeedSource(location.removeprefix("feed+"), settings.batch_size)
     else:
         data = open_source(settings, source)
     done = _done(settings, data)
     offered = range(1, data.batches + 1) if batch is None else [batch]
     missing = [n for n in offered if n not in done]
-    wanted = missing if every else missing[:1]
-    if not wanted:
+    numbers = missing if every else missing[:1]
+    if not numbers:
         log.info("nothing to ingest: %s of %s batches of %s are in", len(done), data.batches, data.name)
-    return [added for n in wanted if (added := _ingest(settings, data, n)) is not None]
+    return [added for n in numbers if (added := _ingest(settings, data, n)) is not None]
 
 
 def _done(settings: Settings, data: Source) -> set[int]:
     with postgres.transaction(settings, "ingest") as cursor:
-        cursor.execute("SELECT source_batch FROM raw.batches WHERE source_sha256 = %s", (data.sha256,))
+        cursor.execute("SELECT source_batch FROM raw.batches WHERE source_sha256 = %(source)s", {"source": data.sha256})
         done = {row[0] for row in cursor.fetchall()}
-        cursor.execute("SELECT 1 FROM raw.batches WHERE synthetic <> %s LIMIT 1", (data.synthetic,))
+        cursor.execute(
+            "SELECT 1 FROM raw.batches WHERE synthetic <> %(synthetic)s LIMIT 1", {"synthetic": data.synthetic}
+        )
         if cursor.fetchone():
-            held, given = ("real", "synthetic") if data.synthetic else ("synthetic", "real")
+            stored, offered = ("real", "synthetic") if data.synthetic else ("synthetic", "real")
             raise UserError(
-                f"The database holds {held} batches and {data.name} is {given}: they are never mixed. "
-                "Forget the old state first (`make clean-state`) or use another database."
+                f"The database holds {stored} batches and {data.name} is {offered}: they are never mixed. "
+                "Delete the old state first (`make clean-state`) or use another database."
             )
     return done
 
@@ -98,45 +100,52 @@ def _ingest(settings: Settings, data: Source, number: int) -> int | None:
     with postgres.transaction(settings, "ingest") as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('readmission.ingest'))")
         cursor.execute(
-            "SELECT 1 FROM raw.batches WHERE source_sha256 = %s AND source_batch = %s", (data.sha256, number)
+            "SELECT 1 FROM raw.batches WHERE source_sha256 = %(source)s AND source_batch = %(number)s",
+            {"source": data.sha256, "number": number},
         )
         if cursor.fetchone():
             return None
-        result = sort_rows(raw, _known(cursor, raw.frame))
+        result = sort_rows(raw, _stored_hashes(cursor, raw.frame))
         cursor.execute("SELECT coalesce(max(batch_id), 0) + 1 FROM raw.batches")
         batch_id = int(cursor.fetchone()[0])
         _store(cursor, batch_id, result)
-        cursor.execute(
-            "INSERT INTO raw.batches (batch_id, source, source_sha256, source_batch, synthetic, rows_read, accepted,"
-            " quarantined, duplicate, started, finished) VALUES %s",
-            (
-                (
-                    batch_id, data.name, data.sha256, number, data.synthetic, raw.rows_read,
-                    len(result.accepted), len(result.refused), result.duplicate, started, datetime.now(UTC),
-                ),
-            ),
-        )  # fmt: skip
+        batch = {
+            "batch_id": batch_id,
+            "source": data.name,
+            "source_sha256": data.sha256,
+            "source_batch": number,
+            "synthetic": data.synthetic,
+            "rows_read": raw.rows_read,
+            "accepted": len(result.accepted),
+            "quarantined": len(result.refused),
+            "duplicate": result.duplicate,
+            "started": started,
+            "finished": datetime.now(UTC),
+        }
+        values = ", ".join(f"%({name})s" for name in batch)
+        cursor.execute(f"INSERT INTO raw.batches ({', '.join(batch)}) VALUES ({values})", batch)  # noqa: S608  our names
     tracing.count(rows=raw.rows_read, accepted=len(result.accepted), quarantined=len(result.refused))
     log.info(
-        "batch %s: read %s, accepted %s, quarantined %s, duplicate %s",
-        batch_id, raw.rows_read, len(result.accepted), len(result.refused), result.duplicate,
-    )  # fmt: skip
+        "batch %(batch_id)s: read %(rows_read)s, accepted %(accepted)s, quarantined %(quarantined)s,"
+        " duplicate %(duplicate)s",
+        batch,
+    )
     return batch_id
 
 
-def sort_rows(raw: RawBatch, known: dict[str, str]) -> SortedRows:
+def sort_rows(raw: RawBatch, stored: dict[str, str]) -> SortedRows:
     """Sort a batch's rows; rows read = accepted + refused + duplicate, always.
 
     Args:
-        raw: the batch.
-        known: content hash by encounter_id of encounters that are already in RAW.
+        raw: The batch.
+        stored: Content hash by encounter_id of encounters that are already in RAW.
     """
     frame = raw.frame.assign(content_hash=content_hashes(raw.frame))
     reasons = validation.problems(raw.frame)
     sound = frame.drop(index=list(reasons))
     first = sound.drop_duplicates("encounter_id").set_index("encounter_id")["content_hash"].to_dict()
-    original = sound["encounter_id"].map(lambda name: known.get(name) or first[name])
-    repeated = sound["encounter_id"].isin(known) | sound["encounter_id"].duplicated()
+    original = sound["encounter_id"].map(lambda name: stored.get(name) or first[name])
+    repeated = sound["encounter_id"].isin(stored) | sound["encounter_id"].duplicated()
     contradicting = sound.index[repeated & (original != sound["content_hash"])]
     for label in contradicting:
         reasons[label] = [
@@ -165,10 +174,12 @@ def content_hashes(frame: pd.DataFrame) -> list[str]:
     return [hashlib.sha256("\x1f".join(row).encode()).hexdigest() for row in zip(*columns, strict=True)]
 
 
-def _known(cursor: Any, frame: pd.DataFrame) -> dict[str, str]:
+def _stored_hashes(cursor: Any, frame: pd.DataFrame) -> dict[str, str]:
     column = contract.BY_NAME["encounter_id"]
     ids = [int(text) for text in frame["encounter_id"].unique() if not column.problem(text)]
-    cursor.execute("SELECT encounter_id, content_hash FROM raw.encounters WHERE encounter_id = ANY(%s)", (ids,))
+    cursor.execute(
+        "SELECT encounter_id, content_hash FROM raw.encounters WHERE encounter_id = ANY(%(ids)s)", {"ids": ids}
+    )
     return {str(encounter): digest for encounter, digest in cursor.fetchall()}
 
 

@@ -27,7 +27,7 @@ def run(settings: Settings) -> list[int]:
     """Process every RAW batch that is not in CLEAN; done ones are left alone.
 
     Args:
-        settings: the database and the object store.
+        settings: Database and object store.
 
     Returns:
         The batch ids that this run added.
@@ -53,8 +53,8 @@ def _process(settings: Settings, batch_id: int) -> tuple[int, int] | None:
     """Process one batch in one transaction; return rows kept and excluded, None when another run has just done it."""
     with postgres.transaction(settings, "process") as cursor:
         # A lock a batch: batches do not depend on each other, and each may be another worker's.
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('readmission.process'), %s)", (batch_id,))
-        cursor.execute("SELECT 1 FROM clean.batches WHERE batch_id = %s", (batch_id,))
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('readmission.process'), %(batch)s)", {"batch": batch_id})
+        cursor.execute("SELECT 1 FROM clean.batches WHERE batch_id = %(batch)s", {"batch": batch_id})
         if cursor.fetchone():
             return None
         raw = _read_raw(cursor, batch_id)
@@ -67,8 +67,8 @@ def _process(settings: Settings, batch_id: int) -> tuple[int, int] | None:
         postgres.copy_in(cursor, "clean.encounters", _with_diagnoses(frame))
         cursor.execute(
             "INSERT INTO clean.batches (batch_id, rows, excluded, snapshot, snapshot_sha256)"
-            " VALUES (%s, %s, %s, %s, %s)",
-            (batch_id, len(frame), len(raw) - len(frame), key, digest),
+            " VALUES (%(batch)s, %(rows)s, %(excluded)s, %(key)s, %(digest)s)",
+            {"batch": batch_id, "rows": len(frame), "excluded": len(raw) - len(frame), "key": key, "digest": digest},
         )
     return len(frame), len(raw) - len(frame)
 
@@ -77,11 +77,11 @@ def clean(raw: pd.DataFrame, batch_id: int) -> pd.DataFrame:
     """Make the typed frame of one batch, without encounters that cannot be followed by a readmission.
 
     Args:
-        raw: accepted rows, numbers as float64, texts as str, `?` already missing.
-        batch_id: goes to every row.
+        raw: Typed frame of the accepted rows.
+        batch_id: Batch of every row.
 
     Returns:
-        Columns `contract.COLUMN_NAMES`, `batch_id`, `split`; ordered by encounter_id.
+        A frame with columns `contract.COLUMN_NAMES`, `batch_id` and `split`, ordered by encounter_id.
     """
     kept = raw[~raw["discharge_disposition_id"].isin(contract.EXCLUDED_DISPOSITIONS)]
     kept = kept.sort_values("encounter_id", ignore_index=True)
@@ -114,9 +114,11 @@ def _with_diagnoses(frame: pd.DataFrame) -> pa.Table:
     columns: dict[str, Any] = {}
     for name in contract.DIAGNOSES:
         codes = frame[name].unique()
-        known = {code: icd9.parse(code) for code in codes if isinstance(code, str)}
-        chapters = {code: icd9.CHAPTER_NAMES[int(parsed.chapter)] for code, parsed in known.items()}
-        columns[f"{name}_number"] = frame[name].map({code: p.number for code, p in known.items()}).astype(np.float64)
+        parsed = {code: icd9.parse(code) for code in codes if isinstance(code, str)}
+        chapters = {text: icd9.CHAPTER_NAMES[int(code.chapter)] for text, code in parsed.items()}
+        columns[f"{name}_number"] = (
+            frame[name].map({text: code.number for text, code in parsed.items()}).astype(np.float64)
+        )
         columns[f"{name}_chapter"] = frame[name].map(chapters)
     whole = {name: frame[name].astype("Int32") for name in _NUMBERS}
     return pa.Table.from_pandas(frame.assign(**columns, **whole), preserve_index=False)

@@ -49,19 +49,19 @@ def run(
     pipeline = tracking.load_pipeline(champion.source)
     if file is not None and out is not None:
         raw = read(file)
-        scores = pipeline.predict_proba(_with_history(settings, encoding.typed_frame(_known_ids(raw))))
+        scores = pipeline.predict_proba(_with_history(settings, encoding.typed_frame(_without_partial_ids(raw))))
         names = [f"probability_{name}" for name in contract.CLASSES]
-        told = pd.DataFrame(scores, columns=names, index=raw.index).round(6)
-        told["prediction"] = np.array(contract.CLASSES)[scores.argmax(axis=1)]
-        raw.join(told.assign(model_version=champion.version)).to_csv(out, index=False)
+        answers = pd.DataFrame(scores, columns=names, index=raw.index).round(6)
+        answers["prediction"] = np.array(contract.CLASSES)[scores.argmax(axis=1)]
+        raw.join(answers.assign(model_version=champion.version)).to_csv(out, index=False)
         tracing.count(rows=len(raw))
         log.info("%d encounters scored by version %s into %s", len(raw), champion.version, out)
         return len(raw)
     snapshot = snapshots.find(settings, batch, role="score")
-    known, rows = Visits(snapshot.visits()), 0
+    visits, rows = Visits(snapshot.visits()), 0
     for batch_id, table in zip(snapshot.batches, snapshot.tables(), strict=True):
         if batch in (None, batch_id):
-            frame = history.add(table.to_pandas(), known)
+            frame = history.add(table.to_pandas(), visits)
             _store(settings, frame["encounter_id"], pipeline.predict_proba(frame), str(champion.version))
             rows += len(frame)
     tracing.count(rows=rows)
@@ -69,14 +69,14 @@ def run(
     return rows
 
 
-def _known_ids(raw: pd.DataFrame) -> pd.DataFrame:
-    """Leave out identifier columns that are not known in every row."""
+def _without_partial_ids(raw: pd.DataFrame) -> pd.DataFrame:
+    """Drop identifier columns that are unknown in some row."""
     partly = [name for name in contract.IDENTIFIERS if name in raw and (raw[name] == contract.MISSING_TOKEN).any()]
     return raw.drop(columns=partly)
 
 
 def _with_history(settings: Settings, frame: pd.DataFrame) -> pd.DataFrame:
-    """Look up what CLEAN knows of the patients of a file, if it says who they are."""
+    """Add the history that CLEAN has of the patients of a file, if the file identifies them."""
     if "patient_nbr" not in frame:
         return frame
     return history.add(frame, Visits(snapshots.find(settings, role="score").visits()))

@@ -1,15 +1,19 @@
-"""Object stores: a folder, or a bucket of S3."""
+"""Object stores: a folder, or a bucket of S3.
 
-import os
+pyarrow.fs offers both under one interface and is no less code here: its local file system has no write-and-rename, so
+the atomic `put` would stay ours, and boto3's chain of credentials is what operators of S3 know.
+"""
+
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from readmission.files import write_atomic
 from readmission.settings import Settings
 
 
 class ObjectStore(Protocol):
-    """Keep immutable objects by key."""
+    """Immutable objects by key."""
 
     def put(self, key: str, data: bytes) -> None:
         """Store an object whole, or not at all."""
@@ -22,22 +26,20 @@ class ObjectStore(Protocol):
         """
 
     def exists(self, key: str) -> bool:
-        """Tell whether the object is there."""
+        """Return whether the object exists."""
 
 
 class FolderStore:
-    """Keep objects as files below a folder."""
+    """Objects as files below a folder."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def put(self, key: str, data: bytes) -> None:
-        """Write a temporary file and rename it: a reader never sees half an object."""
+        """Write the file whole: a reader never sees half an object."""
         path = self._root / key
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_bytes(data)
-        temporary.replace(path)
+        write_atomic(path, data)
 
     def get(self, key: str) -> bytes:
         """Read the file; KeyError when it is absent."""
@@ -47,12 +49,12 @@ class FolderStore:
             raise KeyError(key) from error
 
     def exists(self, key: str) -> bool:
-        """Tell whether the file is there."""
+        """Return whether the file exists."""
         return (self._root / key).is_file()
 
 
 class S3Store:
-    """Keep objects in a bucket; credentials are boto3's own (environment, profile, role)."""
+    """Objects in a bucket. Credentials are found by boto3 (environment, profile, role)."""
 
     def __init__(self, url: str, endpoint: str) -> None:
         import boto3  # half a second to import: only for those who use S3
@@ -77,9 +79,9 @@ class S3Store:
         return bytes(body.read())
 
     def exists(self, key: str) -> bool:
-        """Tell whether the bucket has the object."""
-        found = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._key(key), MaxKeys=1)
-        return any(item["Key"] == self._key(key) for item in found.get("Contents", ()))
+        """Return whether the bucket has the object."""
+        answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._key(key), MaxKeys=1)
+        return any(item["Key"] == self._key(key) for item in answer.get("Contents", ()))
 
 
 def objects(settings: Settings) -> ObjectStore:

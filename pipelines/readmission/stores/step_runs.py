@@ -19,26 +19,26 @@ def recorded(settings: Settings, step: str, role: Role) -> Iterator[Callable[[],
     """Record when a step ran and how it ended, in monitoring.step_runs; never fails the step.
 
     Args:
-        settings: where the database is.
-        step: the verb.
-        role: the step's own; it may insert here.
+        settings: Address of the database.
+        step: The verb.
+        role: The step's own database role.
 
     Yields:
-        What to call when the step found nothing to do.
+        A function to call if the step had nothing to do.
     """
-    began, said, result = time.monotonic(), list[str](), "failure"
+    began, results, outcome = time.monotonic(), ["success"], "failure"
     try:
-        yield lambda: said.append("nothing to do")
-        result = said[-1] if said else "success"
+        yield lambda: results.append("nothing to do")
+        outcome = results[-1]
     finally:
         try:
             with transaction(settings, role) as cursor:
                 cursor.execute(
                     "INSERT INTO monitoring.step_runs (step, started, result)"
-                    " VALUES (%s, now() - make_interval(secs => %s), %s)",
-                    (step, time.monotonic() - began, result),
+                    " VALUES (%(step)s, now() - make_interval(secs => %(seconds)s), %(result)s)",
+                    {"step": step, "seconds": time.monotonic() - began, "result": outcome},
                 )
         except (UserError, psycopg2.Error) as error:
-            # A step that failed for want of the database has said so itself.
-            level = logging.DEBUG if result == "failure" else logging.WARNING
+            # A step that failed because it could not reach the database has reported that itself.
+            level = logging.DEBUG if outcome == "failure" else logging.WARNING
             log.log(level, "the run of %s is not recorded: %s", step, str(error).strip().splitlines()[0])

@@ -75,7 +75,7 @@ def load(settings: Settings, client: Any, up_to: int | None = None) -> DaskDatas
     return DaskDataset(
         counts=dataset.count_splits(pd.concat([index for _, index in scans], ignore_index=True)),
         snapshot=snapshot,
-        synthetic=snapshots.synthetic(settings, snapshot),
+        synthetic=snapshots.is_synthetic(settings, snapshot),
         client=client,
         batches_read=batches,
         visits=visits,

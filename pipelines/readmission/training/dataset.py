@@ -173,7 +173,7 @@ def load(settings: Settings, up_to: int | None = None, *, held_out: bool = False
     return Dataset(
         counts=count_splits(index),
         snapshot=snapshot,
-        synthetic=snapshots.synthetic(settings, snapshot),
+        synthetic=snapshots.is_synthetic(settings, snapshot),
         matrix=matrix,
         y=index["y"].to_numpy(np.int64)[places],
         patients=index["patient_nbr"].to_numpy()[places],

@@ -35,14 +35,14 @@ def test_every_listed_value_is_allowed(column: contract.Column) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "values"),
-    zip(KINDS, [("No", "Yes"), (1, 7), (2, 3, 4, 5), (), ()], strict=True),
+    list(zip(KINDS, [("No", "Yes"), (1, 7), (2, 3, 4, 5), (), ()], strict=True)),
     ids=NAMES,
 )
 def test_the_values_of_a_kind(kind: Kind, values: tuple[object, ...]) -> None:
     assert kind.values() == values
 
 
-@pytest.mark.parametrize(("kind", "texts"), zip(KINDS, ["yes", "2", "6", "0", "4280"], strict=True), ids=NAMES)
+@pytest.mark.parametrize(("kind", "texts"), list(zip(KINDS, ["yes", "2", "6", "0", "4280"], strict=True)), ids=NAMES)
 def test_a_value_of_the_right_type_that_is_not_allowed_is_the_kind_s_violation(kind: Kind, texts: str) -> None:
     assert kind.problem(texts) == kind.violation
 

@@ -54,7 +54,7 @@ def snapshot(rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> Snapshot:
         keys.append((batch_id, str(batch_id), sha256(buffer.getvalue()).hexdigest()))
     snapshot = Snapshot(store, keys)
     monkeypatch.setattr(snapshots, "find", lambda settings, up_to=None: snapshot)
-    monkeypatch.setattr(snapshots, "synthetic", lambda settings, snapshot: True)
+    monkeypatch.setattr(snapshots, "is_synthetic", lambda settings, snapshot: True)
     return snapshot
 
 
