@@ -105,7 +105,7 @@ def releases(environment: str, **over: Any) -> list[Release]:
     values = state(environment, **over)
     installs = yaml.safe_load(render_template((ROOT / "values/installs.yaml.gotmpl").read_text(), values))["installs"]
     conditions = {f"installs.{choice}.enabled": install["enabled"] for choice, install in installs.items()}
-    found = []
+    chosen = []
     for spec in helmfile()[1]["releases"]:
         text = {k: render_template(v, values, spec["name"]) for k, v in spec.items() if isinstance(v, str)}
         if "condition" in spec and not conditions[spec["condition"]]:
@@ -114,7 +114,7 @@ def releases(environment: str, **over: Any) -> list[Release]:
         for name in spec.get("values", []):
             content = render_template((ROOT / name).read_text(), values, spec["name"])
             chart_values = merged(chart_values, yaml.safe_load(content) or {})
-        found.append(
+        chosen.append(
             Release(
                 name=text["name"],
                 namespace=text["namespace"],
@@ -123,7 +123,7 @@ def releases(environment: str, **over: Any) -> list[Release]:
                 values=chart_values,
             )
         )
-    return found
+    return chosen
 
 
 def build_dependencies(folder: Path = CHARTS) -> None:
@@ -168,23 +168,23 @@ def custom_schemas(objects: list[dict[str, Any]]) -> dict[tuple[str, str], dict[
 
 def images(objects: list[dict[str, Any]]) -> set[str]:
     """Return every image that objects name: of containers, and of the operator's custom resources and arguments."""
-    found: set[str] = set()
+    names: set[str] = set()
 
     def walk(node: Any) -> None:
         if isinstance(node, dict):
             image = node.get("image")
             if isinstance(image, str) and ":" in image:
-                found.add(image)
+                names.add(image)
             for value in node.values():
                 walk(value)
         elif isinstance(node, list):
             for value in node:
                 walk(value)
         elif isinstance(node, str) and "config-reloader=" in node:
-            found.add(node.split("=", 1)[1])
+            names.add(node.split("=", 1)[1])
 
     walk([o for o in objects if o["kind"] != "CustomResourceDefinition"])
-    return found
+    return names
 
 
 def as_json(value: Any) -> str:

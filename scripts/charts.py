@@ -58,26 +58,29 @@ def validate(
     for item in objects:
         schema = custom.get((item["apiVersion"], item["kind"]))
         try:
-            found = wrong(as_json(item), as_json(schema) if schema else "")
+            objection = find_mistake(as_json(item), as_json(schema) if schema else "")
         except kubernetes_validate.SchemaNotFoundError:
             counts[f"not validated ({item['kind']}: its definition is not on disk)"] += 1
             continue
         counts["custom" if schema else "kubernetes"] += 1
-        problems += [f"{release}: {item['kind']} {item['metadata']['name']}: {found}"] if found else []
+        problems += [f"{release}: {item['kind']} {item['metadata']['name']}: {objection}"] if objection else []
     return counts
 
 
 @cache
-def wrong(item: str, schema: str) -> str:
-    """Return what is wrong with an object, or nothing; both in JSON, as environments share most objects."""
+def find_mistake(item: str, schema: str) -> str:
+    """Return what the schema objects to in an object, or nothing.
+
+    Both are JSON, so that objects which environments share are validated once.
+    """
     try:
         if schema:
             jsonschema.Draft202012Validator(closed(json.loads(schema))).validate(json.loads(item))
         else:
             kubernetes_validate.validate(json.loads(item), KUBERNETES, strict=True)
     except (kubernetes_validate.ValidationError, jsonschema.ValidationError) as error:
-        where = "/".join(map(str, getattr(error, "path", [])))
-        return f"{where}: {str(getattr(error, 'message', error)).splitlines()[0][:200]}"
+        path = "/".join(map(str, getattr(error, "path", [])))
+        return f"{path}: {str(getattr(error, 'message', error)).splitlines()[0][:200]}"
     return ""
 
 
@@ -117,7 +120,7 @@ def check(environments: list[str]) -> None:
             objects = render(release, chart)
             counts += validate(f"{environment}/{release.name}", objects, custom, problems)
             rendered.append(release.name)
-        print(f"{environment}: rendered {', '.join(rendered)}: {say(counts)}")
+        print(f"{environment}: rendered {', '.join(rendered)}: {describe(counts)}")
         if absent:
             print(f"{environment}: NOT rendered, charts not in CHARTS_DIR ({folder or 'unset'}): {', '.join(absent)}")
     for problem in problems:
@@ -125,10 +128,13 @@ def check(environments: list[str]) -> None:
     sys.exit(1 if problems else 0)
 
 
-def say(counts: Counter[str]) -> str:
-    """Return counts as a phrase."""
-    known = {"kubernetes": f"valid by the schemas of Kubernetes {KUBERNETES}", "custom": "by their own definitions"}
-    return ", ".join(f"{n} objects {known.get(what, what)}" for what, n in sorted(counts.items()))
+def describe(counts: Counter[str]) -> str:
+    """Describe in one phrase how many objects were validated, and by what."""
+    validations = {
+        "kubernetes": f"valid by the schemas of Kubernetes {KUBERNETES}",
+        "custom": "by their own definitions",
+    }
+    return ", ".join(f"{n} objects {validations.get(what, what)}" for what, n in sorted(counts.items()))
 
 
 def find_chart(release: Release, folder: Path | None) -> Path | None:
@@ -144,7 +150,7 @@ def mirror_list(environment: str) -> None:
     build_dependencies()
     folder = charts_folder()
     repositories = {r["name"]: ("oci://" if r.get("oci") else "") + r["url"] for r in helmfile()[1]["repositories"]}
-    found: set[str] = set()
+    names: set[str] = set()
     for release in releases(environment, mirror="", chartsDir="", images={"registry": ""}):
         chart = find_chart(release, folder)
         if chart is None:
@@ -153,9 +159,9 @@ def mirror_list(environment: str) -> None:
             repository, name = release.chart.split("/")
             digest = hashlib.sha256(chart.read_bytes()).hexdigest()
             print(f"chart {name} {release.version} {repositories[repository]} sha256:{digest}")
-        found |= images(render(release, chart))
+        names |= images(render(release, chart))
     ours = {f"{path.stem}:" for path in (ROOT / "images").glob("*.args")}
-    for image in sorted(found):
+    for image in sorted(names):
         kind = "own" if any(image.startswith(o) for o in ours) else "image"
         print(f"{kind} {image}")
 
@@ -167,12 +173,12 @@ def pull(folder: str) -> None:
         if not release.ours:
             repository, name = release.chart.split("/")
             url = repositories[repository]
-            where = f"{url}/{name}" if url.startswith("oci://") else f"{name} --repo {url}"
-            print(f"helm pull {where} --version {release.version} -d {folder}")
+            source = f"{url}/{name}" if url.startswith("oci://") else f"{name} --repo {url}"
+            print(f"helm pull {source} --version {release.version} -d {folder}")
 
 
 def main() -> None:
-    """Read the arguments and do one thing."""
+    """Run the verb of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("check").add_argument("environments", nargs="*", default=ENVIRONMENTS)

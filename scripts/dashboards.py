@@ -12,29 +12,38 @@ import yaml
 
 CHART = Path(__file__).parents[1] / "charts" / "observability"
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+#: Figures that are reduced to their last value.
+LAST = {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
 #: kind -> Grafana's panel type, width (of 24), height, options.
 KINDS: dict[str, tuple[str, int, int, dict[str, Any]]] = {
-    "stat": ("stat", 4, 4, {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-                            "colorMode": "value", "graphMode": "area", "textMode": "auto"}),
-    "name": ("stat", 4, 4, {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-                            "colorMode": "none", "graphMode": "none", "textMode": "name"}),
-    "lines": ("timeseries", 8, 8, {"legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
-                                   "tooltip": {"mode": "multi", "sort": "desc"}}),
-    "bars": ("bargauge", 8, 10, {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-                                 "orientation": "horizontal", "displayMode": "basic", "valueMode": "color"}),
-    "heat": ("heatmap", 8, 8, {"calculate": False, "color": {"mode": "scheme", "scheme": "Blues", "steps": 32},
-                               "yAxis": {"unit": "short"}}),
-}  # fmt: skip
+    "stat": ("stat", 4, 4, LAST | {"colorMode": "value", "graphMode": "area", "textMode": "auto"}),
+    "name": ("stat", 4, 4, LAST | {"colorMode": "none", "graphMode": "none", "textMode": "name"}),
+    "lines": (
+        "timeseries",
+        8,
+        8,
+        {
+            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
+            "tooltip": {"mode": "multi", "sort": "desc"},
+        },
+    ),
+    "bars": ("bargauge", 8, 10, LAST | {"orientation": "horizontal", "displayMode": "basic", "valueMode": "color"}),
+    "heat": (
+        "heatmap",
+        8,
+        8,
+        {"calculate": False, "color": {"mode": "scheme", "scheme": "Blues", "steps": 32}, "yAxis": {"unit": "short"}},
+    ),
+}
 NAMES = {"datasource": "Data source", "namespace": "Namespace", "model_version": "Model version"}
 
 
 def dashboards(text: str) -> dict[str, dict[str, Any]]:
     """Return uid -> dashboard for the text of panels.yaml."""
-    described = yaml.safe_load(text)
-    return {uid: _dashboard(uid, entry, list(described)) for uid, entry in described.items()}
+    return {uid: _dashboard(uid, entry) for uid, entry in yaml.safe_load(text).items()}
 
 
-def _dashboard(uid: str, entry: dict[str, Any], all_uids: list[str]) -> dict[str, Any]:
+def _dashboard(uid: str, entry: dict[str, Any]) -> dict[str, Any]:
     return {
         "uid": uid,
         "title": entry["title"],
@@ -50,34 +59,65 @@ def _dashboard(uid: str, entry: dict[str, Any], all_uids: list[str]) -> dict[str
         "templating": {"list": _variables(entry.get("variables", []))},
         "annotations": {"list": [_promotions()]},
         "links": [
-            {"type": "dashboards", "title": "Readmission", "tags": ["readmission"], "asDropdown": True,
-             "includeVars": True, "keepTime": True, "icon": "external link", "tooltip": "", "targetBlank": False, "url": ""},
+            {
+                "type": "dashboards",
+                "title": "Readmission",
+                "tags": ["readmission"],
+                "asDropdown": True,
+                "includeVars": True,
+                "keepTime": True,
+                "icon": "external link",
+                "tooltip": "",
+                "targetBlank": False,
+                "url": "",
+            },
         ],
         "panels": _panels(entry["rows"]),
-    }  # fmt: skip
+    }
 
 
 def _variables(more: list[str]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = [
-        {"name": "datasource", "type": "datasource", "query": "prometheus", "label": NAMES["datasource"], "hide": 0,
-         "current": {"text": "prometheus", "value": "prometheus"}, "regex": "", "refresh": 1, "includeAll": False,
-         "multi": False},
-    ]  # fmt: skip
+    variables: list[dict[str, Any]] = [
+        {
+            "name": "datasource",
+            "type": "datasource",
+            "query": "prometheus",
+            "label": NAMES["datasource"],
+            "hide": 0,
+            "current": {"text": "prometheus", "value": "prometheus"},
+            "regex": "",
+            "refresh": 1,
+            "includeAll": False,
+            "multi": False,
+        },
+    ]
     queries = {
         "namespace": 'label_values({__name__=~"readmission_.+|slo:.+"}, namespace)',
         "model_version": 'label_values(readmission_predictions_total{namespace=~"$namespace"}, model_version)',
     }
-    return found + [
-        {"name": name, "type": "query", "label": NAMES[name], "datasource": SOURCE, "query": queries[name], "refresh": 2,
-         "includeAll": True, "allValue": ".*", "multi": True, "hide": 0, "regex": "", "sort": 1,
-         "current": {"text": ["All"], "value": ["$__all"]}}
+    return variables + [
+        {
+            "name": name,
+            "type": "query",
+            "label": NAMES[name],
+            "datasource": SOURCE,
+            "query": queries[name],
+            "refresh": 2,
+            "includeAll": True,
+            "allValue": ".*",
+            "multi": True,
+            "hide": 0,
+            "regex": "",
+            "sort": 1,
+            "current": {"text": ["All"], "value": ["$__all"]},
+        }
         for name in ("namespace", *more)
-    ]  # fmt: skip
+    ]
 
 
 def _promotions() -> dict[str, Any]:
     expression = 'changes(readmission_champion_promoted_timestamp_seconds{namespace=~"$namespace"}[5m]) > 0'
-    return {"name": "New champion", "datasource": SOURCE, "enable": True, "iconColor": "purple", "expr": expression}  # fmt: skip
+    return {"name": "New champion", "datasource": SOURCE, "enable": True, "iconColor": "purple", "expr": expression}
 
 
 def _panels(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -85,9 +125,15 @@ def _panels(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     y = 0
     for row in rows:
         panels.append(
-            {"id": len(panels) + 1, "type": "row", "title": row["title"], "collapsed": False, "panels": [],
-             "gridPos": {"h": 1, "w": 24, "x": 0, "y": y}},
-        )  # fmt: skip
+            {
+                "id": len(panels) + 1,
+                "type": "row",
+                "title": row["title"],
+                "collapsed": False,
+                "panels": [],
+                "gridPos": {"h": 1, "w": 24, "x": 0, "y": y},
+            },
+        )
         y, x, height = y + 1, 0, 0
         for panel in row["panels"]:
             width = panel.get("width", KINDS[panel.get("kind", "lines")][1])
@@ -122,15 +168,27 @@ def _panel(number: int, panel: dict[str, Any], x: int, y: int, width: int) -> di
         "fieldConfig": {"defaults": defaults, "overrides": []},
         "options": options,
         "targets": [
-            {"refId": chr(65 + i), "datasource": SOURCE, "expr": expression, "legendFormat": legend, "range": True,
-             "instant": False, "format": "heatmap" if kind == "heatmap" else "time_series"}
+            _target(chr(65 + i), expression, legend, "heatmap" if kind == "heatmap" else "time_series")
             for i, (expression, legend) in enumerate(panel["queries"])
         ],
-    }  # fmt: skip
+    }
     if "runbook" in panel:
         url = f"docs/runbooks/{panel['runbook']}.md"
         made["links"] = [{"title": "Runbook", "url": url, "targetBlank": True}]
     return made
+
+
+def _target(letter: str, expression: str, legend: str, result: str) -> dict[str, Any]:
+    """Return one query of a panel; it is evaluated over the range of time that is shown."""
+    return {
+        "refId": letter,
+        "datasource": SOURCE,
+        "expr": expression,
+        "legendFormat": legend,
+        "range": True,
+        "instant": False,
+        "format": result,
+    }
 
 
 def files() -> dict[str, str]:

@@ -11,7 +11,7 @@ import yaml
 
 CHART = Path(__file__).parents[1] / "charts" / "observability"
 WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
-#: severity, name, [(long window, short window, factor)], for how long, words.
+#: severity, name, [(long window, short window, factor)], for how long, what it means.
 ALERTS = (
     (
         "critical",
@@ -80,7 +80,7 @@ def _budget(slo: dict[str, Any]) -> float:
     return float(round(1 - slo["objective"], 6))
 
 
-def _alert(slo: dict[str, Any], selector: str, severity: str, speed: str, pairs: Any, wait: str, words: str) -> Any:
+def _alert(slo: dict[str, Any], selector: str, severity: str, speed: str, pairs: Any, wait: str, meaning: str) -> Any:
     name = f"Readmission{slo['name'].capitalize()}Burn{speed}"
     both = [
         f"(slo:error_ratio:rate{long}{selector} > {round(factor * _budget(slo), 6)}"
@@ -93,7 +93,7 @@ def _alert(slo: dict[str, Any], selector: str, severity: str, speed: str, pairs:
         "for": wait,
         "labels": {"severity": severity, "slo": slo["name"]},
         "annotations": {
-            "summary": f"Objective {slo['name']} ({slo['objective']:.1%}) is being missed: {words}",
+            "summary": f"Objective {slo['name']} ({slo['objective']:.1%}) is being missed: {meaning}",
             "description": f"Promised: {slo['summary']}. Now {{{{ $value | humanizePercentage }}}} fail.",
             "runbook_url": f"docs/runbooks/ReadmissionBurn.md#{slo['name']}",
         },

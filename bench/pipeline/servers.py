@@ -55,7 +55,8 @@ def running(settings: Settings, *, mlflow: bool = False) -> Iterator[list[int]]:
         commands.append([sys.executable, "-m", "readmission.embedded.mlflow"])
     with (settings.home / "servers.log").open("wb") as log:
         servers = [
-            subprocess.Popen(words, cwd="/", env=environment(settings), stdout=log, stderr=log) for words in commands
+            subprocess.Popen(command, cwd="/", env=environment(settings), stdout=log, stderr=log)
+            for command in commands
         ]
     try:
         wait_until(pgserver.accepts(settings), seconds=600, failure="Postgres did not start in ten minutes.")
