@@ -1,4 +1,4 @@
-"""Show how a model does on groups of people. Pure."""
+"""Quality of a model on groups of people. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,26 +9,29 @@ import pandas as pd
 
 from readmission.evaluation.metrics import Array, Scored, measure
 
-#: Columns whose groups must not be served worse, and the rows below which a group is shown, not judged.
+#: Columns whose groups must not be served worse.
 COLUMNS = ("race", "gender", "age")
+#: Rows below which a group is shown and not judged.
 MINIMUM = 500
-#: The level that gathers encounters where the column is missing.
+#: Level of the encounters whose column is missing.
 UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Slice:
-    """Describe how a model does on one group of people.
+    """Quality of a model on one group of people.
 
     Attributes:
-        column, level: the group; level `unknown` gathers missing.
-        rows: encounters of the group.
-        prevalence, predicted: observed and mean predicted share of readmission within 30 days.
-        recall: share of its events that are above the threshold.
-        promised: the recall that its own risks promise: the part of their sum that is above the threshold.
-        alerts: share of its encounters above the threshold.
-        roc_auc: within the group.
-        judged: whether there are enough rows for a gate.
+        column: Column that defines the group.
+        level: Level of that column, `unknown` where it is missing.
+        rows: Number of encounters of the group.
+        prevalence: Observed share of readmission within 30 days.
+        predicted: Mean predicted risk of readmission within 30 days.
+        recall: Share of the group's events at or above the threshold.
+        promised: Recall that the group's own risks promise: the part of their sum that lies at or above the threshold.
+        alerts: Share of the group's encounters at or above the threshold.
+        roc_auc: ROC-AUC within the group. NaN if it has no event or nothing but events.
+        judged: Whether the group has enough rows for a gate.
     """
 
     column: str
@@ -44,7 +47,7 @@ class Slice:
 
 
 def threshold_at(scored: Scored, alert_rate: float) -> float:
-    """Return the risk at or above which this share of the rows lies."""
+    """Return the risk at or above which a share of the rows, `alert_rate` (0 to 1), lies."""
     return float(np.quantile(scored.early, 1 - alert_rate))
 
 
@@ -55,42 +58,61 @@ def slices(
     columns: Sequence[str] = COLUMNS,
     minimum: int = MINIMUM,
 ) -> list[Slice]:
-    """Judge each level of some columns by itself; levels of fewer rows than `minimum` are only shown."""
-    found = []
-    for column in columns:
-        for level, rows in sorted(_grouped(frame[column]).items()):
-            part = scored.part(rows)
-            above = part.early >= threshold
-            events = max(int(part.event.sum()), 1)
-            found.append(
-                Slice(
-                    column, str(level), len(rows), float(part.event.mean()), float(part.early.mean()),
-                    float((above & part.event).sum() / events), float(part.early[above].sum() / part.early.sum()),
-                    float(above.mean()), measure(part)["roc_auc_30"], len(rows) >= minimum,
-                )
-            )  # fmt: skip
-    return found
+    """Measure each level of some columns by itself.
+
+    Args:
+        frame: Columns that define the groups, with the rows of `scored` in the same order.
+        scored: Rows with their outcomes and probabilities.
+        threshold: Risk at or above which an encounter is alerted, 0 to 1.
+        columns: Columns whose levels are the groups.
+        minimum: Number of rows below which a group is shown and not judged.
+
+    Returns:
+        The groups by column, and by level in alphabetical order.
+    """
+    return [
+        _slice(column, str(level), scored.part(rows), threshold, minimum)
+        for column in columns
+        for level, rows in sorted(_rows_by_level(frame[column]).items())
+    ]
 
 
-def _grouped(column: pd.Series) -> Mapping[Any, Array]:
+def _slice(column: str, level: str, part: Scored, threshold: float, minimum: int) -> Slice:
+    above, rows = part.early >= threshold, len(part.y)
+    events = max(int(part.event.sum()), 1)
+    return Slice(
+        column=column,
+        level=level,
+        rows=rows,
+        prevalence=float(part.event.mean()),
+        predicted=float(part.early.mean()),
+        recall=float((above & part.event).sum() / events),
+        promised=float(part.early[above].sum() / part.early.sum()),
+        alerts=float(above.mean()),
+        roc_auc=measure(part)["roc_auc_30"],
+        judged=rows >= minimum,
+    )
+
+
+def _rows_by_level(column: pd.Series) -> Mapping[Any, Array]:
     levels = column.fillna(UNKNOWN)
-    found: Mapping[Any, Array] = levels.groupby(levels).indices
-    return found
+    positions: Mapping[Any, Array] = levels.groupby(levels).indices
+    return positions
 
 
 def gaps(groups: Sequence[Slice], overall: float) -> dict[str, float]:
     """Return the largest gaps of the judged groups: the figures of the gates on fairness.
 
     Args:
-        groups: from `slices`.
-        overall: recall of everybody at the same threshold.
+        groups: What `slices` returns.
+        overall: Recall of all encounters at the same threshold.
 
     Returns:
-        * `recall_gap_race_gender`: by how much a recorded race or a gender is found less often than everybody.
-        * `recall_gap_any`: the same of every group; shown, see gates.yaml.
-        * `recall_below_promise`: by how much a group is found less often than its own risks promise.
-        * `risk_ratio`: observed by predicted share or its inverse, whichever is larger.
-        * `slice_calibration_gap`: distance of predicted from observed share.
+        * `recall_gap_race_gender`: How far the recall of a recorded race or gender lies below `overall`.
+        * `recall_gap_any`: The same for every group. It is shown and not a gate; see gates.yaml.
+        * `recall_below_promise`: How far a group's recall lies below the one that its own risks promise.
+        * `risk_ratio`: Observed by predicted share, or its inverse if that is larger.
+        * `slice_calibration_gap`: Distance of the predicted from the observed share.
     """
     judged = [group for group in groups if group.judged]
     people = [group for group in judged if group.column in ("race", "gender") and group.level != UNKNOWN]
@@ -103,6 +125,6 @@ def gaps(groups: Sequence[Slice], overall: float) -> dict[str, float]:
     }
 
 
-def _ratio(one: float, other: float) -> float:
-    low, high = sorted((one, other))
+def _ratio(observed: float, predicted: float) -> float:
+    low, high = sorted((observed, predicted))
     return high / low if low > 0 else float("inf")

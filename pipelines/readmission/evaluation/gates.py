@@ -17,7 +17,7 @@ _COMPARISONS = {"at_least": operator.ge, "at_most": operator.le, "below": operat
 
 
 class Gate(BaseModel):
-    """A rule of gates.yaml: a metric, its limit, when it applies and why it exists.
+    """Rule of gates.yaml: a metric, its limit, when it applies and why it exists.
 
     Attributes:
         name: Unique name.
@@ -59,13 +59,15 @@ class Gate(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """The result of one gate.
+    """Result of one gate.
 
     Attributes:
-        gate, figure, reason: as in the gate.
-        value: of the figure; None when it could not be computed, which fails.
-        limit: in words.
-        passed: whether it was met.
+        gate: Name of the gate.
+        figure: Name of its metric.
+        value: Value of the metric. None if it could not be computed, which fails the gate.
+        limit: The limit as people read it, such as "at least 0.6".
+        passed: Whether the limit is met.
+        reason: Explanation that the gate gives.
     """
 
     gate: str
@@ -78,7 +80,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The checks of one candidate, without the gates that do not apply."""
+    """Checks of one candidate, without the gates that do not apply."""
 
     checks: tuple[Check, ...]
 
@@ -112,7 +114,7 @@ def load_gates(text: str | None = None) -> list[Gate]:
         text: YAML. If omitted, the package's gates.yaml is read.
 
     Raises:
-        ValueError: a gate is not well formed; names it and what is allowed.
+        ValueError: A gate is not well formed. The message names it and says what is allowed.
     """
     if text is None:
         text = files("readmission.evaluation").joinpath("gates.yaml").read_text()
@@ -139,10 +141,10 @@ def judge(gates: Sequence[Gate], figures: Mapping[str, float], conditions: Colle
     """Check every gate that applies.
 
     Args:
-        gates: From `load_gates`.
-        figures: by name; one that is absent or NaN fails its gates.
-        conditions: what holds.
-        batches: number of batches the candidate was trained on.
+        gates: What `load_gates` returns.
+        figures: Metrics by name. A metric that is absent or NaN fails its gates.
+        conditions: Conditions that hold.
+        batches: Number of batches that the candidate was trained on.
     """
     return Verdict(tuple(_check(gate, figures, batches) for gate in gates if gate.when <= set(conditions)))
 

@@ -1,4 +1,4 @@
-"""Write the model card of one version. Pure."""
+"""Model card of one version, as Markdown and HTML. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import pandas as pd
 from markdown_it import MarkdownIt
 
 from readmission import contract
-from readmission.contract.risk import OperatingPoint
+from readmission.contract.risk import INTENDED_USE, OperatingPoint
 from readmission.evaluation.fairness import Slice
 from readmission.evaluation.gates import Verdict
 from readmission.evaluation.metrics import ALERT_RATES, Interval
@@ -24,6 +24,12 @@ _METRICS = {
     "f1_macro": "F1, macro",
 }
 _GROUPS = ["group", "encounters", "observed", "predicted", "alerted", "found", "promised", "ROC-AUC", "judged"]
+_PURPOSE = (
+    "It ranks encounters of patients with diabetes at discharge by the risk of a readmission within 30 days, so that a "
+    f"team can decide whom to follow up. It also gives the chance of a later and of no readmission. {INTENDED_USE} It "
+    "is **not** for: deciding on treatment or discharge, patients without diabetes, newborns, payment or denial of "
+    "care, or hospitals whose data has not been compared with the training data (US hospitals, 1999-2008)."
+)
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1e293b}"
     "table{border-collapse:collapse;display:block;overflow-x:auto}td,th{border-bottom:1px solid #cbd5e1;"
@@ -31,21 +37,23 @@ _STYLE = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Facts:
-    """Hold what a card tells.
+    """Content of a model card.
 
     Attributes:
-        name, family: of the model.
-        lineage: what it was made from, by name: data hash, batches, code, seed, run.
-        rows, patients: counts by split.
-        synthetic: whether the data was made up.
-        intervals: metrics on test.
-        points: operating points, from validation.
-        slices: groups of people.
-        verdict: of the gates.
-        importance: columns permutation, shap, own; a feature a row, the largest first.
-        earlier: the last champions, a row each (`audit.champions`).
+        name: Name of the registered model.
+        family: Key of models.FAMILIES.
+        lineage: What the version was made from, by name: data hash, batches, code, seed, run.
+        rows: Number of encounters by split.
+        patients: Number of patients by split.
+        synthetic: Whether the data was generated.
+        intervals: Metrics on test.
+        points: Operating points, from validation.
+        slices: Quality on groups of people.
+        verdict: Verdict of the gates.
+        importance: Columns permutation, shap and own (`importance.table`); one row a feature, the largest first.
+        earlier: The last champions, one row each (`ledger.champions`).
     """
 
     name: str
@@ -65,68 +73,116 @@ class Facts:
 def markdown(facts: Facts) -> str:
     """Return the card as Markdown."""
     warning = "\n**Trained on SYNTHETIC data: nothing here says anything about patients.**\n" if facts.synthetic else ""
-    excluded = ", ".join(map(str, sorted(contract.EXCLUDED_DISPOSITIONS)))
-    parts = [
-        f"# Model card: {facts.name}, {facts.family.replace('_', ' ')}\n{warning}",
-        "## What it is for\n\nIt ranks encounters of patients with diabetes at discharge by the risk of a readmission "
-        "within 30 days, so that a team can decide whom to follow up. It also gives the chance of a later and of no "
-        "readmission. It is **not** for: deciding on treatment or discharge, patients without diabetes, newborns, "
-        "payment or denial of care, or hospitals whose data has not been compared with the training data "
-        "(US hospitals, 1999-2008).",
-        "## Data\n\n" + _table(["split", "encounters", "patients"], [
-            [name, f"{count:,}", f"{facts.patients[name]:,}"] for name, count in facts.rows.items()
-        ]) + "\n\nA patient is in one split for ever. Left out: encounters that ended in death or hospice "
-        f"(discharge dispositions {excluded}), which no readmission can follow.",
-        "## Quality on test\n\nIn brackets 95 % intervals by bootstrap of patients.\n\n"
-        + _table(["figure", "value"], [[words, str(facts.intervals[n])] for n, words in _METRICS.items()]),
-        "## Operating points\n\nChosen and measured on validation, by the share of encounters alerted, and by what an "
-        "early readmission costs beside a follow-up. The decision curve (`decision_curve.png`) is drawn on test.\n\n"
-        + _table(["by", "risk at least", "alerted", "early readmissions found", "alerts that are right"], [
-            [p.rule, f"{p.threshold:.3f}", f"{p.alerts:.1%}", f"{p.recall:.3f}", f"{p.precision:.3f}"]
-            for p in facts.points
-        ])
-        + "\n\nThe same shares alerted on test:\n\n"
-        + _table(["encounters alerted", "early readmissions found", "alerts that are right"], [
-            [
-                f"{rate:.0%}", str(facts.intervals[f"recall_at_alert_{round(rate * 100)}"]),
-                str(facts.intervals[f"precision_at_alert_{round(rate * 100)}"]),
-            ]
-            for rate in ALERT_RATES
-        ]),
-        "## Groups of people\n\nValidation and test together, a tenth of encounters alerted. Groups with few "
-        "encounters are shown, not judged. *Found* is the share of early readmissions above the threshold, *promised* "
-        "what the group's own risks lead one to expect of it.\n\n"
-        + _table(_GROUPS, [
-            [
-                f"{s.column} {s.level}", f"{s.rows:,}", f"{s.prevalence:.3f}", f"{s.predicted:.3f}", f"{s.alerts:.3f}",
-                f"{s.recall:.3f}", f"{s.promised:.3f}", f"{s.roc_auc:.3f}", "yes" if s.judged else "no",
-            ]
-            for s in facts.slices
-        ]),
-        "## Gates\n\n" + _table(["gate", "figure", "value", "limit", "met", "why it is there"], [
-            [
-                c.gate, c.figure, "missing" if c.value is None else f"{c.value:.4g}", c.limit,
-                "yes" if c.passed else "**no**", c.reason,
-            ]
-            for c in facts.verdict.checks
-        ]),
-        "## What it leans on\n\nBy the loss of ROC-AUC when a feature is shuffled (permutation, validation), by the "
-        "mean size of its contributions in log-odds (SHAP, a sample of validation; empty where the family has none), "
-        "and by what the model itself counts.\n\n"
-        + _table(["feature", "permutation", "SHAP", "own share"], [
-            [n, f"{row.permutation:.4f}", "" if row.shap != row.shap else f"{row.shap:.4f}", f"{row.own:.3f}"]
-            for n, row in facts.importance.head(20).iterrows()
-        ]),
-        "## Beside the champions before\n\nFigures of test, of the splits as they were then.\n\n"
-        + (_table([c.replace("_", " ") for c in facts.earlier], facts.earlier.round(4).astype(str).to_numpy().tolist())
-           if len(facts.earlier) else "There was none."),
-        "## Lineage\n\n" + _table(["what", "which"], [[n, f"`{v}`"] for n, v in facts.lineage.items()]),
-    ]  # fmt: skip
+    sections = {
+        "What it is for": _PURPOSE,
+        "Data": _data(facts),
+        "Quality on test": _quality(facts),
+        "Operating points": _operating_points(facts),
+        "Groups of people": _groups(facts),
+        "Gates": _gates(facts),
+        "What it leans on": _importance(facts),
+        "Beside the champions before": _earlier(facts),
+        "Lineage": _table(["what", "which"], [[name, f"`{value}`"] for name, value in facts.lineage.items()]),
+    }
+    parts = [f"# Model card: {facts.name}, {facts.family.replace('_', ' ')}\n{warning}"]
+    parts += [f"## {title}\n\n{text}" for title, text in sections.items()]
     return "\n\n".join(parts) + "\n"
 
 
+def _data(facts: Facts) -> str:
+    excluded = ", ".join(map(str, sorted(contract.EXCLUDED_DISPOSITIONS)))
+    rows = [[split, f"{count:,}", f"{facts.patients[split]:,}"] for split, count in facts.rows.items()]
+    return (
+        _table(["split", "encounters", "patients"], rows)
+        + "\n\nA patient is in one split for ever. Left out: encounters that ended in death or hospice "
+        f"(discharge dispositions {excluded}), which no readmission can follow."
+    )
+
+
+def _quality(facts: Facts) -> str:
+    rows = [[label, str(facts.intervals[name])] for name, label in _METRICS.items()]
+    return "In brackets 95 % intervals by bootstrap of patients.\n\n" + _table(["figure", "value"], rows)
+
+
+def _operating_points(facts: Facts) -> str:
+    on_validation = [
+        [p.rule, f"{p.threshold:.3f}", f"{p.alerts:.1%}", f"{p.recall:.3f}", f"{p.precision:.3f}"] for p in facts.points
+    ]
+    on_test = []
+    for rate in ALERT_RATES:
+        percent = round(rate * 100)
+        figures = [facts.intervals[f"{name}_at_alert_{percent}"] for name in ("recall", "precision")]
+        on_test.append([f"{rate:.0%}", *map(str, figures)])
+    head = ["early readmissions found", "alerts that are right"]
+    return (
+        "Chosen and measured on validation, by the share of encounters alerted, and by what an early readmission "
+        "costs beside a follow-up. The decision curve (`decision_curve.png`) is drawn on test.\n\n"
+        + _table(["by", "risk at least", "alerted", *head], on_validation)
+        + "\n\nThe same shares alerted on test:\n\n"
+        + _table(["encounters alerted", *head], on_test)
+    )
+
+
+def _groups(facts: Facts) -> str:
+    rows = [
+        [
+            f"{group.column} {group.level}",
+            f"{group.rows:,}",
+            f"{group.prevalence:.3f}",
+            f"{group.predicted:.3f}",
+            f"{group.alerts:.3f}",
+            f"{group.recall:.3f}",
+            f"{group.promised:.3f}",
+            f"{group.roc_auc:.3f}",
+            "yes" if group.judged else "no",
+        ]
+        for group in facts.slices
+    ]
+    return (
+        "Validation and test together, a tenth of encounters alerted. Groups with few encounters are shown, not "
+        "judged. *Found* is the share of early readmissions above the threshold, *promised* what the group's own "
+        "risks lead one to expect of it.\n\n" + _table(_GROUPS, rows)
+    )
+
+
+def _gates(facts: Facts) -> str:
+    rows = [
+        [
+            check.gate,
+            check.figure,
+            "missing" if check.value is None else f"{check.value:.4g}",
+            check.limit,
+            "yes" if check.passed else "**no**",
+            check.reason,
+        ]
+        for check in facts.verdict.checks
+    ]
+    return _table(["gate", "figure", "value", "limit", "met", "why it is there"], rows)
+
+
+def _importance(facts: Facts) -> str:
+    rows = [
+        [name, f"{row.permutation:.4f}", "" if pd.isna(row.shap) else f"{row.shap:.4f}", f"{row.own:.3f}"]
+        for name, row in facts.importance.head(20).iterrows()
+    ]
+    return (
+        "By the loss of ROC-AUC when a feature is shuffled (permutation, validation), by the mean size of its "
+        "contributions in log-odds (SHAP, a sample of validation; empty where the family has none), and by what the "
+        "model itself counts.\n\n" + _table(["feature", "permutation", "SHAP", "own share"], rows)
+    )
+
+
+def _earlier(facts: Facts) -> str:
+    if facts.earlier.empty:
+        table = "There was none."
+    else:
+        head = [str(column).replace("_", " ") for column in facts.earlier]
+        table = _table(head, facts.earlier.round(4).astype(str).to_numpy().tolist())
+    return "Figures of test, of the splits as they were then.\n\n" + table
+
+
 def html(text: str, title: str) -> str:
-    """Return Markdown as one HTML page that needs nothing else."""
+    """Return Markdown as one HTML page that loads nothing."""
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'

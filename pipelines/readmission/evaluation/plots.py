@@ -1,4 +1,4 @@
-"""Draw what a person wants to see of a model. Every function returns a matplotlib Figure and touches no file."""
+"""Plots of a model. Every function returns a matplotlib Figure and writes no file."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -56,7 +56,7 @@ def feature_importance(shares: pd.Series, title: str, top: int = 25) -> Figure:
 
 
 def roc_and_precision_recall(scored: Scored, title: str) -> Figure:
-    """Draw both curves for readmission within 30 days, with what chance would give."""
+    """Draw the ROC and the precision-recall curve for readmission within 30 days, with the level of chance."""
     figure, (roc, precision) = _figure(10, 4.4, 2)
     metrics = measure(scored)
     RocCurveDisplay.from_predictions(scored.event, scored.early, ax=roc, plot_chance_level=True)
@@ -107,9 +107,9 @@ def learning_curve(table: pd.DataFrame, metric: str, title: str) -> Figure:
     """Draw a metric over the number of batches, a line a family.
 
     Args:
-        table: columns family, batches and the metric.
-        metric: column to draw.
-        title: of the picture.
+        table: Columns family, batches and the metric.
+        metric: Column to draw.
+        title: Title of the picture.
     """
     figure, (axis,) = _figure(7, 4.4)
     for family, rows in table.sort_values("batches").groupby("family"):

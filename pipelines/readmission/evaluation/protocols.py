@@ -1,7 +1,7 @@
-"""Evaluate by protocols that a paper would use: patient-grouped folds, pooled; and forward in time. Pure.
+"""Evaluation protocols of the literature: pooled patient-grouped folds, and forward in time. Pure.
 
-The served split (70/15/15) decides about champions; these protocols say how good the method is: every row is
-tested exactly once by a model that has not seen its patient.
+The served split (70/15/15) decides about champions. These protocols measure the method: every row is tested exactly
+once by a model that has not seen its patient.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ from readmission.features import encoding, history, icd9
 from readmission.features.visits import HISTORY_NAMES
 
 Rows = npt.NDArray[np.intp]
-#: A key of models.FAMILIES, or a builder of a classifier.
+#: Key of models.FAMILIES, or a builder of an unfitted classifier.
 Learner = str | Callable[[], Any]
 FOLDS = 3
 
@@ -31,7 +31,7 @@ _DRUGS = frozenset(c.name for c in contract.feature_columns("drugs"))
 _VISITS = frozenset({"number_inpatient", "number_emergency", "number_outpatient"})
 
 _OWN = models.SERVED
-#: Feature sets compared with the served one, by what a reader calls them.
+#: Feature sets compared with the served one, by the name that a report shows.
 ABLATIONS: Mapping[str, tuple[str, ...]] = {
     "served features": _OWN,
     "without causal history": tuple(n for n in _OWN if n not in HISTORY_NAMES),
@@ -44,15 +44,16 @@ ABLATIONS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
-    """Hold all rows with every feature, history included.
+    """All rows with every feature, history included.
 
     Attributes:
-        matrix: (n, features).
-        names: of its columns.
-        y: positions in contract.CLASSES.
-        patients, batches: of each row.
+        matrix: Encoded features, shape (n, features).
+        names: Names of the matrix's columns.
+        y: Outcomes as positions in contract.CLASSES, shape (n,).
+        patients: Value of patient_nbr in each row, shape (n,).
+        batches: Value of batch_id in each row, shape (n,).
     """
 
     matrix: encoding.Matrix
@@ -65,8 +66,8 @@ class Table:
     def of(cls, frame: pd.DataFrame) -> "Table":
         """Encode a typed frame with encounter_id, patient_nbr, batch_id and readmitted."""
         matrix = encoding.encode(history.add(frame), models.Encoder(models.SERVED).features)
-        columns = (frame[name].to_numpy(dtype=np.int64) for name in ("patient_nbr", "batch_id"))
-        return cls(matrix, models.SERVED, encoding.target(frame), *columns)
+        patients, batches = (frame[name].to_numpy(dtype=np.int64) for name in ("patient_nbr", "batch_id"))
+        return cls(matrix=matrix, names=models.SERVED, y=encoding.target(frame), patients=patients, batches=batches)
 
     def columns(self, names: Sequence[str]) -> Rows:
         """Return the positions of some features."""
@@ -74,7 +75,12 @@ class Table:
 
 
 def folds(patients: npt.NDArray[np.int64], seed: int) -> list[tuple[Rows, Rows]]:
-    """Return (train, test) rows of FOLDS folds; a patient is in one fold, by hash with the seed."""
+    """Return (train, test) rows of FOLDS folds; every patient is in one fold, by a hash of the patient and the seed.
+
+    The hash replaces scikit-learn's GroupKFold and StratifiedGroupKFold, whose folds depend on all rows: a new batch
+    would move patients from fold to fold. By hash a patient keeps the fold as the
+    data grows, so that the figures of two snapshots differ by their data and not by their folds.
+    """
     distinct, rows = np.unique(patients, return_inverse=True)
     digests = [sha256(f"{seed}:{patient}".encode()).hexdigest()[:8] for patient in distinct]
     fold = np.array([int(digest, 16) % FOLDS for digest in digests])[rows]
@@ -82,22 +88,23 @@ def folds(patients: npt.NDArray[np.int64], seed: int) -> list[tuple[Rows, Rows]]
 
 
 def forward(table: Table, seed: int) -> list[tuple[Rows, Rows]]:
-    """Return (train, test) rows of FOLDS folds: of the first five sevenths of the batches, and later, other patients.
+    """Return (train, test) rows of FOLDS folds that train on the past and test on the future.
 
-    Every later row is tested once, also those of patients who have been in hospital before, as it is in service;
-    the model that tests it has seen no row of its patient and none of its time.
+    The train rows are of the first five sevenths of the batches, the test rows of later batches and of other
+    patients. Every later row is tested once, including those of patients who have been in hospital before, as in
+    service. The model that tests a row has seen no row of its patient and none of its time.
 
     Raises:
-        ValueError: there are too few batches.
+        ValueError: There are too few batches.
     """
     early = _early(table)
     return [(train[early[train]], test[~early[test]]) for train, test in folds(table.patients, seed)]
 
 
 def newcomers(table: Table) -> tuple[Rows, Rows]:
-    """Return the rows of the first five sevenths of the batches, and the later ones of patients not among them.
+    """Return the rows of the first five sevenths of the batches, and the later rows of patients not among them.
 
-    Harder than service: those patients have no history and seldom stays in the year before.
+    This is harder than service: these patients have no history and rarely a stay in the year before.
     """
     early = _early(table)
     train, later = np.flatnonzero(early), np.flatnonzero(~early)
@@ -108,12 +115,12 @@ def _early(table: Table) -> npt.NDArray[np.bool_]:
     batches = np.unique(table.batches)
     if len(batches) < 2:
         raise ValueError("forward in time needs at least two batches")
-    found: npt.NDArray[np.bool_] = table.batches <= batches[max(1, round(len(batches) * 5 / 7)) - 1]
-    return found
+    early: npt.NDArray[np.bool_] = table.batches <= batches[max(1, round(len(batches) * 5 / 7)) - 1]
+    return early
 
 
 def pooled(table: Table, family: Learner, names: Sequence[str], seed: int) -> Scored:
-    """Score every row by the model of the folds that do not hold its patient."""
+    """Score every row by the model of the folds that do not contain its patient."""
     return _scored(table, family, names, folds(table.patients, seed), seed)
 
 
@@ -136,7 +143,15 @@ def _scored(table: Table, family: Learner, names: Sequence[str], parts: list[tup
 
 
 def growing(table: Table, family: str, names: Sequence[str], seed: int, batches: int) -> Scored:
-    """Score every row by models of the first batches alone: a point of the learning curve, on the same rows always."""
+    """Score every row by models of the first batches alone: one point of the learning curve.
+
+    Args:
+        table: Rows of all batches. All of them are scored, so that the points of the curve are comparable.
+        family: Key of models.FAMILIES.
+        names: Features to use.
+        seed: Seed of the folds and of the models.
+        batches: Number of the first batches to train on.
+    """
     kept = np.isin(table.batches, np.unique(table.batches)[:batches])
     parts = [(train[kept[train]], test) for train, test in folds(table.patients, seed)]
     return _scored(table, family, names, parts, seed)
@@ -155,19 +170,20 @@ def _fit(table: Table, family: Learner, names: Sequence[str], train: Rows, test:
 
 
 def weighted_classes(scored: Scored, seed: int) -> Scored:
-    """Multiply the classes by weights that make macro F1 largest, each fold by those of the other folds.
+    """Multiply the classes by the weights of the largest macro F1, chosen for each fold on the other folds.
 
-    The probabilities are no longer calibrated: this is an operating point for three classes, nothing else.
+    The result is no longer calibrated: it is an operating point for three classes, nothing else.
     """
-    found = np.empty_like(scored.probabilities)
+    weighted_probabilities = np.empty_like(scored.probabilities)
     for train, test in folds(scored.patients, seed):
-        part, best, chosen = scored.part(train), -1.0, np.ones(3)
+        part, best, best_weights = scored.part(train), -1.0, np.ones(3)
         for late in np.arange(1.0, 1.8, 0.1):
             for early in np.arange(1.0, 4.1, 0.25):
                 weights = np.array([1.0, late, early])
                 weighted = Scored(part.y, part.probabilities * weights, part.patients)
                 value = metrics.of_classes(weighted.confusion())["f1_macro"]
                 if value > best:
-                    best, chosen = value, weights
-        found[test] = scored.probabilities[test] * chosen
-    return Scored(scored.y, found / found.sum(axis=1, keepdims=True), scored.patients)
+                    best, best_weights = value, weights
+        weighted_probabilities[test] = scored.probabilities[test] * best_weights
+    totals = weighted_probabilities.sum(axis=1, keepdims=True)
+    return Scored(scored.y, weighted_probabilities / totals, scored.patients)

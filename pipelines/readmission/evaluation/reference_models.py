@@ -1,7 +1,7 @@
-"""Build the members of the offline reference: an ensemble that is too slow to serve and says what can be reached. Pure.
+"""Members of the offline reference: an ensemble that is too slow to serve and shows what is achievable. Pure.
 
-Every member knows codes without an order (`models.NATIVE`) as sets, learns slowly with more trees than the served
-model, and answers by three heads.
+Every member treats codes without an order (`models.NATIVE`) as sets, has a smaller learning rate and more trees than
+the served model, and predicts by three heads.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,18 +19,24 @@ from readmission.features.encoding import Matrix
 
 
 class ThreeHeads(models.TwoHeads):
-    """Predict early readmission twice: by itself, and as P(any readmission) P(early, given any); average log-odds.
+    """Classifier that predicts early readmission in two ways and averages their log-odds.
 
-    The second way learns from all readmissions what is common to them, and its errors are others. It has the same
-    ROC-AUC alone and a lower PR-AUC, hence half the weight. The arguments are those of TwoHeads.
+    The first way predicts it directly, the second as P(any readmission) P(early, given any). The second learns what
+    all readmissions have in common, and errs on other rows. Alone it has the same ROC-AUC and a lower PR-AUC; hence
+    half the weight. The arguments are those of TwoHeads.
     """
 
     def fit(self, X: Matrix, y: npt.NDArray[np.int64]) -> "ThreeHeads":  # noqa: N803
-        """Fit the heads; y: positions in contract.CLASSES."""
+        """Fit the heads.
+
+        Args:
+            X: Encoded rows, shape (n, features).
+            y: Outcomes as positions in contract.CLASSES, shape (n,).
+        """
         super().fit(X, y)
         again = y != contract.CLASSES.index("NO")
-        told = {"categorical_feature": list(self.categorical)} if self.categorical else {}
-        self.soon_ = clone(self.estimator).fit(X[again], (y[again] == contract.EARLY).astype(np.int64), **told)
+        fit_params = {"categorical_feature": list(self.categorical)} if self.categorical else {}
+        self.soon_ = clone(self.estimator).fit(X[again], (y[again] == contract.EARLY).astype(np.int64), **fit_params)
         return self
 
     def predict_proba(self, X: Matrix) -> Matrix:  # noqa: N803
@@ -83,7 +89,7 @@ MEMBERS: Mapping[str, Callable[[tuple[str, ...], int], Any]] = {
 
 
 def catboost(seed: int) -> Any | None:
-    """Return an unfitted CatBoost, a family that is not served; None when it is not installed."""
+    """Return an unfitted CatBoost, a family that is not served; None if it is not installed."""
     if find_spec("catboost") is None:
         return None
     from catboost import CatBoostClassifier
@@ -95,4 +101,4 @@ def catboost(seed: int) -> Any | None:
 def average(members: Sequence[Scored]) -> Scored:
     """Average the probabilities of models scored on the same rows."""
     first = members[0]
-    return Scored(first.y, np.mean([one.probabilities for one in members], axis=0), first.patients)
+    return Scored(first.y, np.mean([member.probabilities for member in members], axis=0), first.patients)

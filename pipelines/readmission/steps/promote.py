@@ -172,9 +172,9 @@ def _card(
         pipeline, data.matrix[data.rows("validation")], judged.scored["validation"], settings.seed
     )
     facts = model_card.Facts(
-        settings.model_name,
-        candidate.family,
-        {
+        name=settings.model_name,
+        family=candidate.family,
+        lineage={
             "data (sha256 of the snapshot)": data.sha256,
             "batches": candidate.batches,
             "code": tracking.code_version(settings),
@@ -183,15 +183,15 @@ def _card(
             "packages": ", ".join(tracking.requirements()),
             "image": settings.image or "none, a checkout",
         },
-        data.counts["size"].to_dict(),
-        data.counts["nunique"].to_dict(),
-        data.synthetic,
-        metrics.intervals(judged.scored["test"], 200, settings.seed),
-        operating_points.choose_points(judged.scored["validation"]),
-        judged.slices,
-        verdict,
-        leaning,
-        ledger.champions(settings, candidate.data_sha256),
+        rows=data.counts["size"].to_dict(),
+        patients=data.counts["nunique"].to_dict(),
+        synthetic=data.synthetic,
+        intervals=metrics.intervals(judged.scored["test"], 200, settings.seed),
+        points=operating_points.choose_points(judged.scored["validation"]),
+        slices=judged.slices,
+        verdict=verdict,
+        importance=leaning,
+        earlier=ledger.champions(settings, candidate.data_sha256),
     )
     text = model_card.markdown(facts)
     return {"model_card.md": text, "model_card.html": model_card.html(text, f"{settings.model_name}: model card")}

@@ -141,7 +141,18 @@ def test_a_group_that_its_own_risks_explain_is_told_from_one_that_is_missed() ->
 
 def test_the_gap_of_races_is_taken_as_it_is_but_for_those_not_recorded() -> None:
     def group(column: str, level: str, recall: float, prevalence: float = 0.1, judged: bool = True) -> fairness.Slice:
-        return fairness.Slice(column, level, 600, prevalence, 0.1, recall, recall, 0.1, 0.6, judged)
+        return fairness.Slice(
+            column=column,
+            level=level,
+            rows=600,
+            prevalence=prevalence,
+            predicted=0.1,
+            recall=recall,
+            promised=recall,
+            alerts=0.1,
+            roc_auc=0.6,
+            judged=judged,
+        )
 
     groups = [group("race", "A", 0.25), group("race", "unknown", 0.0), group("gender", "F", 0.2, 0.07)]
     found = fairness.gaps([*groups, group("race", "few", 0.0, 0.9, judged=False)], 0.3)

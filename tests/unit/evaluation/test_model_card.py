@@ -1,0 +1,82 @@
+"""The model card: what it says of purpose, groups, gates and features, and the page it becomes."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from readmission.contract.risk import INTENDED_USE, OperatingPoint
+from readmission.evaluation import model_card
+from readmission.evaluation.fairness import Slice
+from readmission.evaluation.gates import Check, Verdict
+from readmission.evaluation.metrics import ALERT_RATES, Interval
+
+_AT_ALERTS = [f"{name}_at_alert_{rate * 100:.0f}" for name in ("recall", "precision") for rate in ALERT_RATES]
+
+
+@pytest.fixture
+def facts() -> model_card.Facts:
+    group = Slice(
+        column="race",
+        level="Asian",
+        rows=1234,
+        prevalence=0.101,
+        predicted=0.102,
+        recall=0.103,
+        promised=0.104,
+        alerts=0.105,
+        roc_auc=0.606,
+        judged=False,
+    )
+    check = Check(gate="auc", figure="test_roc_auc_30", value=None, limit="at least 0.6", passed=False, reason="a | b")
+    return model_card.Facts(
+        name="readmission",
+        family="random_forest",
+        lineage={"seed": "7"},
+        rows={"train": 7000, "test": 1500},
+        patients={"train": 5000, "test": 1100},
+        synthetic=False,
+        intervals={name: Interval(0.5, 0.4, 0.6) for name in [*model_card._METRICS, *_AT_ALERTS]},
+        points=(OperatingPoint(rule="alert 10%", threshold=0.2, alerts=0.1, recall=0.25, precision=0.3),),
+        slices=[group],
+        verdict=Verdict((check,)),
+        importance=pd.DataFrame({"permutation": [0.02], "shap": [float("nan")], "own": [0.4]}, index=["age"]),
+        earlier=pd.DataFrame(),
+    )
+
+
+def test_the_card_states_the_intended_use_and_every_section_once(facts: model_card.Facts) -> None:
+    card = model_card.markdown(facts)
+    assert INTENDED_USE in card and "SYNTHETIC" not in card
+    titles = [line for line in card.splitlines() if line.startswith("## ")]
+    assert len(titles) == len(set(titles)) == 9
+    assert "SYNTHETIC" in model_card.markdown(replace(facts, synthetic=True))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "| train | 7,000 | 5,000 |",
+        "| alert 10% | 0.200 | 10.0% | 0.250 | 0.300 |",
+        "| race Asian | 1,234 | 0.101 | 0.102 | 0.105 | 0.103 | 0.104 | 0.606 | no |",
+        "| auc | test_roc_auc_30 | missing | at least 0.6 | **no** | a \\| b |",
+        "| age | 0.0200 |  | 0.400 |",
+        "| seed | `7` |",
+    ],
+)
+def test_a_row_shows_its_figures_in_order(facts: model_card.Facts, row: str) -> None:
+    assert row in model_card.markdown(facts).splitlines()
+
+
+def test_earlier_champions_are_a_table_or_none(facts: model_card.Facts) -> None:
+    assert "There was none." in model_card.markdown(facts)
+    earlier = pd.DataFrame({"model_version": ["3"], "test_roc_auc_30": [0.65432]})
+    assert "| model version | test roc auc 30 |\n| --- | --- |\n| 3 | 0.6543 |" in model_card.markdown(
+        replace(facts, earlier=earlier)
+    )
+
+
+def test_the_page_escapes_the_title_and_lets_no_html_in() -> None:
+    page = model_card.html("# Card\n\n<script>alert(1)</script>\n\n| a |\n|---|\n| b |", "a < b")
+    assert "<title>a &lt; b</title>" in page and "<td>b</td>" in page
+    assert "<script>" not in page
