@@ -1,5 +1,6 @@
 """Fixtures of the tests of the API: compiled models, started processes, a registry."""
 
+import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from readmission.features import encoding, history
 from readmission.scorer import compiler
 from readmission.scorer.manifest import complete_artifact
 from readmission.settings import Settings
-from tests.integration.api.tools import Api, Registry, Starter
+from tests.integration.api.tools import Api, Registry, Starter, place
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +52,29 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
     complete_artifact(found["lightgbm"], [check], "<h1>Model card</h1>")
     return found
+
+
+@pytest.fixture(scope="module")
+def api(compiled: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """Run an API with keys, a limit of 600 records and half of the patients on the challenger."""
+    home = tmp_path_factory.mktemp("api")
+    place(home, compiled["lightgbm"], "7")
+    keys = {"reader": ("r" * 20, "predict"), "ward": ("w" * 20, "predict,feedback"), "boss": ("b" * 20, "admin")}
+    lines = [f"{name}:{hashlib.sha256(key.encode()).hexdigest()}:{scopes}" for name, (key, scopes) in keys.items()]
+    (home / "keys").write_text("# name:sha256:scopes\n" + "\n".join(lines))
+    running = Api(
+        home,
+        {
+            "READMISSION_API_KEYS": str(home / "keys"),
+            "READMISSION_API_MAX_RECORDS": "600",
+            "READMISSION_CHALLENGER": "canary",
+            "READMISSION_CHALLENGER_SHARE": "0.5",
+        },
+    )
+    running.http.headers["authorization"] = "Bearer " + "w" * 20
+    running.wait("/readyz")
+    yield running
+    assert running.stop() == 0
 
 
 @pytest.fixture

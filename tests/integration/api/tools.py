@@ -22,6 +22,8 @@ from tests.conftest import free_port
 
 EXAMPLE = dict(contract.EXAMPLE)
 TOKEN = "the-reload-token"
+#: Columns without which a request is refused.
+REQUIRED = ("gender", "age", "time_in_hospital", "num_lab_procedures", "num_procedures", "num_medications")
 
 
 def until(check: Callable[[], Any], seconds: float = 20.0) -> Any:

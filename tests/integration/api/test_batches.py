@@ -1,0 +1,94 @@
+"""Batches as JSON, NDJSON and CSV: answers by record, and streams that end."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from readmission import contract
+from tests.integration.api.tools import EXAMPLE, REQUIRED, Api, until
+
+
+def test_batches_answer_by_index(api: Api) -> None:
+    content = api.http.post("/predict_batch", json={"records": [EXAMPLE, {}, EXAMPLE, [], 3]}).json()
+    assert len(content["predictions"]) == 2 and [e["index"] for e in content["errors"]] == [1, 3, 4]
+    assert {e["field"] for e in content["errors"][0]["errors"]} > set(REQUIRED)
+    alone = api.predict().json()
+    assert content["predictions"][0]["probabilities"] == pytest.approx(alone["probabilities"], abs=1e-12)
+    bodies: list[Any] = [{"records": []}, {"records": [EXAMPLE] * 601}, {}, [], {"records": [EXAMPLE], "x": 1}]
+    for wrong in bodies:
+        assert api.http.post("/predict_batch", json=wrong).status_code == 400
+    assert api.http.post("/predict_batch", json={"records": [{}]}).json()["predictions"] == []
+
+
+def test_a_batch_answers_as_single_requests_do(api: Api) -> None:
+    full = EXAMPLE | {name: "No" for name in contract.FEATURE_NAMES if contract.BY_NAME[name].group == "drugs"}
+    records = [EXAMPLE, full, EXAMPLE | {"discharge_disposition_id": 11, "race": None}, EXAMPLE | {"diag_1": "?"}] * 3
+    together = api.http.post("/predict_batch", json={"records": records}).json()["predictions"]
+    assert len({answer["prediction_id"] for answer in together}) == len(records)
+    for record, many in zip(records, together, strict=True):
+        one = api.http.post("/predict", json=record).json()
+        assert list(many) == list(one)
+        assert many["probabilities"] == pytest.approx(one["probabilities"], abs=1e-12)
+        assert many["readmission_risk_30d"] == many["probabilities"]["<30"]
+        own = {"prediction_id", "timestamp", "probabilities", "readmission_risk_30d"}
+        assert {k: v for k, v in many.items() if k not in own} == {k: v for k, v in one.items() if k not in own}
+
+
+def test_small_batches_wait_for_their_turn_and_slow_ones_hold_nobody_up_for_long(api: Api) -> None:
+    body = json.dumps({"records": [EXAMPLE] * 300}).encode()
+    with ThreadPoolExecutor(12) as pool:
+        found = list(pool.map(lambda _: api.http.post("/predict_batch", content=body).status_code, range(48)))
+    assert found == [200] * 48
+    key = api.http.headers["authorization"].encode()
+    head = b"POST /predict_batch HTTP/1.1\r\nhost: x\r\nauthorization: %b\r\ncontent-length: 100\r\n\r\n{" % key
+    slow = [socket.create_connection(("127.0.0.1", api.port)) for _ in range(2)]
+    for connection in slow:
+        connection.sendall(head)
+    began = time.monotonic()
+    answer = until(lambda: (got := api.http.post("/predict_batch", content=body)).status_code == 503 and got)
+    assert answer.headers["retry-after"] == "1" and time.monotonic() - began < 10
+    for connection in slow:
+        connection.close()
+    until(lambda: api.http.post("/predict_batch", content=body).status_code == 200)
+
+
+def test_ndjson_streams_any_number(api: Api) -> None:
+    def lines() -> Iterator[bytes]:
+        for number in range(2500):
+            record = EXAMPLE if number != 1700 else {"age": "x"}
+            yield json.dumps(record).encode() + b"\n"
+            if number % 100 == 0:
+                yield b"\n"
+
+    kind = {"content-type": "application/x-ndjson"}
+    answer = api.http.post("/predict_batch", content=lines(), headers=kind)
+    found = [json.loads(line) for line in answer.text.splitlines()]
+    assert len(found) == 2500
+    assert found[1700]["index"] == 1700 and found[1700]["errors"]
+    assert all(entry["prediction"] for number, entry in enumerate(found) if number != 1700)
+
+
+def test_csv_answers_line_by_line(api: Api) -> None:
+    names = [c.name for c in contract.COLUMNS if c.name in EXAMPLE]
+    row = ",".join(str(EXAMPLE[name]) for name in names)
+    broken = row.replace("[70-80)", "elderly")
+    text = "\ufeff" + ",".join(names) + f"\r\n{row}\r\n{broken}\r\n"
+    answer = api.http.post("/predict_batch", content=text.encode(), headers={"content-type": "text/csv"})
+    head, good, bad = answer.text.splitlines()
+    assert head == "prediction_id,prediction,NO,>30,<30,risk_band,model_version,missing,error"
+    assert good.split(",")[1] == api.predict().json()["prediction"]
+    assert "age: level" in bad
+
+
+@pytest.mark.parametrize("kind", ["text/csv", "application/x-ndjson"])
+def test_a_stream_that_cannot_go_on_says_so_and_ends_whole(api: Api, kind: str) -> None:
+    names = ",".join(REQUIRED) + ",number_diagnoses\n"
+    start = names if kind == "text/csv" else json.dumps(EXAMPLE) + "\n"
+    lines = [start, 'a\rb,"c\n', "x" * 70_000, "\n"]
+    answer = api.http.post("/predict_batch", content="".join(lines).encode(), headers={"content-type": kind})
+    assert answer.status_code == 200 and "larger than 65,536 bytes" in answer.text.splitlines()[-1]
