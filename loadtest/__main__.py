@@ -9,7 +9,7 @@ from pathlib import Path
 from loadtest import crowd, profiles
 from loadtest.profiles import read_profile
 from readmission.errors import UserError
-from readmission.settings import load
+from readmission.settings import load_settings
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 
@@ -56,10 +56,10 @@ def command(options: Namespace, host: str, folder: Path) -> list[str]:
 def main() -> None:
     """Run the profile, as Locust or by this project's generator; the exit code is the verdict."""
     options = parse(sys.argv[1:])
-    settings = load()
+    settings = load_settings()
     begun = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder = options.report or settings.home / "reports" / "load" / f"{Path(options.profile).stem}-{begun}"
-    host = (options.host or settings.api).rstrip("/")
+    host = (options.host or settings.api.base_url).rstrip("/")
     profile = read_profile(options.profile)
     if profile.generator == "own" and not (options.web or options.locust):
         sys.stderr.write(f"The report is written to {folder}\n")

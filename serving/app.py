@@ -32,8 +32,8 @@ def build_routes(settings: Settings, predictor: Predictor, keys: ApiKeys, info: 
     def key(scope: KeyScope) -> list[Middleware]:
         return [Middleware(KeyRequired, keys=keys, key_scope=scope)]
 
-    batch = PredictBatch(predictor, settings.api_max_batch_body, settings.api_max_records)
-    explain = Explain(predictor, settings.api_max_body).answer
+    batch = PredictBatch(predictor, settings.api.max_batch_body, settings.api.max_records)
+    explain = Explain(predictor, settings.api.max_body).answer
     return [
         Route("/predict_batch", batch, methods=["POST"], middleware=key("predict")),
         Route("/explain", explain, methods=["POST"], middleware=key("predict")),

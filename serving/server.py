@@ -4,9 +4,9 @@ import os
 import resource
 import sys
 
-from readmission import settings as configuration
 from readmission.errors import UserError
 from readmission.logs import JsonFormatter
+from readmission.settings import load_settings
 
 #: Seconds that an idle connection stays open: longer than ingresses and clients keep theirs (usually 60), or they
 #: would send into one that is just being closed.
@@ -18,7 +18,7 @@ FILES = 65_536
 def main() -> None:
     """Run BentoML's server in this process with the host, port, workers, TLS and drain of the settings."""
     try:
-        settings = configuration.load()
+        settings = load_settings()
     except UserError as error:
         sys.exit(str(error))
     # A connection is an open file, and many systems allow 1,024 by default.
@@ -35,13 +35,13 @@ def main() -> None:
     if settings.log_format == "json":
         # Log lines of the process that watches the workers; BentoML has no setting for their format.
         SERVER_LOGGING_CONFIG["formatters"]["traced"] = {"()": JsonFormatter}
-    arguments = ["serve", "serving.service:Readmission", "--host", settings.api_host]
-    arguments += ["--port", str(settings.api_port)]
+    arguments = ["serve", "serving.service:Readmission", "--host", settings.api.host]
+    arguments += ["--port", str(settings.api.port)]
     arguments += ["--timeout-keep-alive", str(KEEP_ALIVE)]
-    arguments += ["--timeout-graceful-shutdown", str(max(1, round(settings.api_drain)))]
-    if settings.api_certificate and settings.api_certificate_key:
-        arguments += ["--ssl-certfile", str(settings.api_certificate)]
-        arguments += ["--ssl-keyfile", str(settings.api_certificate_key)]
+    arguments += ["--timeout-graceful-shutdown", str(max(1, round(settings.api.drain)))]
+    if settings.api.certificate and settings.api.certificate_key:
+        arguments += ["--ssl-certfile", str(settings.api.certificate)]
+        arguments += ["--ssl-keyfile", str(settings.api.certificate_key)]
     cli(arguments)
 
 

@@ -18,10 +18,9 @@ import bentoml
 import msgspec
 from starlette.types import ASGIApp
 
-from readmission import settings as configuration
 from readmission import tracing
 from readmission.logs import configure_logging
-from readmission.settings import Settings
+from readmission.settings import Settings, load_settings
 from serving.app import Api, build_routes
 from serving.edge.auth import ApiKeys
 from serving.edge.drain import QUIET, Drain
@@ -49,22 +48,22 @@ class Worker:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._models_folder = settings.home / "models" / settings.model_name
-        share = settings.challenger_share if settings.challenger == "canary" else 0.0
+        self._models_folder = settings.home / "models" / settings.mlflow.model_name
+        share = settings.challenger.share if settings.challenger.mode == "canary" else 0.0
         self._metrics = Metrics(settings.home)
-        self._models = LoadedModels(self._models_folder, settings.model_name, share)
-        token = settings.reload_token.get_secret_value() if settings.reload_token else ""
-        self._keys = ApiKeys(settings.api_keys, token)
+        self._models = LoadedModels(self._models_folder, settings.mlflow.model_name, share)
+        token = settings.api.reload_token.get_secret_value() if settings.api.reload_token else ""
+        self._keys = ApiKeys(settings.api.keys, token)
         self._predictor = Predictor(
             self._models,
             self._metrics,
             None,
-            shadow=settings.challenger == "shadow",
-            wait_for_disk=settings.prediction_log == "sync",
-            refuse_when_full=settings.spool_full == "refuse",
+            shadow=settings.challenger.mode == "shadow",
+            wait_for_disk=settings.prediction_log.mode == "sync",
+            refuse_when_full=settings.prediction_log.spool_full == "refuse",
         )
         self.predict = Predict(
-            self._predictor, self._keys, max_body=settings.api_max_body, max_waiting=settings.api_max_waiting
+            self._predictor, self._keys, max_body=settings.api.max_body, max_waiting=settings.api.max_waiting
         )
         self._drain = Drain()
         self._tasks: list[asyncio.Task[None]] = []
@@ -75,19 +74,22 @@ class Worker:
         info = Info(self._predictor, self._models_folder, self._drain)
         routes = build_routes(self._settings, self._predictor, self._keys, info)
         api = Api(self.predict, routes, fallback, self._metrics, self._drain)
-        return Traced(api, api.paths) if self._settings.trace_endpoint else api
+        return Traced(api, api.paths) if self._settings.trace.endpoint else api
 
     async def start(self) -> None:
         """Load the model on disk and start what runs beside the requests."""
         settings = self._settings
         tracing.start(settings, "readmission-api")
-        self._drain.on_signals(asyncio.get_running_loop(), min(QUIET, settings.api_drain / 2))
+        self._drain.on_signals(asyncio.get_running_loop(), min(QUIET, settings.api.drain / 2))
         launch.end_with_parent()
         self._models_folder.mkdir(parents=True, exist_ok=True)
-        if settings.prediction_log != "off":
-            sync = settings.prediction_log == "sync"
+        if settings.prediction_log.mode != "off":
+            sync = settings.prediction_log.mode == "sync"
             self._predictor.log = PredictionLog(
-                settings.home / "spool", settings.log_interval, settings.spool_bytes, sync=sync
+                settings.home / "spool",
+                settings.prediction_log.interval,
+                settings.prediction_log.spool_bytes,
+                sync=sync,
             )
         # The threads beside the event loop (log, batches) hold Python's lock for 1 ms at most, not 5.
         sys.setswitchinterval(0.001)
@@ -177,7 +179,7 @@ def build_service(settings: Settings) -> LeanService:
     decorate = bentoml.service(
         name="readmission",
         service_class=LeanService,
-        workers=settings.api_workers,
+        workers=settings.api.workers,
         traffic={"timeout": 60},
         metrics={"enabled": False, "namespace": "bentoml_service"},
         logging={"access": {"enabled": False}},
@@ -193,5 +195,5 @@ def __getattr__(name: str) -> LeanService:
     """Build the service when BentoML asks for it, so that importing this module reads no settings."""
     if name != SERVICE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    service = globals()[SERVICE] = build_service(configuration.load())
+    service = globals()[SERVICE] = build_service(load_settings())
     return service

@@ -16,10 +16,9 @@ from hypothesis import settings as hypothesis_settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-from readmission import settings as configuration
 from readmission.data import synthetic
 from readmission.embedded import component, pgserver, secrets
-from readmission.settings import Settings
+from readmission.settings import Settings, load_settings
 from readmission.steps import migrate
 
 REAL_DATA = Path(
@@ -68,9 +67,9 @@ def wait_until(ready: Callable[[], bool], seconds: float, process: subprocess.Po
 
 @pytest.fixture(autouse=True)
 def _fresh_settings() -> Iterator[None]:
-    configuration.load.cache_clear()
+    load_settings.cache_clear()
     yield
-    configuration.load.cache_clear()
+    load_settings.cache_clear()
 
 
 def make_settings(home: Path, **values: object) -> Settings:
@@ -99,16 +98,16 @@ def database(postgres_server: Settings, tmp_path: Path) -> Iterator[Settings]:
     name = f"test_{uuid.uuid4().hex[:12]}"
     admin = psycopg2.connect(
         host="127.0.0.1",
-        port=postgres_server.postgres_port,
+        port=postgres_server.postgres.port,
         dbname="postgres",
         user="postgres",
         password=postgres_server.password("admin"),
     )
     admin.autocommit = True
     with admin.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {postgres_server.postgres_database} OWNER readmission_owner")
+        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {postgres_server.postgres.database} OWNER readmission_owner")
         cursor.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {name} TO PUBLIC")
-    yield postgres_server.model_copy(update={"postgres_database": name, "home": tmp_path / "home"})
+    yield postgres_server.replace(postgres_database=name, home=tmp_path / "home")
     with admin.cursor() as cursor:
         cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
     admin.close()
@@ -121,7 +120,7 @@ def mlflow_server(postgres_server: Settings, tmp_path_factory: pytest.TempPathFa
     log = tmp_path_factory.mktemp("mlflow") / "mlflow.log"
     environment = os.environ | {
         "READMISSION_HOME": str(postgres_server.home),
-        "READMISSION_POSTGRES_PORT": str(postgres_server.postgres_port),
+        "READMISSION_POSTGRES_PORT": str(postgres_server.postgres.port),
         "READMISSION_MLFLOW_PORT": str(port),
     }
     with log.open("wb") as out:

@@ -9,7 +9,7 @@ import httpx
 
 from readmission.errors import UserError
 from readmission.polling import wait_until
-from readmission.settings import Settings, load
+from readmission.settings import Settings, load_settings
 
 #: A DAG with one step and no schedule; the step has nothing to do and is skipped, which changes nothing.
 DAG, STEP = "readmission_process", "process"
@@ -19,7 +19,7 @@ ROUNDS = 7
 def main(arguments: list[str]) -> int:
     """Measure several runs and print the medians."""
     ArgumentParser(prog="python -m bench airflow", description=__doc__).parse_args(arguments)
-    with log_in(load()) as api:
+    with log_in(load_settings()) as api:
         runs = [time_dag_run(api) for _ in range(ROUNDS)]
     medians = {part: statistics.median(run[part] for run in runs) for part in runs[0]}
     added = statistics.median(sum(run.values()) - run["command"] for run in runs)
@@ -34,8 +34,8 @@ def log_in(settings: Settings) -> httpx.Client:
     Raises:
         UserError: Airflow does not answer.
     """
-    url = f"http://127.0.0.1:{settings.airflow_port}"
-    password = settings.airflow_password.get_secret_value() if settings.airflow_password else ""
+    url = f"http://127.0.0.1:{settings.airflow.port}"
+    password = settings.airflow.password.get_secret_value() if settings.airflow.password else ""
     try:
         response = httpx.post(f"{url}/auth/token", json={"username": "admin", "password": password}, timeout=30)
         response.raise_for_status()

@@ -12,7 +12,7 @@ import pandas as pd
 from sqlalchemy import create_engine, text
 
 from readmission import contract
-from readmission.settings import load
+from readmission.settings import load_settings
 
 #: First and last code of an ICD-9 chapter -> its name.
 _CHAPTERS = {
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("path", help="csv of the data set")
     parser.add_argument("batch_rows", type=int, help="rows of a batch")
     options = parser.parse_args(arguments)
-    engine = create_engine(load().database_url("owner"))
+    engine = create_engine(load_settings().database_url("owner"))
     with engine.begin() as connection:
         connection.execute(text("DROP SCHEMA IF EXISTS naive CASCADE"))
         connection.execute(text("CREATE SCHEMA naive"))

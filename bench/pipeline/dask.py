@@ -59,15 +59,13 @@ def compare(settings: Settings, copies: int, workers: int, memory: str) -> None:
     for copy in range(1, copies):
         replicate(settings, copy)
     print(f"raw rows copied to {count(settings):,} in {time.perf_counter() - began:.0f} s", flush=True)
-    on_dask = settings.model_copy(
-        update={"engine": "dask", "dask_workers": workers, "dask_worker_memory": memory},
-    )
+    on_dask = settings.replace(engine="dask", dask_workers=workers, dask_worker_memory=memory)
     with start_workers(workers, memory) as cluster:
-        there = on_dask.model_copy(update={"dask_scheduler": cluster.scheduler_address})
+        there = on_dask.replace(dask_scheduler=cluster.scheduler_address)
         timed("process, Dask", count(settings) - original_rows, lambda: process.run(there))
         print_memory(cluster)
     with start_workers(workers, memory) as cluster:
-        there = on_dask.model_copy(update={"dask_scheduler": cluster.scheduler_address})
+        there = on_dask.replace(dask_scheduler=cluster.scheduler_address)
         fitted = timed("train, Dask", count(settings), lambda: train(there))
         print_memory(cluster)
     print(f"{'':<22} {_roc_auc(fitted)}; fit alone {fitted.metrics['fit_seconds']:.0f} s")

@@ -18,7 +18,7 @@ from bench.pipeline import servers
 from loadtest import report
 from readmission.data.sources import SYNTHETIC_MARK, open_source
 from readmission.errors import UserError
-from readmission.settings import Settings, load
+from readmission.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--source", default="", help="csv or UCI zip [READMISSION_SOURCE, or the UCI download]")
     parser.add_argument("--port", type=int, default=18270, help="port of the Postgres to start [18270]")
     options = parser.parse_args(arguments)
-    settings = load()
+    settings = load_settings()
     home = settings.home / "bench-naive"
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)

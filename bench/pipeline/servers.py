@@ -36,7 +36,7 @@ def private_settings(home: Path, **values: Any) -> Settings:
 
 def environment(settings: Settings) -> dict[str, str]:
     """Return the variables with which a command uses these servers."""
-    own = {"HOME": settings.home, "POSTGRES_PORT": settings.postgres_port, "MLFLOW_PORT": settings.mlflow_port}
+    own = {"HOME": settings.home, "POSTGRES_PORT": settings.postgres.port, "MLFLOW_PORT": settings.mlflow.port}
     return os.environ | {f"READMISSION_{name}": str(value) for name, value in own.items()}
 
 
@@ -62,7 +62,7 @@ def running(settings: Settings, *, mlflow: bool = False) -> Iterator[list[int]]:
         wait_until(pgserver.accepts(settings), seconds=600, failure="Postgres did not start in ten minutes.")
         migrate.run(settings)
         if mlflow:
-            health = component.answers(f"{settings.tracking_uri}/health")
+            health = component.answers(f"{settings.mlflow.tracking_uri}/health")
             wait_until(health, seconds=600, failure="MLflow did not start in ten minutes.")
         yield [server.pid for server in servers]
     finally:

@@ -15,7 +15,7 @@ from pathlib import Path
 from bench.measurement import combine, machine_load, measure
 from bench.pipeline import replicas, servers
 from readmission.data.sources import open_source
-from readmission.settings import Settings, load
+from readmission.settings import Settings, load_settings
 
 STEPS = (("ingest", "--all"), ("process",), ("train",), ("promote",))
 
@@ -42,7 +42,7 @@ def local_source(source: str, copies: int, path: Path) -> str:
         copies: Copies of every row.
         path: Where to write the rows, if they are not a file yet or have to be copied.
     """
-    settings = load()
+    settings = load_settings()
     named = source or settings.source
     if copies == 1 and Path(named).is_file():
         return named

@@ -9,7 +9,7 @@ from bench.serving import ratios, rounds, subject, tables, verdict
 from bench.serving.peers import BY_NAME, PEERS
 from loadtest import report
 from readmission.data.sources import CSV_NAME
-from readmission.settings import Settings, load
+from readmission.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def check(arguments: list[str]) -> int:
     parser = _parser("check", "Fail if the API is slower than the stored ratios allow.")
     parser.add_argument("--store", action="store_true", help="store the ratios measured now")
     options = parser.parse_args(arguments)
-    settings = load()
+    settings = load_settings()
     home = settings.home / "bench"
     # Always the synthetic sample: the same model on every machine.
     subject.prepare(settings, "", home, alternatives=False)
@@ -55,7 +55,7 @@ def _compare(name: str, plan: rounds.Plan, arguments: list[str]) -> int:
     parser.add_argument("--peers", default="", help=f"only these, separated by commas: {', '.join(BY_NAME)}")
     parser.add_argument("--workers", default="1", help="numbers of workers; above 1: ours and the echo, beside 1 [1]")
     options = parser.parse_args(arguments)
-    settings = load()
+    settings = load_settings()
     folder: Path = options.report or settings.home / "reports" / "bench"
     home = settings.home / "bench"
     source = options.source or _source(settings)

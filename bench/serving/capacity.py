@@ -17,7 +17,7 @@ from bench.serving import drive, peers, subject
 from loadtest import payloads, report
 from loadtest.processes import Watch, listener
 from loadtest.result import Result
-from readmission.settings import load
+from readmission.settings import load_settings
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--port", type=int, default=18250, help="port of the API to start [18250]")
     parser.add_argument("--report", type=Path, help="folder of the report [below the state folder]")
     options = parser.parse_args(arguments)
-    settings = load()
+    settings = load_settings()
     steps: list[Step] = []
     capacities: dict[int, int] = {}
     numbers = [1] if options.host else [int(number) for number in options.workers.split(",")]

@@ -23,7 +23,7 @@ from bench.serving import peers, subject
 from bench.serving.peers import Running
 from loadtest import payloads
 from loadtest.result import Result
-from readmission.settings import Settings, load
+from readmission.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rate", type=float, default=1000.0, help="requests a second [1000]")
     parser.add_argument("--port", type=int, default=18260, help="port of the API to start [18260]")
     options = parser.parse_args(arguments)
-    settings = load()
+    settings = load_settings()
     home = settings.home / "bench"
     models = prepare(settings, home)
     lost = 0
@@ -90,7 +90,7 @@ def main(arguments: list[str]) -> int:
 def prepare(settings: Settings, home: Path) -> Path:
     """Prepare a home with two versions of the model; return the models' folder."""
     subject.prepare(settings, settings.source, home, alternatives=False)
-    models = home / "models" / settings.model_name
+    models = home / "models" / settings.mlflow.model_name
     shutil.copytree(models / "1", models / "2")
     return models
 

@@ -50,7 +50,7 @@ def prepare(settings: Settings, source: str, folder: Path, *, alternatives: bool
     log.info("training %s on %d rows", FAMILY, len(train))
     pipeline = models.build(FAMILY, seed=settings.seed)
     pipeline.fit(train[list(contract.FEATURE_NAMES)], encoding.target(train))
-    version = folder / "models" / settings.model_name / "1"
+    version = folder / "models" / settings.mlflow.model_name / "1"
     sample = train[list(contract.FEATURE_NAMES)].head(2000)
     manifest = compiler.compile_pipeline(
         pipeline, version, family=FAMILY, sample=sample, metrics={}, synthetic=data.synthetic

@@ -13,11 +13,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from readmission import settings as configuration
 from readmission import tracing
 from readmission.errors import UserError
 from readmission.logs import JsonFormatter, configure_logging
-from readmission.settings import Role, Settings
+from readmission.settings import Role, Settings, load_settings
 
 #: Every verb: its module (with `run(settings, ...)`, whose annotated arguments become options) and a line of help.
 VERBS: dict[str, tuple[str, str]] = {
@@ -96,7 +95,7 @@ def as_command(run: Callable[..., Any], verb: str) -> Callable[..., None]:
 
     @functools.wraps(run)
     def command(context: typer.Context, **arguments: Any) -> None:
-        settings = configuration.load()
+        settings = load_settings()
         configure_logging(settings.log_format)
         with recorded(settings, verb) as nothing_to_do:
             if run(settings, **arguments) != []:

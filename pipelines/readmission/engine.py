@@ -36,7 +36,9 @@ def each(
         yield from ((item, task(settings, item)) for item in items)
         return
     with cluster(settings) as client:
-        futures = client.map(task, [for_workers(settings, role)] * len(items), items, pure=False)
+        futures = client.map(
+            task, [settings.without_secrets(keep=f"postgres_password_{role}")] * len(items), items, pure=False
+        )
         yield from ((item, future.result()) for item, future in zip(items, futures, strict=True))
 
 
@@ -52,13 +54,13 @@ def cluster(settings: Settings) -> Iterator[Any]:
     from distributed import Client, LocalCluster
 
     with contextlib.ExitStack() as stack:
-        address: Any = settings.dask_scheduler
+        address: Any = settings.dask.scheduler
         if not address:
             address = stack.enter_context(
                 LocalCluster(
-                    n_workers=settings.dask_workers or None,
+                    n_workers=settings.dask.workers or None,
                     threads_per_worker=1,  # pandas holds the interpreter's lock for most of a batch
-                    memory_limit=settings.dask_worker_memory,
+                    memory_limit=settings.dask.worker_memory,
                     dashboard_address=None,
                 )
             )
@@ -67,10 +69,3 @@ def cluster(settings: Settings) -> Iterator[Any]:
         except OSError as error:
             raise UserError(f"READMISSION_DASK_SCHEDULER: nothing answers at {address}: {error}") from error
         yield client
-
-
-def for_workers(settings: Settings, role: Role) -> Settings:
-    """Return the settings without any secret but one role's password: they travel to the workers."""
-    kept = f"postgres_password_{role}"
-    secrets = {name for name, field in type(settings).model_fields.items() if "SecretStr" in str(field.annotation)}
-    return settings.model_copy(update=dict.fromkeys(secrets - {kept}))

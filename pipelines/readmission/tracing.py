@@ -26,7 +26,7 @@ def start(settings: Settings, service: str) -> bool:
         service: `service.name` of the spans.
     """
     global _provider
-    if not settings.trace_endpoint:
+    if not settings.trace.endpoint:
         return False
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
@@ -35,7 +35,7 @@ def start(settings: Settings, service: str) -> bool:
     from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
     _provider = TracerProvider(
-        sampler=ParentBased(TraceIdRatioBased(settings.trace_share)),
+        sampler=ParentBased(TraceIdRatioBased(settings.trace.share)),
         resource=Resource.create({"service.name": service}),
     )
     exporter = OTLPSpanExporter(endpoint=endpoint(settings), timeout=_TIMEOUT)
@@ -45,7 +45,7 @@ def start(settings: Settings, service: str) -> bool:
 
 def endpoint(settings: Settings) -> str:
     """Return where the collector takes traces: OTLP over HTTP, its path `/v1/traces` added where it is absent."""
-    url = settings.trace_endpoint.rstrip("/")
+    url = settings.trace.endpoint.rstrip("/")
     return url if url.endswith("/v1/traces") else f"{url}/v1/traces"
 
 

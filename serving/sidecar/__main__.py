@@ -18,10 +18,9 @@ from pathlib import Path
 import psycopg2
 from prometheus_client.multiprocess import mark_process_dead
 
-from readmission import settings as configuration
 from readmission.errors import UserError
 from readmission.logs import configure_logging
-from readmission.settings import Settings
+from readmission.settings import Settings, load_settings
 from serving import metrics
 from serving.predict.loaded_models import POKE
 from serving.prediction_log import spool
@@ -122,7 +121,7 @@ def _replace_predecessor(home: Path) -> None:
 
 def main() -> None:
     """Work until the worker that started this process is gone, then store what it left."""
-    settings = configuration.load()
+    settings = load_settings()
     configure_logging(settings.log_format)
     held = launch.lock(settings.home)
     if held is None:
@@ -143,7 +142,7 @@ def main() -> None:
             models.poll()
             _clean_up(models.folder)
             process.flush()
-            next_poll = time.monotonic() + settings.reload_interval
+            next_poll = time.monotonic() + settings.api.reload_interval
         shipper.ship()
         time.sleep(_POLL)
     shipper.ship()

@@ -37,9 +37,9 @@ class ModelSync:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.folder = settings.home / "models" / settings.model_name
+        self.folder = settings.home / "models" / settings.mlflow.model_name
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._http = httpx.Client(base_url=settings.tracking_uri, timeout=10, trust_env=False)
+        self._http = httpx.Client(base_url=settings.mlflow.tracking_uri, timeout=10, trust_env=False)
         self._failed: dict[str, tuple[float, str]] = {}
 
     def poll(self) -> Aliases:
@@ -50,7 +50,7 @@ class ModelSync:
         old = read_aliases(self.folder)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         try:
-            versions = fetch_aliases(self._http, self._settings.model_name)
+            versions = fetch_aliases(self._http, self._settings.mlflow.model_name)
         except RegistryError as error:
             metrics.registry_up.set(0)
             registry = f"cannot be read: {type(error.__cause__).__name__}"
@@ -59,7 +59,7 @@ class ModelSync:
             metrics.registry_up.set(1)
             champion, problem = self._provide(versions.get(CHAMPION, ""), old.champion)
             challenger = ""
-            if self._settings.challenger != "off":
+            if self._settings.challenger.mode != "off":
                 challenger, other = self._provide(versions.get(CHALLENGER, ""), "")
                 problem = problem or other
             new = Aliases(champion=champion, challenger=challenger, registry="ok", error=problem, checked_at=now)
@@ -93,7 +93,7 @@ class ModelSync:
         if not version.isdigit():
             raise ValueError("the registry names a version that is not a number")
         answer = self._http.get(
-            f"{_API}/model-versions/get", params={"name": self._settings.model_name, "version": version}
+            f"{_API}/model-versions/get", params={"name": self._settings.mlflow.model_name, "version": version}
         )
         run_id = answer.raise_for_status().json()["model_version"]["run_id"]
         temporary = self.folder / f".{version}.{os.getpid()}"

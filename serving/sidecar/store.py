@@ -56,9 +56,9 @@ class Store:
         if self._connection is None or self._connection.closed:
             s = self._settings
             self._connection = psycopg2.connect(
-                host=s.postgres_host,
-                port=s.postgres_port,
-                dbname=s.postgres_database,
+                host=s.postgres.host,
+                port=s.postgres.port,
+                dbname=s.postgres.database,
                 user="readmission_serving",
                 password=s.password("serving"),
                 connect_timeout=3,

@@ -141,11 +141,11 @@ def test_a_failing_family_stops_no_other_and_is_named(chain: Chain) -> None:
 
 def test_one_model_is_registered_and_every_replica_serves_it(chain: Chain) -> None:
     assert chain.query("SELECT decision, model_version FROM training.promotions") == [("promoted", "1")]
-    registry = f"{chain.settings.tracking_uri}/api/2.0/mlflow"
-    name = chain.settings.model_name
+    registry = f"{chain.settings.mlflow.tracking_uri}/api/2.0/mlflow"
+    name = chain.settings.mlflow.model_name
     versions = httpx.get(f"{registry}/model-versions/search", params={"filter": f"name='{name}'"}, timeout=30).json()
     assert [v["version"] for v in versions["model_versions"]] == ["1"]
-    assert httpx.get(f"{chain.settings.api}/model-info", timeout=30).json()["model_version"] == "1"
+    assert httpx.get(f"{chain.settings.api.base_url}/model-info", timeout=30).json()["model_version"] == "1"
     ((rows,),) = chain.query("SELECT count(*) FROM clean.encounters")
     assert chain.query("SELECT model_version, count(*) FROM serving.scores GROUP BY 1") == [("1", rows)]
 

@@ -18,7 +18,7 @@ def test_items_come_back_in_their_order(tmp_path: Path) -> None:
 
 def test_only_one_role_s_password_reaches_the_workers(tmp_path: Path) -> None:
     passwords = {f"postgres_password_{role}": SecretStr(role) for role in ("admin", "train", "ingest", "serving")}
-    travelling = engine.for_workers(Settings(home=tmp_path).model_copy(update=passwords), "train")
+    travelling = Settings(home=tmp_path).replace(**passwords).without_secrets(keep="postgres_password_train")
     assert travelling.password("train") == "train"
-    assert travelling.postgres_password_admin is None
-    assert travelling.postgres_password_ingest is None
+    assert travelling.postgres.password_admin is None
+    assert travelling.postgres.password_ingest is None

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from readmission.cli import VERBS
 from readmission.errors import UserError
-from readmission.settings import Settings
+from readmission.settings import SECRETS, VARIABLES, Settings, fields, load_settings
 from readmission.steps.settings import table
 
 
@@ -59,11 +59,8 @@ def test_an_unreachable_database_is_a_sentence(tmp_path: Path) -> None:
 
 def test_no_secret_has_a_default(tmp_path: Path) -> None:
     bare = Settings(_env_file=None, home=tmp_path)
-    secrets = {
-        name for name, field in Settings.model_fields.items() if SecretStr in getattr(field.annotation, "__args__", ())
-    }
-    assert len(secrets) > 8
-    assert all(getattr(bare, name) is None for name in secrets)
+    assert len(SECRETS) > 8
+    assert all(bare.value(name) is None for name in SECRETS)
     with pytest.raises(UserError, match="READMISSION_POSTGRES_PASSWORD_TRAIN"):
         bare.database_url("train")
 
@@ -76,4 +73,27 @@ def test_a_password_may_hold_any_character(tmp_path: Path) -> None:
 def test_the_documented_settings_are_those_there_are() -> None:
     documented = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
     assert documented.endswith(table() + "\n"), "run `make generate`"
-    assert all(field.description for name, field in Settings.model_fields.items() if "password" not in name)
+    assert all(field.description for name, _, _, field in fields() if "password" not in name)
+
+
+def test_settings_are_grouped_and_keep_their_flat_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "settings.env").write_text("READMISSION_AIRFLOW=true\nREADMISSION_POSTGRES_PORT=1\n")
+    monkeypatch.setenv("READMISSION_HOME", str(tmp_path))
+    monkeypatch.setenv("READMISSION_POSTGRES_PORT", "77")
+    monkeypatch.setenv("readmission_reload_interval", "2.5")
+    load_settings.cache_clear()
+    config = load_settings()
+    assert (config.airflow.enabled, config.postgres.port, config.api.reload_interval) == (True, 77, 2.5)
+    assert Settings(_env_file=None, postgres_port=5).postgres.port == 5
+    assert config.replace(postgres_host="db", seed=8).value("postgres_host") == "db"
+    assert config.postgres.host == "127.0.0.1"
+
+
+def test_every_setting_has_one_flat_name() -> None:
+    assert len(VARIABLES) == sum(1 for _ in fields())
+
+
+def test_copies_for_workers_hold_one_secret(tmp_path: Path) -> None:
+    bare = Settings(_env_file=None, home=tmp_path).replace(**{name: SecretStr("x") for name in SECRETS})
+    travelling = bare.without_secrets(keep="postgres_password_train")
+    assert {name for name in SECRETS if travelling.value(name)} == {"postgres_password_train"}

@@ -8,7 +8,7 @@ from bench.serving.apps.schema import Answer, Encounter
 from readmission import contract, settings
 
 app = FastAPI()
-model = mlflow.pyfunc.load_model(str(settings.load().home / "pyfunc"))
+model = mlflow.pyfunc.load_model(str(settings.load_settings().home / "pyfunc"))
 NUMBERS = {c.name: "float64" for c in contract.FEATURE_COLUMNS if c.is_number}
 
 

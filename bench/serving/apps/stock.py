@@ -11,12 +11,12 @@ from readmission import contract, settings
 NUMBERS = {c.name: "float64" for c in contract.FEATURE_COLUMNS if c.is_number}
 
 
-@bentoml.service(workers=settings.load().api_workers)
+@bentoml.service(workers=settings.load_settings().api.workers)
 class Stock:
     """Predict by the Pipeline."""
 
     def __init__(self) -> None:
-        self.model = mlflow.sklearn.load_model(str(settings.load().home / "pyfunc"))
+        self.model = mlflow.sklearn.load_model(str(settings.load_settings().home / "pyfunc"))
 
     @bentoml.api  # type: ignore[untyped-decorator]
     def predict(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -38,8 +38,8 @@ class Progress:
 def open_areas(settings: Settings) -> dict[str, Location]:
     """Return the live location of each area of immutable files."""
     return {
-        "objects": open_location(settings.objects, settings.s3_endpoint),
-        "artifacts": open_location(settings.artifacts, settings.s3_endpoint),
+        "objects": open_location(settings.object_store_url, settings.objects.s3_endpoint),
+        "artifacts": open_location(settings.artifact_root, settings.objects.s3_endpoint),
         "source": Folder(settings.home / "cache"),
     }
 

@@ -46,7 +46,7 @@ def run(
         UserError: Something could not be saved. No backup was made, and the others are as they were.
     """
     key = _key(settings, without_secrets)
-    target = open_location(to, settings.s3_endpoint, private=True)
+    target = open_location(to, settings.objects.s3_endpoint, private=True)
     if isinstance(target, Folder) and target.root.resolve().is_relative_to(settings.home.resolve()):
         raise UserError(f"{to} is inside the state folder {settings.home}: a backup there is lost with what it saves.")
     with (
@@ -95,7 +95,7 @@ def _save(settings: Settings, target: Location, key: str | None, cursor: Any) ->
         live = areas.open_areas(settings)
         record = None
         if "mlflow" in snapshots:
-            record = champion.read_champion(snapshots["mlflow"].cursor, live["artifacts"], settings.model_name)
+            record = champion.read_champion(snapshots["mlflow"].cursor, live["artifacts"], settings.mlflow.model_name)
         # After the snapshots: a row refers only to files that were stored before it.
         for area, location in live.items():
             files |= areas.save(area, location, backup)
@@ -132,12 +132,12 @@ def _finish(target: Location, name: str, backup: Location, manifest: BackupManif
 def _identity(settings: Settings, snapshots: dict[str, Snapshot]) -> tuple[str, str]:
     """Return the identity of the installation and the revision of its tables."""
     if "readmission" not in snapshots:
-        raise UserError(f"There is no database {settings.postgres_database}: run `readmission migrate`.")
+        raise UserError(f"There is no database {settings.postgres.database}: run `readmission migrate`.")
     cursor = snapshots["readmission"].cursor
     cursor.execute("SELECT to_regclass('public.installation') IS NOT NULL")
     if not cursor.fetchone()[0]:
         raise UserError(
-            f"The tables of database {settings.postgres_database} are of an earlier version: run `readmission migrate`."
+            f"The tables of database {settings.postgres.database} are of an earlier version: run `readmission migrate`."
         )
     cursor.execute("SELECT id::text, (SELECT version_num FROM public.alembic_version) FROM public.installation")
     installation, revision = cursor.fetchone()

@@ -4,17 +4,15 @@ import base64
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-from pydantic import BaseModel, SecretStr
 
 from readmission.errors import UserError
 from readmission.files import write_atomic
-from readmission.settings import Settings
+from readmission.settings import SECRETS, Settings
 
 FILE = "secrets.enc"
 _MAGIC = b"readmission-secrets-1\n"
@@ -37,15 +35,15 @@ def read_key(settings: Settings) -> str | None:
     Raises:
         UserError: The key file cannot be read, or the key is too short.
     """
-    if settings.backup_key is not None:
-        key, source = settings.backup_key.get_secret_value(), "READMISSION_BACKUP_KEY"
-    elif settings.backup_key_file is not None:
-        source = f"the key in {settings.backup_key_file}"
+    if settings.backup.key is not None:
+        key, source = settings.backup.key.get_secret_value(), "READMISSION_BACKUP_KEY"
+    elif settings.backup.key_file is not None:
+        source = f"the key in {settings.backup.key_file}"
         try:
-            key = settings.backup_key_file.expanduser().read_text().strip()
+            key = settings.backup.key_file.expanduser().read_text().strip()
         except OSError as error:
             raise UserError(
-                f"READMISSION_BACKUP_KEY_FILE: {settings.backup_key_file} cannot be read ({error.strerror})."
+                f"READMISSION_BACKUP_KEY_FILE: {settings.backup.key_file} cannot be read ({error.strerror})."
             ) from error
     else:
         return None
@@ -56,22 +54,12 @@ def read_key(settings: Settings) -> str | None:
 
 def collect(settings: Settings) -> Export:
     """Gather every secret that is set, the home folder's settings.env and the API's keys."""
-    variables = {f"READMISSION_{name}": value for name, value in _walk(settings, "") if name != "BACKUP_KEY"}
+    secrets = {name: settings.value(name) for name in sorted(SECRETS - {"backup_key"})}
+    variables = {f"READMISSION_{name.upper()}": value.get_secret_value() for name, value in secrets.items() if value}
     paths = {"settings.env": settings.home / "settings.env"}
-    if settings.api_keys is not None:
-        paths["api_keys"] = settings.api_keys
+    if settings.api.keys is not None:
+        paths["api_keys"] = settings.api.keys
     return Export(variables, {name: path.read_text() for name, path in paths.items() if path.is_file()})
-
-
-def _walk(model: BaseModel, prefix: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for name in type(model).model_fields:
-        value: Any = getattr(model, name)
-        if isinstance(value, SecretStr):
-            found.append((f"{prefix}{name}".upper(), value.get_secret_value()))
-        elif isinstance(value, BaseModel):
-            found += _walk(value, f"{prefix}{name}_")
-    return found
 
 
 def seal(export: Export, key: str) -> bytes:

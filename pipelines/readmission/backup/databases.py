@@ -40,7 +40,7 @@ class Snapshot:
 
 def names(settings: Settings) -> dict[str, str]:
     """Return the name of each database on the server, by its name in a backup."""
-    return {"readmission": settings.postgres_database, **{name: name for name in OWNERS}}
+    return {"readmission": settings.postgres.database, **{name: name for name in OWNERS}}
 
 
 def owner(database: str) -> str:
@@ -56,13 +56,13 @@ def connect(settings: Settings, database: str = "postgres") -> Any:
     """
     try:
         return psycopg2.connect(
-            host=settings.postgres_host, port=settings.postgres_port, dbname=database, connect_timeout=10,
-            user=settings.postgres_admin_user, password=settings.password("admin"),
+            host=settings.postgres.host, port=settings.postgres.port, dbname=database, connect_timeout=10,
+            user=settings.postgres.admin_user, password=settings.password("admin"),
             application_name="readmission backup",
         )  # fmt: skip
     except psycopg2.OperationalError as error:
         raise UserError(
-            f"The database server at {settings.postgres_host}:{settings.postgres_port} cannot be used: "
+            f"The database server at {settings.postgres.host}:{settings.postgres.port} cannot be used: "
             f"{str(error).strip().splitlines()[-1]}"
         ) from error
 

@@ -15,7 +15,7 @@ import psutil
 
 from readmission import contract
 from readmission.errors import UserError
-from readmission.settings import Settings, load
+from readmission.settings import Settings, load_settings
 
 _PORTS = ("POSTGRES", "MLFLOW", "API", "UI", "FEED", "EXPORTER", "PROMETHEUS", "BOARD", "AIRFLOW")
 #: Requests whose answers are compared before and after.
@@ -54,8 +54,8 @@ class System:
         """Return the settings of this system."""
         # The environment of this process becomes the system's, which is what every reader of settings looks at.
         os.environ.update(self.environment)
-        load.cache_clear()
-        return load()
+        load_settings.cache_clear()
+        return load_settings()
 
     def run(self, *arguments: str) -> None:
         """Run one verb.

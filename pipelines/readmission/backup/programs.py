@@ -74,8 +74,8 @@ def run_program(settings: Settings, command: list[str], failure: str) -> None:
         UserError: The program failed.
     """
     connection = [
-        f"--host={settings.postgres_host}", f"--port={settings.postgres_port}",
-        f"--username={settings.postgres_admin_user}", "--no-password",
+        f"--host={settings.postgres.host}", f"--port={settings.postgres.port}",
+        f"--username={settings.postgres.admin_user}", "--no-password",
     ]  # fmt: skip
     began = time.monotonic()
     with subprocess.Popen(

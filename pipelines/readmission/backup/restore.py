@@ -17,7 +17,7 @@ from readmission.backup.manifest import BackupManifest
 from readmission.backup.programs import find_programs
 from readmission.backup.system import is_embedded, refuse_running, running_database, scratch_folder
 from readmission.errors import UserError
-from readmission.settings import Settings, load
+from readmission.settings import Settings, load_settings
 from readmission.steps import migrate
 from readmission.stores import step_runs
 
@@ -49,7 +49,7 @@ def run(
             was restored is not what was saved.
     """
     refuse_running(settings)
-    backup = collection.choose_backup(open_location(source, settings.s3_endpoint))
+    backup = collection.choose_backup(open_location(source, settings.objects.s3_endpoint))
     manifest = collection.read_backup_manifest(backup)
     log.info("restoring %s of %s", backup.url, manifest.created)
     _check_revision(manifest)
@@ -113,8 +113,8 @@ def _with_secrets(settings: Settings, export: credentials.Export | None) -> Sett
     if export:
         credentials.write_home(export, settings.home)
     secrets.ensure(settings.home)
-    load.cache_clear()
-    return load()
+    load_settings.cache_clear()
+    return load_settings()
 
 
 def _check_champion(artifacts: Location, manifest: BackupManifest) -> None:
@@ -173,7 +173,7 @@ def _check_identity(settings: Settings, present: dict[str, str], manifest: Backu
     filled = any(rows for table, rows in counts.items() if table.startswith(_VALUABLE))
     if filled and identity != manifest.installation:
         raise UserError(
-            f"The backup is of installation {manifest.installation[:8]}, and {settings.postgres_database} holds data "
+            f"The backup is of installation {manifest.installation[:8]}, and {settings.postgres.database} holds data "
             f"of {(identity or 'an unknown one')[:15]}. Pass --force to replace that data."
         )
 
@@ -220,7 +220,7 @@ def _verify(settings: Settings, manifest: BackupManifest) -> None:
         problems += [f"{area}/{key}" for key in [*missing, *changed]]
     if not problems and "mlflow" in manifest.databases:
         with databases.take_snapshot(settings, databases.names(settings)["mlflow"]) as snapshot:
-            record = champion.read_champion(snapshot.cursor, live["artifacts"], settings.model_name)
+            record = champion.read_champion(snapshot.cursor, live["artifacts"], settings.mlflow.model_name)
         if (record and (record.version, record.run_id)) != (
             manifest.champion and (manifest.champion.version, manifest.champion.run_id)
         ):

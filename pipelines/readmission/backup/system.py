@@ -14,7 +14,7 @@ from readmission.settings import Settings
 
 def is_embedded(settings: Settings) -> bool:
     """Tell whether the databases are those of an embedded system: its home folder has secrets, or nobody set any."""
-    return (settings.home / "secrets.env").is_file() or settings.postgres_password_admin is None
+    return (settings.home / "secrets.env").is_file() or settings.postgres.password_admin is None
 
 
 def refuse_running(settings: Settings) -> None:

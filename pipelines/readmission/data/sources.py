@@ -185,7 +185,9 @@ def open_source(settings: Settings, source: str = "") -> FileSource:
     if location.startswith(("http://", "https://")):
         return FileSource(location, _unzip(_download(location), location), settings.batch_size)
     if location.startswith("s3://"):
-        return FileSource(location, _unzip(_object(location, settings.s3_endpoint), location), settings.batch_size)
+        return FileSource(
+            location, _unzip(_object(location, settings.objects.s3_endpoint), location), settings.batch_size
+        )
     if location:
         path = Path(location).expanduser()
         if not path.is_file():

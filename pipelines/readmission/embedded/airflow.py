@@ -15,10 +15,9 @@ from pathlib import Path
 
 import httpx
 
-from readmission import settings as configuration
 from readmission.embedded.component import Part, answers, bound
 from readmission.errors import UserError
-from readmission.settings import Settings
+from readmission.settings import Settings, load_settings
 
 #: DAGs of a checkout. A wheel has none.
 DAGS = Path(__file__).parents[2] / "dags"
@@ -26,17 +25,17 @@ DAGS = Path(__file__).parents[2] / "dags"
 
 def parts(settings: Settings) -> list[Part]:
     """List the feed and Airflow's parts in the order they start."""
-    url, feed = f"http://127.0.0.1:{settings.airflow_port}", f"http://{settings.feed_host}:{settings.feed_port}"
+    url, feed = f"http://127.0.0.1:{settings.airflow.port}", f"http://{settings.feed.host}:{settings.feed.port}"
     python = [*bound(), sys.executable, "-m"]
     module = [*python, "readmission.embedded.airflow"]
-    server = [*module, "api-server", "--host", "127.0.0.1", "--port", str(settings.airflow_port), "--workers", "1"]
+    server = [*module, "api-server", "--host", "127.0.0.1", "--port", str(settings.airflow.port), "--workers", "1"]
     return [
         Part(
             name="feed",
             command=[*python, "readmission.cli", "feed"],
             url=feed,
-            host=settings.feed_host,
-            port=settings.feed_port,
+            host=settings.feed.host,
+            port=settings.feed.port,
             port_setting="READMISSION_FEED_PORT",
             healthy=answers(f"{feed}/readyz"),
             environment=_feed(settings),
@@ -46,7 +45,7 @@ def parts(settings: Settings) -> list[Part]:
             command=server,
             url=url,
             host="127.0.0.1",
-            port=settings.airflow_port,
+            port=settings.airflow.port,
             port_setting="READMISSION_AIRFLOW_PORT",
             healthy=answers(f"{url}/api/v2/version"),
         ),
@@ -110,7 +109,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
     Variables AIRFLOW__READMISSION__* of the environment override the values set here.
     """
-    database, url = settings.database_url("airflow", "airflow"), f"http://127.0.0.1:{settings.airflow_port}"
+    database, url = settings.database_url("airflow", "airflow"), f"http://127.0.0.1:{settings.airflow.port}"
     cores = os.cpu_count() or 1
     options = {
         ("core", "dags_folder"): str(DAGS),
@@ -130,16 +129,16 @@ def environment(settings: Settings) -> dict[str, str]:
         ("usage_data_collection", "enabled"): "False",
         ("readmission", "runtime"): "local",
         ("readmission", "command"): str(Path(sys.executable).with_name("readmission")),
-        ("readmission", "ingest_minutes"): f"{settings.airflow_ingest_minutes:g}",
-        ("readmission", "approval"): str(settings.airflow_approval),
-        ("readmission", "failure_webhook"): _optional(settings, "airflow_failure_webhook"),
+        ("readmission", "ingest_minutes"): f"{settings.airflow.ingest_minutes:g}",
+        ("readmission", "approval"): str(settings.airflow.approval),
+        ("readmission", "failure_webhook"): _optional(settings, "failure_webhook"),
         ("readmission", "train_parallel"): str(cores),
         ("readmission", "retry_delay"): "5",
     }
     return os.environ | {
         "AIRFLOW_HOME": str(settings.home / "airflow"),
         "READMISSION_HOME": str(settings.home),
-        "READMISSION_SOURCE": f"feed+http://{settings.feed_host}:{settings.feed_port}",
+        "READMISSION_SOURCE": f"feed+http://{settings.feed.host}:{settings.feed.port}",
         **{f"AIRFLOW__{section}__{name}".upper(): value for (section, name), value in options.items()},
         **{name: value for name, value in os.environ.items() if name.startswith("AIRFLOW__READMISSION__")},
     }
@@ -147,9 +146,9 @@ def environment(settings: Settings) -> dict[str, str]:
 
 def _feed(settings: Settings) -> dict[str, str]:
     """Return the feed's environment: the system's own data, and short times unless others are set."""
-    short = {} if "feed_interval" in settings.model_fields_set else {"READMISSION_FEED_INTERVAL": "60"}
-    always = {} if "feed_opening" in settings.model_fields_set else {"READMISSION_FEED_OPENING": ""}
-    source = settings.feed_source or settings.source
+    short = {} if "interval" in settings.feed.model_fields_set else {"READMISSION_FEED_INTERVAL": "60"}
+    always = {} if "opening" in settings.feed.model_fields_set else {"READMISSION_FEED_OPENING": ""}
+    source = settings.feed.source or settings.source
     return {"READMISSION_FEED_SOURCE": "" if source.startswith("feed+") else source, **short, **always}
 
 
@@ -165,12 +164,12 @@ def _reports(url: str, component: str) -> Callable[[], bool]:
 
 
 def _optional(settings: Settings, name: str) -> str:
-    secret = getattr(settings, name)
+    secret = getattr(settings.airflow, name)
     return secret.get_secret_value() if secret else ""
 
 
 def _secret(settings: Settings, name: str) -> str:
-    if not (value := _optional(settings, f"airflow_{name}")):
+    if not (value := _optional(settings, name)):
         raise UserError(f"READMISSION_AIRFLOW_{name.upper()} is not set. `make up AIRFLOW=1` creates it.")
     return value
 
@@ -183,7 +182,7 @@ def _derived(settings: Settings, use: str) -> bytes:
 def main() -> None:
     """Replace this process by Airflow's; passwords go by the environment, not the command line."""
     arguments = [sys.executable, "-m", "airflow", *sys.argv[1:]]
-    os.execve(sys.executable, arguments, environment(configuration.load()))  # noqa: S606
+    os.execve(sys.executable, arguments, environment(load_settings()))  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -18,14 +18,14 @@ def parts(settings: Settings, known: Collection[str] = ()) -> list[Part]:
         known: Names of the parts of the running supervisor. Airflow and monitoring are listed if they are among them.
     """
     python = [*bound(), sys.executable, "-m"]
-    api_url, ui_url = f"http://127.0.0.1:{settings.api_port}", f"http://127.0.0.1:{settings.ui_port}"
+    api_url, ui_url = f"http://127.0.0.1:{settings.api.port}", f"http://127.0.0.1:{settings.demo.port}"
     return [
         Part(
             name="postgres",
             command=pgserver.command(settings),
-            url=f"postgresql://{settings.postgres_host}:{settings.postgres_port}/{settings.postgres_database}",
-            host=settings.postgres_host,
-            port=settings.postgres_port,
+            url=f"postgresql://{settings.postgres.host}:{settings.postgres.port}/{settings.postgres.database}",
+            host=settings.postgres.host,
+            port=settings.postgres.port,
             port_setting="READMISSION_POSTGRES_PORT",
             healthy=pgserver.accepts(settings),
             stop_signal="INT",  # PostgreSQL's "fast": disconnect clients, no recovery at the next start
@@ -33,18 +33,18 @@ def parts(settings: Settings, known: Collection[str] = ()) -> list[Part]:
         Part(
             name="mlflow",
             command=[*python, "readmission.embedded.mlflow"],
-            url=settings.tracking_uri,
+            url=settings.mlflow.tracking_uri,
             host="127.0.0.1",
-            port=settings.mlflow_port,
+            port=settings.mlflow.port,
             port_setting="READMISSION_MLFLOW_PORT",
-            healthy=answers(f"{settings.tracking_uri}/health"),
+            healthy=answers(f"{settings.mlflow.tracking_uri}/health"),
         ),
         Part(
             name="api",
             command=[*python, "serving.server"],
             url=api_url,
-            host=settings.api_host,
-            port=settings.api_port,
+            host=settings.api.host,
+            port=settings.api.port,
             port_setting="READMISSION_API_PORT",
             healthy=answers(f"{api_url}/livez"),
         ),
@@ -52,13 +52,13 @@ def parts(settings: Settings, known: Collection[str] = ()) -> list[Part]:
             name="ui",
             command=[*python, "serving.demo"],
             url=ui_url,
-            host=settings.ui_host,
-            port=settings.ui_port,
+            host=settings.demo.host,
+            port=settings.demo.port,
             port_setting="READMISSION_UI_PORT",
             healthy=answers(f"{ui_url}/health"),
         ),
-        *(airflow.parts(settings) if settings.airflow or "airflow" in known else ()),
-        *(monitoring.parts(settings) if settings.monitoring or "exporter" in known else ()),
+        *(airflow.parts(settings) if settings.airflow.enabled or "airflow" in known else ()),
+        *(monitoring.parts(settings) if settings.monitoring.enabled or "exporter" in known else ()),
     ]
 
 

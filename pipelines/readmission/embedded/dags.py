@@ -31,7 +31,7 @@ def run(
     """
     settings = up.with_secrets(settings)
     if sample:
-        settings = settings.model_copy(update={"source": str(sample_path(settings))})
+        settings = settings.replace(source=str(sample_path(settings)))
     supervisor = Supervisor(settings)
     ours = not supervisor.running()
     try:

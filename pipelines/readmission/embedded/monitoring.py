@@ -27,31 +27,31 @@ def parts(settings: Settings) -> list[Part]:
         UserError: The package is installed without the repository's charts, so there are no rules.
     """
     python = [*bound(), sys.executable, "-m"]
-    exporter = f"http://127.0.0.1:{settings.exporter_port}"
+    exporter = f"http://127.0.0.1:{settings.monitoring.exporter_port}"
     listed = [
         Part(
             name="exporter",
             command=[*python, "readmission.cli", "exporter"],
             url=f"{exporter}/metrics",
-            host=settings.exporter_host,
-            port=settings.exporter_port,
+            host=settings.monitoring.exporter_host,
+            port=settings.monitoring.exporter_port,
             port_setting="READMISSION_EXPORTER_PORT",
             healthy=answers(f"{exporter}/metrics"),
         )
     ]
-    program = shutil.which(settings.prometheus_command)
+    program = shutil.which(settings.monitoring.prometheus_command)
     if program is None:
         log.warning(
             "The program %r is not installed, so nothing collects the metrics. Install Prometheus (3.x), or set"
             " READMISSION_PROMETHEUS_COMMAND to its path.",
-            settings.prometheus_command,
+            settings.monitoring.prometheus_command,
         )
         return listed
     if not (CHART / "rules").is_dir():
         raise UserError(f"Prometheus needs the rules in {CHART}: run the embedded system from a checkout.")
-    address = f"127.0.0.1:{settings.prometheus_port}"
+    address = f"127.0.0.1:{settings.monitoring.prometheus_port}"
     folder = settings.home / "prometheus"
-    board = f"http://127.0.0.1:{settings.board_port}"
+    board = f"http://127.0.0.1:{settings.monitoring.status_page_port}"
     listed += [
         Part(
             name="prometheus",
@@ -65,7 +65,7 @@ def parts(settings: Settings) -> list[Part]:
             ],
             url=f"http://{address}",
             host="127.0.0.1",
-            port=settings.prometheus_port,
+            port=settings.monitoring.prometheus_port,
             port_setting="READMISSION_PROMETHEUS_PORT",
             healthy=answers(f"http://{address}/-/ready"),
         ),
@@ -74,7 +74,7 @@ def parts(settings: Settings) -> list[Part]:
             command=[*python, "readmission.embedded.status_page"],
             url=board,
             host="127.0.0.1",
-            port=settings.board_port,
+            port=settings.monitoring.status_page_port,
             port_setting="READMISSION_BOARD_PORT",
             healthy=answers(f"{board}/health"),
         ),
@@ -85,11 +85,11 @@ def parts(settings: Settings) -> list[Part]:
 def configure(settings: Settings) -> Path:
     """Write Prometheus' configuration below the state folder and return its path."""
     targets = {
-        "readmission-inference": settings.api_port,
-        "readmission-demo": settings.ui_port,
-        "readmission-mlflow": settings.mlflow_port,
-        "readmission-observability": settings.exporter_port,
-        **({"readmission-feed": settings.feed_port} if settings.airflow else {}),
+        "readmission-inference": settings.api.port,
+        "readmission-demo": settings.demo.port,
+        "readmission-mlflow": settings.mlflow.port,
+        "readmission-observability": settings.monitoring.exporter_port,
+        **({"readmission-feed": settings.feed.port} if settings.airflow.enabled else {}),
     }
     content: dict[str, Any] = {
         "global": {"scrape_interval": "5s", "evaluation_interval": "15s"},
@@ -109,6 +109,8 @@ def _linked(settings: Settings) -> Path:
     folder = settings.home / "prometheus" / "rules"
     folder.mkdir(parents=True, exist_ok=True)
     for path in (CHART / "rules").glob("*.yaml"):
-        text = path.read_text().replace("docs/runbooks/", f"http://127.0.0.1:{settings.board_port}/runbooks/")
+        text = path.read_text().replace(
+            "docs/runbooks/", f"http://127.0.0.1:{settings.monitoring.status_page_port}/runbooks/"
+        )
         (folder / path.name).write_text(text)
     return folder

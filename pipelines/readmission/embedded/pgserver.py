@@ -38,7 +38,7 @@ def initialise(settings: Settings) -> None:
         result = subprocess.run(
             [
                 *_prefix(settings.home), str(BINARIES / "initdb"), f"--pgdata={new}", "--encoding=UTF8",
-                "--locale=C.UTF-8", f"--username={settings.postgres_admin_user}", "--auth=scram-sha-256",
+                "--locale=C.UTF-8", f"--username={settings.postgres.admin_user}", "--auth=scram-sha-256",
                 f"--pwfile={password_file.name}", "--no-sync",
             ],
             capture_output=True, text=True, cwd="/", check=False,
@@ -51,8 +51,8 @@ def initialise(settings: Settings) -> None:
 def command(settings: Settings) -> list[str]:
     """Return the server's command line: loopback only, passwords for everyone."""
     options = {
-        "port": settings.postgres_port,
-        "listen_addresses": settings.postgres_host,
+        "port": settings.postgres.port,
+        "listen_addresses": settings.postgres.host,
         "unix_socket_directories": "",
         "max_connections": 100,
         "shared_buffers": "128MB",
@@ -71,7 +71,7 @@ def command(settings: Settings) -> list[str]:
 
 def accepts(settings: Settings) -> Callable[[], bool]:
     """Return a check that the server accepts connections. During recovery it listens but refuses them."""
-    ask = [str(BINARIES / "pg_isready"), "-q", "-h", settings.postgres_host, "-p", str(settings.postgres_port)]
+    ask = [str(BINARIES / "pg_isready"), "-q", "-h", settings.postgres.host, "-p", str(settings.postgres.port)]
     return lambda: subprocess.run(ask, check=False).returncode == 0
 
 

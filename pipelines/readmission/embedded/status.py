@@ -99,7 +99,7 @@ def _part(part: Part, states: dict[str, tuple[str, int | None]]) -> dict[str, An
 
 def _model(settings: Settings) -> dict[str, Any]:
     try:
-        answer = httpx.get(f"{settings.api}/model-info", timeout=5)
+        answer = httpx.get(f"{settings.api.base_url}/model-info", timeout=5)
         info = answer.json() if answer.status_code == 200 else {}
     except (httpx.HTTPError, ValueError):
         return {}
@@ -116,7 +116,9 @@ def _model(settings: Settings) -> dict[str, Any]:
 
 def _predicts(settings: Settings) -> bool:
     try:
-        answer = httpx.post(f"{settings.api}/predict", json=dict(contract.EXAMPLE), headers=PROBE_HEADERS, timeout=5)
+        answer = httpx.post(
+            f"{settings.api.base_url}/predict", json=dict(contract.EXAMPLE), headers=PROBE_HEADERS, timeout=5
+        )
         return answer.status_code == 200 and answer.json()["prediction"] in contract.CLASSES
     except (httpx.HTTPError, ValueError, KeyError):
         return False

@@ -16,9 +16,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.routing import Route
 
-from readmission import settings as configuration
 from readmission.embedded.monitoring import RUNBOOKS
-from readmission.settings import Settings
+from readmission.settings import Settings, load_settings
 
 #: What users feel: label, query, and how to write a number, or the labels of a series where the number says nothing.
 FIGURES: tuple[tuple[str, str, Callable[[float], str] | str], ...] = (
@@ -103,10 +102,14 @@ def page(title: str, body: str, *, refresh: bool = False) -> HTMLResponse:
 
 def create(settings: Settings) -> Starlette:
     """Build the application: `/`, `/runbooks/<name>.md`, `/health`."""
-    url = f"http://127.0.0.1:{settings.prometheus_port}"
+    url = f"http://127.0.0.1:{settings.monitoring.prometheus_port}"
     prometheus = httpx.AsyncClient(base_url=url, timeout=5, trust_env=False)
-    links = {"Prometheus": url, "MLflow": settings.tracking_uri, "Demo": f"http://127.0.0.1:{settings.ui_port}"}
-    links |= {"API": f"{settings.api}/docs"}
+    links = {
+        "Prometheus": url,
+        "MLflow": settings.mlflow.tracking_uri,
+        "Demo": f"http://127.0.0.1:{settings.demo.port}",
+    }
+    links |= {"API": f"{settings.api.base_url}/docs"}
     nav = "".join(f"<a href='{escape(address)}'>{name}</a>" for name, address in links.items())
     runbooks = {path.name: path for path in sorted(RUNBOOKS.glob("*.md"))}
     index = "".join(f"<li><a href='/runbooks/{name}'>{path.stem}</a></li>" for name, path in runbooks.items())
@@ -129,5 +132,5 @@ def create(settings: Settings) -> Starlette:
 
 
 if __name__ == "__main__":
-    current = configuration.load()
-    uvicorn.run(create(current), host="127.0.0.1", port=current.board_port, log_level="warning")
+    current = load_settings()
+    uvicorn.run(create(current), host="127.0.0.1", port=current.monitoring.status_page_port, log_level="warning")

@@ -11,7 +11,6 @@ from typing import Annotated
 
 import typer
 
-from readmission import settings as configuration
 from readmission.data.synthetic import sample_path
 from readmission.embedded import airflow, pgserver, secrets, status
 from readmission.embedded.component import Part
@@ -20,7 +19,7 @@ from readmission.embedded.down import stop
 from readmission.embedded.supervisor import Supervisor
 from readmission.errors import UserError
 from readmission.polling import wait_until
-from readmission.settings import Settings
+from readmission.settings import Settings, load_settings
 from readmission.steps import migrate
 
 log = logging.getLogger(__name__)
@@ -50,13 +49,13 @@ def run(
     settings = with_secrets(settings)
     supervisor = Supervisor(settings)
     source = str(sample_path(settings)) if sample else ""
-    if with_airflow or settings.airflow:
-        settings = settings.model_copy(update={"airflow": True} | ({"feed_source": source} if sample else {}))
+    if with_airflow or settings.airflow.enabled:
+        settings = settings.replace(**({"airflow": True} | ({"feed_source": source} if sample else {})))
     if with_monitoring:
-        settings = settings.model_copy(update={"monitoring": True})
+        settings = settings.replace(monitoring=True)
     try:
         start_parts(settings, supervisor)
-        if settings.airflow:
+        if settings.airflow.enabled:
             wait_for_airflow(settings, supervisor)
         else:
             main_job(settings, source)
@@ -84,7 +83,7 @@ def start_parts(settings: Settings, supervisor: Supervisor) -> None:
     supervisor.start("postgres")
     wait_for_part(supervisor, listed[0])
     migrate.run(settings)
-    if settings.airflow:
+    if settings.airflow.enabled:
         airflow.migrate(settings)
     for part in listed[1:]:
         supervisor.start(part.name)
@@ -111,7 +110,7 @@ def wait_for_airflow(settings: Settings, supervisor: Supervisor) -> None:
         wait_for_part(supervisor, part)
     log.info(
         "Airflow (%s, user admin, password in %s) is running the steps",
-        f"http://127.0.0.1:{settings.airflow_port}",
+        f"http://127.0.0.1:{settings.airflow.port}",
         settings.home / "secrets.env",
     )
     wait_for(
@@ -173,8 +172,8 @@ def _tail(path: Path) -> str:
 def with_secrets(settings: Settings) -> Settings:
     """Create the secrets that are absent and return the settings with them."""
     secrets.ensure(settings.home)
-    configuration.load.cache_clear()
-    return configuration.load()
+    load_settings.cache_clear()
+    return load_settings()
 
 
 def _stay(supervisor: Supervisor) -> None:

@@ -23,28 +23,28 @@ def run(settings: Settings) -> None:
     Raises:
         UserError: the data, the hours or the zone are wrong; names the setting.
     """
-    if settings.feed_source.startswith("feed+"):
+    if settings.feed.source.startswith("feed+"):
         raise UserError("READMISSION_FEED_SOURCE is itself a feed; name a csv, the UCI zip, or the URL of one.")
-    window = Window.parse(settings.feed_opening, settings.feed_zone)
+    window = Window.parse(settings.feed.opening, settings.feed.zone)
     folder = settings.home / "feed"
     # Its own setting, not `source`: that one may name this very feed.
-    source = open_source(settings.model_copy(update={"source": settings.feed_source}))
+    source = open_source(settings.replace(source=settings.feed.source))
     chunks = Chunks.cut(source, folder, settings.batch_size)
-    token = settings.feed_token.get_secret_value() if settings.feed_token else None
-    interval = timedelta(seconds=settings.feed_interval)
+    token = settings.feed.token.get_secret_value() if settings.feed.token else None
+    interval = timedelta(seconds=settings.feed.interval)
     feed = Feed(chunks, settings.batch_size, window, interval, token, folder / "started")
     log.info(
         "feed of %s: %d batches, %s, at http://%s:%d",
         source.name,
         len(chunks.rows),
-        f"one every {settings.feed_interval:g} s" if settings.feed_interval else "all at once",
-        settings.feed_host,
-        settings.feed_port,
+        f"one every {settings.feed.interval:g} s" if settings.feed.interval else "all at once",
+        settings.feed.host,
+        settings.feed.port,
     )
     uvicorn.run(
         feed.app(),
-        host=settings.feed_host,
-        port=settings.feed_port,
+        host=settings.feed.host,
+        port=settings.feed.port,
         log_config=None,
         timeout_graceful_shutdown=10,
     )

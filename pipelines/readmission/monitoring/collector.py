@@ -73,7 +73,7 @@ class DatabaseCollector(Collector):
 
     def _database(self) -> Iterator[Metric]:
         began, metrics, up = time.monotonic(), list[Metric](), 1.0
-        arguments = {"model_name": self._settings.model_name, "champion": self._champion}
+        arguments = {"model_name": self._settings.mlflow.model_name, "champion": self._champion}
         try:
             with postgres.transaction(self._settings, "monitor") as cursor:
                 # One snapshot for all, and no query may hold a scrape up.
@@ -93,8 +93,8 @@ class DatabaseCollector(Collector):
 
     def _services(self) -> Iterator[Metric]:
         pages = {
-            "mlflow": f"{self._settings.tracking_uri}/health",
-            "api": f"{self._settings.api}/readyz",
+            "mlflow": f"{self._settings.mlflow.tracking_uri}/health",
+            "api": f"{self._settings.api.base_url}/readyz",
         }
         up: Samples = []
         seconds: Samples = []

@@ -20,9 +20,9 @@ def run(settings: Settings) -> None:
     """
     registry = CollectorRegistry()
     registry.register(DatabaseCollector(settings))
-    place = f"{settings.exporter_host}:{settings.exporter_port}"
+    place = f"{settings.monitoring.exporter_host}:{settings.monitoring.exporter_port}"
     try:
-        start_http_server(settings.exporter_port, settings.exporter_host, registry)
+        start_http_server(settings.monitoring.exporter_port, settings.monitoring.exporter_host, registry)
     except OSError as error:
         raise UserError(
             f"The exporter cannot listen on {place} ({error.strerror}): choose another READMISSION_EXPORTER_PORT."

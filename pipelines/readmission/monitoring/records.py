@@ -44,7 +44,7 @@ def served_model(settings: Settings) -> ServedModel | None:
         cursor.execute(
             "SELECT max(e.last_batch) FROM training.promotions p JOIN training.experiments e USING (run_id)"
             " WHERE p.model_name = %(model_name)s AND p.model_version = %(version)s",
-            {"model_name": settings.model_name, "version": version},
+            {"model_name": settings.mlflow.model_name, "version": version},
         )
         (last_batch,) = cursor.fetchone()
     return ServedModel(version, last_batch)
@@ -109,15 +109,15 @@ def keep_drift(
 def _link(settings: Settings, report_id: str, report: DriftReport, page: str, version: str | None) -> None:
     """Show the report as a run of the experiment `<experiment>_monitoring`, and name it on the champion's version."""
     try:
-        httpx.get(f"{settings.tracking_uri}/health", timeout=5).raise_for_status()
+        httpx.get(f"{settings.mlflow.tracking_uri}/health", timeout=5).raise_for_status()
     except httpx.HTTPError as error:
         log.warning("MLflow does not answer (%s): the report of %s is in the object store only", error, report_id)
         return
     from mlflow import MlflowClient  # two seconds to import
     from mlflow.entities import Metric
 
-    client = MlflowClient(settings.tracking_uri)
-    name = f"{settings.experiment}_monitoring"
+    client = MlflowClient(settings.mlflow.tracking_uri)
+    name = f"{settings.mlflow.experiment}_monitoring"
     found = client.get_experiment_by_name(name)
     experiment = found.experiment_id if found else client.create_experiment(name)
     for old in client.search_runs([experiment], f"tags.report_id = '{report_id}'"):
@@ -131,5 +131,5 @@ def _link(settings: Settings, report_id: str, report: DriftReport, page: str, ve
     client.set_terminated(run_id)
     if version is not None:
         client.set_model_version_tag(
-            settings.model_name, version, f"drift.{report_id.replace('=', '.')}", f"run {run_id}"
+            settings.mlflow.model_name, version, f"drift.{report_id.replace('=', '.')}", f"run {run_id}"
         )

@@ -7,6 +7,6 @@ from readmission.settings import Settings
 def rule_of(settings: Settings) -> drift.Rule:
     """Return the rule that the settings describe."""
     return drift.Rule(
-        settings.drift_psi, settings.drift_psi_large, settings.drift_columns, settings.drift_windows,
-        settings.drift_minimum_rows,
+        settings.drift.psi, settings.drift.psi_large, settings.drift.columns, settings.drift.windows,
+        settings.drift.minimum_rows,
     )  # fmt: skip

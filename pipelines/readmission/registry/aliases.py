@@ -50,5 +50,5 @@ def find_champion(settings: Settings, timeout: float = 10) -> str | None:
     Raises:
         RegistryError: MLflow does not answer, or its answer cannot be read.
     """
-    with httpx.Client(base_url=settings.tracking_uri, timeout=timeout) as http:
-        return fetch_aliases(http, settings.model_name).get(CHAMPION)
+    with httpx.Client(base_url=settings.mlflow.tracking_uri, timeout=timeout) as http:
+        return fetch_aliases(http, settings.mlflow.model_name).get(CHAMPION)

@@ -69,7 +69,7 @@ def champions(settings: Settings, data_sha256: str, count: int = 3) -> pd.DataFr
             "SELECT model_version, e.family, first_batch || '-' || last_batch, data_sha256 = %s, e.metrics"
             " FROM training.promotions p JOIN training.experiments e USING (run_id)"
             " WHERE decision = 'promoted' AND model_name = %s ORDER BY p.id DESC LIMIT %s",
-            (data_sha256, settings.model_name, count),
+            (data_sha256, settings.mlflow.model_name, count),
         )
         rows = cursor.fetchall()
     found = [
@@ -106,7 +106,7 @@ def record(
             " %(who)s)",
             {
                 "decision": decision,
-                "model_name": settings.model_name,
+                "model_name": settings.mlflow.model_name,
                 "version": version,
                 "replaced": replaced,
                 "run_id": experiment and experiment.run_id,
@@ -123,7 +123,7 @@ def replaced_by(settings: Settings, version: str) -> str | None:
         cursor.execute(
             "SELECT replaced_version FROM training.promotions WHERE decision = 'promoted' AND model_name = %s"
             " AND model_version = %s ORDER BY id DESC LIMIT 1",
-            (settings.model_name, version),
+            (settings.mlflow.model_name, version),
         )
         row = cursor.fetchone()
     return row[0] if row else None

@@ -52,15 +52,15 @@ def connect(settings: Settings) -> MlflowClient:
     warnings.filterwarnings("ignore", message=".*transition_model_version_stage.*")
     try:
         # Check the server first: MLflow's client retries for minutes.
-        httpx.get(f"{settings.tracking_uri}/health", timeout=10).raise_for_status()
-        mlflow.set_tracking_uri(settings.tracking_uri)
-        mlflow.set_experiment(settings.experiment)
+        httpx.get(f"{settings.mlflow.tracking_uri}/health", timeout=10).raise_for_status()
+        mlflow.set_tracking_uri(settings.mlflow.tracking_uri)
+        mlflow.set_experiment(settings.mlflow.experiment)
     except (httpx.HTTPError, MlflowException) as error:
         problem = str(error).splitlines()[0]
         raise UserError(
-            f"MLflow at {settings.tracking_uri} cannot be used: {problem} (`readmission status`)"
+            f"MLflow at {settings.mlflow.tracking_uri} cannot be used: {problem} (`readmission status`)"
         ) from error
-    return MlflowClient(settings.tracking_uri)
+    return MlflowClient(settings.mlflow.tracking_uri)
 
 
 def code_version(settings: Settings) -> str:
@@ -109,7 +109,7 @@ def signature() -> ModelSignature:
 @contextlib.contextmanager
 def run(client: MlflowClient, settings: Settings, name: str, tags: Mapping[str, str]) -> Iterator[str]:
     """Open a run and give its id; it ends FINISHED, or FAILED when something is raised."""
-    experiment = mlflow.set_experiment(settings.experiment).experiment_id
+    experiment = mlflow.set_experiment(settings.mlflow.experiment).experiment_id
     run_id = str(client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id)
     try:
         yield run_id
@@ -176,7 +176,7 @@ def champion(client: MlflowClient, settings: Settings) -> Any | None:
         RegistryError: MLflow does not answer.
     """
     version = find_champion(settings)
-    return client.get_model_version(settings.model_name, version) if version else None
+    return client.get_model_version(settings.mlflow.model_name, version) if version else None
 
 
 def make_champion(
@@ -184,8 +184,8 @@ def make_champion(
 ) -> str:
     """Register a run's Pipeline, once, with its verdict, and make it champion; return the version."""
     with contextlib.suppress(MlflowException):
-        client.create_registered_model(settings.model_name)
-    known = client.search_model_versions(f"name = '{settings.model_name}' and run_id = '{candidate.run_id}'")
+        client.create_registered_model(settings.mlflow.model_name)
+    known = client.search_model_versions(f"name = '{settings.mlflow.model_name}' and run_id = '{candidate.run_id}'")
     tags = {
         "family": candidate.family,
         "batches": candidate.batches,
@@ -195,9 +195,18 @@ def make_champion(
         **{f"gate.{c.gate}": f"{c.value} ({c.limit}): {'met' if c.passed else 'not met'}" for c in verdict.checks},
     }
     told = f"{candidate.family}, batches {candidate.batches}\n\n```\n{verdict}\n```"
-    made = known[0] if known else client.create_model_version(
-        settings.model_name, uri, candidate.run_id, tags=tags, description=told, model_id=uri.removeprefix("models:/")
-    )  # fmt: skip
+    made = (
+        known[0]
+        if known
+        else client.create_model_version(
+            settings.mlflow.model_name,
+            uri,
+            candidate.run_id,
+            tags=tags,
+            description=told,
+            model_id=uri.removeprefix("models:/"),
+        )
+    )
     set_champion(client, settings, str(made.version))
     return str(made.version)
 
@@ -209,10 +218,10 @@ def set_champion(client: MlflowClient, settings: Settings, version: str) -> str:
         UserError: there is no such version.
     """
     try:
-        family = client.get_model_version(settings.model_name, version).tags.get("family", "unknown family")
+        family = client.get_model_version(settings.mlflow.model_name, version).tags.get("family", "unknown family")
     except MlflowException as error:
-        raise UserError(f"Model {settings.model_name} has no version {version!r}.") from error
-    client.transition_model_version_stage(settings.model_name, version, STAGE, archive_existing_versions=True)
+        raise UserError(f"Model {settings.mlflow.model_name} has no version {version!r}.") from error
+    client.transition_model_version_stage(settings.mlflow.model_name, version, STAGE, archive_existing_versions=True)
     # Last: the alias is what the API follows.
-    client.set_registered_model_alias(settings.model_name, CHAMPION, version)
+    client.set_registered_model_alias(settings.mlflow.model_name, CHAMPION, version)
     return str(family)

@@ -27,7 +27,7 @@ def run(settings: Settings) -> None:
     """
     create_roles(settings)
     with _admin(settings) as cursor:
-        for database, role in {settings.postgres_database: "owner", **OWNERS}.items():
+        for database, role in {settings.postgres.database: "owner", **OWNERS}.items():
             _ensure_database(cursor, database, role)
     upgrade(settings)
 
@@ -46,17 +46,17 @@ def upgrade(settings: Settings) -> None:
     with postgres.engine(settings, "owner").begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-    log.info("database %s is up to date", settings.postgres_database)
+    log.info("database %s is up to date", settings.postgres.database)
 
 
 @contextlib.contextmanager
 def _admin(settings: Settings) -> Iterator["psycopg2.extensions.cursor"]:
     with contextlib.closing(
         psycopg2.connect(
-            host=settings.postgres_host,
-            port=settings.postgres_port,
+            host=settings.postgres.host,
+            port=settings.postgres.port,
             dbname="postgres",
-            user=settings.postgres_admin_user,
+            user=settings.postgres.admin_user,
             password=settings.password("admin"),
         )
     ) as connection:

@@ -79,7 +79,7 @@ def _with_score(settings: Settings, frame: pd.DataFrame, champion: ServedModel |
         cursor.execute(
             "SELECT encounter_id, p_early FROM serving.scores"
             " WHERE model_name = %(model_name)s AND model_version = %(version)s",
-            {"model_name": settings.model_name, "version": champion.version},
+            {"model_name": settings.mlflow.model_name, "version": champion.version},
         )
         scores = dict(cursor.fetchall())
     if not scores:
@@ -96,7 +96,7 @@ def _batch(settings: Settings, frame: pd.DataFrame, batch_id: int, champion: Ser
     reference, window = frame[frame["batch_id"] < batch_id], frame[frame["batch_id"] == batch_id]
     tracing.count(rows=len(window))
     bins = drift.Binning(reference)
-    parts = slices(window, rule, settings.drift_window_rows)
+    parts = slices(window, rule, settings.drift.window_rows)
     measured = [drift.compare(bins, part, settings.seed) for part in parts]
     judged = min(map(len, parts)) >= rule.minimum
     alarms = [drift.alarm(measured[: i + 1], rule) for i in range(len(measured))] if judged else []
@@ -153,7 +153,7 @@ def _recent(settings: Settings, champion: ServedModel, days: int) -> pd.DataFram
             " WHERE model_name = %(model_name)s AND model_version = %(version)s"
             " AND predicted_at > now() - make_interval(days => %(days)s) AND request_id NOT LIKE 'probe-%%'"
             " ORDER BY predicted_at DESC LIMIT %(most)s",
-            {"model_name": settings.model_name, "version": champion.version, "days": days, "most": MOST},
+            {"model_name": settings.mlflow.model_name, "version": champion.version, "days": days, "most": MOST},
         )
         rows = cursor.fetchall()
     return request_frame([inputs for inputs, _ in rows]).assign(

@@ -91,9 +91,11 @@ def run(settings: Settings) -> list[str]:
         What was measured, as "version source"; empty when no outcome is known yet.
     """
     with postgres.transaction(settings, "monitor") as cursor:
-        cursor.execute(SERVED, {"model_name": settings.model_name, "delay": settings.outcome_delay_days * 86400})
+        cursor.execute(
+            SERVED, {"model_name": settings.mlflow.model_name, "delay": settings.monitoring.outcome_delay_days * 86400}
+        )
         served = pd.DataFrame(cursor.fetchall(), columns=COLUMNS)
-        cursor.execute(SCORED, {"model_name": settings.model_name})
+        cursor.execute(SCORED, {"model_name": settings.mlflow.model_name})
         scored = pd.DataFrame(cursor.fetchall(), columns=COLUMNS)
     tracing.count(rows=len(served) + len(scored))
     measured = []

@@ -59,7 +59,7 @@ def run(
     client = tracking.connect(settings)
     # Not simply the newest data: a batch may have come in since the training that is to be judged.
     data = dataset.load(settings, batch_up_to or ledger.newest_batch(settings), held_out=True)
-    candidates = ledger.experiments(settings, data.sha256, settings.selection)
+    candidates = ledger.experiments(settings, data.sha256, settings.training.selection)
     if not candidates:
         raise UserError(f"No model was trained on the clean batches {data.batches}: run `readmission train`.")
     missing = sorted(set(models.FAMILIES) - {candidate.family for candidate in candidates})
@@ -133,8 +133,10 @@ def _judge(
     conditions = set() if data.synthetic else {"real"}
     if champion:
         other = gate_metrics.held_out_metrics(data, champion.pipeline).scored["validation"]
-        difference = metrics.compare(judged.scored["validation"], other, settings.selection, seed=settings.seed)
-        log.info("against version %s: %s %s", champion.version.version, settings.selection, difference)
+        difference = metrics.compare(
+            judged.scored["validation"], other, settings.training.selection, seed=settings.seed
+        )
+        log.info("against version %s: %s %s", champion.version.version, settings.training.selection, difference)
         figures |= {"difference": difference.value, "difference_low": difference.low}
         same = champion.version.tags.get("data_sha256") == data.sha256
         conditions |= {"champion", "same_data" if same else "new_data"}
@@ -147,7 +149,7 @@ def _judge(
             metrics={n: v for n, v in figures.items() if v == v},
             synthetic=data.synthetic,
             run_id=candidate.run_id,
-            model_name=settings.model_name,
+            model_name=settings.mlflow.model_name,
             known=data.visits,
             points=operating_points.choose_points(judged.scored["validation"]),
             bands=operating_points.choose_bands(judged.scored["validation"]),
@@ -172,7 +174,7 @@ def _card(
         pipeline, data.matrix[data.rows("validation")], judged.scored["validation"], settings.seed
     )
     facts = model_card.Facts(
-        name=settings.model_name,
+        name=settings.mlflow.model_name,
         family=candidate.family,
         lineage={
             "data (sha256 of the snapshot)": data.sha256,
@@ -194,7 +196,10 @@ def _card(
         earlier=ledger.champions(settings, candidate.data_sha256),
     )
     text = model_card.markdown(facts)
-    return {"model_card.md": text, "model_card.html": model_card.html(text, f"{settings.model_name}: model card")}
+    return {
+        "model_card.md": text,
+        "model_card.html": model_card.html(text, f"{settings.mlflow.model_name}: model card"),
+    }
 
 
 def _uri(client: MlflowClient, run_id: str) -> str:

@@ -31,8 +31,8 @@ def run(
     """
     champion = find_champion(settings)
     if champion is None:
-        raise UserError(f"MLflow at {settings.tracking_uri} names no champion of {settings.model_name}.")
-    url = urlsplit(settings.api_replicas_url or settings.api)
+        raise UserError(f"MLflow at {settings.mlflow.tracking_uri} names no champion of {settings.mlflow.model_name}.")
+    url = urlsplit(settings.api.replicas_url or settings.api.base_url)
     deadline = time.monotonic() + seconds
     versions: dict[str, str] = {}
     while time.monotonic() < deadline:
@@ -66,16 +66,16 @@ def served_version(settings: Settings, url: str, host: str, champion: str) -> st
     to miss a worker.
     """
     headers = {"Host": host}
-    if settings.reload_token:
-        headers["Authorization"] = f"Bearer {settings.reload_token.get_secret_value()}"
+    if settings.api.reload_token:
+        headers["Authorization"] = f"Bearer {settings.api.reload_token.get_secret_value()}"
     version = "nothing"
     try:
-        for _ in range(1 if settings.api_workers == 1 else 5 * settings.api_workers):
+        for _ in range(1 if settings.api.workers == 1 else 5 * settings.api.workers):
             # A new connection each time: a kept one stays with one worker.
             answer = httpx.get(f"{url}/model-info", headers=headers, timeout=5)
             version = str(answer.json()["model_version"]) if answer.status_code == 200 else f"HTTP {answer.status_code}"
             if version != champion:
-                if settings.reload_token:
+                if settings.api.reload_token:
                     httpx.post(f"{url}/reload-model", headers=headers, timeout=5)
                 break
     except (httpx.HTTPError, ValueError, KeyError) as error:

@@ -50,7 +50,7 @@ def run(
         typer.echo(json.dumps({s: {n: vars(i) for n, i in names.items()} for s, names in told.items()}, indent=2))
         return
     typer.echo(
-        f"{settings.model_name} version {champion.version} ({champion.tags.get('family')}), batches "
+        f"{settings.mlflow.model_name} version {champion.version} ({champion.tags.get('family')}), batches "
         f"{data.batches[0]}-{data.batches[-1]}{', SYNTHETIC data' if data.synthetic else ''}"
     )
     for split, intervals in told.items():

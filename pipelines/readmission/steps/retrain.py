@@ -79,7 +79,7 @@ def run(settings: Settings) -> list[str]:
         The reasons to retrain; empty: do not.
     """
     figures = read_figures(settings)
-    retrain, reason = decide(figures, settings.drift_columns, settings.retrain_cooldown_hours)
+    retrain, reason = decide(figures, settings.drift.columns, settings.monitoring.retrain_cooldown_hours)
     with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute(
             "INSERT INTO monitoring.decisions (retrain, reason, figures) VALUES (%s, %s, %s)",
@@ -131,10 +131,10 @@ def read_figures(settings: Settings) -> Figures:
     champion = records.served_model(settings)
     arguments = {
         "patience": PATIENCE_HOURS * 3600,
-        "model_name": settings.model_name,
+        "model_name": settings.mlflow.model_name,
         "version": champion.version if champion else None,
         "least": LEAST_OUTCOMES,
-        "coverage": settings.outcome_coverage,
+        "coverage": settings.monitoring.outcome_coverage,
     }
     with postgres.transaction(settings, "monitor") as cursor:
         untrained = _read_value(cursor, _UNTRAINED, arguments)

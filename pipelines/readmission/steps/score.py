@@ -121,7 +121,7 @@ def _store(settings: Settings, encounters: pd.Series, scores: np.ndarray, versio
     table = pa.table(
         {
             "encounter_id": pa.array(encounters.to_numpy()),
-            "model_name": pa.array([settings.model_name] * len(encounters)),
+            "model_name": pa.array([settings.mlflow.model_name] * len(encounters)),
             "model_version": pa.array([version] * len(encounters)),
             **{name: pa.array(scores[:, i]) for i, name in enumerate(_COLUMNS)},
         }

@@ -50,11 +50,11 @@ def run(
         log.info("trial %d %s: %s", trial.number, trial.state.name.lower(), trial.value)
 
     study.optimize(
-        search.objective(data, family, settings.selection, settings.seed),
+        search.objective(data, family, settings.training.selection, settings.seed),
         n_trials=trials, timeout=None if minutes is None else 60 * minutes, callbacks=[record],
     )  # fmt: skip
     table = search.trial_history(study)
-    picture = plots.search_history(table, f"{family.replace('_', ' ')}: search, {settings.selection}")
+    picture = plots.search_history(table, f"{family.replace('_', ' ')}: search, {settings.training.selection}")
     tracking.log_files(client, parent, {"search_history.png": picture, "search_history.csv": table.to_csv(index=False)})
     tracking.log_run(
         client, parent, metrics={"best": study.best_value, "trials": float(len(table))}, tags=_told(study.best_params)

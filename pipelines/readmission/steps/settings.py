@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from readmission.settings import Settings
+from readmission.settings import Settings, fields
 
 
 def run(
@@ -17,8 +17,8 @@ def run(
     if markdown:
         typer.echo(table())
         return
-    for name, field in Settings.model_fields.items():
-        value = getattr(settings, name)
+    for name, _, _, field in fields():
+        value = settings.value(name)
         shown = "(set)" if isinstance(value, SecretStr) else "(not set)" if value in (None, "") else str(value)
         typer.echo(f"{variable(name)}={shown}")
         if field.description:
@@ -28,7 +28,7 @@ def run(
 def table() -> str:
     """Return the settings as a Markdown table."""
     lines = ["| variable | default | meaning |", "|---|---|---|"]
-    for name, field in Settings.model_fields.items():
+    for name, _, _, field in fields():
         default = "" if field.default in (None, "") else f"`{field.default}`"
         meaning = field.description or f"Password of database role `readmission_{name.rsplit('_', 1)[-1]}`."
         lines.append(f"| `{variable(name)}` | {default} | {meaning} |")
@@ -36,5 +36,5 @@ def table() -> str:
 
 
 def variable(name: str) -> str:
-    """Return the environment variable of a setting."""
+    """Return the environment variable of a setting, given its flat name."""
     return f"READMISSION_{name.upper()}"

@@ -85,7 +85,7 @@ def run(
     frame, batches = snapshot.frame(), snapshot.batches
     if len(batches) < 2:
         raise UserError("Two clean batches are needed, one to compare with: run `readmission ingest` and `process`.")
-    rule, size = rule_of(settings), settings.drift_window_rows
+    rule, size = rule_of(settings), settings.drift.window_rows
     first = batches[max(1, len(batches) // 2)]
     typer.echo(
         f"Rule: {rule.columns} clinical columns at PSI {rule.moderate} or one at {rule.large}, in {rule.windows} "

@@ -107,7 +107,7 @@ def train(
     tags = _tags(data, code)
     with (
         tracking.run(client, settings, f"train {span}", {"step": "train", **tags}) as parent,
-        ThreadPoolExecutor(settings.train_jobs or os.cpu_count() or 1) as pool,
+        ThreadPoolExecutor(settings.training.jobs or os.cpu_count() or 1) as pool,
     ):
         child = {"mlflow.parentRunId": parent, **tags}
         futures = {f: pool.submit(_train_one, settings, client, data, f, child, (params or {}).get(f)) for f in todo}

@@ -86,6 +86,6 @@ class S3Store:
 
 def objects(settings: Settings) -> ObjectStore:
     """Return the object store that the settings name."""
-    if settings.objects.startswith("s3://"):
-        return S3Store(settings.objects, settings.s3_endpoint)
-    return FolderStore(Path(settings.objects))
+    if settings.object_store_url.startswith("s3://"):
+        return S3Store(settings.object_store_url, settings.objects.s3_endpoint)
+    return FolderStore(Path(settings.object_store_url))

@@ -44,16 +44,16 @@ def transaction(settings: Settings, role: Role) -> Iterator[Any]:
     """
     try:
         connection = psycopg2.connect(
-            host=settings.postgres_host,
-            port=settings.postgres_port,
-            dbname=settings.postgres_database,
+            host=settings.postgres.host,
+            port=settings.postgres.port,
+            dbname=settings.postgres.database,
             user=f"readmission_{role}",
             password=settings.password(role),
             connect_timeout=10,
         )
     except psycopg2.OperationalError as error:
         raise UserError(
-            f"The database at {settings.postgres_host}:{settings.postgres_port} cannot be used by role "
+            f"The database at {settings.postgres.host}:{settings.postgres.port} cannot be used by role "
             f"readmission_{role}: {str(error).strip().splitlines()[-1]} (is the system up? `readmission status`)"
         ) from error
     with contextlib.closing(connection), connection, connection.cursor() as cursor:

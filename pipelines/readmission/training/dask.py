@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from readmission import engine, models
+from readmission import models
 from readmission.data import snapshots
 from readmission.data.snapshots import CleanBatch, Snapshot
 from readmission.errors import UserError
@@ -58,7 +58,10 @@ def load(settings: Settings, client: Any, up_to: int | None = None) -> DaskDatas
     import dask.array
     from dask.delayed import delayed
 
-    snapshot, worker_settings = snapshots.find(settings, up_to), engine.for_workers(settings, "train")
+    snapshot, worker_settings = (
+        snapshots.find(settings, up_to),
+        settings.without_secrets(keep="postgres_password_train"),
+    )
     batches = client.map(_read_batch, [worker_settings] * len(snapshot.keys), snapshot.keys, pure=False)
     scans = client.gather(client.map(dataset.scan_batch, batches, pure=False))
     visits = client.scatter(history.join([seen for seen, _ in scans]), broadcast=True)

@@ -36,7 +36,7 @@ def open_study(settings: Settings, data: Data, family: str) -> optuna.Study:
     )
     study = optuna.create_study(
         storage=storage,
-        study_name=f"{family} {settings.selection} seed {settings.seed} data {data.sha256[:16]}",
+        study_name=f"{family} {settings.training.selection} seed {settings.seed} data {data.sha256[:16]}",
         sampler=optuna.samplers.TPESampler(seed=settings.seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4),
         direction="maximize",

@@ -81,8 +81,8 @@ def api(compiled: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> 
 def start(database: Settings) -> Iterator[Starter]:
     """Start APIs; each is ended with the test."""
     stored = {
-        "READMISSION_POSTGRES_PORT": str(database.postgres_port),
-        "READMISSION_POSTGRES_DATABASE": database.postgres_database,
+        "READMISSION_POSTGRES_PORT": str(database.postgres.port),
+        "READMISSION_POSTGRES_DATABASE": database.postgres.database,
         "READMISSION_POSTGRES_PASSWORD_SERVING": database.password("serving"),
     }
     started: list[Api] = []

@@ -160,8 +160,8 @@ def test_the_demo_s_call_and_the_answer_are_one_trace(
 
 
 def step(config: Settings, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    names = {"READMISSION_HOME": str(config.home), "READMISSION_POSTGRES_PORT": str(config.postgres_port)}
-    names |= {"READMISSION_POSTGRES_DATABASE": config.postgres_database}
+    names = {"READMISSION_HOME": str(config.home), "READMISSION_POSTGRES_PORT": str(config.postgres.port)}
+    names |= {"READMISSION_POSTGRES_DATABASE": config.postgres.database}
     names |= {f"READMISSION_POSTGRES_PASSWORD_{r.upper()}": config.password(r) for r in ("ingest", "process")}
     return subprocess.run(
         [sys.executable, "-m", "readmission.cli", *arguments],

@@ -147,20 +147,20 @@ def database_down(settings: Settings) -> Iterator[None]:
     """Close the test's database to everyone for a while; connections are ended."""
     admin = psycopg2.connect(
         host="127.0.0.1",
-        port=settings.postgres_port,
+        port=settings.postgres.port,
         dbname="postgres",
         user="postgres",
         password=settings.password("admin"),
     )
     admin.autocommit = True
     with admin.cursor() as cursor:
-        cursor.execute(f"ALTER DATABASE {settings.postgres_database} ALLOW_CONNECTIONS false")
+        cursor.execute(f"ALTER DATABASE {settings.postgres.database} ALLOW_CONNECTIONS false")
         cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (settings.postgres_database,)
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (settings.postgres.database,)
         )
     yield
     with admin.cursor() as cursor:
-        cursor.execute(f"ALTER DATABASE {settings.postgres_database} ALLOW_CONNECTIONS true")
+        cursor.execute(f"ALTER DATABASE {settings.postgres.database} ALLOW_CONNECTIONS true")
     admin.close()
 
 

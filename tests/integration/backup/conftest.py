@@ -66,7 +66,7 @@ class Installation:
     def environment(self) -> dict[str, str]:
         return os.environ | {
             "READMISSION_HOME": str(self.settings.home),
-            "READMISSION_POSTGRES_PORT": str(self.settings.postgres_port),
+            "READMISSION_POSTGRES_PORT": str(self.settings.postgres.port),
             "READMISSION_BACKUP_KEY": KEY,
         }
 
@@ -124,7 +124,7 @@ def installation(server: Settings, compiled: Path, sample: Path, tmp_path: Path)
     home = tmp_path / "home"
     home.mkdir()
     (home / "secrets.env").write_text((server.home / "secrets.env").read_text())
-    settings = server.model_copy(update={"home": home, "batch_size": 1000})
+    settings = server.replace(home=home, batch_size=1000)
     migrate.run(settings)
     ingest.run(settings, source=str(sample), every=True)
     process.run(settings)

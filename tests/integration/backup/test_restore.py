@@ -88,7 +88,7 @@ def test_with_a_client_nothing_is_replaced_and_it_says_so(installation: Installa
 
 def test_into_an_empty_home_with_the_secrets_of_then(installation: Installation, target: Path, tmp_path: Path) -> None:
     backup(installation, target)
-    new = installation.settings.model_copy(update={"home": tmp_path / "new", "postgres_port": free_port()})
+    new = installation.settings.replace(home=tmp_path / "new", postgres_port=free_port())
     done = Installation(new).run("restore", str(target))
     assert done.returncode == 0, done.stderr
     secrets = [
@@ -137,7 +137,7 @@ def test_a_damaged_backup_is_refused(
 
 def test_what_is_not_what_the_manifest_says_is_never_put_in_place(installation: Installation, target: Path) -> None:
     """As if pg_restore had lost a row, or the software answered otherwise."""
-    settings = installation.settings.model_copy(update={"backup_key": None})
+    settings = installation.settings.replace(backup_key=None)
     path = backup(installation, target)
     installation.execute("DELETE FROM serving.predictions")
     original = (path / manifest.NAME).read_bytes(), (path / manifest.DIGEST).read_bytes()
@@ -249,7 +249,7 @@ def test_no_secret_is_readable_in_a_backup(installation: Installation, target: P
             data = stored.read_bytes()
             assert not [secret for secret in secrets if secret.encode() in data], stored
             assert stored.stat().st_mode & 0o077 == 0
-    wrong = installation.settings.model_copy(update={"backup_key": SecretStr(KEY + "!")})
+    wrong = installation.settings.replace(backup_key=SecretStr(KEY + "!"))
     with pytest.raises(UserError, match="not the key of then"):
         restore.run(wrong, str(target))
     with pytest.raises(UserError, match="--without-secrets"):
@@ -300,8 +300,8 @@ def test_from_and_to_s3(installation: Installation, s3: str) -> None:
     for key in files(artifacts):
         client.upload_file(str(artifacts / key), "lake", f"mlflow/{key}")
     shutil.rmtree(artifacts)
-    settings: Settings = installation.settings.model_copy(
-        update={"s3_endpoint": s3, "mlflow_artifacts": "s3://lake/mlflow", "backup_key": SecretStr(KEY)}
+    settings: Settings = installation.settings.replace(
+        s3_endpoint=s3, mlflow_artifacts="s3://lake/mlflow", backup_key=SecretStr(KEY)
     )
     location = create.run(settings, "s3://lake/backups", keep=1)
     assert location.startswith("s3://lake/backups/readmission-")
@@ -332,7 +332,7 @@ def test_an_administrator_who_is_no_superuser_is_enough(installation: Installati
     home = target.parent / "external"
     shutil.copytree(old.home / "mlflow-artifacts", home / "mlflow-artifacts")
     site = {"home": home, "postgres_admin_user": "site", "postgres_password_admin": SecretStr("pass")}
-    settings = old.model_copy(update=passwords | site)
+    settings = old.replace(**(passwords | site))
     try:
         create.run(settings, str(target), without_secrets=True)
         installation.execute("DELETE FROM serving.predictions")

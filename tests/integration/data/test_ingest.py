@@ -31,7 +31,7 @@ def test_real_and_synthetic_rows_are_never_mixed(database: Settings, sample: Pat
 
 
 def test_batches_are_taken_in_order_once_and_by_number(database: Settings, sample: Path) -> None:
-    config = database.model_copy(update={"batch_size": 700, "source": str(sample)})
+    config = database.replace(batch_size=700, source=str(sample))
     assert ingest.run(config) == [1]
     assert ingest.run(config, batch=3) == [2]
     assert ingest.run(config, batch=3) == []
@@ -73,7 +73,7 @@ def test_contract_and_validation_agree_on_the_sample(sample: Path) -> None:
 
 @pytest.mark.real
 def test_the_real_data_is_accepted_to_the_last_row(database: Settings, real_source: Path) -> None:
-    config = database.model_copy(update={"source": str(real_source)})
+    config = database.replace(source=str(real_source))
     assert ingest.run(config, every=True) == [1, 2, 3, 4, 5, 6, 7]
     assert ledger(config) == [(15000, 15000, 0, 0)] * 6 + [(11766, 11766, 0, 0)]
     assert process.run(config) == [1, 2, 3, 4, 5, 6, 7]
@@ -85,7 +85,7 @@ def test_the_real_data_is_accepted_to_the_last_row(database: Settings, real_sour
 
 @pytest.mark.parametrize("verb", ["ingest", "process"])
 def test_killed_at_any_moment_and_rerun_ends_in_the_same_tables(database: Settings, sample: Path, verb: str) -> None:
-    config = database.model_copy(update={"batch_size": 400, "source": str(sample)})
+    config = database.replace(batch_size=400, source=str(sample))
     environment = os.environ | {
         "READMISSION_HOME": str(config.home),
         "READMISSION_SETTINGS": str(database_file(config)),
@@ -133,7 +133,7 @@ def database_file(config: Settings) -> Path:
         "monitor",
     )
     lines = [f"READMISSION_POSTGRES_PASSWORD_{role.upper()}={config.password(role)}" for role in roles]
-    lines += [f"READMISSION_{name.upper()}={getattr(config, name)}" for name in
+    lines += [f"READMISSION_{name.upper()}={config.value(name)}" for name in
               ("postgres_port", "postgres_database", "batch_size", "source")]  # fmt: skip
     path.write_text("\n".join(lines))
     return path
@@ -172,7 +172,7 @@ def test_split_of_a_patient_never_changes(patient: int, split: str) -> None:
 
 
 def test_missing_tokens_become_missing_and_the_text_none_stays(database: Settings, sample: Path) -> None:
-    config = database.model_copy(update={"source": str(sample)})
+    config = database.replace(source=str(sample))
     ingest.run(config, every=True)
     process.run(config)
     snapshot = snapshots.find(config)
@@ -190,7 +190,7 @@ def test_missing_tokens_become_missing_and_the_text_none_stays(database: Setting
 
 
 def test_a_snapshot_that_was_changed_is_refused(database: Settings, sample: Path) -> None:
-    config = database.model_copy(update={"source": str(sample)})
+    config = database.replace(source=str(sample))
     ingest.run(config, every=True)
     process.run(config)
     file = next((config.home / "objects").rglob("*.parquet"))

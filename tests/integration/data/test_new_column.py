@@ -28,8 +28,8 @@ def run(database: Settings, postgres_server: Settings, tmp_path: Path) -> Callab
     environment = os.environ | {
         "PYTHONPATH": str(tmp_path),
         "READMISSION_HOME": str(postgres_server.home),  # where the passwords are
-        "READMISSION_POSTGRES_PORT": str(database.postgres_port),
-        "READMISSION_POSTGRES_DATABASE": database.postgres_database,
+        "READMISSION_POSTGRES_PORT": str(database.postgres.port),
+        "READMISSION_POSTGRES_DATABASE": database.postgres.database,
         "READMISSION_OBJECT_STORE": str(tmp_path / "objects"),
         "READMISSION_BATCH_SIZE": "1000",
     }
@@ -87,5 +87,5 @@ def test_a_new_raw_column_reaches_the_clean_table(
     clean = [position for position, encounter in enumerate(ids) if encounter in pressures]
     assert len(clean) >= 50
     assert [pressures[ids[i]] for i in clean] == [None if i <= 30 else 70 + i for i in clean]
-    frame = snapshots.find(database.model_copy(update={"object_store": str(tmp_path / "objects")})).frame()
+    frame = snapshots.find(database.replace(object_store=str(tmp_path / "objects"))).frame()
     assert frame["blood_pressure"].notna().sum() == sum(pressure is not None for pressure in pressures.values())

@@ -40,7 +40,7 @@ def tables(settings: Settings) -> list[tuple[object, ...]]:
 
 
 def test_each_batch_comes_once_and_is_the_files(database: Settings, sample: Path, feed: tuple[Feed, str]) -> None:
-    settings = database.model_copy(update={"source": feed[1], "batch_size": SIZE})
+    settings = database.replace(source=feed[1], batch_size=SIZE)
     clock = feed[0].clock
     assert isinstance(clock, Clock)
     assert ingest.run(settings) == [1]
@@ -59,8 +59,8 @@ def test_each_batch_comes_once_and_is_the_files(database: Settings, sample: Path
 def test_the_command_says_by_its_exit_code_that_there_was_nothing(database: Settings, feed: tuple[Feed, str]) -> None:
     environment = os.environ | {
         "READMISSION_HOME": str(database.home),
-        "READMISSION_POSTGRES_PORT": str(database.postgres_port),
-        "READMISSION_POSTGRES_DATABASE": database.postgres_database,
+        "READMISSION_POSTGRES_PORT": str(database.postgres.port),
+        "READMISSION_POSTGRES_DATABASE": database.postgres.database,
         "READMISSION_POSTGRES_PASSWORD_INGEST": database.password("ingest"),
         "READMISSION_BATCH_SIZE": str(SIZE),
         "READMISSION_SOURCE": feed[1],

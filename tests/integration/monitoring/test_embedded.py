@@ -26,23 +26,18 @@ def prometheus(database: Settings, sample: Path) -> Iterator[Settings]:
     """Run a real Prometheus on the exporter of a database with two batches."""
     if not shutil.which("prometheus"):
         pytest.skip("prometheus is not on PATH: its rules are checked by promtool or parsed only")
-    config = database.model_copy(
-        update={
-            "batch_size": 1000,
-            "exporter_port": free_port(),
-            "prometheus_port": free_port(),
-            "mlflow_uri": "http://127.0.0.1:9",
-        }
+    config = database.replace(
+        batch_size=1000, exporter_port=free_port(), prometheus_port=free_port(), mlflow_uri="http://127.0.0.1:9"
     )
     ingest.run(config, source=str(sample), every=True)
     process.run(config)
     registry = CollectorRegistry()
     registry.register(DatabaseCollector(config))
-    server, thread = start_http_server(config.exporter_port, "127.0.0.1", registry)
+    server, thread = start_http_server(config.monitoring.exporter_port, "127.0.0.1", registry)
     [part] = [part for part in monitoring.parts(config) if part.name == "prometheus"]
     process_ = subprocess.Popen(part.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait(answers(f"http://127.0.0.1:{config.prometheus_port}/-/ready"), process_)
+        wait(answers(f"http://127.0.0.1:{config.monitoring.prometheus_port}/-/ready"), process_)
         yield config
     finally:
         process_.terminate()
@@ -61,13 +56,15 @@ def wait(ready: Callable[[], bool], process_: subprocess.Popen[bytes], seconds: 
 
 
 def ask(config: Settings, expression: str) -> list[dict]:
-    answer = httpx.get(f"http://127.0.0.1:{config.prometheus_port}/api/v1/query", params={"query": expression})
+    answer = httpx.get(
+        f"http://127.0.0.1:{config.monitoring.prometheus_port}/api/v1/query", params={"query": expression}
+    )
     assert answer.status_code == 200, answer.text
     return answer.json()["data"]["result"]
 
 
 def test_rules_load_queries_answer_and_the_page_has_figures(prometheus: Settings) -> None:
-    url = f"http://127.0.0.1:{prometheus.prometheus_port}"
+    url = f"http://127.0.0.1:{prometheus.monitoring.prometheus_port}"
     for _ in range(100):
         if ask(prometheus, "readmission_batches"):
             break
@@ -99,7 +96,7 @@ def test_an_alert_leads_to_a_runbook_on_the_page(tmp_path: Path) -> None:
     rules = "".join(path.read_text() for path in (tmp_path / "prometheus" / "rules").glob("*.yaml"))
     links = set(re.findall(r"runbook_url: (\S+)", rules))
     assert len(links) > 20
-    board = TestClient(status_page.create(config), base_url=f"http://127.0.0.1:{config.board_port}")
+    board = TestClient(status_page.create(config), base_url=f"http://127.0.0.1:{config.monitoring.status_page_port}")
     for link in links:
         assert "<h2>Mitigation</h2>" in board.get(link).text, link
     assert board.get("/runbooks/..%2F..%2FREADME.md").status_code == 404
@@ -112,7 +109,7 @@ def test_the_page_works_when_prometheus_is_away(tmp_path: Path) -> None:
     answer = board.get("/")
     assert answer.status_code == 200
     assert "Prometheus does not answer" in answer.text
-    for link in (config.tracking_uri, f"{config.api}/docs", f"http://127.0.0.1:{config.ui_port}"):
+    for link in (config.mlflow.tracking_uri, f"{config.api.base_url}/docs", f"http://127.0.0.1:{config.demo.port}"):
         assert f"href='{link}'" in answer.text
     for name in re.findall(r"href='(/runbooks/[^']+)'", answer.text):
         assert board.get(name).status_code == 200

@@ -28,11 +28,11 @@ def scrape(config: Settings, collector: DatabaseCollector | None = None) -> dict
 
 @pytest.fixture
 def config(database: Settings) -> Settings:
-    return database.model_copy(update={"mlflow_uri": "http://127.0.0.1:9", "api_url": "http://127.0.0.1:9"})
+    return database.replace(mlflow_uri="http://127.0.0.1:9", api_url="http://127.0.0.1:9")
 
 
 def test_what_the_database_holds_is_what_is_exposed(config: Settings, sample: Path) -> None:
-    small = config.model_copy(update={"batch_size": 1500})
+    small = config.replace(batch_size=1500)
     ingest.run(small, source=str(sample), every=True)
     with step_runs.recorded(small, "process", "process"):
         process.run(small)
@@ -56,7 +56,7 @@ def test_an_empty_database_is_no_error(config: Settings) -> None:
 
 
 def test_without_a_database_the_exporter_says_so_and_nothing_stale(config: Settings) -> None:
-    found = scrape(config.model_copy(update={"postgres_port": 9}))
+    found = scrape(config.replace(postgres_port=9))
     assert found["readmission_exporter_database_up"] == {(): 0.0}
     assert set(found) <= set(OWN)
 
@@ -66,7 +66,7 @@ def record(config: Settings, version: str, model_name: str = "") -> None:
         cursor.execute(
             "INSERT INTO training.promotions (decision, model_name, model_version, family, reasons, decided_by)"
             " VALUES ('promoted', %s, %s, 'f', '[]', 'test')",
-            (model_name or config.model_name, version),
+            (model_name or config.mlflow.model_name, version),
         )
 
 

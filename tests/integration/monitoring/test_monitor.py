@@ -38,7 +38,7 @@ def batches(registered: Settings, sample: Path, tmp_path: Path) -> Settings:
     writer.writerows(rows)
     source = tmp_path / "shifted.csv"
     source.write_text(out.getvalue())
-    config = registered.model_copy(update={"batch_size": 700, "drift_minimum_rows": 200})
+    config = registered.replace(batch_size=700, drift_minimum_rows=200)
     ingest.run(config, source=str(source), every=True)
     process.run(config)
     return config
@@ -65,8 +65,8 @@ def test_each_new_batch_has_one_report_and_only_the_shifted_one_alarms(batches: 
     assert set(psi) == set(contract.FEATURE_NAMES)
     assert psi["age"] > 2 < psi["payer_code"] + 2
 
-    client = MlflowClient(config.mlflow_uri)
-    experiment = client.get_experiment_by_name(f"{config.experiment}_monitoring")
+    client = MlflowClient(config.mlflow.uri)
+    experiment = client.get_experiment_by_name(f"{config.mlflow.experiment}_monitoring")
     assert experiment is not None
     monitor.run(config, again=True)
     runs = client.search_runs([experiment.experiment_id], "tags.report_id = 'batch=0003'")
@@ -80,7 +80,7 @@ def test_without_data_there_is_nothing_to_do(database: Settings) -> None:
 
 
 def test_a_batch_of_too_few_rows_is_not_judged(batches: Settings) -> None:
-    config = batches.model_copy(update={"drift_minimum_rows": 5000})
+    config = batches.replace(drift_minimum_rows=5000)
     monitor.run(config)
     assert query(config, "SELECT DISTINCT judged, alarm FROM monitoring.drift_reports") == [(False, [])]
 
@@ -93,7 +93,7 @@ def serve(config: Settings, records: list[dict[str, str | int]], request_id: str
                 "INSERT INTO serving.predictions (prediction_id, predicted_at, model_name, model_version, inputs,"
                 " inputs_sha256, prediction, p_no, p_late, p_early, missing, latency_ms, request_id)"
                 " VALUES (%s, now() - interval '1 hour', %s, '1', %s, '', 'NO', 0.6, 0.3, 0.1, '{}', 1, %s)",
-                (str(uuid.uuid4()), config.model_name, json.dumps(record), request_id),
+                (str(uuid.uuid4()), config.mlflow.model_name, json.dumps(record), request_id),
             )
 
 
@@ -106,7 +106,7 @@ def promote(config: Settings) -> None:
         cursor.execute(
             "INSERT INTO training.promotions (decision, model_name, model_version, run_id, family, reasons, decided_by)"
             " VALUES ('promoted', %s, '1', 'r', 'f', '[]', 'test')",
-            (config.model_name,),
+            (config.mlflow.model_name,),
         )
 
 
@@ -146,12 +146,12 @@ def test_predictions_of_the_version_that_the_alias_names_are_compared(batches: S
 
 def test_a_report_is_kept_when_mlflow_goes_away_meanwhile(batches: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records, "find_champion", lambda settings: None)
-    assert monitor.run(batches.model_copy(update={"mlflow_uri": "http://127.0.0.1:9"}))
+    assert monitor.run(batches.replace(mlflow_uri="http://127.0.0.1:9"))
 
 
 def test_without_mlflow_no_batch_is_measured_as_if_there_were_no_champion(batches: Settings) -> None:
     with pytest.raises(RegistryError, match=r"MLflow at http://127\.0\.0\.1:9"):
-        monitor.run(batches.model_copy(update={"mlflow_uri": "http://127.0.0.1:9"}))
+        monitor.run(batches.replace(mlflow_uri="http://127.0.0.1:9"))
     assert query(batches, "SELECT count(*) FROM monitoring.drift_reports") == [(0,)]
 
 

@@ -42,7 +42,7 @@ def promote(config: Settings, last_batch: int = 1) -> None:
         cursor.execute(
             "INSERT INTO training.promotions (decision, model_name, model_version, run_id, family, reasons, decided_by)"
             " VALUES ('promoted', %s, '1', 'r', 'f', '[]', 'test')",
-            (config.model_name,),
+            (config.mlflow.model_name,),
         )
 
 
@@ -60,7 +60,7 @@ def predict(
                 (
                     name,
                     days_ago,
-                    config.model_name,
+                    config.mlflow.model_name,
                     version,
                     json.dumps({"gender": "Female"} | inputs),
                     1 - risk,
@@ -103,13 +103,13 @@ def test_late_and_partial_outcomes_are_judged_when_they_are_due(database: Settin
     assert outcomes.run(database) == ["1 feedback"]
     assert len(query(database, "SELECT 1 FROM monitoring.quality WHERE slice = 'all' AND metric = 'roc_auc_30'")) == 1
 
-    impatient = database.model_copy(update={"outcome_delay_days": 0})
+    impatient = database.replace(outcome_delay_days=0)
     outcomes.run(impatient)
     assert query(database, "SELECT DISTINCT n FROM monitoring.quality WHERE slice = 'all'") == [(600,)]
 
 
 def test_a_later_batch_tells_the_outcome_of_a_served_encounter_and_of_scores(database: Settings, sample: Path) -> None:
-    config = database.model_copy(update={"batch_size": 1000})
+    config = database.replace(batch_size=1000)
     ingest.run(config, source=str(sample), every=True)
     process.run(config)
     promote(config)
@@ -122,7 +122,7 @@ def test_a_later_batch_tells_the_outcome_of_a_served_encounter_and_of_scores(dat
         cursor.execute(
             "INSERT INTO serving.scores (encounter_id, model_name, model_version, p_no, p_late, p_early)"
             " SELECT encounter_id, %s, '1', 0.6, 0.2, 0.2 FROM clean.encounters",
-            (config.model_name,),
+            (config.mlflow.model_name,),
         )
     assert outcomes.run(config) == ["1 encounters", "1 scores"]
     second = query(config, "SELECT count(*) FROM clean.encounters WHERE batch_id = 2")[0][0]
@@ -202,7 +202,7 @@ def test_the_version_of_the_alias_is_judged_and_not_the_newest_of_the_ledger(reg
 
 
 def test_without_mlflow_nothing_is_decided(database: Settings) -> None:
-    away = database.model_copy(update={"mlflow_uri": "http://127.0.0.1:9"})
+    away = database.replace(mlflow_uri="http://127.0.0.1:9")
     with pytest.raises(RegistryError, match=r"MLflow at http://127\.0\.0\.1:9"):
         retrain.run(away)
     assert query(database, "SELECT count(*) FROM monitoring.decisions") == [(0,)]

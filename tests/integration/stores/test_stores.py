@@ -55,12 +55,12 @@ def test_s3(s3: str) -> None:
 
 
 def test_the_clean_snapshot_is_the_same_from_a_folder_and_from_s3(database: Settings, sample: Path, s3: str) -> None:
-    config = database.model_copy(update={"source": str(sample), "object_store": "s3://lake/clean", "s3_endpoint": s3})
+    config = database.replace(source=str(sample), object_store="s3://lake/clean", s3_endpoint=s3)
     ingest.run(config, every=True)
     process.run(config)
     snapshot = snapshots.find(config)
     frame = snapshot.frame()
-    folder = config.model_copy(update={"object_store": ""})
+    folder = config.replace(object_store="")
     with postgres.transaction(config, "process") as cursor:
         cursor.execute("SELECT snapshot FROM clean.batches")
         key = cursor.fetchone()[0]

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
-from pydantic import SecretStr
 
 from readmission import engine, models
 from readmission.errors import UserError
@@ -38,15 +37,13 @@ def scheduler() -> Iterator[str]:
 @pytest.fixture
 def on_dask(database: Settings, sample: Path, scheduler: str) -> Settings:
     """Give settings whose raw batches, twenty, are ingested, and whose steps run on Dask."""
-    config = database.model_copy(
-        update={"source": str(sample), "batch_size": 100, "engine": "dask", "dask_scheduler": scheduler}
-    )
+    config = database.replace(source=str(sample), batch_size=100, engine="dask", dask_scheduler=scheduler)
     ingest.run(config, every=True)
     return config
 
 
 def locally(config: Settings) -> Settings:
-    return config.model_copy(update={"engine": "local"})
+    return config.replace(engine="local")
 
 
 def tables(config: Settings) -> list[list[tuple[Any, ...]]]:
@@ -74,13 +71,13 @@ def test_both_engines_write_the_same_tables_also_when_a_worker_is_killed(on_dask
 
     # Workers of the step's own.
     forget(on_dask)
-    assert process.run(on_dask.model_copy(update={"dask_scheduler": "", "dask_workers": 1})) == batches
+    assert process.run(on_dask.replace(dask_scheduler="", dask_workers=1)) == batches
     assert tables(on_dask) == expected
     assert process.run(on_dask) == []
 
     # A scheduler that was there before; one of its two workers is killed with the first batch done.
     forget(on_dask)
-    with distributed.Client(on_dask.dask_scheduler) as client:
+    with distributed.Client(on_dask.dask.scheduler) as client:
         victim = next(iter(client.run(os.getpid).values()))
 
     def kill() -> None:
@@ -97,9 +94,7 @@ def test_both_engines_write_the_same_tables_also_when_a_worker_is_killed(on_dask
 
 def test_a_model_trained_on_dask_is_one_like_any_other(on_dask: Settings, mlflow_server: str) -> None:
     mine = uuid.uuid4().hex[:8]
-    config = on_dask.model_copy(
-        update={"mlflow_uri": mlflow_server, "experiment": f"test_{mine}", "model_name": f"model_{mine}"}
-    )
+    config = on_dask.replace(mlflow_uri=mlflow_server, experiment=f"test_{mine}", model_name=f"model_{mine}")
     process.run(locally(config))
     with pytest.raises(UserError, match=r"decision_tree cannot be trained on Dask; allowed .*: lightgbm"):
         train.run(config, families="decision_tree")
@@ -120,7 +115,7 @@ def test_a_model_trained_on_dask_is_one_like_any_other(on_dask: Settings, mlflow
         np.testing.assert_array_equal(candidate.scored[split].y, whole.y[whole.rows(split)])
 
     # It is logged, gated, compiled and served as a local one.
-    run = MlflowClient(config.tracking_uri).get_run(train.run(config)["lightgbm"])
+    run = MlflowClient(config.mlflow.tracking_uri).get_run(train.run(config)["lightgbm"])
     assert run.data.params["engine"] == "dask"
     pipeline = tracking.load_pipeline(run.data.tags["model_uri"])
     assert pipeline.predict_proba(encoding.example()).shape == (1, 3)
@@ -130,7 +125,7 @@ def test_a_model_trained_on_dask_is_one_like_any_other(on_dask: Settings, mlflow
 
 
 def test_a_cluster_that_is_not_there_is_a_sentence(database: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = database.model_copy(update={"engine": "dask", "dask_scheduler": "tcp://127.0.0.1:9"})
+    config = database.replace(engine="dask", dask_scheduler="tcp://127.0.0.1:9")
     monkeypatch.setattr(engine, "PATIENCE", 1)
     with pytest.raises(UserError, match="READMISSION_DASK_SCHEDULER: nothing answers"):
         list(engine.each(config, "process", process._process, [1]))
@@ -139,18 +134,11 @@ def test_a_cluster_that_is_not_there_is_a_sentence(database: Settings, monkeypat
         list(engine.each(config, "process", process._process, [1]))
 
 
-def test_one_password_reaches_the_workers(database: Settings) -> None:
-    sent = engine.for_workers(database.model_copy(update={"api_keys": None}), "process")
-    assert sent.password("process") == database.password("process")
-    named = {name for name in Settings.model_fields if isinstance(getattr(sent, name), SecretStr)}
-    assert named == {"postgres_password_process"}
-
-
 @pytest.mark.real
 def test_on_the_real_data_the_quality_is_that_of_a_local_run(
     database: Settings, real_source: Path, scheduler: str
 ) -> None:
-    config = database.model_copy(update={"source": str(real_source), "engine": "dask", "dask_scheduler": scheduler})
+    config = database.replace(source=str(real_source), engine="dask", dask_scheduler=scheduler)
     ingest.run(config, every=True)
     process.run(config)
     here = fitting.fit(dataset.load(config), "lightgbm", 7)

@@ -30,9 +30,7 @@ from readmission.training import search as searching
 def system(database: Settings, mlflow_server: str) -> Settings:
     """Give a database of the test's own and names of its own in the MLflow that all share."""
     mine = uuid.uuid4().hex[:8]
-    return database.model_copy(
-        update={"mlflow_uri": mlflow_server, "experiment": f"test_{mine}", "model_name": f"model_{mine}"}
-    )
+    return database.replace(mlflow_uri=mlflow_server, experiment=f"test_{mine}", model_name=f"model_{mine}")
 
 
 def query(settings: Settings, statement: str) -> list[tuple[Any, ...]]:
@@ -43,7 +41,7 @@ def query(settings: Settings, statement: str) -> list[tuple[Any, ...]]:
 
 def clean(settings: Settings, source: Path, batch: int | None = None, batch_size: int = 1000) -> Settings:
     """Ingest one batch, or all, and process."""
-    config = settings.model_copy(update={"source": str(source), "batch_size": batch_size})
+    config = settings.replace(source=str(source), batch_size=batch_size)
     ingest.run(config, batch=batch, every=batch is None)
     process.run(config)
     return config
@@ -66,8 +64,8 @@ def test_a_new_family_is_one_record(
     search.run(config, family="extra_trees", trials=2)
     train.run(config, families="extra_trees", searched=True)
     version = promote.run(config, by="a test")
-    client = MlflowClient(config.tracking_uri)
-    run_id = client.get_model_version(config.model_name, version).run_id
+    client = MlflowClient(config.mlflow.tracking_uri)
+    run_id = client.get_model_version(config.mlflow.model_name, version).run_id
     assert run_id and client.get_run(run_id).data.params["family"] == "extra_trees"
     loaded = scorer.load(Path(mlflow.artifacts.download_artifacts(f"runs:/{run_id}/serving", dst_path=str(tmp_path))))
     assert loaded.manifest.family == "extra_trees" and loaded.manifest.engine == "lightgbm"
@@ -80,7 +78,7 @@ def test_from_clean_batches_to_a_champion_and_back(
 ) -> None:
     config = clean(system, sample, 1)
     runs = train.run(config, families="decision_tree,logistic_regression")
-    client = MlflowClient(config.tracking_uri)
+    client = MlflowClient(config.mlflow.tracking_uri)
 
     # Each family is a run with what a person looks for, below one parent, and a row of experiments.
     run = client.get_run(runs["decision_tree"])
@@ -104,7 +102,7 @@ def test_from_clean_batches_to_a_champion_and_back(
 
     # The best is promoted with alias, stage word, compiled files and an audit row; then there is nothing to do.
     first = promote.run(config, by="a test")
-    version = client.get_model_version_by_alias(config.model_name, "champion")
+    version = client.get_model_version_by_alias(config.mlflow.model_name, "champion")
     assert str(version.version) == first and version.current_stage == "Production"
     assert version.run_id is not None
     assert {item.path for item in client.list_artifacts(version.run_id, "serving")} >= {
@@ -145,9 +143,9 @@ def test_from_clean_batches_to_a_champion_and_back(
     train.run(config, families="lightgbm")
     second = promote.run(config)
     assert second != first
-    assert client.get_model_version(config.model_name, first).current_stage == "Archived"
+    assert client.get_model_version(config.mlflow.model_name, first).current_stage == "Archived"
     assert rollback.run(config, why="a test") == first
-    assert str(client.get_model_version_by_alias(config.model_name, "champion").version) == first
+    assert str(client.get_model_version_by_alias(config.mlflow.model_name, "champion").version) == first
     assert query(config, "SELECT decision, model_version, replaced_version FROM training.promotions ORDER BY id") == [
         ("promoted", first, None),
         ("promoted", second, first),
@@ -170,7 +168,7 @@ def test_without_data_or_models_the_steps_say_what_to_do(system: Settings, sampl
     with pytest.raises(UserError, match="'forest' is not a family"):
         train.run(config, families="forest")
     with pytest.raises(UserError, match="cannot be used"):
-        train.run(config.model_copy(update={"mlflow_uri": "http://127.0.0.1:9"}))
+        train.run(config.replace(mlflow_uri="http://127.0.0.1:9"))
 
 
 def test_a_refused_candidate_leaves_the_champion_and_its_reasons(
@@ -186,7 +184,7 @@ def test_a_refused_candidate_leaves_the_champion_and_its_reasons(
     assert [row[:2] for row in rows] == [("refused", None)] * 2
     check = rows[0][2][0]
     assert (check["gate"], check["passed"], check["limit"]) == ("never", False, "at least 1.1")
-    client = MlflowClient(config.tracking_uri)
+    client = MlflowClient(config.mlflow.tracking_uri)
     assert tracking.champion(client, config) is None
     run_id = query(config, "SELECT run_id FROM training.experiments LIMIT 1")[0][0]
     assert json.loads(mlflow.artifacts.load_text(f"runs:/{run_id}/verdict.json"))[0]["gate"] == "never"
@@ -213,7 +211,7 @@ def test_a_search_is_kept_resumed_and_taken(system: Settings, sample: Path, caps
     assert studies.best(config, data, "decision_tree") == found
 
     # One parent, a child a trial, its history as a picture.
-    client = MlflowClient(config.tracking_uri)
+    client = MlflowClient(config.mlflow.tracking_uri)
     parent = client.get_run(study.user_attrs["mlflow_run"])
     children = client.search_runs([parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
     assert len(children) == 8 and all("fold_0" in child.data.metrics for child in children)
@@ -257,8 +255,8 @@ def test_the_real_data_gives_an_honest_champion_that_is_served_as_judged(
     config = clean(system, real_source, batch_size=15_000)
     train.run(config, families="lightgbm,logistic_regression")
     version = promote.run(config)
-    client = MlflowClient(config.tracking_uri)
-    champion = client.get_model_version(config.model_name, version)
+    client = MlflowClient(config.mlflow.tracking_uri)
+    champion = client.get_model_version(config.mlflow.model_name, version)
     assert champion.run_id is not None and champion.source is not None
     found = client.get_run(champion.run_id).data.metrics
     assert 0.67 <= found["test_roc_auc_30"] < 0.72

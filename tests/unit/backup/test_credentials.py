@@ -62,12 +62,12 @@ def test_a_key_comes_from_its_variable_or_a_file_and_is_long_enough(tmp_path: Pa
     file.write_text(KEY + "\n")
     bare = Settings(home=tmp_path, _env_file=None)
     assert credentials.read_key(bare) is None
-    assert credentials.read_key(bare.model_copy(update={"backup_key_file": file})) == KEY
-    assert credentials.read_key(bare.model_copy(update={"backup_key": SecretStr(KEY)})) == KEY
+    assert credentials.read_key(bare.replace(backup_key_file=file)) == KEY
+    assert credentials.read_key(bare.replace(backup_key=SecretStr(KEY))) == KEY
     with pytest.raises(UserError, match="too short"):
-        credentials.read_key(bare.model_copy(update={"backup_key": SecretStr("short")}))
+        credentials.read_key(bare.replace(backup_key=SecretStr("short")))
     with pytest.raises(UserError, match="cannot be read"):
-        credentials.read_key(bare.model_copy(update={"backup_key_file": tmp_path / "absent"}))
+        credentials.read_key(bare.replace(backup_key_file=tmp_path / "absent"))
 
 
 def test_readable_secrets_are_for_their_owner_only(tmp_path: Path) -> None:
