@@ -33,13 +33,7 @@ THEME = gr.themes.Base(
     font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"],
     font_mono=["ui-monospace", "Consolas", "monospace"],
 )
-#: The page is light whatever the browser prefers: its colours carry meaning and are checked for contrast.
-HEAD = (
-    '<meta name="color-scheme" content="light"><script>'
-    "new MutationObserver(() => document.body?.classList.remove('dark'))"
-    ".observe(document.documentElement, {subtree: true, attributes: true, attributeFilter: ['class']});"
-    f"{STALE_LISTENER}</script>"
-)
+HEAD = f'<meta name="color-scheme" content="light dark"><script>{STALE_LISTENER}</script>'
 
 
 def create(api: str, key: str = "") -> FastAPI:

@@ -1,12 +1,14 @@
 """A real API with a real model of the synthetic sample, and the demo page in front of it."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +16,10 @@ import pytest
 from bench.serving import peers, subject
 from readmission.settings import Settings
 from tests.conftest import free_port
+
+#: Debian's name first. Without any of them, the tests in a browser are skipped.
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 
 
 @contextmanager
@@ -74,3 +80,33 @@ def sample_rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("upload") / "ward.csv"
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Start Chromium."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Any, demo: str) -> Iterator[Any]:
+    """Open the demo in a light tab of 1280 pixels."""
+    yield from opened(browser, demo)
+
+
+def opened(browser: Any, url: str, width: int = 1280, scheme: str = "light") -> Iterator[Any]:
+    """Open the page in a tab of one width and colour scheme; the tab lists requests to other hosts as `outside`."""
+    tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    tab.outside = []
+    tab.on("request", lambda r: tab.outside.append(r.url) if not r.url.startswith((url, "data:", "blob:")) else None)
+    tab.goto(url)
+    tab.wait_for_selector("#estimate")
+    yield tab
+    tab.close()

@@ -2,49 +2,17 @@
 
 import csv
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from gradio_client import Client, handle_file
 
 from readmission import contract
 from serving.demo import form
 from serving.demo.labels import RISK_BANDS
 from serving.demo.presets import PRESETS
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def page(browser: Any, demo: str) -> Iterator[Any]:
-    yield from opened(browser, demo)
-
-
-def opened(browser: Any, url: str, width: int = 1280) -> Iterator[Any]:
-    tab = browser.new_page(viewport={"width": width, "height": 900})
-    tab.outside = []
-    tab.on("request", lambda r: tab.outside.append(r.url) if not r.url.startswith((url, "data:", "blob:")) else None)
-    tab.goto(url)
-    tab.wait_for_selector("#estimate")
-    yield tab
-    tab.close()
+from tests.demo.conftest import opened
 
 
 def estimate(url: str, values: list[form.Value]) -> tuple[Any, ...]:
@@ -138,15 +106,6 @@ def test_error_stands_at_its_field_and_goes_away(page: Any) -> None:
     page.click("#estimate")
     page.wait_for_selector("#answer .answer")
     assert page.locator(".field.invalid").count() == 0
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-def test_page_fits_its_width(browser: Any, demo: str, width: int) -> None:
-    for page in opened(browser, demo, width):
-        page.get_by_role("button", name="Medium risk").click()
-        page.wait_for_selector("#answer .answer")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.locator("#estimate").is_visible()
 
 
 def test_api_down_is_said_kindly_and_entries_stay(browser: Any, demo_alone: str) -> None:
