@@ -26,6 +26,8 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+#: The card is an artifact of the registry: as in the API, it may have styles of its own and nothing else.
+CARD_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 THEME = gr.themes.Base(
     primary_hue=gr.themes.colors.teal,
     neutral_hue=gr.themes.colors.slate,
@@ -69,17 +71,20 @@ def create(api: str, key: str = "") -> FastAPI:
             page = await client.model_card()
         except UnavailableError as error:
             return Response(str(error), 503, media_type="text/plain")
-        return Response(page or "This model has no card.", 200 if page else 404, media_type="text/html")
+        headers = {"Content-Security-Policy": CARD_POLICY}
+        return Response(page or "This model has no card.", 200 if page else 404, headers, media_type="text/html")
 
     @app.middleware("http")
     async def harden(request: Request, call_next: RequestResponseEndpoint) -> Response:
         response = await call_next(request)
-        response.headers.update(HEADERS)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
         return response
 
+    page = build(client)
     mounted: FastAPI = gr.mount_gradio_app(
         app,
-        build(client),
+        page,
         path="",
         footer_links=[],
         run_history=False,
@@ -91,4 +96,6 @@ def create(api: str, key: str = "") -> FastAPI:
         css_paths=HERE / "style.css",
         head=HEAD,
     )
+    # Gradio refuses paths that nobody uploaded only if this is set, and only `launch` sets it.
+    page.has_launched = True
     return mounted

@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 from prometheus_client import Counter, Histogram
 
 from readmission import contract
@@ -148,10 +149,21 @@ def _many(client: Client) -> None:
         if path is None:
             yield "", gr.update(visible=False)
             return
+        if not is_uploaded(Path(path)):
+            yield (
+                notices.draw_notice("This file cannot be scored", "It was not uploaded here."),
+                gr.update(visible=False),
+            )
+            return
         async for step in _score(client, Path(path)):
             yield step
 
-    upload.change(run, upload, [report, download], api_name="score_csv", **_quiet())
+    upload.change(run, upload, [report, download], api_name="score_csv", **_quiet(), api_visibility="private")
+
+
+def is_uploaded(path: Path) -> bool:
+    """Return whether a path, its links followed, is below Gradio's folder of uploads: a request may name any path."""
+    return path.resolve().is_relative_to(Path(get_upload_folder()).resolve())
 
 
 async def _score(client: Client, source: Path) -> AsyncIterator[tuple[str, Any]]:
