@@ -8,6 +8,8 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
@@ -78,6 +80,12 @@ class Verbs(TyperGroup):
         app.command(cmd_name)(as_command(module.run, cmd_name))
         return typer.main.get_command(app)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the verb that the arguments begin with; a mistyped one is answered with verbs like it."""
+        if args and args[0] not in VERBS and (close := get_close_matches(args[0], VERBS, cutoff=0.7)):
+            ctx.fail(f"There is no verb '{args[0]}'. Did you mean {' or '.join(close)}?")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List the verbs without importing them."""
         with formatter.section("Verbs"):
@@ -135,9 +143,19 @@ app = typer.Typer(
 )
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"readmission {version('readmission')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
     context: typer.Context,
+    *,
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
     nothing_to_do: Annotated[
         int, typer.Option(min=0, max=125, help="Exit code of a step that found nothing to do, for orchestrators.")
     ] = 0,

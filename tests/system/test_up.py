@@ -64,6 +64,20 @@ def test_a_second_up_goes_on_in_seconds_and_changes_nothing(system: System) -> N
     assert {n: p["pid"] for n, p in after["parts"].items()} == {n: p["pid"] for n, p in before["parts"].items()}
 
 
+def test_a_second_up_that_fails_leaves_the_system_running(system: System) -> None:
+    before = system.status()
+    system.environment["READMISSION_SOURCE"] = "/absent.csv"
+    try:
+        again = system.run("up")
+    finally:
+        del system.environment["READMISSION_SOURCE"]
+    assert again.returncode == 1
+    assert "runs already" in again.stdout
+    after = system.status()
+    assert after["ready"] is True
+    assert {n: p["pid"] for n, p in after["parts"].items()} == {n: p["pid"] for n, p in before["parts"].items()}
+
+
 def test_a_busy_port_is_a_sentence(system: System, tmp_path: Path) -> None:
     other = System(tmp_path / "other")
     other.environment["READMISSION_API_PORT"] = str(system.ports["api"])

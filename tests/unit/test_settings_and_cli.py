@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,26 @@ def test_every_verb_explains_itself(tmp_path: Path, verb: str) -> None:
 def test_without_a_verb_the_verbs_are_listed(tmp_path: Path) -> None:
     listed = readmission(tmp_path, "--help").stdout
     assert all(f"  {verb} " in listed for verb in VERBS)
+
+
+def test_mistyped_verb_is_answered_with_verbs_like_it(tmp_path: Path) -> None:
+    result = readmission(tmp_path, "ingst")
+    assert result.returncode == 2
+    assert "Did you mean ingest?" in result.stderr
+
+
+def test_version_is_shown(tmp_path: Path) -> None:
+    result = readmission(tmp_path, "--version")
+    assert (result.returncode, result.stdout) == (0, f"readmission {version('readmission')}\n")
+
+
+def test_status_before_the_first_start_is_a_sentence(tmp_path: Path) -> None:
+    result = readmission(tmp_path / "absent", "status")
+    assert result.returncode == 1
+    assert "Nothing runs here yet" in result.stdout
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "absent").exists()
+    assert readmission(tmp_path / "absent", "status", "--json").returncode == 1
 
 
 def test_a_step_without_a_system_says_what_to_do(tmp_path: Path) -> None:

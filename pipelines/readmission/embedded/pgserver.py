@@ -86,7 +86,9 @@ def _prefix(home: Path) -> list[str]:
         return [*base, "--"]
     user = pwd.getpwnam(UNPRIVILEGED)
     base += [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    if all(path.stat().st_mode & 0o001 for path in (*home.parents, home, *BINARIES.parents)):
+    # Before the first start there is no state folder yet; `readmission status` asks all the same.
+    folders = [folder for folder in (*home.parents, home, *BINARIES.parents) if folder.exists()]
+    if all(folder.stat().st_mode & 0o001 for folder in folders):
         return [*base, "--inh-caps=-all", "--ambient-caps=-all", "--"]
     # A folder above is closed to others (a clone below /root, say): keep the one capability that lets the
     # server walk through it, so that all state can stay in its one place.

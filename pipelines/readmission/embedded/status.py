@@ -28,6 +28,10 @@ def run(
 
     Exits with 1 when no prediction is answered.
     """
+    supervisor = Supervisor(settings)
+    if not as_json and not supervisor.running() and not supervisor.was_launched():
+        typer.echo("Nothing runs here yet. `make up` (or `readmission up`) starts it.")
+        raise typer.Exit(1)
     state = collect(settings)
     typer.echo(json.dumps(state, indent=2) if as_json else render(state))
     if not state["ready"]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
@@ -44,6 +45,14 @@ class Supervisor:
         except (OSError, Fault):
             return False
         return True
+
+    def was_launched(self) -> bool:
+        """Return whether a supervisord was ever launched for this state folder."""
+        return (self._home / "supervisord.conf").exists()
+
+    def started_at(self) -> str:
+        """Return when the running supervisord started, in local time."""
+        return f"{datetime.fromtimestamp((self._home / 'supervisord.pid').stat().st_mtime):%H:%M on %d %B}"
 
     def launch(self, parts: Iterable[Part]) -> None:
         """Start supervisord with the parts known and none running.

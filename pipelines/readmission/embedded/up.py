@@ -40,6 +40,7 @@ def run(
     """Start Postgres, MLflow, the API and the demo, then ingest, train and promote up to a served prediction.
 
     State is kept, so a second start continues from it within seconds. In the foreground, Ctrl-C stops everything.
+    A system that runs already is brought up to date and left running, whatever happens to this command.
     With Airflow, a feed hands out the batches and the DAGs run the steps, from the first batch to the last.
 
     Raises:
@@ -48,6 +49,12 @@ def run(
     began = time.monotonic()
     settings = with_secrets(settings)
     supervisor = Supervisor(settings)
+    ours = not supervisor.running()
+    if not ours:
+        typer.echo(
+            f"The system runs already (started {supervisor.started_at()}). "
+            "`readmission status` shows it, `readmission down` stops it."
+        )
     source = str(sample_path(settings)) if sample else ""
     if with_airflow or settings.airflow.enabled:
         settings = settings.replace(**({"airflow": True} | ({"feed_source": source} if sample else {})))
@@ -62,13 +69,13 @@ def run(
         wait_for("a prediction", lambda: status.collect(settings)["ready"], supervisor, "api", seconds=60)
         typer.echo(status.render(status.collect(settings)))
         typer.echo(f"Ready in {time.monotonic() - began:.1f} s.")
-        if not detach:
+        if ours and not detach:
             _stay(supervisor)
     except BaseException as error:
-        if not detach or not isinstance(error, UserError):
+        if ours and (not detach or not isinstance(error, UserError)):
             stop(settings)
         raise
-    if not detach:
+    if ours and not detach:
         stop(settings)
 
 
@@ -90,11 +97,21 @@ def start_parts(settings: Settings, supervisor: Supervisor) -> None:
 
 
 def main_job(settings: Settings, source: str) -> None:
-    """Run the steps up to a champion; steps that are done already are skipped."""
+    """Run the steps up to a champion; steps that are done already are skipped.
+
+    Raises:
+        UserError: A step failed. If no source was asked for and a champion serves, a failed ingest is a warning.
+    """
     supervisor = Supervisor(settings)
     by_name = {part.name: part for part in parts(settings)}
     before = status.batches(settings)
-    step("ingest", "--all", *(["--source", source] if source else []))
+    try:
+        step("ingest", "--all", *(["--source", source] if source else []))
+    except UserError:
+        wait_for_part(supervisor, by_name["mlflow"])
+        if source or "source" in settings.model_fields_set or not before or not status.has_champion(settings):
+            raise
+        log.warning("No new data could be taken; the messages are above. The system serves on with what it has.")
     step("process")
     wait_for_part(supervisor, by_name["mlflow"])
     if status.batches(settings) != before or not status.has_champion(settings):

@@ -1,0 +1,109 @@
+"""`readmission up` where the system runs already, and where no new data can be had."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from readmission.embedded import status, up
+from readmission.errors import UserError
+from readmission.settings import Settings
+from tests.conftest import make_settings
+
+
+class FakeSupervisor:
+    """A supervisor that is as the test says."""
+
+    def __init__(self, running: bool) -> None:
+        self._running = running
+
+    def running(self) -> bool:
+        return self._running
+
+    def started_at(self) -> str:
+        return "08:15 on 27 November"
+
+    def states(self) -> dict[str, tuple[str, int | None]]:
+        return {}
+
+
+@pytest.fixture
+def stops(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Settings]:
+    """Record every stop of the system; no step and no part is real."""
+    stopped: list[Settings] = []
+    monkeypatch.setattr(up, "stop", stopped.append)
+    monkeypatch.setattr(up, "with_secrets", lambda settings: settings)
+    monkeypatch.setattr(up, "start_parts", lambda *_: None)
+    monkeypatch.setattr(up, "wait_for", lambda *_, **__: None)
+    monkeypatch.setattr(up, "wait_for_part", lambda *_: None)
+    monkeypatch.setattr(up, "parts", lambda _: [])
+    monkeypatch.setattr(status, "collect", lambda _: {"ready": True})
+    monkeypatch.setattr(status, "render", lambda _: "fine")
+    return stopped
+
+
+@pytest.mark.parametrize("error", [UserError("no network"), KeyboardInterrupt()], ids=["failure", "Ctrl-C"])
+@pytest.mark.parametrize("running", [True, False])
+def test_only_what_this_command_started_is_stopped(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stops: list[Settings], error: BaseException, running: bool
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(up, "Supervisor", lambda _: FakeSupervisor(running))
+    monkeypatch.setattr(up, "main_job", fail)
+    with pytest.raises(type(error)):
+        up.run(make_settings(tmp_path))
+    assert bool(stops) != running
+
+
+def test_running_system_is_named_and_left_running(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stops: list[Settings], capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(up, "Supervisor", lambda _: FakeSupervisor(True))
+    monkeypatch.setattr(up, "main_job", lambda *_: None)
+    up.run(make_settings(tmp_path))
+    text = capsys.readouterr().out
+    for expected in ("runs already", "08:15", "readmission status", "readmission down"):
+        assert expected in text
+    assert stops == []
+
+
+@pytest.mark.parametrize(
+    ("batches", "champion", "source", "fails"),
+    [
+        ([{"batch_id": 1}], True, {}, False),
+        ([{"batch_id": 1}], False, {}, True),
+        ([], True, {}, True),
+        ([{"batch_id": 1}], True, {"source": "/absent.csv"}, True),
+    ],
+    ids=["serves", "no champion", "no batch", "a source was asked for"],
+)
+def test_unreachable_data_is_a_warning_where_a_champion_serves(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    stops: list[Settings],
+    batches: list[Any],
+    champion: bool,
+    source: dict[str, Any],
+    fails: bool,
+) -> None:
+    done: list[str] = []
+
+    def step(verb: str, *_: str) -> None:
+        done.append(verb)
+        if verb == "ingest":
+            raise UserError("The step `ingest` failed")
+
+    monkeypatch.setattr(up, "step", step)
+    monkeypatch.setattr(status, "batches", lambda _: batches)
+    monkeypatch.setattr(status, "has_champion", lambda _: champion)
+    monkeypatch.setattr(up, "Supervisor", lambda _: FakeSupervisor(True))
+    part = dict.fromkeys(("mlflow", "api", "ui"))
+    monkeypatch.setattr(up, "parts", lambda _: [type("Part", (), {"name": name}) for name in part])
+    if fails:
+        with pytest.raises(UserError):
+            up.main_job(make_settings(tmp_path, **source), "")
+    else:
+        up.main_job(make_settings(tmp_path, **source), "")
+        assert done == ["ingest", "process"]
