@@ -12,6 +12,7 @@ from readmission import tracing
 TIMEOUT = 10.0
 #: How often to retry a chunk of a file, one second apart, while the API scores other batches.
 BUSY_RETRIES = 30
+_NO_MODEL = "The prediction service is running but has no model yet."
 
 
 class UnavailableError(Exception):
@@ -104,6 +105,8 @@ class Client:
             return content
         if answer.status_code == httpx.codes.BAD_REQUEST and content.get("errors"):
             raise RejectedError(content["errors"])
+        if "no model" in str(content.get("error")):  # it too asks to retry later
+            raise UnavailableError(_NO_MODEL)
         if answer.headers.get("retry-after"):
             raise BusyError("The prediction service is busy.")
         raise UnavailableError(_sentence(answer.status_code))
@@ -126,5 +129,5 @@ def _sentence(status: int) -> str:
         case 429:
             return "The prediction service is busy."
         case 503:
-            return "The prediction service is running but has no model yet."
+            return _NO_MODEL
     return f"The prediction service failed (HTTP {status})."

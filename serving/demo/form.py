@@ -15,7 +15,7 @@ GROUPS: Mapping[Group, tuple[str, str]] = {
     "patient": ("Patient", ""),
     "stay": ("Hospital stay", "As known at discharge."),
     "diagnoses": ("Diagnoses", "ICD-9 codes, such as 250.83, 428, V27 or E878."),
-    "labs": ("Laboratory", "The strongest result of the stay."),
+    "labs": ("Laboratory", "The highest result of this stay."),
     "drugs": ("Diabetes drugs", "Prescribed during the stay, and how the dose changed."),
 }
 #: Drugs given to at least one patient in twenty come first; the rare ones are folded away.

@@ -12,8 +12,10 @@ EMPTY = """<section class="notice empty"><h3>No estimate yet</h3>
 <p>Fill in the form, or start from an example, then choose <b>Estimate risk</b>.</p>
 <p>Fields marked * are required. Other empty fields count as not known, and the answer lists them.</p>
 </section>"""
-FOOTER = f"""<p>{INTENDED_USE}
+FOOTER = """<p>Estimates describe groups of patients, not one patient's future.
 Examples: UCI data set “Diabetes 130-US hospitals”, 1999–2008 (CC BY 4.0).</p>"""
+NOT_POSSIBLE = """<section class="notice down" aria-live="polite"><h3>No estimate for this patient</h3>
+<p>This patient died or went to hospice care, so a readmission cannot be predicted.</p></section>"""
 CSV_HELP = """<h2>Score a file</h2><p>Upload one encounter per line, with the data set's column names in the first
 line. The column <code>readmitted</code> is dropped. A row that cannot be scored keeps its place, with the reason.
 Files are deleted from this server after 15 minutes.</p>"""
@@ -41,7 +43,8 @@ def draw_header(info: Mapping[str, Any] | None, problem: str = "") -> str:
         )
     return (
         "<header><div><h1>Readmission risk</h1><p>Patients with diabetes, at discharge</p></div>"
-        f"{state}</header>{banner}{_gates((info or {}).get('gates') or ())}"
+        f'{state}</header><p class="use">{INTENDED_USE}</p>'
+        f"{banner}{_gates((info or {}).get('gates') or ())}"
     )
 
 

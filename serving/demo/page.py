@@ -113,9 +113,9 @@ def _emptied() -> list[dict[str, Any]]:
 
 
 async def _predict(client: Client, values: tuple[form.Value, ...]) -> tuple[str, dict[str, str]]:
-    start, outcome = perf_counter(), "answered"
+    start, outcome, record = perf_counter(), "answered", form.to_record(values)
     try:
-        content = await client.predict(form.to_record(values))
+        content = await client.predict(record)
     except RejectedError as error:
         outcome = "rejected"
         return notices.draw_problems(error.errors), {str(e["field"]): objection(e) for e in error.errors}
@@ -125,6 +125,8 @@ async def _predict(client: Client, values: tuple[form.Value, ...]) -> tuple[str,
     finally:
         REQUESTS.labels("predict", outcome).inc()
         SECONDS.labels("predict").observe(perf_counter() - start)
+    if str(record.get("discharge_disposition_id")) in map(str, contract.EXCLUDED_DISPOSITIONS):
+        return notices.NOT_POSSIBLE, {}
     return draw_answer(content, await _prevalence(client, str(content["model_version"]))), {}
 
 

@@ -8,10 +8,10 @@ import msgspec
 
 #: Names of the bands, from the lowest risk. The thresholds belong to a model version (`manifest.Manifest.bands`).
 BAND_NAMES = ("usual", "raised", "high", "very high")
-#: What estimates are for; shown beside them.
+#: What estimates are for; the README, the model card and the demo say the same.
 INTENDED_USE = (
-    "Estimates describe groups of patients, not one patient's future. "
-    "They support clinical judgement and do not replace it."
+    "For research on hospital stays like those of the data (US hospitals, 1999–2008). "
+    "Not a medical device: no clinical decision should rest on it."
 )
 
 

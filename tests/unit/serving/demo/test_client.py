@@ -45,6 +45,13 @@ def test_busy_api_is_told_apart() -> None:
         asyncio.run(client_of(httpx.Response(429, headers={"retry-after": "1"})).predict({}))
 
 
+def test_api_without_a_model_is_not_called_busy() -> None:
+    answer = httpx.Response(503, json={"error": "no model is loaded yet: train"}, headers={"retry-after": "5"})
+    with pytest.raises(UnavailableError, match="has no model yet") as refusal:
+        asyncio.run(client_of(answer).predict({}))
+    assert not isinstance(refusal.value, BusyError)
+
+
 def test_batch_of_which_nothing_can_be_scored_is_an_answer() -> None:
     content = {"predictions": [], "errors": [{"index": 0, "errors": []}]}
     assert asyncio.run(client_of(httpx.Response(400, json=content)).predict_batch([{}])) == content

@@ -1,6 +1,9 @@
 """Notices of the page: head, checks, summary of a file, errors."""
 
 from collections import Counter
+from pathlib import Path
+
+import pytest
 
 from readmission.contract.risk import BAND_NAMES, INTENDED_USE
 from serving.demo import notices
@@ -46,5 +49,10 @@ def test_problem_of_the_api_is_escaped_and_leads_to_its_field() -> None:
     assert "<q>" not in drawn
 
 
-def test_footer_states_the_intended_use() -> None:
-    assert INTENDED_USE in notices.FOOTER
+@pytest.mark.parametrize("info", [None, {"model_name": "m", "model_version": "3"}])
+def test_header_states_the_intended_use(info: dict[str, str] | None) -> None:
+    assert INTENDED_USE in notices.draw_header(info)
+
+
+def test_readme_states_the_same_intended_use() -> None:
+    assert INTENDED_USE in " ".join((Path(__file__).parents[4] / "README.md").read_text().split())
