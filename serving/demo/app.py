@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.base import RequestResponseEndpoint
 
 from serving.demo.client import Client, UnavailableError
-from serving.demo.page import STALE_LISTENER, TITLE, build
+from serving.demo.page import KEYBOARD_LISTENER, STALE_LISTENER, TITLE, build
 
 HERE = Path(__file__).parent
 #: An uploaded file of encounters may not be larger; 100,000 encounters are about 20 MB.
@@ -35,7 +35,7 @@ THEME = gr.themes.Base(
     font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"],
     font_mono=["ui-monospace", "Consolas", "monospace"],
 )
-HEAD = f'<meta name="color-scheme" content="light dark"><script>{STALE_LISTENER}</script>'
+HEAD = f'<meta name="color-scheme" content="light dark"><script>{STALE_LISTENER}{KEYBOARD_LISTENER}</script>'
 
 
 def create(api: str, key: str = "") -> FastAPI:

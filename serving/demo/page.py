@@ -30,8 +30,30 @@ SECONDS = Histogram("readmission_demo_request_seconds", "Time to an answer of th
 _STALE = "() => document.querySelector('#answer .answer')?.classList.add('stale')"
 #: Gradio's own event of a text field does not reach a handler without a function behind it.
 STALE_LISTENER = f"addEventListener('input', e => e.target.closest('#form') && ({_STALE})());"
-_REVEAL = """() => { if (innerWidth < 1000)
-  document.querySelector('#answer').scrollIntoView({behavior: 'smooth', block: 'start'}) }"""
+#: Show the answer; after a refusal, move the focus to its summary and mark the inputs for screen readers.
+_REVEAL = """() => setTimeout(() => {
+  if (innerWidth < 1000) document.querySelector('#answer').scrollIntoView({behavior: 'smooth', block: 'start'});
+  for (const field of document.querySelectorAll('#form .field')) {
+    const input = field.querySelector('input'), required = field.querySelector('[data-testid=block-info]');
+    if (!input) continue;
+    const info = [...field.querySelectorAll('[class*=info]')].find(e => e !== required);
+    if (info) info.id = `${field.id}-error`;
+    input.setAttribute('aria-required', required?.textContent.trim().endsWith('*') ?? false);
+    input.setAttribute('aria-invalid', field.classList.contains('invalid'));
+    if (field.classList.contains('invalid') && info) input.setAttribute('aria-describedby', info.id);
+    else input.removeAttribute('aria-describedby');
+  }
+  const summary = document.querySelector('#answer .wrong');
+  if (summary) { summary.tabIndex = -1; summary.focus() }
+}, 100)"""
+#: A link of the summary leads to the input itself; Enter in a text field estimates.
+KEYBOARD_LISTENER = """addEventListener('click', e => {
+  const input = e.target.closest('#answer a[href^="#field-"]')?.hash &&
+    document.querySelector(`${e.target.closest('a').hash} input`);
+  if (input) { e.preventDefault(); input.focus() }
+});
+addEventListener('keydown', e => { if (e.key === 'Enter' && e.target.matches('#form .field input:not([role])'))
+  document.querySelector('#estimate').click() });"""
 
 
 def build(client: Client) -> gr.Blocks:

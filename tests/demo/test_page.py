@@ -160,6 +160,27 @@ def test_error_stands_at_its_field_and_goes_away(page: Any) -> None:
     assert page.locator(".field.invalid").count() == 0
 
 
+def test_error_is_reached_and_mended_by_keyboard(page: Any) -> None:
+    page.get_by_role("button", name="Lower risk").click()
+    page.wait_for_selector("#answer .answer")
+    page.fill("#field-time_in_hospital input", "99")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.activeElement.matches('#answer .wrong')")
+    field = page.locator("#field-time_in_hospital input")
+    assert field.get_attribute("aria-invalid") == "true"
+    assert field.get_attribute("aria-required") == "true"
+    described = page.locator(f"#{field.get_attribute('aria-describedby')}")
+    assert "from 1 to 14" in described.inner_text()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert field.evaluate("e => e === document.activeElement")
+    page.fill("#field-time_in_hospital input", "3")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#answer .answer")
+    page.wait_for_function("document.querySelector('#field-time_in_hospital input').ariaInvalid === 'false'")
+    assert field.get_attribute("aria-describedby") is None
+
+
 def test_api_down_is_said_kindly_and_entries_stay(browser: Any, demo_alone: str) -> None:
     for page in opened(browser, demo_alone):
         page.get_by_role("button", name="Medium risk").click()
