@@ -100,6 +100,10 @@ bento: $(VENV)/.installed ## build the API as a Bento (into BENTOML_HOME)
 		pyproject.toml -o dist/requirements.txt
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/bentoml build
 
+.PHONY: migration
+migration: $(VENV)/.installed ## write the migration of new columns of the contract: NAME=add_blood_pressure
+	@$(BIN)/python -m readmission.migrations.generate $(NAME)
+
 .PHONY: drill
 drill: $(VENV)/.installed ## back up, destroy and restore a system of its own, and compare: SOURCE=...
 	@$(BIN)/python -m readmission.backup.drill $(SOURCE)
