@@ -10,7 +10,7 @@ from readmission import scorer
 from readmission.backup.locations import Location
 from readmission.backup.manifest import ChampionRecord
 from readmission.errors import UserError
-from readmission.scorer import manifest as artifact
+from readmission.scorer.manifest import MANIFEST, read_golden
 from readmission.scorer.rows import ORDER
 
 #: Largest difference between the answers of one model on two machines: that between a scorer and its Pipeline.
@@ -61,8 +61,8 @@ def answer_golden(folder: Location) -> list[tuple[float, ...]]:
     with tempfile.TemporaryDirectory() as directory:
         local = Path(directory)
         try:
-            _bring(folder, artifact.MANIFEST, local)
-            files = msgspec.json.decode((local / artifact.MANIFEST).read_bytes())["files"]
+            _bring(folder, MANIFEST, local)
+            files = msgspec.json.decode((local / MANIFEST).read_bytes())["files"]
             for name in files:
                 _bring(folder, name, local)
         except KeyError as error:
@@ -70,7 +70,7 @@ def answer_golden(folder: Location) -> list[tuple[float, ...]]:
                 f"The champion's compiled model is not whole in {folder.url}: {error} is missing."
             ) from error
         model = scorer.load(local)
-        rows = artifact.read_golden(local)
+        rows = read_golden(local)
         return [tuple(model.score(tuple(row.request.get(name) for name in ORDER))) for row in rows]
 
 

@@ -98,7 +98,7 @@ def server_major(cursor: Any) -> int:
 
 @contextlib.contextmanager
 def take_snapshot(settings: Settings, database: str) -> Iterator[Snapshot]:
-    """Hold a read-only snapshot of a database, from which rows are counted and which is dumped."""
+    """Read-only snapshot of a database, from which rows are counted and which is dumped."""
     with contextlib.closing(connect(settings, database)) as connection:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         with connection.cursor() as cursor:

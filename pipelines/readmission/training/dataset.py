@@ -97,7 +97,7 @@ def count_splits(index: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset(Data):
-    """Hold one snapshot of CLEAN, encoded once for every family.
+    """Snapshot of CLEAN, encoded once for every family.
 
     Rows stand by split, so that the rows of one are a view and no copy; in a split by batch and encounter.
 

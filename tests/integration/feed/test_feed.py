@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from readmission.errors import UserError
-from readmission.feed import serve as feed_verb
+from readmission.feed import serve
 from readmission.feed.chunks import Chunks
 from readmission.feed.schedule import Window
 from readmission.settings import Settings
@@ -164,4 +164,4 @@ def test_wrong_settings_are_named(tmp_path: Path, setting: str, value: str) -> N
     values: dict[str, Any] = {setting: value}
     settings = Settings(home=tmp_path, **values)
     with pytest.raises(UserError, match=f"READMISSION_{setting.upper()}"):
-        feed_verb.run(settings)
+        serve.run(settings)

@@ -23,7 +23,7 @@ from readmission.settings import Settings
 from readmission.steps import evaluate, ingest, process, promote, report, rollback, score, search, train
 from readmission.stores import postgres
 from readmission.training import dataset, studies
-from readmission.training import search as searching
+from readmission.training.search import objective
 
 
 @pytest.fixture
@@ -224,12 +224,12 @@ def test_a_search_is_kept_resumed_and_taken(system: Settings, sample: Path, caps
 def test_a_search_never_looks_at_test(system: Settings, sample: Path) -> None:
     data = dataset.load(clean(system, sample, 1))
     trial = cast(optuna.Trial, optuna.trial.FixedTrial({"max_depth": 4, "min_samples_leaf": 50}))
-    value = searching.objective(data, "decision_tree", "roc_auc_30", 7)(trial)
+    value = objective(data, "decision_tree", "roc_auc_30", 7)(trial)
     # Another outcome and other features of the test rows change nothing.
     other = dataclasses.replace(data, matrix=data.matrix.copy(), y=data.y.copy())
     other.y[data.rows("test")] = contract.EARLY
     other.matrix[data.rows("test"), data.names.index("number_inpatient")] = 99.0
-    assert searching.objective(other, "decision_tree", "roc_auc_30", 7)(trial) == value
+    assert objective(other, "decision_tree", "roc_auc_30", 7)(trial) == value
 
 
 def test_the_evaluation_is_written_to_its_end(system: Settings, sample: Path, tmp_path: Path) -> None:

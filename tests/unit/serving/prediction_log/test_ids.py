@@ -1,6 +1,6 @@
 """Ids are unique, in order of time, and tell their time."""
 
-from serving.prediction_log import ids as ids_module
+from serving.prediction_log import ids
 from serving.prediction_log.ids import Ids, moment
 
 
@@ -19,7 +19,7 @@ def test_ids_are_unique_and_tell_their_time() -> None:
 def test_ids_of_a_batch_come_from_the_same_counter_past_its_end_too() -> None:
     maker = Ids()
     maker.tick()
-    maker._next = ids_module._WRAP - 3
+    maker._next = ids._WRAP - 3
     batch = [maker.one(), *maker.many(4), maker.one()]
     assert [int(prediction_id[-6:], 16) for prediction_id in batch] == [2**24 - 2, 2**24 - 1, 0, 1, 2, 3]
     assert all(moment(prediction_id) == moment(batch[0]) for prediction_id in batch)
