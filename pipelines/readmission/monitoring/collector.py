@@ -1,4 +1,4 @@
-"""Collect the metrics of the database and the health of the other services, for Prometheus."""
+"""Collector of the metrics of the database and of the health of the other services, for Prometheus."""
 
 import logging
 import socket
@@ -40,13 +40,13 @@ OWN = {
 
 
 class DatabaseCollector(Collector):
-    """Ask the database at a scrape, at most once in `every` seconds, whoever scrapes."""
+    """Collector that queries the database at a scrape, at most once every `every` seconds, whoever scrapes."""
 
     def __init__(self, settings: Settings, every: float = 5.0) -> None:
         self._settings, self._every = settings, every
         self._lock = threading.Lock()
-        self._kept: list[Metric] = []
-        self._asked = float("-inf")
+        self._metrics: list[Metric] = []
+        self._collected_at = float("-inf")
         self._champion: str | None = None
         self._champion_read_at: float | None = None
 
@@ -55,16 +55,16 @@ class DatabaseCollector(Collector):
         return []
 
     def collect(self) -> Iterable[Metric]:
-        """Return every metric that can be had; without the database only what says so."""
+        """Return every available metric; if the database does not answer, only those that say so."""
         with self._lock:
-            if time.monotonic() - self._asked >= self._every:
+            if time.monotonic() - self._collected_at >= self._every:
                 self._read_champion()
-                self._kept = [*self._database(), *self._services()]
-                self._asked = time.monotonic()
-            return list(self._kept)
+                self._metrics = [*self._database(), *self._services()]
+                self._collected_at = time.monotonic()
+            return list(self._metrics)
 
     def _read_champion(self) -> None:
-        """Ask MLflow for the champion; without an answer the last one stays, and its age shows."""
+        """Read the champion from MLflow. If it does not answer, the last one stays, and its age is a metric."""
         try:
             self._champion = find_champion(self._settings, timeout=2)
             self._champion_read_at = time.time()
@@ -76,12 +76,12 @@ class DatabaseCollector(Collector):
         arguments = {"model_name": self._settings.mlflow.model_name, "champion": self._champion}
         try:
             with postgres.transaction(self._settings, "monitor") as cursor:
-                # One snapshot for all, and no query may hold a scrape up.
+                # All queries read one snapshot, and none may delay a scrape.
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 cursor.execute("SET LOCAL statement_timeout = '5s'")
                 for query in QUERIES:
                     if query.needs_champion and self._champion_read_at is None:
-                        continue  # not known is not the same as none
+                        continue  # a champion that cannot be read is not the same as none
                     cursor.execute(query.sql, arguments)
                     metrics.append(_family(query, cursor.fetchall()))
         except (UserError, psycopg2.Error) as error:
@@ -134,19 +134,19 @@ def _family(query: Query, rows: list[tuple[object, ...]]) -> Metric:
 
 def _answers(url: str) -> bool:
     try:
-        # Whether the certificate is in order is another metric's affair.
+        # Another metric shows whether the certificate is valid.
         return httpx.get(url, timeout=2, verify=False).status_code == 200  # noqa: S501
     except httpx.HTTPError:
         return False
 
 
 def certificate_end(url: str) -> float | None:
-    """Return when the certificate of an https URL ends, in seconds since 1970; None when it cannot be seen."""
-    place = urlsplit(url)
+    """Return when the certificate of an https URL ends, in seconds since 1970; None if it cannot be read."""
+    parts = urlsplit(url)
     try:
-        with socket.create_connection((place.hostname or "", place.port or 443), timeout=2) as connection:
+        with socket.create_connection((parts.hostname or "", parts.port or 443), timeout=2) as connection:
             context = ssl.create_default_context()
-            with context.wrap_socket(connection, server_hostname=place.hostname) as secure:
+            with context.wrap_socket(connection, server_hostname=parts.hostname) as secure:
                 return float(ssl.cert_time_to_seconds(str((secure.getpeercert() or {})["notAfter"])))
     except (OSError, KeyError, ValueError):
         return None

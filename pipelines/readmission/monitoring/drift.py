@@ -1,8 +1,14 @@
 """Drift of the inputs and of the score, as effect sizes with their noise; and the rule that calls it an alarm.
 
-No p-values: at the size of a batch every difference is "significant". PSI (population stability index, the
+There are no p-values: at the size of a batch every difference is "significant". PSI (population stability index, the
 symmetrised Kullback-Leibler divergence of binned data), the Jensen-Shannon distance (base 2, 0..1) and the
-Wasserstein distance (in standard deviations of the reference) say how large a difference is.
+Wasserstein distance (in standard deviations of the reference) measure how large a difference is.
+
+This is our own code, and not Evidently or NannyML, because the rule needs three things together: the contract's bins
+(levels, ICD-9 chapters, the unknown values as a bin of their own), a bootstrap interval of every PSI, and the PSI that
+chance alone gives a window of the same size. On those stands what was measured on the real data: no false alarm in
+batches 2 to 7, although single windows reach a PSI of 0.49, and every drift of half of the patients found in the first
+two windows. docs/reports/2026-11-21-drift-rule.md has the figures; `readmission simulate-drift` repeats them.
 """
 
 import itertools
@@ -29,16 +35,16 @@ _ORDERED = frozenset({"age", "weight", *contract.NUMERIC, SCORE})
 _RESAMPLES = 200
 
 
-@dataclass(frozen=True)
-class Rule:
-    """Say what counts as drift and what as an alarm.
+@dataclass(frozen=True, kw_only=True)
+class DriftRule:
+    """Rule of what counts as drift and what as an alarm.
 
     Attributes:
-        moderate: PSI from which a column has drifted, if its band also lies above the noise.
-        large: PSI from which one clinical column alone is enough.
-        columns: how many drifted clinical columns are enough.
-        windows: in how many windows in a row it must be so.
-        minimum: rows a window must have to be judged.
+        moderate: PSI from which a column has drifted, provided that its interval also lies above the noise.
+        large: PSI from which one clinical column alone makes an alarm.
+        columns: Number of drifted clinical columns that make an alarm.
+        windows: Number of consecutive windows in which the drift must last.
+        minimum: Number of rows that a window needs to be judged.
     """
 
     moderate: float = 0.2
@@ -48,18 +54,21 @@ class Rule:
     minimum: int = 500
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ColumnDrift:
-    """Hold one column's difference between reference and window.
+    """Difference of one column between reference and window.
 
     Attributes:
-        column: the contract's name, or `SCORE`.
-        administrative: shown, but no part of the trigger.
-        psi, low, high: PSI with its 95 % bootstrap interval.
+        column: Name of the contract's column, or `SCORE`.
+        administrative: Whether the column is only shown and takes no part in an alarm.
+        psi: Population stability index.
+        low: Lower end of its 95 % bootstrap interval.
+        high: Upper end of that interval.
         noise: 99 % quantile of the PSI that a window of this size drawn from the reference itself would have.
-        jensen_shannon: distance, 0 (same) to 1 (nothing in common).
-        wasserstein: distance of ordered columns in standard deviations of the reference; None for the others.
-        missing_before, missing_now: share of unknown values, 0..1.
+        jensen_shannon: Jensen-Shannon distance, from 0 (equal) to 1 (nothing in common).
+        wasserstein: Wasserstein distance in standard deviations of the reference. None if the column is not ordered.
+        missing_before: Share of unknown values in the reference, 0 to 1.
+        missing_now: Share of unknown values in the window, 0 to 1.
     """
 
     column: str
@@ -74,21 +83,21 @@ class ColumnDrift:
     missing_now: float
 
     def beyond(self, threshold: float) -> bool:
-        """Tell whether the PSI reaches a threshold and more than chance explains."""
+        """Return whether the PSI reaches a threshold and exceeds what chance explains."""
         return self.psi >= threshold and self.low > self.noise
 
 
 class Binning:
-    """Sort each column's values into bins: the contract's levels, ICD-9 chapters, or deciles of the reference.
+    """Bins of every column: the contract's levels, ICD-9 chapters, or deciles of the reference.
 
-    The last bin of every column holds the unknown values.
+    The last bin of every column is for the unknown values.
     """
 
     def __init__(self, reference: pd.DataFrame) -> None:
         """Take the deciles of integers and of the score from the reference, and count its rows.
 
         Args:
-            reference: typed frame; a column `SCORE` (0..1, NaN = not scored) is optional.
+            reference: Typed frame. A column `SCORE` (0 to 1, NaN if not scored) is optional.
         """
         self._code: dict[str, Callable[[pd.Series], Floats]] = {}
         self.labels: dict[str, list[str]] = {}
@@ -114,8 +123,8 @@ class Binning:
         self.labels[column.name] = [*column.levels, "unknown"]
 
     def _add_numeric(self, name: str, reference: pd.Series, digits: int) -> None:
-        known = reference.dropna().to_numpy(np.float64)
-        edges = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1)[1:-1])) if len(known) else np.zeros(0)
+        present = reference.dropna().to_numpy(np.float64)
+        edges = np.unique(np.quantile(present, np.linspace(0, 1, _BINS + 1)[1:-1])) if len(present) else np.zeros(0)
 
         def code(values: pd.Series) -> Floats:
             numbers = values.to_numpy(np.float64)
@@ -148,19 +157,19 @@ class Binning:
 
     def counts(self, frame: pd.DataFrame) -> dict[str, Counts]:
         """Count the rows of a typed frame in every bin of every column that it has."""
-        found = {}
+        counts = {}
         for name, labels in self.labels.items():
             if name in frame:
-                # An encounter without a score was not scored: that is no property of the patient.
+                # A missing score says that the encounter was not scored, and nothing about the patient.
                 codes = self.codes(name, frame[name].dropna() if name == SCORE else frame[name])
                 filled = np.where(np.isnan(codes), len(labels) - 1, codes).astype(np.int64)
-                found[name] = np.bincount(filled, minlength=len(labels))
-        return found
+                counts[name] = np.bincount(filled, minlength=len(labels))
+        return counts
 
 
 def _chapters(values: pd.Series) -> Floats:
-    known = {code: icd9.parse(code).chapter for code in values.dropna().unique()}
-    chapters: Floats = values.map(known).to_numpy(np.float64)
+    chapter_of = {code: icd9.parse(code).chapter for code in values.dropna().unique()}
+    chapters: Floats = values.map(chapter_of).to_numpy(np.float64)
     return chapters
 
 
@@ -168,8 +177,8 @@ def psi(before: npt.NDArray[np.generic], now: npt.NDArray[np.generic]) -> Floats
     """Return the population stability index over the last axis; half a row is added to every bin.
 
     Args:
-        before: counts of the reference's bins; leading axes broadcast.
-        now: counts of the window's bins.
+        before: Counts of the reference's bins, shape (..., bins). Leading axes broadcast.
+        now: Counts of the window's bins, shape (..., bins).
     """
     p, q = (np.asarray(counts, np.float64) + 0.5 for counts in (before, now))
     p, q = p / p.sum(-1, keepdims=True), q / q.sum(-1, keepdims=True)
@@ -181,21 +190,21 @@ def compare(reference: Binning | pd.DataFrame, window: pd.DataFrame, seed: int =
     """Measure the drift of every column, and of the score when both frames have it.
 
     Args:
-        reference: typed frame, or the bins of one that is compared many times.
-        window: typed frame; a column `SCORE` (0..1, NaN = not scored) is optional.
-        seed: of the bootstrap.
+        reference: Typed frame, or the `Binning` of one that is compared many times.
+        window: Typed frame. A column `SCORE` (0 to 1, NaN if not scored) is optional.
+        seed: Seed of the bootstrap.
 
     Returns:
         One entry a column, the largest PSI first.
     """
     rng = np.random.default_rng(seed)
     binning = reference if isinstance(reference, Binning) else Binning(reference)
-    found = [
+    columns = [
         _column(name, binning.before[name], now, binning.distance(name, window), rng)
         for name, now in binning.counts(window).items()
         if now.any()
     ]
-    return sorted(found, key=lambda drift: -drift.psi)
+    return sorted(columns, key=lambda drift: -drift.psi)
 
 
 def _column(name: str, before: Counts, now: Counts, wasserstein: float | None, rng: np.random.Generator) -> ColumnDrift:
@@ -217,7 +226,7 @@ def _column(name: str, before: Counts, now: Counts, wasserstein: float | None, r
     )
 
 
-def verdict(columns: Sequence[ColumnDrift], rule: Rule) -> tuple[list[str], list[str]]:
+def verdict(columns: Sequence[ColumnDrift], rule: DriftRule) -> tuple[list[str], list[str]]:
     """Return the clinical columns that drifted, and those whose drift is large; the score counts as clinical."""
     judged = [drift for drift in columns if not drift.administrative]
     return (
@@ -226,11 +235,15 @@ def verdict(columns: Sequence[ColumnDrift], rule: Rule) -> tuple[list[str], list
     )
 
 
-def alarm(windows: Sequence[Sequence[ColumnDrift]], rule: Rule) -> list[str]:
-    """Apply the rule to the newest windows, the newest last.
+def alarm(windows: Sequence[Sequence[ColumnDrift]], rule: DriftRule) -> list[str]:
+    """Apply the rule to the newest windows.
+
+    Args:
+        windows: Drift of every column in each window, the newest last.
+        rule: Rule to apply.
 
     Returns:
-        The columns that make the alarm, or nothing: too few windows, or not sustained.
+        The columns that make the alarm. Empty if there are too few windows or the drift did not last.
     """
     newest = windows[-rule.windows :]
     if len(newest) < rule.windows:

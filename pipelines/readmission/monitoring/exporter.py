@@ -1,4 +1,4 @@
-"""Serve the metrics of the database to Prometheus."""
+"""Exporter of the metrics of the database, for Prometheus."""
 
 import logging
 import threading
@@ -13,19 +13,19 @@ log = logging.getLogger(__name__)
 
 
 def run(settings: Settings) -> None:
-    """Answer GET /metrics until it is stopped: batches, champion, drift, live quality, steps, database.
+    """Serve the metrics of what only the database knows, on GET /metrics, until it is stopped.
 
     Raises:
-        UserError: the port cannot be used.
+        UserError: The port cannot be used.
     """
     registry = CollectorRegistry()
     registry.register(DatabaseCollector(settings))
-    place = f"{settings.monitoring.exporter_host}:{settings.monitoring.exporter_port}"
+    address = f"{settings.monitoring.exporter_host}:{settings.monitoring.exporter_port}"
     try:
         start_http_server(settings.monitoring.exporter_port, settings.monitoring.exporter_host, registry)
     except OSError as error:
         raise UserError(
-            f"The exporter cannot listen on {place} ({error.strerror}): choose another READMISSION_EXPORTER_PORT."
+            f"The exporter cannot listen on {address} ({error.strerror}): choose another READMISSION_EXPORTER_PORT."
         ) from error
-    log.info("metrics on http://%s/metrics", place)
+    log.info("metrics on http://%s/metrics", address)
     threading.Event().wait()

@@ -1,23 +1,23 @@
-"""Metrics that only the database knows: each one a query; docs/metrics.md lists them.
+"""Metrics that only the database knows, one query each; docs/metrics.md lists them.
 
-A query gives the labels' values, then the number. Labels are bounded: the newest 20 batches, the newest 10
-promotions, the contract's columns.
+A query returns the values of the labels, then the number. Labels are bounded: the newest 20 batches, the newest 10
+promotions, the columns of the contract.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Query:
-    """Describe one metric.
+    """Metric that one query of the database gives.
 
     Attributes:
-        name: in the exposition; a counter's ends in `_total`.
-        kind: of metric.
-        text: what it is.
-        labels: names of the query's first columns.
-        sql: Gives rows of (labels..., value); rows without a value are left out. Its parameters are `model_name` and
+        name: Name in the exposition. That of a counter ends in `_total`.
+        kind: Kind of metric.
+        text: What the metric means, shown as its HELP line.
+        labels: Names of the labels, which are the first columns of the query.
+        sql: Query of rows (labels..., value). Rows without a value are left out. Its parameters are `model_name` and
             `champion`, the version that MLflow's alias names or None.
     """
 
@@ -29,16 +29,16 @@ class Query:
 
     @property
     def needs_champion(self) -> bool:
-        """Return whether the query can only be asked when the champion could be read from MLflow."""
+        """Return whether the query can only run once the champion has been read from MLflow."""
         return "%(champion)s" in self.sql
 
 
 def _gauge(name: str, text: str, labels: str, sql: str) -> Query:
-    return Query(f"readmission_{name}", "gauge", text, tuple(labels.split()), sql)
+    return Query(name=f"readmission_{name}", kind="gauge", text=text, labels=tuple(labels.split()), sql=sql)
 
 
 def _counter(name: str, text: str, labels: str, sql: str) -> Query:
-    return Query(f"readmission_{name}_total", "counter", text, tuple(labels.split()), sql)
+    return Query(name=f"readmission_{name}_total", kind="counter", text=text, labels=tuple(labels.split()), sql=sql)
 
 
 #: The champion with the run of its promotion, and when the ledger last recorded it; a roll-back trains nothing.
@@ -71,6 +71,7 @@ _QUALITY = (
 )
 _ROWS = "LATERAL (VALUES ('accepted', accepted), ('quarantined', quarantined), ('duplicate', duplicate)) v (result, n)"
 
+# A table: one entry a metric, its query below it. Formatted, it would be twice as long and no clearer.
 QUERIES: tuple[Query, ...] = (
     _gauge("batches", "Batches in a layer (raw, clean).", "layer",
            "SELECT 'raw', count(*) FROM raw.batches UNION ALL SELECT 'clean', count(*) FROM clean.batches"),

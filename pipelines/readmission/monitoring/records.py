@@ -1,10 +1,11 @@
-"""Records of monitoring: who serves, and where a drift report is kept."""
+"""Records of monitoring: the model that serves, and the drift reports."""
 
 import json
 import logging
 import time
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from typing import Any
 
 import httpx
 from psycopg2.extras import execute_values
@@ -17,14 +18,32 @@ from readmission.stores import objects, postgres
 
 log = logging.getLogger(__name__)
 
+_INSERT_REPORT = """
+INSERT INTO monitoring.drift_reports
+    (report_id, subject, batch_id, reference, model_version, rows, judged, alarm, rule, report)
+VALUES (%(report_id)s, %(subject)s, %(batch_id)s, %(reference)s, %(model_version)s, %(rows)s, %(judged)s, %(alarm)s,
+    %(rule)s, %(report)s)
+"""
+_INSERT_COLUMNS = """
+INSERT INTO monitoring.drift
+    (report_id, window_name, window_rows, column_name, administrative, drifted, psi, psi_low, psi_high, psi_noise,
+    jensen_shannon, wasserstein, missing_before, missing_now)
+VALUES %s
+"""
+#: Values of one row of `_INSERT_COLUMNS`, as `column_rows` names them.
+_COLUMN = """
+(%(report_id)s, %(window_name)s, %(window_rows)s, %(column_name)s, %(administrative)s, %(drifted)s, %(psi)s,
+    %(psi_low)s, %(psi_high)s, %(psi_noise)s, %(jensen_shannon)s, %(wasserstein)s, %(missing_before)s, %(missing_now)s)
+"""
+
 
 @dataclass(frozen=True)
 class ServedModel:
-    """The model version that serves.
+    """Model version that serves.
 
     Attributes:
         version: Version of the registered model.
-        last_batch: The last batch of its training data; None if its experiment is not recorded.
+        last_batch: Last batch of its training data. None if its experiment is not recorded.
     """
 
     version: str
@@ -32,10 +51,10 @@ class ServedModel:
 
 
 def served_model(settings: Settings) -> ServedModel | None:
-    """Return the champion that MLflow's alias names, with what the ledger tells of its training; None without one.
+    """Return the champion that MLflow's alias names, with its training from the ledger; None without one.
 
     Raises:
-        RegistryError: MLflow does not answer. Which version to judge is then not known.
+        RegistryError: MLflow does not answer. The version to judge is then unknown.
     """
     version = find_champion(settings)
     if version is None:
@@ -58,17 +77,17 @@ def keep_drift(
     serving: ServedModel | None,
     batch_id: int | None,
 ) -> str:
-    """Keep one drift report: the page in the object store, its figures in the database, a run in MLflow.
+    """Store one drift report: the page in the object store, its figures in the database, a run in MLflow.
 
     A report replaces the one of the same id.
 
     Args:
-        settings: the stores.
+        settings: Stores.
         report_id: `batch=0003` or `predictions=2026-11-21`.
-        report: the figures.
-        page: the HTML.
-        serving: the model that served; None: none yet.
-        batch_id: the batch; None for predictions.
+        report: Figures of the report.
+        page: HTML of the report.
+        serving: Model that served. None if there was none yet.
+        batch_id: Batch that the report is about. None if it is about predictions.
 
     Returns:
         The report's id.
@@ -78,32 +97,50 @@ def keep_drift(
     objects.objects(settings).put(key, data)
     version = serving.version if serving else None
     with postgres.transaction(settings, "monitor") as cursor:
-        cursor.execute("DELETE FROM monitoring.drift_reports WHERE report_id = %s", (report_id,))
+        cursor.execute("DELETE FROM monitoring.drift_reports WHERE report_id = %(report_id)s", {"report_id": report_id})
         cursor.execute(
-            "INSERT INTO monitoring.drift_reports (report_id, subject, batch_id, reference, model_version, rows,"
-            " judged, alarm, rule, report) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            (
-                report_id, "predictions" if batch_id is None else "batch", batch_id, report.reference_name, version,
-                report.sizes[list(report.sizes)[-1]], report.judged, list(report.alarm),
-                json.dumps(asdict(report.rule)), key,
-            ),
-        )  # fmt: skip
-        execute_values(
-            cursor,
-            "INSERT INTO monitoring.drift (report_id, window_name, window_rows, column_name, administrative, drifted,"
-            " psi, psi_low, psi_high, psi_noise, jensen_shannon, wasserstein, missing_before, missing_now) VALUES %s",
-            [
-                (
-                    report_id, name, report.sizes[name], c.column, c.administrative, c.beyond(report.rule.moderate),
-                    c.psi, c.low, c.high, c.noise, c.jensen_shannon, c.wasserstein, c.missing_before, c.missing_now,
-                )
-                for name, columns in report.windows.items()
-                for c in columns
-            ],
-        )  # fmt: skip
+            _INSERT_REPORT,
+            {
+                "report_id": report_id,
+                "subject": "predictions" if batch_id is None else "batch",
+                "batch_id": batch_id,
+                "reference": report.reference_name,
+                "model_version": version,
+                "rows": list(report.sizes.values())[-1],
+                "judged": report.judged,
+                "alarm": list(report.alarm),
+                "rule": json.dumps(asdict(report.rule)),
+                "report": key,
+            },
+        )
+        execute_values(cursor, _INSERT_COLUMNS, column_rows(report_id, report), template=_COLUMN)
     log.info("%s: %s", report.title, reports.verdict(report))
     _link(settings, report_id, report, page, version)
     return report_id
+
+
+def column_rows(report_id: str, report: DriftReport) -> list[dict[str, Any]]:
+    """Return the rows of `monitoring.drift` of a report: one for each window and column."""
+    return [
+        {
+            "report_id": report_id,
+            "window_name": name,
+            "window_rows": report.sizes[name],
+            "column_name": column.column,
+            "administrative": column.administrative,
+            "drifted": column.beyond(report.rule.moderate),
+            "psi": column.psi,
+            "psi_low": column.low,
+            "psi_high": column.high,
+            "psi_noise": column.noise,
+            "jensen_shannon": column.jensen_shannon,
+            "wasserstein": column.wasserstein,
+            "missing_before": column.missing_before,
+            "missing_now": column.missing_now,
+        }
+        for name, columns in report.windows.items()
+        for column in columns
+    ]
 
 
 def _link(settings: Settings, report_id: str, report: DriftReport, page: str, version: str | None) -> None:
@@ -113,15 +150,15 @@ def _link(settings: Settings, report_id: str, report: DriftReport, page: str, ve
     except httpx.HTTPError as error:
         log.warning("MLflow does not answer (%s): the report of %s is in the object store only", error, report_id)
         return
-    from mlflow import MlflowClient  # two seconds to import
+    from mlflow import MlflowClient  # its import takes two seconds
     from mlflow.entities import Metric
 
     client = MlflowClient(settings.mlflow.tracking_uri)
     name = f"{settings.mlflow.experiment}_monitoring"
-    found = client.get_experiment_by_name(name)
-    experiment = found.experiment_id if found else client.create_experiment(name)
-    for old in client.search_runs([experiment], f"tags.report_id = '{report_id}'"):
-        client.delete_run(old.info.run_id)
+    existing = client.get_experiment_by_name(name)
+    experiment = existing.experiment_id if existing else client.create_experiment(name)
+    for earlier in client.search_runs([experiment], f"tags.report_id = '{report_id}'"):
+        client.delete_run(earlier.info.run_id)
     run = client.create_run(experiment, run_name=report_id, tags={"report_id": report_id})
     run_id = run.info.run_id
     client.log_text(run_id, page, "report.html")

@@ -1,4 +1,4 @@
-"""Write the drift report: one HTML page with its pictures inside, nothing loaded from elsewhere. Pure."""
+"""Drift report: one HTML page that embeds its pictures and loads nothing. Pure."""
 
 import base64
 import io
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from readmission import contract
 from readmission.monitoring import drift
-from readmission.monitoring.drift import Binning, ColumnDrift, Rule
+from readmission.monitoring.drift import Binning, ColumnDrift, DriftRule
 
 _RED, _BLUE, _GREY, _LIGHT = "#b3261e", "#2b5f9e", "#8a8a8a", "#9ec1e8"
 _STYLE = """
@@ -26,18 +26,18 @@ _FIGURES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DriftReport:
-    """Hold what one report is about.
+    """Content of one drift report.
 
     Attributes:
-        title: subject in words.
-        reference_name: what it is compared with, in words.
-        windows: name -> drift per column; the last is the one that the pictures show.
-        sizes: rows of each window.
-        alarm: columns that make the alarm; empty: none.
-        judged: whether every window has the rows that the rule asks for.
-        rule: the rule that was applied.
+        title: Subject as people call it, such as "batch 3".
+        reference_name: Description of what the windows are compared with.
+        windows: Drift per column, by name of the window. The pictures show the last window.
+        sizes: Number of rows of each window.
+        alarm: Columns that make the alarm. Empty if there is none.
+        judged: Whether every window has the rows that the rule asks for.
+        rule: Rule that was applied.
     """
 
     title: str
@@ -46,7 +46,7 @@ class DriftReport:
     sizes: Mapping[str, int]
     alarm: Sequence[str]
     judged: bool
-    rule: Rule
+    rule: DriftRule
 
     @property
     def columns(self) -> Sequence[ColumnDrift]:
@@ -60,7 +60,7 @@ def label(column: str) -> str:
 
 
 def verdict(report: DriftReport) -> str:
-    """Say in one sentence what was found."""
+    """Return the result of a report as one sentence."""
     rule = report.rule
     if not report.judged:
         return f"Not judged: a window has fewer than {rule.minimum} rows."
@@ -79,9 +79,9 @@ def html(report: DriftReport, reference: Binning, window: pd.DataFrame) -> str:
     """Render the page.
 
     Args:
-        report: the figures.
-        reference: what the windows were compared with.
-        window: typed frame of the last window.
+        report: Figures of the report.
+        reference: Bins of what the windows were compared with.
+        window: Typed frame of the last window.
     """
     sizes = ", ".join(f"{name} ({rows:,} rows)" for name, rows in report.sizes.items())
     pictures = [
@@ -135,17 +135,17 @@ def overview(report: DriftReport) -> str:
 
 def distributions(report: DriftReport, reference: Binning, window: pd.DataFrame, most: int = 6) -> str:
     """Draw the clinical columns that differ most, before and now."""
-    found = [entry for entry in report.columns if not entry.administrative][:most]
+    clinical = [entry for entry in report.columns if not entry.administrative][:most]
     counts = reference.counts(window)
     figure = Figure(figsize=(10, 7), layout="constrained")
-    for axes, entry in zip(figure.subplots(2, 3).flat, found, strict=False):
+    for axes, entry in zip(figure.subplots(2, 3).flat, clinical, strict=False):
         before = drift.shares(reference, reference.before[entry.column], entry.column)
         now = drift.shares(reference, counts[entry.column], entry.column)
         bins = [name for name in before if max(before[name], now[name]) >= 0.002]
-        places = range(len(bins))
-        axes.bar([x - 0.2 for x in places], [before[b] for b in bins], 0.4, color=_LIGHT, label="before")
-        axes.bar([x + 0.2 for x in places], [now[b] for b in bins], 0.4, color=_BLUE, label="now")
-        axes.set_xticks(places, bins, rotation=90, fontsize=6)
+        positions = range(len(bins))
+        axes.bar([x - 0.2 for x in positions], [before[b] for b in bins], 0.4, color=_LIGHT, label="before")
+        axes.bar([x + 0.2 for x in positions], [now[b] for b in bins], 0.4, color=_BLUE, label="now")
+        axes.set_xticks(positions, bins, rotation=90, fontsize=6)
         axes.set_title(f"{label(entry.column)} (PSI {entry.psi:.2f})", fontsize=9)
         axes.legend(fontsize=6)
     return image(figure)

@@ -1,12 +1,15 @@
-"""The rule of drift, as the settings describe it."""
+"""Rule of drift, as the settings describe it."""
 
-from readmission.monitoring import drift
+from readmission.monitoring.drift import DriftRule
 from readmission.settings import Settings
 
 
-def rule_of(settings: Settings) -> drift.Rule:
+def rule_of(settings: Settings) -> DriftRule:
     """Return the rule that the settings describe."""
-    return drift.Rule(
-        settings.drift.psi, settings.drift.psi_large, settings.drift.columns, settings.drift.windows,
-        settings.drift.minimum_rows,
-    )  # fmt: skip
+    return DriftRule(
+        moderate=settings.drift.psi,
+        large=settings.drift.psi_large,
+        columns=settings.drift.columns,
+        windows=settings.drift.windows,
+        minimum=settings.drift.minimum_rows,
+    )

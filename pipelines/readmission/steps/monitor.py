@@ -115,7 +115,7 @@ def _batch(settings: Settings, frame: pd.DataFrame, batch_id: int, champion: Ser
     )
 
 
-def slices(window: pd.DataFrame, rule: drift.Rule, rows: int) -> list[pd.DataFrame]:
+def slices(window: pd.DataFrame, rule: drift.DriftRule, rows: int) -> list[pd.DataFrame]:
     """Cut a batch into windows of about so many rows, in the order of the encounters; at least the rule's number."""
     count = max(rule.windows, len(window) // rows)
     return [window.iloc[positions] for positions in np.array_split(np.arange(len(window)), count)]

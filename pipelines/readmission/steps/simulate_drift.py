@@ -126,12 +126,12 @@ def _shares(text: str) -> list[float]:
     return found
 
 
-def _watch(frame: pd.DataFrame, batch: int, rule: drift.Rule, rows: int) -> Finding | None:
+def _watch(frame: pd.DataFrame, batch: int, rule: drift.DriftRule, rows: int) -> Finding | None:
     log.info("replaying batch %s", batch)
     return replay(drift.Binning(frame[frame["batch_id"] < batch]), frame[frame["batch_id"] == batch], rule, rows)
 
 
-def replay(bins: drift.Binning, window: pd.DataFrame, rule: drift.Rule, rows: int) -> Finding | None:
+def replay(bins: drift.Binning, window: pd.DataFrame, rule: drift.DriftRule, rows: int) -> Finding | None:
     """Watch one batch window by window against what came before it; return the first alarm."""
     seen: list[list[drift.ColumnDrift]] = []
     for positions in np.array_split(np.arange(len(window)), max(rule.windows, len(window) // rows)):

@@ -173,6 +173,6 @@ def test_the_real_batches_drift_in_paperwork_and_do_not_alarm(registered: Settin
     assert len(monitor.run(config)) == 6
     assert query(config, "SELECT DISTINCT judged, alarm FROM monitoring.drift_reports") == [(True, [])]
     [(paperwork,)] = query(
-        config, f"SELECT count(*) FROM monitoring.drift WHERE administrative AND psi > {drift.Rule.moderate}"
+        config, f"SELECT count(*) FROM monitoring.drift WHERE administrative AND psi > {drift.DriftRule.moderate}"
     )
     assert paperwork > 50

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from readmission import contract
 from readmission.monitoring import drift
 
-RULE = drift.Rule(minimum=100)
+RULE = drift.DriftRule(minimum=100)
 
 
 def typed(rows: int, seed: int, **changes: object) -> pd.DataFrame:
