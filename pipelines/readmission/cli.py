@@ -20,35 +20,99 @@ from readmission.errors import UserError
 from readmission.logs import JsonFormatter, configure_logging
 from readmission.settings import Role, Settings, load_settings
 
-#: Every verb: its module (with `run(settings, ...)`, whose annotated arguments become options) and a line of help.
+#: Every verb: its module (with `run(settings, ...)`, whose annotated arguments become options) and its help, which
+#: repeats the first line of that function's docstring so that `--help` imports no module.
 VERBS: dict[str, tuple[str, str]] = {
-    "up": ("readmission.embedded.up", "Start the embedded system and run its main job."),
-    "down": ("readmission.embedded.down", "Stop the embedded system."),
-    "status": ("readmission.embedded.status", "Show every part, the batches and the model."),
-    "dags": ("readmission.embedded.dags", "Run the whole chain of Airflow's DAGs once, with no scheduler."),
-    "settings": ("readmission.steps.settings", "Show every setting: its variable, its value, what it means."),
-    "migrate": ("readmission.steps.migrate", "Create databases, roles and tables, or bring them up to date."),
-    "backup": ("readmission.backup.create", "Save everything that cannot be made anew: data, models, log, secrets."),
-    "restore": ("readmission.backup.restore", "Restore a backup, wholly or not at all."),
-    "feed": ("readmission.feed.serve", "Hand out the data set over HTTP as a hospital system would."),
-    "ingest": ("readmission.steps.ingest", "Take batches of raw rows into RAW; bad rows to quarantine."),
-    "process": ("readmission.steps.process", "Turn new RAW batches into CLEAN: typed, split by patient."),
-    "train": ("readmission.steps.train", "Train model families on the clean batches."),
-    "search": ("readmission.steps.search", "Search the parameters of a family; resumes where it ended."),
-    "promote": ("readmission.steps.promote", "Make the best candidate the champion, if every gate lets it."),
-    "report": ("readmission.steps.report", "Print the champion's quality on test, with intervals."),
-    "evaluate": ("readmission.steps.evaluate", "Reproduce the published table: folds, forward in time, ablations."),
-    "score": ("readmission.steps.score", "Score the clean table, or a file, with the champion."),
-    "rollback": ("readmission.steps.rollback", "Return to the champion before this one."),
-    "monitor": ("readmission.steps.monitor", "Look for drift in new batches and recent predictions."),
-    "reload": ("readmission.steps.reload", "Tell the API of the champion; wait until every replica answers with it."),
-    "outcomes": ("readmission.steps.outcomes", "Join outcomes to predictions: live quality, with intervals."),
-    "retrain": ("readmission.steps.retrain", "Decide whether to retrain, and record why or why not."),
+    "up": (
+        "readmission.embedded.up",
+        "Start Postgres, MLflow, the API and the demo, then ingest, train and promote up to a served prediction.",
+    ),
+    "down": (
+        "readmission.embedded.down",
+        "Stop every part of the embedded system. Data, models and secrets are kept unless `--forget` deletes them.",
+    ),
+    "status": (
+        "readmission.embedded.status",
+        "Show every part with its address, process and health, the batches, and the model that serves.",
+    ),
+    "dags": (
+        "readmission.embedded.dags",
+        "Run every DAG in its order as `airflow dags test` does: batch by batch, then train, promote, score.",
+    ),
+    "settings": (
+        "readmission.steps.settings",
+        "Show every setting with its variable, its value here and what it means; secrets are never shown.",
+    ),
+    "migrate": (
+        "readmission.steps.migrate",
+        "Create what is missing and migrate the tables forward; running it again changes nothing.",
+    ),
+    "backup": (
+        "readmission.backup.create",
+        "Save databases, clean snapshots, MLflow's artifacts and the encrypted secrets; the system may run meanwhile.",
+    ),
+    "restore": (
+        "readmission.backup.restore",
+        "Restore databases, files and secrets of a backup, into a new or an existing installation that does not run.",
+    ),
+    "feed": (
+        "readmission.feed.serve",
+        "Hand out the data set over HTTP as a hospital system would: a batch at a time, within opening hours.",
+    ),
+    "ingest": (
+        "readmission.steps.ingest",
+        "Ingest one named batch, the next one, or all that are missing; done ones are left alone.",
+    ),
+    "process": ("readmission.steps.process", "Process every RAW batch that is not in CLEAN; done ones are left alone."),
+    "train": (
+        "readmission.steps.train",
+        "Train model families on the clean batches; each is a run in MLflow and a row of training.experiments.",
+    ),
+    "search": (
+        "readmission.steps.search",
+        "Search for the best parameters of one family, by patient-grouped folds; a search resumes where it ended.",
+    ),
+    "promote": ("readmission.steps.promote", "Make the best trained candidate the champion, if every gate lets it."),
+    "report": (
+        "readmission.steps.report",
+        "Print the champion's quality on validation and test, with 95 % intervals by bootstrap of patients.",
+    ),
+    "evaluate": (
+        "readmission.steps.evaluate",
+        "Reproduce the published table: patient-grouped folds, forward in time and ablations, with intervals.",
+    ),
+    "score": (
+        "readmission.steps.score",
+        "Score encounters with the champion: every clean encounter into serving.scores, or a CSV file into a CSV file.",
+    ),
+    "rollback": (
+        "readmission.steps.rollback",
+        "Return to the champion before this one; the API follows within seconds.",
+    ),
+    "monitor": (
+        "readmission.steps.monitor",
+        "Measure the drift of new batches and of recent predictions; write tables, HTML reports and MLflow runs.",
+    ),
+    "reload": (
+        "readmission.steps.reload",
+        "Tell the API of the champion and wait until every replica answers with that version.",
+    ),
+    "outcomes": (
+        "readmission.steps.outcomes",
+        "Measure live quality on every outcome that is known: ROC-AUC, calibration and more, with 95 % intervals.",
+    ),
+    "retrain": (
+        "readmission.steps.retrain",
+        "Decide from batches, drift and live quality whether to retrain, and record the decision with its reason.",
+    ),
     "simulate-drift": (
         "readmission.steps.simulate_drift",
-        "Prove the drift rule: no false alarm, every injected drift.",
+        "Prove the drift rule: replay the clean batches as they are and with injected drift, and print the alarms.",
     ),
-    "exporter": ("readmission.monitoring.exporter", "Serve metrics of what only the database knows."),
+    "exporter": (
+        "readmission.monitoring.exporter",
+        "Serve the metrics of what only the database knows, on GET /metrics, until it is stopped.",
+    ),
 }
 
 #: Steps whose runs are recorded in monitoring.step_runs, with the database role of each.
@@ -65,7 +129,7 @@ RECORDED: dict[str, Role] = {
 
 
 class Verbs(TyperGroup):
-    """Import a verb's module only when it is called: some take seconds."""
+    """Group of verbs that imports a verb's module only when it is called, because some imports take seconds."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the verbs in the order of the pipeline."""
@@ -93,9 +157,9 @@ class Verbs(TyperGroup):
 
 
 def as_command(run: Callable[..., Any], verb: str) -> Callable[..., None]:
-    """Make a command of a step's `run(settings, ...)`: its other arguments become options.
+    """Build a command from a step's `run(settings, ...)`, whose other arguments become options.
 
-    The help is the docstring up to its sections. A step that returns an empty list had nothing to do.
+    Its help is the docstring up to its sections. A step that returns an empty list had nothing to do.
     """
     signature = inspect.signature(run, eval_str=True)
     parameters = [p for name, p in signature.parameters.items() if name != "settings"]
@@ -119,7 +183,7 @@ def as_command(run: Callable[..., Any], verb: str) -> Callable[..., None]:
 
 @contextlib.contextmanager
 def recorded(settings: Settings, verb: str) -> Iterator[Callable[[], None]]:
-    """Record the run of a pipeline step in the database, and trace it; other verbs leave no trace."""
+    """Record the run of a pipeline step in the database, and trace it; other verbs are not recorded."""
     if verb not in RECORDED:
         yield lambda: None
         return
@@ -170,7 +234,7 @@ def _root(
 
 def main() -> None:
     """Run the command line; an error that a person can act on is one sentence, not a traceback."""
-    # A killed step must unwind: transactions roll back, children are told.
+    # A killed step must unwind, so that transactions roll back and child processes stop.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         app(prog_name="readmission")

@@ -1,5 +1,7 @@
 """The command line and the settings: help that teaches, errors in sentences, no default for a secret."""
 
+import ast
+import importlib.util
 import os
 import subprocess
 import sys
@@ -30,6 +32,16 @@ def test_every_verb_explains_itself(tmp_path: Path, verb: str) -> None:
     words = result.stdout.split("Options:")[0].split()
     assert len(words) > 8, result.stdout
     assert "Args:" not in result.stdout
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_list_of_verbs_repeats_the_docstring(verb: str) -> None:
+    module, line = VERBS[verb]
+    spec = importlib.util.find_spec(module)
+    assert spec is not None and spec.origin is not None
+    tree = ast.parse(Path(spec.origin).read_text())
+    run = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "run")
+    assert line == (ast.get_docstring(run) or "").splitlines()[0]
 
 
 def test_without_a_verb_the_verbs_are_listed(tmp_path: Path) -> None:

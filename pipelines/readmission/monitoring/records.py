@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
@@ -96,27 +97,30 @@ def keep_drift(
     key = f"monitoring/{report_id}/{sha256(data).hexdigest()}.html"
     objects.objects(settings).put(key, data)
     version = serving.version if serving else None
-    with postgres.transaction(settings, "monitor") as cursor:
-        cursor.execute("DELETE FROM monitoring.drift_reports WHERE report_id = %(report_id)s", {"report_id": report_id})
-        cursor.execute(
-            _INSERT_REPORT,
-            {
-                "report_id": report_id,
-                "subject": "predictions" if batch_id is None else "batch",
-                "batch_id": batch_id,
-                "reference": report.reference_name,
-                "model_version": version,
-                "rows": list(report.sizes.values())[-1],
-                "judged": report.judged,
-                "alarm": list(report.alarm),
-                "rule": json.dumps(asdict(report.rule)),
-                "report": key,
-            },
-        )
-        execute_values(cursor, _INSERT_COLUMNS, column_rows(report_id, report), template=_COLUMN)
+    row = {
+        "report_id": report_id,
+        "subject": "predictions" if batch_id is None else "batch",
+        "batch_id": batch_id,
+        "reference": report.reference_name,
+        "model_version": version,
+        "rows": list(report.sizes.values())[-1],
+        "judged": report.judged,
+        "alarm": list(report.alarm),
+        "rule": json.dumps(asdict(report.rule)),
+        "report": key,
+    }
+    _replace(settings, row, column_rows(report_id, report))
     log.info("%s: %s", report.title, reports.verdict(report))
     _link(settings, report_id, report, page, version)
     return report_id
+
+
+def _replace(settings: Settings, row: Mapping[str, Any], columns: Sequence[Mapping[str, Any]]) -> None:
+    """Write the rows of one report in the place of those of the same id."""
+    with postgres.transaction(settings, "monitor") as cursor:
+        cursor.execute("DELETE FROM monitoring.drift_reports WHERE report_id = %(report_id)s", row)
+        cursor.execute(_INSERT_REPORT, row)
+        execute_values(cursor, _INSERT_COLUMNS, columns, template=_COLUMN)
 
 
 def column_rows(report_id: str, report: DriftReport) -> list[dict[str, Any]]:

@@ -1,10 +1,10 @@
-"""Reproduce the published table: patient-grouped folds, forward in time, learning curve, ablations, references."""
+"""Evaluation of the method: patient-grouped folds, forward in time, learning curve, ablations, references."""
 
 import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from matplotlib.figure import Figure
 
 from readmission import models
 from readmission.data import snapshots
@@ -40,16 +41,16 @@ def run(
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions of the folds for the headline.")] = 3,
     quick: Annotated[bool, typer.Option(help="Leave out the curve, the ablations and the references.")] = False,
 ) -> Lines:
-    """Reproduce the published table: patient-grouped folds pooled, forward in time, ablations, with intervals.
+    """Reproduce the published table: patient-grouped folds, forward in time and ablations, with intervals.
 
-    Three folds by patient, every row tested once by a model that has not seen its patient; forward in time
-    trains on the first five sevenths of the batches and tests the later ones. Logs each line as it is done.
+    Every row is tested once, by a model of three folds that has not seen its patient. Forward in time trains on the
+    first five sevenths of the batches and tests the later ones. Each line is logged when it is done.
 
     Returns:
-        metrics with intervals by line of the table.
+        Metrics with intervals, by line of the table.
 
     Raises:
-        UserError: there is no clean data.
+        UserError: There is no clean data.
     """
     began, code = time.perf_counter(), tracking.code_version(settings)
     client = tracking.connect(settings)
@@ -58,57 +59,80 @@ def run(
     lines = _measure(table, family, settings.seed, seeds, quick)
     minutes = (time.perf_counter() - began) / 60
     text = _render(settings, data, table, family, seeds, lines, minutes, code)
-    picture = plots.bars(
-        {label.strip(): found["roc_auc_30"].value for label, found in lines.items()},
-        [(found["roc_auc_30"].low, found["roc_auc_30"].high) for found in lines.values()],
-        "ROC-AUC for readmission within 30 days, 95 % interval",
-        "how good the method is",
-    )
-    numbers = {label.strip(): {n: vars(found[n]) for n in found} for label, found in lines.items()}
-    told = {
-        "evaluation.md": text,
-        "evaluation.html": model_card.html(text, "How good the method is"),
-        "evaluation.json": json.dumps(numbers, indent=2),
-    }
+    files = report_files(text, lines)
     tags = {"step": "evaluate", "data_sha256": data.sha256, "git_sha": code}
     with tracking.run(client, settings, "evaluate", tags) as run_id:
         headline = next(iter(lines.values()))
         tracking.log_run(client, run_id, metrics={f"pooled_{n}": headline[n].value for n in _SHOWN})
-        tracking.log_files(client, run_id, {**told, "evaluation.png": picture})
+        tracking.log_files(client, run_id, files)
     if report:
-        for name, content in told.items():
-            report.with_suffix(Path(name).suffix).write_text(content)
-        picture.savefig(report.with_suffix(".png"))
+        _write(report, files)
     typer.echo(text)
     return lines
 
 
+def report_files(text: str, lines: Lines) -> dict[str, str | Figure]:
+    """Return the files of the report by name: Markdown, HTML, JSON and a picture.
+
+    Args:
+        text: Report as Markdown.
+        lines: Metrics with intervals, by line of the table.
+    """
+    roc_auc = {label.strip(): figures["roc_auc_30"] for label, figures in lines.items()}
+    numbers = {
+        label.strip(): {name: vars(figure) for name, figure in figures.items()} for label, figures in lines.items()
+    }
+    picture = plots.bars(
+        {label: interval.value for label, interval in roc_auc.items()},
+        [(interval.low, interval.high) for interval in roc_auc.values()],
+        "ROC-AUC for readmission within 30 days, 95 % interval",
+        "how good the method is",
+    )
+    return {
+        "evaluation.md": text,
+        "evaluation.html": model_card.html(text, "How good the method is"),
+        "evaluation.json": json.dumps(numbers, indent=2),
+        "evaluation.png": picture,
+    }
+
+
+def _write(report: Path, files: Mapping[str, str | Figure]) -> None:
+    for name, content in files.items():
+        path = report.with_suffix(Path(name).suffix)
+        if isinstance(content, str):
+            path.write_text(content)
+        else:
+            content.savefig(path)
+
+
 def _measure(table: protocols.Table, family: str, seed: int, seeds: int, quick: bool) -> Lines:
-    """Return every line of the table; fits run on a core each while the intervals of those before are drawn."""
-    began, found = time.perf_counter(), {}
+    """Return every line of the table; the fits run on one core each, beside the intervals of earlier lines."""
+    began, measured = time.perf_counter(), {}
     pool = ThreadPoolExecutor(os.cpu_count() or 1)
     try:
         lines = list(_scores(pool, table, family, seed, seeds, quick))
         for number, (label, scored) in enumerate(lines, 1):
-            found[label] = metrics.intervals(scored(), 200, seed)
-            took, headline = time.perf_counter() - began, found[label]["roc_auc_30"]
+            measured[label] = metrics.intervals(scored(), 200, seed)
+            took, headline = time.perf_counter() - began, measured[label]["roc_auc_30"]
             log.info("%d of %d after %.0f s, %s: ROC-AUC %s", number, len(lines), took, label.strip(), headline)
     finally:
         pool.shutdown(cancel_futures=True)
-    return found
+    return measured
 
 
 def _scores(
     pool: Executor, table: protocols.Table, family: str, seed: int, seeds: int, quick: bool
 ) -> Iterator[tuple[str, Wait]]:
-    """Start every line's fits; yield its label and how to wait for its rows.
+    """Start every line's fits; yield its label and a function that waits for its rows.
 
-    An indented line changes one thing of the one above.
+    An indented line changes one thing of the line above it.
     """
     names = protocols.ABLATIONS["served features"]
 
-    def fit(by: Callable[..., Scored], learner: protocols.Learner, chosen: Sequence[str] = names, *more: int) -> Wait:
-        return pool.submit(by, table, learner, chosen, *(more or (seed,))).result
+    def fit(
+        protocol: Callable[..., Scored], learner: protocols.Learner, features: Sequence[str] = names, *more: int
+    ) -> Wait:
+        return pool.submit(protocol, table, learner, features, *(more or (seed,))).result
 
     base = fit(protocols.pooled, family)
     yield f"{family}, as served, folds pooled", base
@@ -123,8 +147,8 @@ def _scores(
     yield "  without causal history", fit(protocols.ahead, family, protocols.ABLATIONS["without causal history"])
     for count in range(1, len(np.unique(table.batches))):
         yield f"{family}, trained on {count} of the batches", fit(protocols.growing, family, names, seed, count)
-    for label, chosen in list(protocols.ABLATIONS.items())[1:]:
-        yield f"{family}, {label}", fit(protocols.pooled, family, chosen)
+    for label, features in list(protocols.ABLATIONS.items())[1:]:
+        yield f"{family}, {label}", fit(protocols.pooled, family, features)
     for name, other_family in models.FAMILIES.items():
         if other_family.compared and name != family:
             yield name.replace("_", " "), fit(protocols.pooled, name)
@@ -158,8 +182,10 @@ def _render(
     minutes: float,
     code: str,
 ) -> str:
-    rows = [f"| {label} | " + " | ".join(_cell(found[n]) for n in _SHOWN) + " |" for label, found in lines.items()]
-    made_up = " **The data is SYNTHETIC: the figures say nothing.**" if snapshots.is_synthetic(settings, data) else ""
+    rows = [
+        f"| {label} | " + " | ".join(_cell(figures[name]) for name in _SHOWN) + " |" for label, figures in lines.items()
+    ]
+    warning = " **The data is SYNTHETIC: the figures say nothing.**" if snapshots.is_synthetic(settings, data) else ""
     return "\n".join(
         [
             "# How good the method is",
@@ -167,7 +193,7 @@ def _render(
             f"{len(table.y):,} encounters of {len(np.unique(table.patients)):,} patients, batches "
             f"{data.batches[0]}-{data.batches[-1]}, data {data.sha256[:12]}, "
             f"code {code[:12]}, seed {settings.seed}, "
-            f"{seeds} repetitions of the folds, {minutes:.0f} minutes.{made_up}",
+            f"{seeds} repetitions of the folds, {minutes:.0f} minutes.{warning}",
             "",
             f"{protocols.FOLDS} folds by patient, pooled: every row is tested once by a model that has not seen its "
             "patient. In brackets 95 % intervals by bootstrap of patients. Forward in time: trained on the first five "
@@ -176,7 +202,7 @@ def _render(
             "",
             _HEAD,
             *rows,
-            *([] if made_up else [_PUBLISHED]),
+            *([] if warning else [_PUBLISHED]),
             "",
             f"Reproduce: `readmission evaluate --report evaluation.md --family {family} --seeds {seeds}`.",
             "",
@@ -184,5 +210,5 @@ def _render(
     )
 
 
-def _cell(found: Interval) -> str:
-    return f"{found.value:.4f} [{found.low:.3f}, {found.high:.3f}]"
+def _cell(interval: Interval) -> str:
+    return f"{interval.value:.4f} [{interval.low:.3f}, {interval.high:.3f}]"

@@ -1,4 +1,4 @@
-"""Look for drift: of each new batch against all before it, of the predictions against the champion's training data."""
+"""Measurement of drift: a new batch against all before it, the predictions against the champion's training data."""
 
 import logging
 from datetime import UTC, datetime
@@ -22,37 +22,37 @@ log = logging.getLogger(__name__)
 
 #: Windows of the predictions, the longest first; days.
 WINDOWS = {"30 days": 30, "7 days": 7, "1 day": 1}
-#: Predictions of one window that are read at most, the newest.
+#: Maximum number of predictions of one window that are read, the newest first.
 MOST = 50_000
 
 
 def run(
     settings: Settings,
     *,
-    again: Annotated[bool, typer.Option(help="Measure batches anew that have a report already.")] = False,
+    again: Annotated[bool, typer.Option(help="Measure batches again that already have a report.")] = False,
 ) -> list[str]:
     """Measure the drift of new batches and of recent predictions; write tables, HTML reports and MLflow runs.
 
-    A report replaces the one of the same subject. Health probes among the predictions are left out.
+    A report replaces the one of the same subject. Health probes among the predictions are skipped.
 
     Args:
-        settings: the stores and the rule.
-        again: measure batches anew that have a report.
+        settings: Stores and rule.
+        again: Whether to measure batches again that already have a report.
 
     Returns:
-        The ids of the reports written.
+        Ids of the reports written.
 
     Raises:
-        RegistryError: MLflow does not answer, so that the champion is not known.
+        RegistryError: MLflow does not answer, so that the champion is unknown.
     """
     if not _any_clean(settings):
-        log.info("nothing to look at: there is no clean batch yet")
+        log.info("nothing to measure: there is no clean batch yet")
         return []
     champion = records.served_model(settings)
     snapshot = snapshots.find(settings, role="monitor")
     frame = _with_score(settings, snapshot.frame(), champion)
-    known = set() if again else _reported(settings)
-    new = [batch_id for batch_id in snapshot.batches[1:] if f"batch={batch_id:04d}" not in known]
+    reported = set() if again else _reported(settings)
+    new = [batch_id for batch_id in snapshot.batches[1:] if f"batch={batch_id:04d}" not in reported]
     written = [_batch(settings, frame, batch_id, champion) for batch_id in new]
     if champion is not None:
         written += _predictions(settings, frame, champion)
@@ -72,7 +72,7 @@ def _reported(settings: Settings) -> set[str]:
 
 
 def _with_score(settings: Settings, frame: pd.DataFrame, champion: ServedModel | None) -> pd.DataFrame:
-    """Add the champion's risk where `score` has written it; not for rows that trained it, they look too good."""
+    """Add the champion's risk where `score` has written it, except for rows that trained it: theirs fits too well."""
     if champion is None:
         return frame
     with postgres.transaction(settings, "monitor") as cursor:
@@ -116,7 +116,7 @@ def _batch(settings: Settings, frame: pd.DataFrame, batch_id: int, champion: Ser
 
 
 def slices(window: pd.DataFrame, rule: drift.DriftRule, rows: int) -> list[pd.DataFrame]:
-    """Cut a batch into windows of about so many rows, in the order of the encounters; at least the rule's number."""
+    """Cut a batch into windows of about `rows` rows, in the encounters' order; at least as many as the rule needs."""
     count = max(rule.windows, len(window) // rows)
     return [window.iloc[positions] for positions in np.array_split(np.arange(len(window)), count)]
 

@@ -1,4 +1,4 @@
-"""Print what the champion does on rows it has not seen, with intervals."""
+"""Quality of the champion on rows that it has not seen, with intervals."""
 
 import json
 from typing import Annotated
@@ -12,7 +12,7 @@ from readmission.registry import tracking
 from readmission.settings import Settings
 from readmission.training import dataset, gate_metrics
 
-#: What a reader asks first, in this order.
+#: Metrics of the report with their labels, in order of interest.
 HEADLINE = {
     "roc_auc_30": "ROC-AUC, readmission within 30 days",
     "pr_auc_30": "PR-AUC, readmission within 30 days",
@@ -34,31 +34,33 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
     resamples: Annotated[int, typer.Option(min=50, help="Resamples of the bootstrap.")] = metrics.RESAMPLES,
 ) -> None:
-    """Print what the champion does on validation and test, with 95 % intervals by bootstrap of patients.
+    """Print the champion's quality on validation and test, with 95 % intervals by bootstrap of patients.
 
     Raises:
-        UserError: there is no champion.
+        UserError: There is no champion.
     """
     client = tracking.connect(settings)
     champion = tracking.champion(client, settings)
     if champion is None:
         raise UserError("There is no champion yet: run `readmission train` and `readmission promote`.")
     data = dataset.load(settings, held_out=True)
-    found = gate_metrics.held_out_metrics(data, tracking.load_pipeline(champion.source))
-    told = {split: metrics.intervals(scored, resamples, settings.seed) for split, scored in found.scored.items()}
+    held_out = gate_metrics.held_out_metrics(data, tracking.load_pipeline(champion.source))
+    measured = {split: metrics.intervals(scored, resamples, settings.seed) for split, scored in held_out.scored.items()}
     if as_json:
-        typer.echo(json.dumps({s: {n: vars(i) for n, i in names.items()} for s, names in told.items()}, indent=2))
+        typer.echo(
+            json.dumps({s: {n: vars(i) for n, i in intervals.items()} for s, intervals in measured.items()}, indent=2)
+        )
         return
     typer.echo(
         f"{settings.mlflow.model_name} version {champion.version} ({champion.tags.get('family')}), batches "
         f"{data.batches[0]}-{data.batches[-1]}{', SYNTHETIC data' if data.synthetic else ''}"
     )
-    for split, intervals in told.items():
-        scored = found.scored[split]
+    for split, intervals in measured.items():
+        scored = held_out.scored[split]
         typer.echo(f"\n{split}: {len(scored.y):,} encounters of {len(set(scored.patients)):,} patients")
-        for name, words in HEADLINE.items():
-            typer.echo(f"  {words:<38} {intervals[name]}")
-    groups = pd.DataFrame([vars(group) for group in found.slices]).round(3)
+        for name, label in HEADLINE.items():
+            typer.echo(f"  {label:<38} {intervals[name]}")
+    groups = pd.DataFrame([vars(group) for group in held_out.slices]).round(3)
     typer.echo(
-        f"\nGroups, validation and test together, threshold {found.threshold:.3f}:\n{groups.to_string(index=False)}"
+        f"\nGroups, validation and test together, threshold {held_out.threshold:.3f}:\n{groups.to_string(index=False)}"
     )

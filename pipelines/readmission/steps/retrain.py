@@ -1,4 +1,4 @@
-"""Decide whether to retrain; every decision is kept with its figures. It trains nothing, and passes no gate by."""
+"""Decision whether to retrain, stored with its figures. It trains nothing and bypasses no gate."""
 
 import json
 import logging
@@ -14,13 +14,12 @@ from readmission.stores import postgres
 
 log = logging.getLogger(__name__)
 
-#: Live ROC-AUC must lie so far below the test value, with its whole interval, to count as lost.
+#: Distance by which the whole interval of live ROC-AUC must lie below the test value to count as a loss.
 MARGIN = 0.01
-#: Known outcomes that live quality must rest on.
+#: Number of outcomes that live quality must rest on.
 LEAST_OUTCOMES = 500
 #: Hours after which a clean batch should have been trained on by the ordinary chain of DAGs.
 PATIENCE_HOURS = 2.0
-
 
 _UNTRAINED = """
 SELECT count(*) FROM clean.batches
@@ -47,7 +46,7 @@ _WAITED = "SELECT extract(epoch FROM now() - max(decided_at))::float / 3600 FROM
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """What a decision rests on.
+    """Figures that a decision rests on.
 
     Attributes:
         champion: Version that serves; empty if there is none.
@@ -69,21 +68,21 @@ class Figures:
 def run(settings: Settings) -> list[str]:
     """Decide from batches, drift and live quality whether to retrain, and record the decision with its reason.
 
-    The exit code for "nothing to do" tells an orchestrator not to train. The gate of `promote` decides later,
-    alone, whether what was trained serves.
+    The exit code for "nothing to do" tells an orchestrator not to train. Whether a trained model serves is decided
+    later, by the gates of `promote` alone.
 
     Args:
-        settings: the database and the rule.
+        settings: Database and rule.
 
     Returns:
-        The reasons to retrain; empty: do not.
+        The reasons to retrain. Empty if there is none.
     """
     figures = read_figures(settings)
     retrain, reason = decide(figures, settings.drift.columns, settings.monitoring.retrain_cooldown_hours)
     with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute(
-            "INSERT INTO monitoring.decisions (retrain, reason, figures) VALUES (%s, %s, %s)",
-            (retrain, reason, json.dumps(asdict(figures))),
+            "INSERT INTO monitoring.decisions (retrain, reason, figures) VALUES (%(retrain)s, %(reason)s, %(figures)s)",
+            {"retrain": retrain, "reason": reason, "figures": json.dumps(asdict(figures))},
         )
     typer.echo(f"{'Retrain' if retrain else 'Did not retrain'} because {reason}.")
     return [reason] if retrain else []
@@ -93,9 +92,9 @@ def decide(figures: Figures, columns: int, cooldown_hours: float) -> tuple[bool,
     """Apply the rule.
 
     Args:
-        figures: what is known.
-        columns: clinical columns in sustained drift that are reason enough.
-        cooldown_hours: least time between two retrainings by drift or quality.
+        figures: Figures that the decision rests on.
+        columns: Number of clinical columns in sustained drift that justify retraining.
+        cooldown_hours: Minimum time between two retrainings for drift or quality.
 
     Returns:
         Whether to retrain, and why or why not.

@@ -1,4 +1,4 @@
-"""Score encounters with the champion: the clean table into serving.scores, or a file into a file."""
+"""Batch scoring with the champion: the clean table into serving.scores, or a CSV file into a CSV file."""
 
 import logging
 from pathlib import Path
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import typer
+from sklearn.pipeline import Pipeline
 
 from readmission import contract, tracing
 from readmission.data import snapshots
@@ -26,19 +27,20 @@ _COLUMNS = ["p_no", "p_late", "p_early"]  # in the order of contract.CLASSES
 def run(
     settings: Settings,
     *,
-    file: Annotated[Path | None, typer.Option(help="A csv of raw columns; then --out is needed too.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where the scored csv goes.")] = None,
+    file: Annotated[Path | None, typer.Option(help="CSV file of raw columns to score. Needs --out.")] = None,
+    out: Annotated[Path | None, typer.Option(help="CSV file to write the scores to. Needs --file.")] = None,
     batch: Annotated[int | None, typer.Option(help="Score this clean batch only. [all]")] = None,
 ) -> int:
-    """Score encounters with the champion: every clean encounter into serving.scores, or a csv into a csv.
+    """Score encounters with the champion: every clean encounter into serving.scores, or a CSV file into a CSV file.
 
-    Encounters that this version has scored before get the same row again.
+    The scores of encounters that this version has scored before are replaced.
 
     Returns:
-        number of encounters scored.
+        Number of encounters scored.
 
     Raises:
-        UserError: there is no champion; the file cannot be read or breaks the contract, with row and column.
+        UserError: There is no champion, or the file cannot be read or breaks the contract. The message names row and
+            column.
     """
     if (file is None) != (out is None):
         raise UserError("--file and --out go together.")
@@ -48,24 +50,34 @@ def run(
         raise UserError("There is no champion yet: run `readmission train` and `readmission promote`.")
     pipeline = tracking.load_pipeline(champion.source)
     if file is not None and out is not None:
-        raw = read(file)
-        scores = pipeline.predict_proba(_with_history(settings, encoding.typed_frame(_without_partial_ids(raw))))
-        names = [f"probability_{name}" for name in contract.CLASSES]
-        answers = pd.DataFrame(scores, columns=names, index=raw.index).round(6)
-        answers["prediction"] = np.array(contract.CLASSES)[scores.argmax(axis=1)]
-        raw.join(answers.assign(model_version=champion.version)).to_csv(out, index=False)
-        tracing.count(rows=len(raw))
-        log.info("%d encounters scored by version %s into %s", len(raw), champion.version, out)
-        return len(raw)
+        rows = _score_file(settings, pipeline, file, out, champion.version)
+    else:
+        rows = _score_clean(settings, pipeline, batch, str(champion.version))
+    tracing.count(rows=rows)
+    log.info("%d encounters scored by version %s into %s", rows, champion.version, out or "serving.scores")
+    return rows
+
+
+def _score_file(settings: Settings, pipeline: Pipeline, file: Path, out: Path, version: str | int) -> int:
+    """Score a CSV file into another, and return the number of rows."""
+    raw = read(file)
+    scores = pipeline.predict_proba(_with_history(settings, encoding.typed_frame(_without_partial_ids(raw))))
+    names = [f"probability_{name}" for name in contract.CLASSES]
+    predictions = pd.DataFrame(scores, columns=names, index=raw.index).round(6)
+    predictions["prediction"] = np.array(contract.CLASSES)[scores.argmax(axis=1)]
+    raw.join(predictions.assign(model_version=version)).to_csv(out, index=False)
+    return len(raw)
+
+
+def _score_clean(settings: Settings, pipeline: Pipeline, batch: int | None, version: str) -> int:
+    """Score the clean table, or one batch of it, into serving.scores, and return the number of rows."""
     snapshot = snapshots.find(settings, batch, role="score")
     visits, rows = Visits(snapshot.visits()), 0
     for batch_id, table in zip(snapshot.batches, snapshot.tables(), strict=True):
         if batch in (None, batch_id):
             frame = history.add(table.to_pandas(), visits)
-            _store(settings, frame["encounter_id"], pipeline.predict_proba(frame), str(champion.version))
+            _store(settings, frame["encounter_id"], pipeline.predict_proba(frame), version)
             rows += len(frame)
-    tracing.count(rows=rows)
-    log.info("%d encounters scored by version %s", rows, champion.version)
     return rows
 
 
@@ -83,17 +95,17 @@ def _with_history(settings: Settings, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read raw columns from a csv: those of a request, in any order; other columns are kept.
+    """Read the raw columns of a request from a CSV file, in any order; other columns are kept.
 
-    Absent optional columns become unknown, or what the contract assumes.
+    An absent optional column becomes unknown, or takes the value that the contract assumes.
 
     Raises:
-        UserError: not a csv, a required column is absent, or a value is not allowed.
+        UserError: The file is not CSV, a required column is absent, or a value is not allowed.
     """
     try:
         raw = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as csv: {error}") from error
+        raise UserError(f"{path} cannot be read as CSV: {error}") from error
     absent = [c.name for c in contract.FEATURE_COLUMNS if c.required and c.name not in raw]
     if absent:
         raise UserError(f"{path} lacks the columns {', '.join(absent)}.")

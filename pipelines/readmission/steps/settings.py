@@ -1,4 +1,4 @@
-"""Show every setting: its variable, its value here, what it means."""
+"""List of every setting: its variable, its value here and what it means."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ def run(
     *,
     markdown: Annotated[bool, typer.Option(help="Print the table of docs/settings.md: defaults, not values.")] = False,
 ) -> None:
-    """List every setting with its variable, its value here and what it means; secrets are never shown."""
+    """Show every setting with its variable, its value here and what it means; secrets are never shown."""
     if markdown:
         typer.echo(table())
         return

@@ -1,11 +1,12 @@
-"""Prove the drift rule on the data at hand: silent on the batches as they came, loud on corrupted copies."""
+"""Proof of the drift rule on the data at hand: no alarm on the batches as they came, an alarm on corrupted copies."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import typer
 
@@ -22,14 +23,14 @@ Corruption = Callable[[pd.DataFrame], pd.DataFrame]
 
 
 def older(frame: pd.DataFrame) -> pd.DataFrame:
-    """Shift the age by two decades, as when another clinic sends its patients here."""
+    """Shift the age by two decades, as if another clinic sent its patients here."""
     last = len(codes.AGES) - 1
     shifted = {level: codes.AGES[min(i + 2, last)] for i, level in enumerate(codes.AGES)}
     return frame.assign(age=frame["age"].map(shifted).astype("str"))
 
 
 def no_labs(frame: pd.DataFrame) -> pd.DataFrame:
-    """Lose the laboratory's results, as when an interface is down: not measured, no tests."""
+    """Remove the laboratory's results, as if its interface were down: nothing measured, no tests."""
     return frame.assign(
         A1Cresult=pd.Series("None", frame.index, dtype="str"),
         max_glu_serum=pd.Series("None", frame.index, dtype="str"),
@@ -56,11 +57,11 @@ CORRUPTIONS: dict[str, Corruption] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """Hold one alarm.
+    """First alarm of a batch.
 
     Attributes:
-        rows: encounters of its batch seen until then.
-        columns: that made it.
+        rows: Number of encounters of the batch until the alarm.
+        columns: Columns that made the alarm.
     """
 
     rows: int
@@ -72,13 +73,13 @@ def run(
     *,
     shares: Annotated[str, typer.Option(help="Shares of the encounters that are corrupted, each tried.")] = SHARES,
 ) -> None:
-    """Replay the clean batches, each against all before it, as they are and with injected drift; print what was found.
+    """Prove the drift rule: replay the clean batches as they are and with injected drift, and print the alarms.
 
-    Nothing is written. The drift begins in the middle of the batches. Exits with 1 on a false alarm, or when a
-    corruption of all encounters is not found; what is found of smaller shares shows the limit of the rule.
+    Nothing is written. The drift begins in the middle of the batches. The exit code is 1 on a false alarm, or if a
+    corruption of all encounters goes unnoticed. Smaller shares show the limit of the rule.
 
     Raises:
-        UserError: there are fewer than two clean batches, or a share is none.
+        UserError: There are fewer than two clean batches, or a share does not lie between 0 and 1.
     """
     tried = _shares(shares)
     snapshot = snapshots.find(settings, role="monitor")
@@ -91,39 +92,49 @@ def run(
         f"Rule: {rule.columns} clinical columns at PSI {rule.moderate} or one at {rule.large}, in {rule.windows} "
         f"windows of {size} encounters in a row."
     )
-    calm = [found for batch in batches[1:] if (found := _watch(frame, batch, rule, size))]
-    typer.echo(f"Real order, batches {batches[1]}–{batches[-1]}: {len(calm)} false alarms.")
+    false_alarms = sum(_watch(frame, batch, rule, size) is not None for batch in batches[1:])
+    typer.echo(f"Real order, batches {batches[1]}–{batches[-1]}: {false_alarms} false alarms.")
     typer.echo(f"Injected from batch {first} on, into a share of the encounters: found after so many encounters.")
     typer.echo(f"{'':<28}" + "".join(f"{share:>10.0%}" for share in tried))
-    bins = drift.Binning(frame[frame["batch_id"] < first])
-    window = frame[frame["batch_id"] == first]
+    bins, window = drift.Binning(frame[frame["batch_id"] < first]), frame[frame["batch_id"] == first]
     drawn = np.random.default_rng(settings.seed).random(len(window))
-    results: dict[tuple[str, float], Finding | None] = {}
+    alarms: dict[str, list[Finding | None]] = {}
     for name, corrupt in CORRUPTIONS.items():
-        for share in tried:
-            dirty, hit = window.copy(), drawn < share
-            dirty.loc[hit] = corrupt(window.loc[hit])
-            results[name, share] = replay(bins, dirty, rule, size)
-        cells = (str(alarm.rows) if (alarm := results[name, share]) else "not found" for share in tried)
+        alarms[name] = [replay(bins, _inject(window, corrupt, drawn < share), rule, size) for share in tried]
+        cells = (str(alarm.rows) if alarm else "not found" for alarm in alarms[name])
         typer.echo(f"{name:<28}" + "".join(f"{cell:>10}" for cell in cells))
-    typer.echo(_sum(len(calm), results, tried))
-    if calm or any(results[name, share] is None for name, share in results if share == 1.0):
+    typer.echo(summarise(false_alarms, alarms, tried))
+    missed = any(row[i] is None for row in alarms.values() for i, share in enumerate(tried) if share == 1.0)
+    if false_alarms or missed:
         raise typer.Exit(1)
 
 
-def _sum(false_alarms: int, found: dict[tuple[str, float], "Finding | None"], tried: list[float]) -> str:
-    told = (f"{sum(found[n, share] is not None for n in CORRUPTIONS)} at {share:.0%}" for share in tried)
-    return f"{false_alarms} false alarms; of {len(CORRUPTIONS)} injected drifts found: {', '.join(told)}."
+def summarise(false_alarms: int, alarms: Mapping[str, Sequence[Finding | None]], shares: Sequence[float]) -> str:
+    """Return the result as one sentence.
+
+    Args:
+        false_alarms: Number of alarms on the batches as they came.
+        alarms: Alarms by name of the corruption, one a share; None where the drift was not found.
+        shares: Shares of the encounters that were corrupted.
+    """
+    counts = (f"{sum(row[i] is not None for row in alarms.values())} at {share:.0%}" for i, share in enumerate(shares))
+    return f"{false_alarms} false alarms; of {len(alarms)} injected drifts found: {', '.join(counts)}."
+
+
+def _inject(window: pd.DataFrame, corrupt: Corruption, rows: npt.NDArray[np.bool_]) -> pd.DataFrame:
+    corrupted = window.copy()
+    corrupted.loc[rows] = corrupt(window.loc[rows])
+    return corrupted
 
 
 def _shares(text: str) -> list[float]:
     try:
-        found = [float(part) for part in text.split(",")]
+        shares = [float(part) for part in text.split(",")]
     except ValueError:
-        found = []
-    if not found or not all(0 < share <= 1 for share in found):
+        shares = []
+    if not shares or not all(0 < share <= 1 for share in shares):
         raise UserError(f"--shares: {text!r} is not a list such as {SHARES}; each must lie between 0 and 1.")
-    return found
+    return shares
 
 
 def _watch(frame: pd.DataFrame, batch: int, rule: drift.DriftRule, rows: int) -> Finding | None:
@@ -132,10 +143,10 @@ def _watch(frame: pd.DataFrame, batch: int, rule: drift.DriftRule, rows: int) ->
 
 
 def replay(bins: drift.Binning, window: pd.DataFrame, rule: drift.DriftRule, rows: int) -> Finding | None:
-    """Watch one batch window by window against what came before it; return the first alarm."""
+    """Return the first alarm of one batch, compared window by window with all before it; None if there is none."""
     seen: list[list[drift.ColumnDrift]] = []
     for positions in np.array_split(np.arange(len(window)), max(rule.windows, len(window) // rows)):
         seen.append(drift.compare(bins, window.iloc[positions]))
         if columns := drift.alarm(seen, rule):
-            return Finding(int(positions[-1]) + 1, columns)
+            return Finding(rows=int(positions[-1]) + 1, columns=columns)
     return None

@@ -1,7 +1,7 @@
-"""Train on the workers of a Dask cluster: a clean batch is a partition, encoded where it is read.
+"""Training on the workers of a Dask cluster: a clean batch is a partition, encoded where it is read.
 
-Nothing is shuffled. What earlier encounters say comes from the table of visits, 33 bytes an encounter, which every
-worker holds as every server of the model does (`visits.bin`); with it the history of a batch alone is exact.
+Nothing is shuffled. The history of a patient comes from the table of visits, 33 bytes an encounter, which is on every
+worker as it is on every server of the model (`visits.bin`). With it the history of a single batch is exact.
 """
 
 import time
@@ -50,10 +50,10 @@ class DaskDataset(Data):
 
 
 def load(settings: Settings, client: Any, up_to: int | None = None) -> DaskDataset:
-    """Read the clean snapshot up to a batch, each batch by a worker.
+    """Read the clean snapshot up to a batch, each batch by one worker.
 
     Raises:
-        UserError: there is no clean data, or too little of it.
+        UserError: There is no clean data, or too little of it.
     """
     import dask.array
     from dask.delayed import delayed
@@ -88,10 +88,10 @@ def load(settings: Settings, client: Any, up_to: int | None = None) -> DaskDatas
 
 
 def fit(data: DaskDataset, family: str, seed: int, params: Mapping[str, Any] | None = None) -> FittedFamily:
-    """Fit one family on the workers and judge it there; the Pipeline is the one that a local run gives.
+    """Fit one family on the workers and measure it there; the Pipeline equals that of a local run.
 
     Raises:
-        UserError: validation or test has no row.
+        UserError: Validation or test has no row.
     """
     pipeline, began = models.build(family, params, seed=seed), time.perf_counter()
     _fit_heads(pipeline.named_steps["classify"], data)
@@ -101,17 +101,17 @@ def fit(data: DaskDataset, family: str, seed: int, params: Mapping[str, Any] | N
         data.client.map(_score, data.batches_read, visits=data.visits, pipeline=fitted, pure=False)
     )
     scored = {split: _joined([answer[split] for answer in answers]) for split in JUDGED}
-    for split, found in scored.items():
-        if not len(found.y):
+    for split, rows in scored.items():
+        if not len(rows.y):
             raise UserError(f"The {split} split of batches {data.batches} is empty: ingest and process more data.")
     return fitting.judge(family, pipeline, scored, seconds)
 
 
 def _fit_heads(heads: models.TwoHeads, data: DaskDataset) -> None:
-    """Fit both heads by LightGBM on Dask, and make them the local classifiers that everything else knows."""
+    """Fit both heads by LightGBM on Dask, and convert them to the local classifiers that the rest of the code uses."""
     from lightgbm import DaskLGBMClassifier
 
-    # Threads are each worker's own; the client is the one that is open.
+    # Each worker sets its own threads, and LightGBM finds the open client by itself.
     params = {name: value for name, value in heads.estimator.get_params().items() if name != "n_jobs"}
     remote = models.TwoHeads(DaskLGBMClassifier(**params), heads.categorical).fit(data.X, data.y)
     heads.classes_, heads.n_features_in_ = remote.classes_, remote.n_features_in_

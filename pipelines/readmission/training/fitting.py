@@ -1,4 +1,4 @@
-"""One family fitted on the training data, judged on the rows it has not seen, and drawn."""
+"""Fit of one family on the training data, its metrics on the rows that it has not seen, and its plots."""
 
 import logging
 import time
@@ -20,14 +20,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class FittedFamily:
-    """A fitted family with what it scored.
+    """Fitted family with its metrics.
 
     Attributes:
-        family: key of models.FAMILIES.
-        pipeline: fitted; typed frame in, probabilities out.
-        params: of its estimator.
-        scored: by split of JUDGED.
-        metrics: prefixed by val_ and test_; also fit_seconds.
+        family: Key of models.FAMILIES.
+        pipeline: Fitted Pipeline, from a typed frame to probabilities.
+        params: Parameters of its estimator.
+        scored: Rows with their probabilities, by split of JUDGED.
+        metrics: Metrics prefixed by val_ and test_, and fit_seconds.
     """
 
     family: str
@@ -42,8 +42,8 @@ def fit(data: Dataset, family: str, seed: int, params: Mapping[str, Any] | None 
     pipeline = models.build(family, params, seed=seed)
     began = time.perf_counter()
     train = data.rows("train")
-    with threadpool_limits(1):  # families are trained beside each other; more threads would fight for the cores
-        # The encoder learns nothing, so the classifier may be fitted on what is encoded already.
+    with threadpool_limits(1):  # families are trained in parallel; more threads would compete for the cores
+        # The encoder learns nothing, so the classifier can be fitted on the encoded matrix.
         classifier = pipeline.named_steps["classify"].fit(data.matrix[train], data.y[train])
         seconds = time.perf_counter() - began
         scored = {
@@ -53,16 +53,21 @@ def fit(data: Dataset, family: str, seed: int, params: Mapping[str, Any] | None 
 
 
 def judge(family: str, pipeline: Pipeline, scored: Mapping[str, Scored], seconds: float) -> FittedFamily:
-    """Measure a fitted family on the rows of JUDGED that it scored."""
+    """Measure a fitted family on the splits of JUDGED.
+
+    Args:
+        family: Key of models.FAMILIES.
+        pipeline: Fitted Pipeline.
+        scored: Rows with their probabilities, by split of JUDGED.
+        seconds: Time of the fit.
+    """
     figures = {
         prefix + name: value
         for split, prefix in JUDGED.items()
         for name, value in metrics.measure(scored[split]).items()
     }
-    log.info(
-        "%s: %.1f s, validation ROC-AUC for <30 %.4f, accuracy %.4f",
-        family, seconds, figures["val_roc_auc_30"], figures["val_accuracy"],
-    )  # fmt: skip
+    roc_auc, accuracy = figures["val_roc_auc_30"], figures["val_accuracy"]
+    log.info("%s: %.1f s, validation ROC-AUC for <30 %.4f, accuracy %.4f", family, seconds, roc_auc, accuracy)
     figures["fit_seconds"] = seconds
     return FittedFamily(
         family=family, pipeline=pipeline, params=models.parameters(pipeline), scored=scored, metrics=figures
@@ -70,7 +75,7 @@ def judge(family: str, pipeline: Pipeline, scored: Mapping[str, Scored], seconds
 
 
 def draw_plots(fitted: FittedFamily) -> dict[str, Figure]:
-    """Draw the plots of one fitted family, on test, by file name."""
+    """Return the plots of one fitted family on test, by file name."""
     test, name = fitted.scored["test"], fitted.family.replace("_", " ")
     return {
         "confusion_matrix.png": plots.confusion_matrix(test, f"{name}, test"),

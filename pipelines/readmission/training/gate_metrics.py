@@ -1,4 +1,4 @@
-"""Compute the figures that the gates ask about, of one candidate. No store, no MLflow."""
+"""Metrics that the gates judge, of one candidate. No store, no MLflow."""
 
 import time
 from collections.abc import Mapping
@@ -18,19 +18,19 @@ from readmission.evaluation.metrics import Scored
 from readmission.scorer.invented import invented_rows
 from readmission.training.dataset import JUDGED, Dataset
 
-#: Share of encounters that the operating point of the fairness gates alerts.
+#: Share of encounters alerted at the operating point of the fairness gates.
 OPERATING_POINT = 0.10
 
 
 @dataclass(frozen=True)
 class HeldOutMetrics:
-    """What a Pipeline achieves on the rows it has not seen.
+    """Metrics of a Pipeline on the rows that it has not seen.
 
     Attributes:
-        scored: by split of training.JUDGED.
-        figures: the metrics by prefixed name, and the largest gaps of the slices.
-        slices: of validation and test together.
-        threshold: risk of the operating point, chosen on validation.
+        scored: Rows with their probabilities, by split of dataset.JUDGED.
+        figures: Metrics by prefixed name, and the largest gaps of the slices.
+        slices: Quality on groups of people, on validation and test together.
+        threshold: Risk of the operating point, chosen on validation.
     """
 
     scored: Mapping[str, Scored]
@@ -40,23 +40,28 @@ class HeldOutMetrics:
 
 
 def held_out_metrics(data: Dataset, pipeline: Pipeline) -> HeldOutMetrics:
-    """Score validation and test by a Pipeline as it was logged, and judge the result."""
+    """Score validation and test with a Pipeline as it was logged, and measure the result.
+
+    Args:
+        data: Dataset that was loaded with `held_out=True`.
+        pipeline: Fitted Pipeline, from raw columns to probabilities.
+    """
     with threadpool_limits(1):
-        found = {s: data.scored(s, pipeline.predict_proba(data.frames[s])) for s in JUDGED}
+        scored = {s: data.scored(s, pipeline.predict_proba(data.frames[s])) for s in JUDGED}
     figures = {
         prefix + name: value
         for split, prefix in JUDGED.items()
-        for name, value in metrics.measure(found[split]).items()
+        for name, value in metrics.measure(scored[split]).items()
     }
-    threshold = fairness.threshold_at(found["validation"], OPERATING_POINT)
+    threshold = fairness.threshold_at(scored["validation"], OPERATING_POINT)
     held_out = Scored(
-        *(np.concatenate([getattr(found[s], name) for s in JUDGED]) for name in ("y", "probabilities", "patients"))
+        *(np.concatenate([getattr(scored[s], name) for s in JUDGED]) for name in ("y", "probabilities", "patients"))
     )
     people = list(fairness.COLUMNS)
     groups = fairness.slices(pd.concat([data.frames[s][people] for s in JUDGED]), held_out, threshold)
     overall = float((held_out.early[held_out.event] >= threshold).mean())
     figures |= fairness.gaps(groups, overall)
-    return HeldOutMetrics(found, figures, groups, threshold)
+    return HeldOutMetrics(scored=scored, figures=figures, slices=groups, threshold=threshold)
 
 
 def strongest_feature(data: Dataset) -> tuple[str, float]:
@@ -70,25 +75,33 @@ def strongest_feature(data: Dataset) -> tuple[str, float]:
     for position, name in enumerate(names):
         values = np.nan_to_num(data.matrix[rows, position], nan=-1.0)
         probabilities = np.column_stack([np.zeros((len(values), contract.EARLY)), values])
-        found = metrics.measure(Scored(data.y[rows], probabilities, data.patients[rows]))["roc_auc_30"]
-        if (size := max(found, 1 - found)) > top:
-            best, top = name, size
+        roc_auc = metrics.measure(Scored(data.y[rows], probabilities, data.patients[rows]))["roc_auc_30"]
+        if (strength := max(roc_auc, 1 - roc_auc)) > top:
+            best, top = name, strength
     return best, top
 
 
 def serving_metrics(folder: Path) -> dict[str, float]:
-    """Load a compiled model as the API does, answer its golden rows, take its time and its size."""
+    """Load a compiled model as the API does, answer its golden rows, and measure its time and size.
+
+    Args:
+        folder: Folder of the artifact.
+
+    Returns:
+        `golden_difference`, the largest difference of a probability from the Pipeline; `scorer_microseconds`, the
+        median time of one row; `artifact_megabytes`, the size of the folder.
+    """
     compiled = scorer.load(folder)
     difference = scorer.check_golden(compiled, scorer.manifest.read_golden(folder))
     rows = invented_rows(300, seed=1)
-    took = []
+    seconds = []
     for row in rows:
         began = time.perf_counter()
         compiled.score(row)
-        took.append(time.perf_counter() - began)
+        seconds.append(time.perf_counter() - began)
     size = sum(path.stat().st_size for path in folder.iterdir())
     return {
         "golden_difference": max(difference, compiled.manifest.parity.max_difference),
-        "scorer_microseconds": median(took) * 1e6,
+        "scorer_microseconds": median(seconds) * 1e6,
         "artifact_megabytes": size / 1e6,
     }

@@ -1,4 +1,4 @@
-"""Keep the searches for parameters: studies of Optuna in the schema `search` of the project's Postgres."""
+"""Searches for parameters: studies of Optuna in the schema `search` of the project's Postgres."""
 
 import warnings
 
@@ -11,10 +11,10 @@ from readmission.training.dataset import Data
 
 
 def best(settings: Settings, data: Data, family: str) -> dict[str, object]:
-    """Return the best parameters that were found for a family on this data.
+    """Return the best parameters of a family on this data.
 
     Raises:
-        UserError: it was not searched.
+        UserError: No search of the family on this data has finished a trial.
     """
     study = open_study(settings, data, family)
     if not any(trial.state == TrialState.COMPLETE for trial in study.trials):
@@ -23,13 +23,13 @@ def best(settings: Settings, data: Data, family: str) -> dict[str, object]:
 
 
 def open_study(settings: Settings, data: Data, family: str) -> optuna.Study:
-    """Open the study of one family, data, metric and seed; a new one begins with the defaults."""
+    """Open the study of one family, data, metric and seed. A new study begins with the defaults."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # the heartbeat
     storage = optuna.storages.RDBStorage(
         settings.database_url("train"),
         engine_kwargs={"connect_args": {"options": "-csearch_path=search"}},
-        # A trial whose process was killed is tried again by the next search.
+        # The next search retries a trial whose process was killed.
         heartbeat_interval=20,
         grace_period=60,
         heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=3),

@@ -1,11 +1,9 @@
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pytest
 
-from readmission import models
 from readmission.contract.risk import BAND_NAMES
-from readmission.evaluation import importance, operating_points
+from readmission.evaluation import operating_points
 from readmission.evaluation.metrics import Scored
 
 
@@ -56,20 +54,3 @@ def test_net_benefit_by_hand() -> None:
     assert operating_points.net_benefit(few, [0.5])[0] == pytest.approx((1 - 1 * 1) / 4)
     assert operating_points.net_benefit(few, [0.25])[0] == pytest.approx((2 - 1 / 3) / 4)
     assert operating_points.net_benefit(few, [0.95])[0] == 0
-
-
-def test_importance_finds_the_column_that_matters() -> None:
-    random = np.random.default_rng(0)
-    matrix = random.normal(size=(3000, 3))
-    event = random.random(3000) < 1 / (1 + np.exp(2 - 2 * matrix[:, 1]))
-    y = np.where(event, 2, np.where(random.random(3000) < 0.3, 1, 0))
-    pipeline = models.build("lightgbm", {"n_estimators": 20}, names=("age", "number_inpatient", "weight"))
-    classifier = pipeline.named_steps["classify"].fit(matrix[:2000], y[:2000])
-    held = Scored(y[2000:], classifier.predict_proba(matrix[2000:]), np.arange(1000))
-    found = importance.table(pipeline, matrix[2000:], held, seed=1)
-    assert list(found.columns) == ["permutation", "shap", "own"]
-    assert found.index[0] == "number_inpatient" and found.iloc[0]["permutation"] > 0.1
-    assert found["shap"].idxmax() == found["own"].idxmax() == "number_inpatient"
-    tree = models.build("decision_tree", {}, names=("age", "number_inpatient", "weight"))
-    tree.named_steps["classify"].fit(matrix[:2000], y[:2000])
-    assert pd.isna(importance.table(tree, matrix[2000:], held, seed=1)["shap"]).all()
