@@ -97,18 +97,7 @@ def keep_drift(
     key = f"monitoring/{report_id}/{sha256(data).hexdigest()}.html"
     objects.objects(settings).put(key, data)
     version = serving.version if serving else None
-    row = {
-        "report_id": report_id,
-        "subject": "predictions" if batch_id is None else "batch",
-        "batch_id": batch_id,
-        "reference": report.reference_name,
-        "model_version": version,
-        "rows": list(report.sizes.values())[-1],
-        "judged": report.judged,
-        "alarm": list(report.alarm),
-        "rule": json.dumps(asdict(report.rule)),
-        "report": key,
-    }
+    row = _report_row(report_id, report, batch_id) | {"model_version": version, "report": key}
     _replace(settings, row, column_rows(report_id, report))
     log.info("%s: %s", report.title, reports.verdict(report))
     _link(settings, report_id, report, page, version)
@@ -121,6 +110,19 @@ def _replace(settings: Settings, row: Mapping[str, Any], columns: Sequence[Mappi
         cursor.execute("DELETE FROM monitoring.drift_reports WHERE report_id = %(report_id)s", row)
         cursor.execute(_INSERT_REPORT, row)
         execute_values(cursor, _INSERT_COLUMNS, columns, template=_COLUMN)
+
+
+def _report_row(report_id: str, report: DriftReport, batch_id: int | None) -> dict[str, Any]:
+    return {
+        "report_id": report_id,
+        "subject": "predictions" if batch_id is None else "batch",
+        "batch_id": batch_id,
+        "reference": report.reference_name,
+        "rows": list(report.sizes.values())[-1],
+        "judged": report.judged,
+        "alarm": list(report.alarm),
+        "rule": json.dumps(asdict(report.rule)),
+    }
 
 
 def column_rows(report_id: str, report: DriftReport) -> list[dict[str, Any]]:
