@@ -13,6 +13,7 @@ def test_the_oldest_stay_the_oldest() -> None:
 
 
 def test_the_sentence_counts_by_share() -> None:
-    alarms = {"age": [Finding(rows=10, columns=["age"]), None], "units": [Finding(rows=20, columns=["age"])] * 2}
+    alarm = Finding(rows=10, columns=["age"])
+    alarms: dict[str, list[Finding | None]] = {"age": [alarm, None], "units": [alarm, alarm]}
     sentence = simulate_drift.summarise(0, alarms, [1.0, 0.25])
     assert sentence == "0 false alarms; of 2 injected drifts found: 2 at 100%, 1 at 25%."
