@@ -73,10 +73,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "Search for the best parameters of one family, by patient-grouped folds; a search resumes where it ended.",
     ),
     "promote": ("readmission.steps.promote", "Make the best trained candidate the champion, if every gate lets it."),
-    "report": (
-        "readmission.steps.report",
-        "Print the champion's quality on validation and test, with 95 % intervals by bootstrap of patients.",
-    ),
+    "report": ("readmission.steps.report", "Print the champion's quality on validation and test, with 95 % intervals."),
     "evaluate": (
         "readmission.steps.evaluate",
         "Reproduce the published table: patient-grouped folds, forward in time and ablations, with intervals.",

@@ -3,7 +3,6 @@
 There are no p-values: at the size of a batch every difference is "significant". PSI (population stability index, the
 symmetrised Kullback-Leibler divergence of binned data), the Jensen-Shannon distance (base 2, 0..1) and the
 Wasserstein distance (in standard deviations of the reference) measure how large a difference is.
-
 Own code, and not Evidently or NannyML, because the rule needs the contract's bins (levels, ICD-9 chapters, a bin of
 unknown values), a bootstrap interval of every PSI, and the PSI that chance alone gives a window of its size. It gave
 no false alarm on the real data, whose windows reach a PSI of 0.49; see docs/reports/2026-11-21-drift-rule.md.

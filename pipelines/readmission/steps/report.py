@@ -34,7 +34,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
     resamples: Annotated[int, typer.Option(min=50, help="Resamples of the bootstrap.")] = metrics.RESAMPLES,
 ) -> None:
-    """Print the champion's quality on validation and test, with 95 % intervals by bootstrap of patients.
+    """Print the champion's quality on validation and test, with 95 % intervals.
 
     Raises:
         UserError: There is no champion.
