@@ -10,10 +10,21 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet
 
+from readmission import contract
 from readmission.errors import UserError
 from readmission.features import history
 from readmission.settings import Role, Settings
 from readmission.stores import objects, postgres
+
+_BY_DTYPE = {"float64": pa.float64(), "int64": pa.int64()}
+#: Types of a clean batch. They are stated, not inferred: a column without a value has no type of its own.
+SCHEMA = pa.schema(
+    [
+        *(pa.field(c.name, _BY_DTYPE.get(c.dtype, pa.large_string())) for c in contract.COLUMNS),
+        pa.field("batch_id", pa.int64()),
+        pa.field("split", pa.large_string()),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -33,10 +44,12 @@ class CleanBatch:
             columns: Columns to read. If omitted, all.
             splits: Splits to read rows of. If omitted, all.
         """
+        names = None if columns is None else list(columns)
+        if not pyarrow.parquet.read_metadata(io.BytesIO(self.data)).num_rows:
+            # Older versions wrote empty batches with inferred types, which no filter on `split` can read.
+            return SCHEMA.empty_table().select(SCHEMA.names if names is None else names)
         chosen = None if splits is None else pyarrow.compute.field("split").isin(splits)
-        return pyarrow.parquet.read_table(
-            io.BytesIO(self.data), columns=None if columns is None else list(columns), filters=chosen
-        )
+        return pyarrow.parquet.read_table(io.BytesIO(self.data), columns=names, filters=chosen)
 
 
 @dataclass(frozen=True)
@@ -94,7 +107,7 @@ class Snapshot:
 
 
 def find(settings: Settings, up_to: int | None = None, role: Role = "train") -> Snapshot:
-    """Return the clean batches, up to one of them or all.
+    """Return the clean batches that have rows, up to one of them or all.
 
     Args:
         settings: Addresses of the stores.
@@ -106,9 +119,9 @@ def find(settings: Settings, up_to: int | None = None, role: Role = "train") -> 
     """
     with postgres.transaction(settings, role) as cursor:
         cursor.execute(
-            "SELECT batch_id, snapshot, snapshot_sha256 FROM clean.batches"
-            " WHERE batch_id <= %(last)s ORDER BY batch_id",
-            {"last": up_to if up_to is not None else 2**31 - 1},
+            "SELECT batch_id, snapshot, snapshot_sha256 FROM clean.batches WHERE rows > 0 AND batch_id <= %(up_to)s"
+            " ORDER BY batch_id",
+            {"up_to": up_to if up_to is not None else 2**31 - 1},
         )
         keys: Sequence[tuple[int, str, str]] = cursor.fetchall()
     if not keys:

@@ -134,9 +134,7 @@ def parse(content: bytes, name: str) -> tuple[pa.Table, list[Unreadable]]:
     """
     head = content[:2048].lstrip().lower()
     if not head:
-        raise UserError(
-            f"{name} is empty; expected the csv of the data set with columns {contract.COLUMN_NAMES[0]}, ..."
-        )
+        raise UserError(f"{name} is empty; expected the csv of the data set (columns {contract.COLUMN_NAMES[0]}, ...).")
     if head.startswith((b"<!doctype", b"<html", b"<?xml")):
         raise UserError(f"{name} is a web page, not a csv: the address is wrong or the server answered an error.")
     if b"\0" in content:
@@ -162,6 +160,8 @@ def parse(content: bytes, name: str) -> tuple[pa.Table, list[Unreadable]]:
         raise UserError(f"{name} is not a csv in UTF-8: {error}") from error
     missing = [column for column in contract.COLUMN_NAMES if column not in table.column_names]
     unknown = [column for column in table.column_names if column not in contract.BY_NAME]
+    if repeated := sorted({column for column in table.column_names if table.column_names.count(column) > 1}):
+        raise UserError(f"{name} is a table with a column more than once: {', '.join(repeated)[:300]}.")
     if missing or unknown:
         differences = [f"without the columns {', '.join(missing)}"] if missing else []
         differences += [f"with columns the contract does not know: {', '.join(unknown)[:300]}"] if unknown else []
@@ -185,9 +185,8 @@ def open_source(settings: Settings, source: str = "") -> FileSource:
     if location.startswith(("http://", "https://")):
         return FileSource(location, _unzip(_download(location), location), settings.batch_size)
     if location.startswith("s3://"):
-        return FileSource(
-            location, _unzip(_object(location, settings.objects.s3_endpoint), location), settings.batch_size
-        )
+        content = _object(location, settings.objects.s3_endpoint)
+        return FileSource(location, _unzip(content, location), settings.batch_size)
     if location:
         path = Path(location).expanduser()
         if not path.is_file():

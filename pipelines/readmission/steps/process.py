@@ -13,6 +13,7 @@ import pyarrow.parquet
 from psycopg2 import sql
 
 from readmission import contract, engine, tracing
+from readmission.data import snapshots
 from readmission.features import encoding, icd9
 from readmission.settings import Settings
 from readmission.stores import objects, postgres
@@ -24,7 +25,7 @@ _NUMBERS = tuple(c.name for c in contract.COLUMNS if c.dtype == "float64")
 
 
 def run(settings: Settings) -> list[int]:
-    """Process every RAW batch that is not in CLEAN; done ones are left alone.
+    """Process every RAW batch with accepted rows that is not in CLEAN; done ones are left alone.
 
     Args:
         settings: Database and object store.
@@ -34,11 +35,12 @@ def run(settings: Settings) -> list[int]:
     """
     with postgres.transaction(settings, "process") as cursor:
         cursor.execute(
-            "SELECT batch_id FROM raw.batches WHERE batch_id NOT IN (SELECT batch_id FROM clean.batches) ORDER BY 1"
+            "SELECT batch_id FROM raw.batches WHERE accepted > 0"
+            " AND batch_id NOT IN (SELECT batch_id FROM clean.batches) ORDER BY 1"
         )
         new = [row[0] for row in cursor.fetchall()]
     if not new:
-        log.info("nothing to process: every raw batch is in CLEAN")
+        log.info("nothing to process: every raw batch with accepted rows is in CLEAN")
     added = []
     for batch_id, counts in engine.each(settings, "process", _process, new):
         if counts is not None:
@@ -91,7 +93,8 @@ def clean(raw: pd.DataFrame, batch_id: int) -> pd.DataFrame:
 def to_parquet(frame: pd.DataFrame) -> bytes:
     """Serialise the typed frame; the same frame gives the same bytes."""
     buffer = io.BytesIO()
-    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    schema = pa.schema([snapshots.SCHEMA.field(name) for name in frame.columns])
+    table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None)
     pyarrow.parquet.write_table(table, buffer, compression="zstd")
     return buffer.getvalue()
 

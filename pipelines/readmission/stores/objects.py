@@ -36,10 +36,10 @@ class FolderStore:
         self._root = root
 
     def put(self, key: str, data: bytes) -> None:
-        """Write the file whole: a reader never sees half an object."""
+        """Write a file that survives a power cut: the row that names it is committed after this."""
         path = self._root / key
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, data)
+        write_atomic(path, data, sync=True)
 
     def get(self, key: str) -> bytes:
         """Read the file; KeyError when it is absent."""

@@ -64,6 +64,7 @@ def test_lines_that_are_no_rows_are_quarantined_with_their_number(database: Sett
         (",".join(contract.COLUMN_NAMES).encode() + b"\n", "no rows"),
         ((",".join(contract.COLUMN_NAMES) + ",extra\n" + "1," * 50 + "1\n").encode(), "does not know: extra"),
         (b"encounter_id\n\xff\xfe\n", "UTF-8"),
+        ((",".join(contract.COLUMN_NAMES) + ",age\n" + "1," * 50 + "1\n").encode(), "a column more than once: age"),
     ],
 )
 def test_a_wrong_file_stops_with_a_sentence_and_changes_nothing(
