@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -25,22 +26,34 @@ METRICS = ("roc_auc_30", "pr_auc_30", "brier_30", "ece_30", "prevalence_30")
 LEAST_ROWS, LEAST_EVENTS = 100, 10
 _RESAMPLES = 200
 
+#: Older predictions say nothing of the model's quality now, and the monthly partitions before it are not read.
+SPAN_DAYS = 365
+
 # A served prediction's outcome is what its sender reported or, when the encounter came in with a later batch, what that
-# batch says. Feedback is used only once a "NO" could have been known as well: early outcomes are all readmissions.
-# Probes are no patients. Of an encounter that was predicted twice by one version, the newest counts.
+# batch says. A prediction that was made after its encounter came in is left out: a model may have learned that outcome.
+# "<30" is final at once, anything else only once the delay has passed between prediction and observation; and nothing
+# is used before the delay is over, since early outcomes are all readmissions. Probes are no patients. Of an encounter
+# that was predicted twice by one version, the newest counts.
 SERVED = """
 SELECT DISTINCT ON (p.model_version, coalesce(p.inputs->>'encounter_id', p.prediction_id::text))
   p.model_version, p.p_no, p.p_late, p.p_early, coalesce(p.inputs->>'patient_nbr', p.prediction_id::text) AS patient,
   p.inputs->>'race' AS race, p.inputs->>'gender' AS gender, p.inputs->>'age' AS age,
-  CASE WHEN f.outcome IS NOT NULL THEN 'feedback' WHEN e.readmitted IS NOT NULL THEN 'encounters' END AS source,
-  coalesce(f.outcome, e.readmitted) AS outcome,
-  p.predicted_at <= now() - make_interval(secs => %(delay)s) AS mature,
-  EXISTS (SELECT 1 FROM clean.encounters l WHERE l.patient_nbr::text = p.inputs->>'patient_nbr'
+  CASE WHEN reported.outcome IS NOT NULL THEN 'feedback' WHEN arrived.outcome IS NOT NULL THEN 'encounters' END
+    AS source,
+  coalesce(reported.outcome, arrived.outcome) AS outcome,
+  p.predicted_at <= now() - %(delay)s AS mature,
+  EXISTS (SELECT 1 FROM clean.encounters l WHERE l.patient_nbr = (p.inputs->>'patient_nbr')::bigint
     AND l.encounter_id > (p.inputs->>'encounter_id')::bigint) AS came_back
 FROM serving.predictions p
 LEFT JOIN serving.feedback f USING (prediction_id)
 LEFT JOIN clean.encounters e ON e.encounter_id = (p.inputs->>'encounter_id')::bigint
+LEFT JOIN raw.batches b USING (batch_id)
+CROSS JOIN LATERAL (SELECT CASE WHEN f.outcome = '<30' OR f.observed_at >= p.predicted_at + %(delay)s
+  THEN f.outcome END AS outcome) reported
+CROSS JOIN LATERAL (SELECT CASE WHEN e.readmitted = '<30' OR b.finished >= p.predicted_at + %(delay)s
+  THEN e.readmitted END AS outcome) arrived
 WHERE p.model_name = %(model_name)s AND p.request_id NOT LIKE 'probe-%%'
+  AND p.predicted_at >= now() - %(span)s AND (b.finished IS NULL OR p.predicted_at < b.finished)
 ORDER BY p.model_version, coalesce(p.inputs->>'encounter_id', p.prediction_id::text), p.predicted_at DESC
 """
 # Batch scores of encounters that came in after the version's training data: their outcome stands in the batch.
@@ -81,8 +94,8 @@ def run(settings: Settings) -> list[str]:
     """Measure live quality on every outcome that is known: ROC-AUC, calibration and more, with 95 % intervals.
 
     Outcomes come from POST /feedback, from encounters that came in with a later batch, and from batch scores of
-    encounters that the model was not trained on. A prediction is judged once READMISSION_OUTCOME_DELAY_DAYS have
-    passed; the share of such predictions with a known outcome is the coverage.
+    encounters that the model was not trained on. A prediction of the last year is judged once
+    READMISSION_OUTCOME_DELAY_DAYS have passed; the share of such predictions with a final outcome is the coverage.
 
     Args:
         settings: the database.
@@ -92,7 +105,12 @@ def run(settings: Settings) -> list[str]:
     """
     with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute(
-            SERVED, {"model_name": settings.mlflow.model_name, "delay": settings.monitoring.outcome_delay_days * 86400}
+            SERVED,
+            {
+                "model_name": settings.mlflow.model_name,
+                "delay": timedelta(days=settings.monitoring.outcome_delay_days),
+                "span": timedelta(days=SPAN_DAYS),
+            },
         )
         served = pd.DataFrame(cursor.fetchall(), columns=COLUMNS)
         cursor.execute(SCORED, {"model_name": settings.mlflow.model_name})
@@ -100,8 +118,7 @@ def run(settings: Settings) -> list[str]:
     tracing.count(rows=len(served) + len(scored))
     measured = []
     for version, frame in served.groupby("model_version"):
-        # What a later batch says is complete; what senders say becomes so with time.
-        mature = frame[frame["mature"] | (frame["source"] == "encounters")]
+        mature = frame[frame["mature"]]
         known = mature["outcome"].notna()
         coverage = float(known.mean()) if len(mature) else 0.0
         back = int((frame["outcome"].isna() & frame["came_back"]).sum())

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -108,15 +109,27 @@ def test_late_and_partial_outcomes_are_judged_when_they_are_due(database: Settin
     assert query(database, "SELECT DISTINCT n FROM monitoring.quality WHERE slice = 'all'") == [(600,)]
 
 
+def ingest_batch(config: Settings, sample: Path, batch: int) -> None:
+    ingest.run(config, source=str(sample), batch=batch)
+    process.run(config)
+
+
+def encounters_of(sample: Path, batch: int) -> list[int]:
+    lines = sample.read_text().splitlines()[2:]
+    return [int(line.split(",")[0]) for line in lines[(batch - 1) * 1000 : batch * 1000]]
+
+
 def test_a_later_batch_tells_the_outcome_of_a_served_encounter_and_of_scores(database: Settings, sample: Path) -> None:
     config = database.replace(batch_size=1000)
-    ingest.run(config, source=str(sample), every=True)
-    process.run(config)
+    ingest_batch(config, sample, 1)
     promote(config)
-    encounters = [
-        row[0] for row in query(config, "SELECT encounter_id FROM clean.encounters WHERE batch_id = 2 LIMIT 500")
-    ]
-    for name in encounters:
+    first, second = encounters_of(sample, 1), encounters_of(sample, 2)
+    for name in second[:500]:
+        predict(config, 1, 40, encounter_id=name)
+    for name in first[:300]:
+        predict(config, 1, 0, encounter_id=name)
+    ingest_batch(config, sample, 2)
+    for name in second[500:800]:
         predict(config, 1, 0, encounter_id=name)
     with postgres.transaction(config, "score") as cursor:
         cursor.execute(
@@ -125,9 +138,50 @@ def test_a_later_batch_tells_the_outcome_of_a_served_encounter_and_of_scores(dat
             (config.mlflow.model_name,),
         )
     assert outcomes.run(config) == ["1 encounters", "1 scores"]
-    second = query(config, "SELECT count(*) FROM clean.encounters WHERE batch_id = 2")[0][0]
     counts = dict(query(config, "SELECT source, max(n) FROM monitoring.quality WHERE slice = 'all' GROUP BY 1"))
-    assert counts == {"encounters": len(encounters), "scores": second}
+    clean = query(
+        config,
+        "SELECT count(*) FILTER (WHERE encounter_id = ANY(ARRAY[" + ",".join(map(str, second[:500])) + "])), count(*)"
+        " FROM clean.encounters WHERE batch_id = 2",
+    )
+    assert counts == {"encounters": clean[0][0], "scores": clean[0][1]}
+
+    # Whatever the delay, neither what a model was trained on nor what was predicted after its outcome came in counts.
+    outcomes.run(config.replace(outcome_delay_days=0))
+    again = "SELECT max(n) FROM monitoring.quality WHERE slice = 'all' AND source = 'encounters'"
+    assert query(config, again) == [(counts["encounters"],)]
+
+
+def test_an_outcome_that_was_observed_too_early_is_not_final(database: Settings) -> None:
+    promote(database)
+    ids = predict(database, 600, 40)
+    with postgres.transaction(database, "serving") as cursor:
+        for i, name in enumerate(ids):
+            cursor.execute(
+                "INSERT INTO serving.feedback (prediction_id, outcome, observed_at)"
+                " VALUES (%s, %s, now() - make_interval(days => %s))",
+                (name, "<30" if i < 100 else "NO", 39 if i < 400 else 1),
+            )
+    assert outcomes.run(database) == ["1 feedback"]
+    assert query(database, "SELECT DISTINCT n, positives, coverage FROM monitoring.quality WHERE slice = 'all'") == [
+        (300, 100, 0.5)
+    ]
+
+
+def test_predictions_of_more_than_a_year_ago_are_not_read(database: Settings) -> None:
+    promote(database)
+    report(database, predict(database, 300, 400))
+    assert outcomes.run(database) == []
+
+
+def test_an_index_serves_the_look_up_of_a_patient(database: Settings) -> None:
+    values = {"model_name": "m", "delay": timedelta(days=30), "span": timedelta(days=365)}
+    with postgres.transaction(database, "monitor") as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("EXPLAIN " + outcomes.SERVED, values)
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert " on encounters l" in plan
+    assert "Seq Scan on encounters l" not in plan
 
 
 def test_each_version_is_judged_by_its_own_predictions(database: Settings) -> None:
