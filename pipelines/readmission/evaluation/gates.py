@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from pydantic_core import ErrorDetails
 
 Condition = Literal["real", "champion", "same_data", "new_data"]
-_LIMITS = ("at_least", "at_most", "below", "by_batches")
-_COMPARISONS = {"at_least": operator.ge, "at_most": operator.le, "below": operator.lt}
+_LIMITS = ("at_least", "above", "at_most", "below", "by_batches")
+_COMPARISONS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}
 
 
 class Gate(BaseModel):
@@ -24,7 +24,7 @@ class Gate(BaseModel):
         figure: Name of the metric.
         reason: Explanation for the people who must live with the gate.
         when: Conditions that must all hold for the gate to apply.
-        at_least, at_most, below: The limit; exactly one of these and `by_batches` is set.
+        at_least, above, at_most, below: The limit; exactly one of these and `by_batches` is set.
         by_batches: Minimum by number of batches trained on; the last one holds for more.
     """
 
@@ -35,6 +35,7 @@ class Gate(BaseModel):
     reason: str
     when: frozenset[Condition] = frozenset()
     at_least: float | None = None
+    above: float | None = None
     at_most: float | None = None
     below: float | None = None
     by_batches: tuple[float, ...] | None = Field(None, min_length=1)

@@ -1,6 +1,8 @@
 """Read and write what was trained and what was decided: training.experiments and training.promotions."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -127,3 +129,27 @@ def replaced_by(settings: Settings, version: str) -> str | None:
         )
         row = cursor.fetchone()
     return row[0] if row else None
+
+
+def is_rolled_back(settings: Settings, run_id: str) -> bool:
+    """Whether the newest decision on the version of a run was to roll back from it."""
+    with postgres.transaction(settings, "train") as cursor:
+        cursor.execute(
+            "SELECT d.replaced_version = v.model_version AND d.decision = 'rolled back'"
+            " FROM (SELECT DISTINCT model_version FROM training.promotions WHERE decision = 'promoted'"
+            " AND model_name = %(model_name)s AND run_id = %(run_id)s) v"
+            " JOIN training.promotions d ON d.model_name = %(model_name)s"
+            " AND (d.model_version = v.model_version OR d.replaced_version = v.model_version)"
+            " WHERE d.decision = 'rolled back' OR d.model_version = v.model_version ORDER BY d.id DESC LIMIT 1",
+            {"model_name": settings.mlflow.model_name, "run_id": run_id},
+        )
+        row = cursor.fetchone()
+    return bool(row and row[0])
+
+
+@contextlib.contextmanager
+def lock_decisions(settings: Settings) -> Iterator[None]:
+    """Wait until no other process promotes or rolls back, and keep others waiting meanwhile."""
+    with postgres.transaction(settings, "train") as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('readmission.promote'))")
+        yield

@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 from readmission import models, tracing
 from readmission.errors import UserError
 from readmission.evaluation import gates, importance, metrics, model_card, operating_points
-from readmission.evaluation.gates import Verdict
+from readmission.evaluation.gates import Check, Verdict
 from readmission.registry import ledger, tracking
 from readmission.scorer.compiler import compile_pipeline
 from readmission.scorer.manifest import CARD, ArtifactError, complete_artifact
@@ -44,6 +44,10 @@ def run(
         int | None, typer.Option(help="Judge on the batches up to this one. [the last trained on]")
     ] = None,
     by: Annotated[str, typer.Option(help="Who decides, for the audit table. [the user of this process]")] = "",
+    again: Annotated[
+        bool, typer.Option(help="Let a version return that was rolled back from; --why is then needed.")
+    ] = False,
+    why: Annotated[str, typer.Option(help="The reason for --again, for the audit table.")] = "",
 ) -> str:
     """Make the best trained candidate the champion, if every gate lets it.
 
@@ -54,9 +58,18 @@ def run(
         the version that is champion afterwards.
 
     Raises:
-        UserError: nothing was trained on this data, or no candidate passes and there is no champion.
+        UserError: nothing was trained on this data, no candidate passes and there is no champion, or --again has no
+            reason.
     """
+    if again and not why:
+        raise UserError("--again needs a reason: --why.")
     client = tracking.connect(settings)
+    with ledger.lock_decisions(settings):
+        return _promote(settings, client, batch_up_to, by or getpass.getuser(), why if again else "")
+
+
+def _promote(settings: Settings, client: MlflowClient, batch_up_to: int | None, who: str, why: str) -> str:
+    """Judge candidate after candidate until one passes; return the version that is champion afterwards."""
     # Not simply the newest data: a batch may have come in since the training that is to be judged.
     data = dataset.load(settings, batch_up_to or ledger.newest_batch(settings), held_out=True)
     candidates = ledger.experiments(settings, data.sha256, settings.training.selection)
@@ -68,12 +81,11 @@ def run(
     tracing.count(rows=int(data.counts["size"].sum()), candidates=len(candidates))
     current = tracking.champion(client, settings)
     champion = Champion(current, tracking.load_pipeline(_uri(client, current.run_id))) if current else None
-    who = by or getpass.getuser()
     for candidate in candidates:
         if champion and candidate.run_id == champion.version.run_id:
             log.info("version %s (%s) stays champion: no better candidate", champion.version.version, candidate.family)
             return str(champion.version.version)
-        version, verdict = _try(settings, client, data, candidate, champion, who)
+        version, verdict = _try(settings, client, data, candidate, champion, who, why)
         if version:
             return version
         if {check.figure for check in verdict.failed} == {"difference_low"}:
@@ -91,6 +103,7 @@ def _try(
     candidate: ledger.Experiment,
     champion: Champion | None,
     who: str,
+    why: str,
 ) -> tuple[str, Verdict]:
     """Judge one candidate and promote it when it passes; the version is empty when it does not."""
     pipeline = tracking.load_pipeline(_uri(client, candidate.run_id))
@@ -98,6 +111,8 @@ def _try(
         folder = Path(directory)
         judged = gate_metrics.held_out_metrics(data, pipeline)
         verdict = _judge(settings, data, candidate, pipeline, judged, champion, folder)
+        if ledger.is_rolled_back(settings, candidate.run_id):
+            verdict = Verdict((*verdict.checks, _check_return(why)))
         log.info("%s, run %s:\n%s", candidate.family, candidate.run_id, verdict)
         told = _card(settings, data, candidate, pipeline, judged, verdict)
         told["verdict.json"] = json.dumps(verdict.as_data(), indent=2)
@@ -115,6 +130,18 @@ def _try(
     ledger.record(settings, "promoted", candidate, version, replaced, verdict.as_data(), who)
     log.info("version %s (%s) is champion", version, candidate.family)
     return version, verdict
+
+
+def _check_return(why: str) -> Check:
+    """Return the gate for a model that was rolled back from: it passes only with a person's reason."""
+    return Check(
+        gate="not_rolled_back",
+        figure="rolled_back",
+        value=1.0,
+        limit="0, or let return by --again with a reason",
+        passed=bool(why),
+        reason=why or "A person rolled back from this version, so only a person may let it return.",
+    )
 
 
 def _judge(

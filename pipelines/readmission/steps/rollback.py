@@ -28,14 +28,15 @@ def run(
         UserError: there is no champion, no earlier one, or no such version.
     """
     client = tracking.connect(settings)
-    current = tracking.champion(client, settings)
-    if current is None:
-        raise UserError("There is no champion to roll back from.")
-    before = to or ledger.replaced_by(settings, str(current.version))
-    if not before:
-        raise UserError(f"Version {current.version} is the first champion: there is none before it.")
-    family = tracking.set_champion(client, settings, before)
-    reasons = [{"reason": why or "rolled back by command"}]
-    ledger.record(settings, "rolled back", None, before, str(current.version), reasons, by or getpass.getuser())
-    typer.echo(f"Version {before} ({family}) is champion again; version {current.version} is not any more.")
-    return before
+    with ledger.lock_decisions(settings):
+        current = tracking.champion(client, settings)
+        if current is None:
+            raise UserError("There is no champion to roll back from.")
+        before = to or ledger.replaced_by(settings, str(current.version))
+        if not before:
+            raise UserError(f"Version {current.version} is the first champion: there is none before it.")
+        family = tracking.set_champion(client, settings, before)
+        reasons = [{"reason": why or "rolled back by command"}]
+        ledger.record(settings, "rolled back", None, before, str(current.version), reasons, by or getpass.getuser())
+        typer.echo(f"Version {before} ({family}) is champion again; version {current.version} is not any more.")
+        return before

@@ -149,6 +149,7 @@ def database_file(config: Settings) -> Path:
         ("process", "SELECT 1 FROM serving.feedback"),
         ("train", "UPDATE clean.encounters SET readmitted = 'NO'"),
         ("train", "SELECT 1 FROM serving.predictions"),
+        ("train", "UPDATE training.promotions SET decided_by = 'somebody else'"),
         ("serving", "SELECT 1 FROM raw.encounters"),
         ("serving", "INSERT INTO clean.batches DEFAULT VALUES"),
         ("score", "SELECT 1 FROM raw.encounters"),

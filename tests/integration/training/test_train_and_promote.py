@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from readmission import contract, models, scorer
 from readmission.errors import UserError
 from readmission.evaluation import gates
 from readmission.features.encoding import Feature
-from readmission.registry import tracking
+from readmission.registry import ledger, tracking
 from readmission.scorer.pipeline import to_values
 from readmission.settings import Settings
 from readmission.steps import evaluate, ingest, process, promote, report, rollback, score, search, train
@@ -151,10 +152,28 @@ def test_from_clean_batches_to_a_champion_and_back(
         ("promoted", second, first),
         ("rolled back", first, second),
     ]
+    # What was rolled back from does not return by itself, only by a person with a reason.
+    assert promote.run(config) == first
+    refused = query(config, "SELECT reasons FROM training.promotions WHERE decision = 'refused'")
+    assert [check["gate"] for check in refused[0][0] if not check["passed"]] == ["not_rolled_back"]
+    with pytest.raises(UserError, match="--why"):
+        promote.run(config, again=True)
+    assert promote.run(config, again=True, why="the pump was at fault") == second
+    assert rollback.run(config) == first
     with pytest.raises(UserError, match="first champion"):
         rollback.run(config)
     with pytest.raises(UserError, match="no version '99'"):
         rollback.run(config, to="99")
+
+
+def test_only_one_process_decides_at_a_time(system: Settings) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with ledger.lock_decisions(system):
+            waiting = pool.submit(rollback.run, system)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=2)
+        with pytest.raises(UserError, match="no champion"):
+            waiting.result(timeout=20)
 
 
 def test_without_data_or_models_the_steps_say_what_to_do(system: Settings, sample: Path) -> None:

@@ -38,6 +38,7 @@ def test_an_honest_model_passes() -> None:
         ({"risk_ratio": 1.26}, "fair_risk"),
         ({"slice_calibration_gap": 0.05}, "fair_calibration"),
         ({"difference_low": -0.0001}, "better_than_champion"),
+        ({"difference_low": 0.0}, "better_than_champion"),
         ({"golden_difference": 1e-3}, "answers_as_the_pipeline"),
         ({"golden_difference": float("nan")}, "answers_as_the_pipeline"),
         ({"scorer_microseconds": 5000}, "fast_enough"),
