@@ -25,7 +25,9 @@ _NUMBERS = tuple(c.name for c in contract.COLUMNS if c.dtype == "float64")
 
 
 def run(settings: Settings) -> list[int]:
-    """Process every RAW batch with accepted rows that is not in CLEAN; done ones are left alone.
+    """Process every RAW batch that is not in CLEAN; done ones are left alone.
+
+    A batch without an accepted row is left out: it holds nothing to learn from.
 
     Args:
         settings: Database and object store.
