@@ -71,7 +71,7 @@ class Worker:
 
     def build_app(self, fallback: ASGIApp) -> ASGIApp:
         """Return the API in front of BentoML's application, traced if a collector is configured."""
-        info = Info(self._predictor, self._models_folder, self._drain)
+        info = Info(self._predictor, self._models_folder, self._drain, self._keys)
         routes = build_routes(self._settings, self._predictor, self._keys, info)
         api = Api(self.predict, routes, fallback, self._metrics, self._drain)
         return Traced(api, api.paths) if self._settings.trace.endpoint else api
@@ -93,8 +93,9 @@ class Worker:
             )
         # The threads beside the event loop (log, batches) hold Python's lock for 1 ms at most, not 5.
         sys.setswitchinterval(0.001)
-        self._models.start(asyncio.get_running_loop())
+        # The sidecar first: if loading a model ends this process, it still learns that another version is to be served.
         self._sidecar = launch.ensure(settings.home)
+        self._models.start(asyncio.get_running_loop())
         # What exists now stays: the collector need not scan it again, for tens of milliseconds each time.
         gc.collect()
         gc.freeze()
@@ -106,8 +107,6 @@ class Worker:
             try:
                 self._metrics.flush()
                 self._keys.refresh()
-                if self._predictor.log is not None:
-                    self._predictor.log.refresh()
                 if self._sidecar is None or self._sidecar.poll() is not None:
                     self._sidecar = launch.ensure(self._settings.home)
             except Exception:

@@ -3,10 +3,13 @@
 Needs httpx and msgspec alone.
 """
 
+import contextlib
 import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from itertools import islice
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
@@ -18,6 +21,10 @@ Outcome = Literal["NO", ">30", "<30"]
 _Answer = TypeVar("_Answer")
 #: Statuses worth a retry. A prediction that is requested twice is logged twice, which does no harm.
 _AGAIN = frozenset({408, 429, 502, 503, 504})
+#: What the API logs each time it is asked.
+_LOGGED = frozenset({"/predict", "/predict_batch"})
+#: Records of a page of `predict_stream`.
+_PAGE = 1_000
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -136,25 +143,19 @@ class Client:
         return self._post("/predict_batch", {"records": list(records)}, Batch)
 
     def predict_stream(self, records: Iterable[Record]) -> Iterator[Prediction | Refusal]:
-        """Predict any number of encounters in bounded memory, in order; no retries.
+        """Predict any number of encounters in bounded memory, in order: page by page, each with retries.
 
         Raises:
-            ApiError: the stream broke.
+            ApiError: A page was not answered, after the retries.
         """
-        lines = (msgspec.json.encode(record) + b"\n" for record in records)
-        kind = {"content-type": "application/x-ndjson"}
-        try:
-            with self._http.stream("POST", "/predict_batch", content=lines, headers=kind, timeout=None) as answer:
-                if answer.status_code != 200:
-                    answer.read()
-                    raise _error(answer)
-                for line in answer.iter_lines():
-                    if line.startswith('{"index"'):
-                        yield msgspec.json.decode(line, type=Refusal)
-                    else:
-                        yield msgspec.json.decode(line, type=Prediction)
-        except httpx.TransportError as error:
-            raise ApiError(f"the stream broke: {type(error).__name__}") from error
+        start, rest = 0, iter(records)
+        while page := list(islice(rest, _PAGE)):
+            batch = self.predict_batch(page)
+            predictions, refusals = iter(batch.predictions), {refusal.index: refusal for refusal in batch.errors}
+            for index in range(len(page)):
+                refusal = refusals.get(index)
+                yield next(predictions) if refusal is None else Refusal(start + index, refusal.errors)
+            start += len(page)
 
     def explain(self, record: Record) -> Explanation:
         """Explain a prediction; raises as `predict` does."""
@@ -183,16 +184,34 @@ class Client:
                 answer = self._http.request(method, path, content=body, headers={"content-type": "application/json"})
             except httpx.TransportError as error:
                 failure = ApiError(f"{path} cannot be reached: {type(error).__name__}")
+                if isinstance(error, httpx.ReadTimeout) and path in _LOGGED:
+                    # The API has the request and may answer it yet: asking again would log it twice.
+                    raise failure from error
             else:
                 if answer.is_success:
-                    return msgspec.json.decode(answer.content, type=kind)
+                    return _decode(answer, kind)
                 failure = _error(answer)
                 if answer.status_code not in _AGAIN:
                     raise failure
-                wait = max(wait, min(5.0, float(answer.headers.get("retry-after", 0))))
+                wait = max(wait, min(5.0, _retry_after(answer)))
             if attempt < self._retries:
                 time.sleep(wait)
         raise failure
+
+
+def _decode(answer: httpx.Response, kind: type[_Answer]) -> _Answer:
+    try:
+        return msgspec.json.decode(answer.content, type=kind)
+    except msgspec.DecodeError:
+        raise ApiError("the answer is not one of the API: is something else at this URL?", answer.status_code) from None
+
+
+def _retry_after(answer: httpx.Response) -> float:
+    """Return the seconds of the header Retry-After, which may also be a date; 0 if it is absent or neither."""
+    text = answer.headers.get("retry-after", "")
+    with contextlib.suppress(ValueError):
+        return float(text) if text.isdigit() else (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+    return 0.0
 
 
 def _error(answer: httpx.Response) -> ApiError:

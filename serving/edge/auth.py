@@ -18,6 +18,8 @@ from serving.http import Header, Refused
 
 KeyScope = Literal["predict", "feedback", "admin"]
 _SCOPES = frozenset(get_args(KeyScope))
+#: Digest of no key at all, which a script writes when its variable is empty.
+_EMPTY = sha256(b"").digest()
 _BEARER = {"www-authenticate": "Bearer"}
 log = logging.getLogger(__name__)
 
@@ -38,20 +40,44 @@ class ApiKeys:
         self._token = token.encode()
         self._keys: dict[bytes, frozenset[str]] = {}
         self._modified = -1.0
+        #: What is wrong with the file of keys; empty if nothing is.
+        self.problem = ""
         self.active = path is not None
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the file again if it has changed; an unreadable file leaves the keys as they are."""
+        """Read the file again if it has changed.
+
+        A wrong line opens nothing, and the others count. A file that cannot be read leaves the keys as they are.
+        """
         if self._path is None:
             return
         try:
             modified = self._path.stat().st_mtime
             if modified != self._modified:
-                self._keys = dict(map(_parse, _lines(self._path.read_text())))
+                self._read(self._path.read_text())
                 self._modified = modified
-        except (OSError, ValueError) as error:
-            log.error("the file of API keys cannot be used: %s", error)
+        except (OSError, UnicodeDecodeError) as error:
+            # Read again as soon as it is there, whatever its time.
+            self._modified = -1.0
+            self._report(f"the file of API keys cannot be read: {type(error).__name__}")
+
+    def _read(self, text: str) -> None:
+        keys, problems = {}, []
+        for line in _lines(text):
+            try:
+                digest, scopes = _parse(line)
+            except ValueError as error:
+                problems.append(str(error))
+            else:
+                keys[digest] = scopes
+        self._keys = keys
+        self._report("; ".join(problems))
+
+    def _report(self, problem: str) -> None:
+        if problem and problem != self.problem:
+            log.error("%s", problem)
+        self.problem = problem
 
     def require(self, headers: Iterable[Header], scope: KeyScope) -> None:
         """Let a request pass if its key has the scope.
@@ -114,4 +140,6 @@ def _parse(line: str) -> tuple[bytes, frozenset[str]]:
     scopes = frozenset(scope.strip() for scope in listed.split(","))
     if len(digest) != 64 or not scopes <= _SCOPES:
         raise ValueError(f"the line of key {name!r} is not name:sha256:scopes ({', '.join(sorted(_SCOPES))})")
+    if bytes.fromhex(digest) == _EMPTY:
+        raise ValueError(f"the line of key {name!r} is the hash of an empty key")
     return bytes.fromhex(digest), scopes

@@ -23,6 +23,7 @@ from readmission import scorer
 from readmission.files import write_atomic
 from readmission.scorer.manifest import CARD, read_golden
 from serving import metrics
+from serving.predict.aliases import Aliases, read_aliases
 
 Variant = Literal["champion", "challenger"]
 #: File beside the versions; creating it makes the sidecar poll the registry now.
@@ -30,24 +31,6 @@ POKE = "poke"
 #: Seconds between two looks at aliases.json, and before a model that failed to load is loaded again.
 _POLL, _RETRY = 0.1, 30.0
 log = logging.getLogger(__name__)
-
-
-class Aliases(msgspec.Struct, frozen=True, kw_only=True):
-    """Contents of aliases.json, as the sidecar writes it.
-
-    Attributes:
-        champion: Version to serve, present and checked on local disk; empty if there is none.
-        challenger: The same for the challenger.
-        registry: ``ok``, or why the registry could not be read.
-        error: Why the registry's version is not served; empty if it is.
-        checked_at: ISO 8601, UTC.
-    """
-
-    champion: str = ""
-    challenger: str = ""
-    registry: str = ""
-    error: str = ""
-    checked_at: str = ""
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
@@ -87,14 +70,6 @@ class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
         return self.bands[bisect_right(self.edges, risk)]
 
 
-def read_aliases(folder: Path) -> Aliases:
-    """Read aliases.json; return empty aliases if there is none yet."""
-    try:
-        return msgspec.json.decode((folder / "aliases.json").read_bytes(), type=Aliases)
-    except (FileNotFoundError, msgspec.DecodeError):
-        return Aliases()
-
-
 class LoadedModels:
     """Models of one worker, exchanged while it answers.
 
@@ -109,7 +84,7 @@ class LoadedModels:
         self._share = int(share * 2**32)
         self.champion: LoadedModel | None = None
         self.challenger: LoadedModel | None = None
-        self.error = ""
+        self._errors: dict[Variant, str] = {}
         self._modified = 0.0
         self._retry_at = 0.0
         self._stop = threading.Event()
@@ -144,6 +119,11 @@ class LoadedModels:
         return statuses
 
     @property
+    def error(self) -> str:
+        """Why a version is not served that should be; empty if all are."""
+        return self._errors.get("champion") or self._errors.get("challenger") or ""
+
+    @property
     def aliases(self) -> Aliases:
         """Contents of aliases.json."""
         return read_aliases(self._folder)
@@ -155,7 +135,10 @@ class LoadedModels:
         self._change("challenger", aliases.challenger)
         status = WorkerStatus(os.getpid(), _version(self.champion), _version(self.challenger), self.error)
         self._status_path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(self._status_path, msgspec.json.encode(status))
+        try:
+            write_atomic(self._status_path, msgspec.json.encode(status))
+        except OSError as error:  # a full disk must not keep a worker from serving
+            log.error("the worker's status cannot be written: %s", error.strerror)
 
     @property
     def _status_path(self) -> Path:
@@ -177,12 +160,13 @@ class LoadedModels:
     def _change(self, variant: Variant, version: str) -> None:
         serving = self.champion if variant == "champion" else self.challenger
         if version == _version(serving):
-            if variant == "champion" and version:
-                self.error = ""
+            if version:
+                self._errors.pop(variant, None)
             return
         if not version:
             # A champion never leaves without a successor; a challenger may.
             if variant == "challenger":
+                self._errors.pop(variant, None)
                 self._swap(variant, None)
             return
         started = time.perf_counter()
@@ -190,17 +174,33 @@ class LoadedModels:
             fresh = self._load(version)
         except Exception as error:
             # Whatever is wrong with the new model, the old one goes on serving.
-            self.error = f"version {version} is not served: {error}"
+            reason = error.strerror if isinstance(error, OSError) else error
+            self._errors[variant] = f"version {version} is not served: {reason}"
             metrics.reloads.labels("failed").inc()
-            log.error("%s %s", variant, self.error)
+            log.error("%s %s", variant, self._errors[variant])
+            if serving is None and variant == "champion":
+                self._fall_back(version)
             return
         self._swap(variant, fresh)
-        self.error = ""
+        self._errors.pop(variant, None)
         metrics.reloads.labels("swapped").inc()
         if variant == "champion":
             metrics.load_seconds.set(time.perf_counter() - started)
             metrics.loaded_at.set(time.time())
         log.info("%s is version %s after %.0f ms", variant, version, 1e3 * (time.perf_counter() - started))
+
+    def _fall_back(self, version: str) -> None:
+        """Serve the newest other version on disk that can be loaded, rather than none."""
+        numbers = (path.name for path in self._folder.iterdir() if path.name.isdigit() and path.name != version)
+        for other in sorted(numbers, key=int, reverse=True):
+            try:
+                fresh = self._load(other)
+            except Exception as error:
+                log.warning("version %s cannot be served in its place: %s", other, type(error).__name__)
+                continue
+            log.warning("version %s is served in its place", other)
+            self._swap("champion", fresh)
+            return
 
     def _load(self, version: str) -> LoadedModel:
         folder = self._folder / version

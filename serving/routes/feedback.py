@@ -2,8 +2,10 @@
 
 import asyncio
 import contextvars
-import json
+import errno
 import logging
+import os
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -15,12 +17,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from readmission.contract import CLASSES
-from readmission.files import write_atomic
 from readmission.settings import Settings
 from serving import http, metrics
 from serving.http import JsonResponse
 from serving.predict.encounter import Problem
+from serving.prediction_log import segments
 from serving.prediction_log.ids import moment
+from serving.prediction_log.outcomes import Outcome, write_outcome
 
 _MAX_OUTCOMES = 10_000
 _MAX_BODY = 4_194_304
@@ -28,10 +31,12 @@ _MAX_BODY = 4_194_304
 _YOUNG = timedelta(minutes=1)
 #: How far a client's clock may run ahead.
 _CLOCK_SKEW = timedelta(minutes=5)
+#: Seconds that a request waits for the database, how many may wait, and for how long none asks after a failure.
+_PATIENCE, _LINE, _PAUSE = 5.0, 16, 2.0
 log = logging.getLogger(__name__)
 
 
-class Outcome(msgspec.Struct, forbid_unknown_fields=True):
+class Report(msgspec.Struct, forbid_unknown_fields=True):
     """Outcome as a client sends it."""
 
     prediction_id: Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
@@ -44,7 +49,7 @@ _ALLOWED = {
     "outcome": "one of " + ", ".join(map(repr, CLASSES)),
     "observed_at": "a time such as 2026-11-21T08:00:00Z, not in the future; may be absent: now",
 }
-_decode = msgspec.json.Decoder(Outcome).decode
+_decode = msgspec.json.Decoder(Report).decode
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -57,7 +62,9 @@ class Feedback:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._waiting = settings.home / "spool" / "feedback"
+        self._folder = settings.home / "spool" / "feedback"
+        self._waiting_for_database = 0
+        self._quiet_until = 0.0
         self._thread = ThreadPoolExecutor(1, "feedback")
         self._store: Any = None
 
@@ -72,7 +79,7 @@ class Feedback:
         if not 1 <= len(records) <= _MAX_OUTCOMES:
             allowed = f"one outcome, or 1 to {_MAX_OUTCOMES:,} in a list"
             return JsonResponse({"errors": [Problem("", "json", allowed)]}, 400)
-        outcomes: dict[int, tuple[str, str, datetime]] = {}
+        outcomes: dict[int, Outcome] = {}
         errors: list[dict[str, Any]] = []
         for index, record in enumerate(records):
             try:
@@ -81,9 +88,11 @@ class Feedback:
                 errors.append({"index": index, "errors": _problems(record)})
         if not many and errors:
             return JsonResponse({"errors": errors[0]["errors"]}, 400)
-        loop = asyncio.get_running_loop()
-        run = contextvars.copy_context().run  # carries the trace id into the thread's log lines
-        states = await loop.run_in_executor(self._thread, run, self._record, list(outcomes.values()))
+        try:
+            states = await self._record(list(outcomes.values()))
+        except OSError as error:
+            log.error("outcomes cannot be kept on disk: %s", error.strerror)
+            return http.sentence(503, "outcomes cannot be kept now: try again later", {"retry-after": "30"})
         for state in states:
             metrics.feedback.labels(state).inc()
         unknown = Problem("prediction_id", "unknown", "the prediction_id of an answer of this service")
@@ -95,62 +104,96 @@ class Feedback:
         counts = {state: states.count(state) for state in ("recorded", "pending", "unknown")}
         return JsonResponse({**counts, "errors": errors})
 
-    def _record(self, outcomes: Sequence[tuple[str, str, datetime]]) -> list[str]:
-        """Store the outcomes of stored predictions; keep on disk those that may find theirs later."""
+    async def _record(self, outcomes: Sequence[Outcome]) -> list[str]:
+        """Store the outcomes of stored predictions; keep on disk those that may find theirs later.
+
+        Raises:
+            OSError: The disk has no room for those.
+        """
+        recorded = await self._store_in_time(outcomes) if outcomes else set[str]()
+        return await asyncio.to_thread(self._settle, outcomes, recorded)
+
+    async def _store_in_time(self, outcomes: Sequence[Outcome]) -> set[str] | None:
+        """Return the ids of the outcomes that were stored; None if the database does not answer in time."""
+        if self._waiting_for_database >= _LINE or time.monotonic() < self._quiet_until:
+            return None
+        run = contextvars.copy_context().run  # carries the trace id into the thread's log lines
+        stored = asyncio.get_running_loop().run_in_executor(self._thread, run, self._store_outcomes, outcomes)
+        self._waiting_for_database += 1
+        stored.add_done_callback(self._answered)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                recorded = await asyncio.shield(stored)
+        except TimeoutError:
+            recorded = None
+        if recorded is None:
+            self._quiet_until = time.monotonic() + _PAUSE
+        return recorded
+
+    def _answered(self, stored: "asyncio.Future[set[str] | None]") -> None:
+        self._waiting_for_database -= 1
+
+    def _store_outcomes(self, outcomes: Sequence[Outcome]) -> set[str] | None:
         import psycopg2  # imported only by workers that receive outcomes
 
         from readmission.errors import UserError
         from serving.sidecar.store import Store
 
         self._store = self._store or Store(self._settings)
-        recorded: set[str] | None = None
-        if outcomes:
-            try:
-                recorded = self._store.add_outcomes(outcomes)
-            except (psycopg2.Error, UserError) as error:
-                log.warning("outcomes wait for the database: %s", str(error).strip().splitlines()[0])
+        try:
+            recorded: set[str] = self._store.add_outcomes(outcomes)
+        except (psycopg2.Error, UserError) as error:
+            log.warning("outcomes wait for the database: %s", str(error).strip().splitlines()[0])
+            return None
+        return recorded
+
+    def _settle(self, outcomes: Sequence[Outcome], recorded: set[str] | None) -> list[str]:
+        """Return the state of each outcome, and keep the pending ones on disk."""
         now = datetime.now(UTC)
         states = []
         for outcome in outcomes:
-            made = moment(outcome[0])
-            young = made is not None and now - made < _YOUNG
-            if recorded is not None and outcome[0] in recorded:
+            made = moment(outcome.prediction_id)
+            if recorded is not None and outcome.prediction_id in recorded:
+                # An earlier outcome of the same prediction may still wait on disk.
+                (self._folder / f"{outcome.prediction_id}.json").unlink(missing_ok=True)
                 states.append("recorded")
-            elif recorded is None or young or self._backlog_reaches(made):
+            elif made is None or made - now > _CLOCK_SKEW:
+                states.append("unknown")
+            elif recorded is None or now - made < _YOUNG or self._backlog_reaches(made):
                 self._keep(outcome)
                 states.append("pending")
             else:
                 states.append("unknown")
         return states
 
-    def _backlog_reaches(self, made: datetime | None) -> bool:
-        oldest = min((p.name for p in self._waiting.parent.glob("*.log")), default="")
-        began = datetime.fromtimestamp(int(oldest.partition("-")[0]) / 1e9, UTC) if oldest else None
-        return made is not None and began is not None and began - timedelta(seconds=2) <= made
+    def _backlog_reaches(self, made: datetime) -> bool:
+        oldest = segments.measure(self._folder.parent).began if self._folder.parent.is_dir() else None
+        return oldest is not None and datetime.fromtimestamp(oldest, UTC) - timedelta(seconds=2) <= made
 
-    def _keep(self, outcome: tuple[str, str, datetime]) -> None:
-        self._waiting.mkdir(parents=True, exist_ok=True)
-        prediction_id, name, observed = outcome
-        content = json.dumps([prediction_id, name, observed.isoformat()])
-        write_atomic(self._waiting / f"{prediction_id}.json", content, sync=True)
+    def _keep(self, outcome: Outcome) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if not segments.has_room(self._folder):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_outcome(self._folder, outcome)
 
 
-def _read(record: bytes) -> tuple[str, str, datetime]:
+def _read(record: bytes) -> Outcome:
     """Return one outcome.
 
     Raises:
         ValueError: It is not allowed.
     """
     try:
-        outcome = _decode(record)
+        report = _decode(record)
     except (UnicodeDecodeError, RecursionError) as error:
         raise ValueError from error
-    observed = outcome.observed_at or datetime.now(UTC)
+    now = datetime.now(UTC)
+    observed = report.observed_at or now
     if observed.tzinfo is None:
         observed = observed.replace(tzinfo=UTC)
-    if moment(outcome.prediction_id) is None or observed > datetime.now(UTC) + _CLOCK_SKEW:
+    if moment(report.prediction_id) is None or observed > now + _CLOCK_SKEW:
         raise ValueError
-    return outcome.prediction_id, outcome.outcome, observed
+    return Outcome(report.prediction_id, report.outcome, observed, now)
 
 
 def _problems(record: bytes) -> list[Problem]:

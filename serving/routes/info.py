@@ -8,10 +8,12 @@ from starlette.responses import Response
 
 from readmission import contract
 from serving import http, metrics
+from serving.edge.auth import ApiKeys
 from serving.edge.drain import Drain
 from serving.http import JsonResponse
 from serving.predict.loaded_models import POKE, LoadedModel, LoadedModels
 from serving.predict.predictor import Predictor
+from serving.prediction_log.spool import PredictionLog
 from serving.routes import openapi
 
 
@@ -22,12 +24,14 @@ class Info:
         predictor: Models and log of this worker.
         models_folder: Folder in which a file asks the sidecar to poll the registry.
         drain: Drain of this worker; once it has begun, the worker is not ready.
+        keys: API keys of this worker.
     """
 
-    def __init__(self, predictor: Predictor, models_folder: Path, drain: Drain) -> None:
+    def __init__(self, predictor: Predictor, models_folder: Path, drain: Drain, keys: ApiKeys) -> None:
         self._predictor = predictor
         self._folder = models_folder
         self._drain = drain
+        self._keys = keys
         self._page = openapi.page()
         self._document = JsonResponse(openapi.document())
 
@@ -49,18 +53,20 @@ class Info:
 
     async def health(self, request: Request) -> Response:
         """Describe the state of each part; 503 if no prediction can be made."""
-        models, log = self._models, self._predictor.log
+        models = self._models
         aliases = models.aliases
         state: dict[str, Any] = {
             "status": "ok",
             "model": "loaded" if models.champion else "none",
             "registry": aliases.registry or "not asked yet",
-            "prediction_log": "off" if log is None else "full" if log.full else "ok",
+            "prediction_log": _log_state(self._predictor.log),
         }
         if models.champion is None or self._drain.begun:
             return JsonResponse({**state, "status": "draining" if self._drain.begun else "no model"}, 503)
         problem = models.error or aliases.error
-        if problem or aliases.registry != "ok" or state["prediction_log"] == "full":
+        if self._keys.problem:
+            state["keys"] = "the file of keys has a problem, see the log"
+        if problem or self._keys.problem or aliases.registry != "ok" or state["prediction_log"] in ("full", "dropping"):
             state["status"] = "degraded"
         return JsonResponse(state | ({"problem": problem} if problem else {}))
 
@@ -104,6 +110,12 @@ class Info:
     async def docs(self, request: Request) -> Response:
         """Answer the documentation's page."""
         return self._page
+
+
+def _log_state(log: PredictionLog | None) -> str:
+    if log is None:
+        return "off"
+    return "full" if log.full else "dropping" if log.dropping else "ok"
 
 
 def _describe(model: LoadedModel) -> dict[str, Any]:

@@ -70,6 +70,12 @@ class Predict:
         except REFUSALS as refusal:
             await self._refuse(refusal, scope, receive, http.with_common_headers(send, request_id), started)
             return
+        except Exception:
+            # Answered and counted here; the server logs it.
+            failure = http.sentence(500, "internal error")
+            await failure(scope, receive, http.with_common_headers(send, request_id))
+            self._predictor.metrics.request(PATH, "POST", 500, perf_counter() - started)
+            raise
         payload = encode(answer)
         headers = [
             *http.JSON,

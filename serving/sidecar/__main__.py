@@ -6,15 +6,17 @@ state folder never has two. Thanks to it, workers need no network, no MLflow and
 
 import contextlib
 import fcntl
-import json
 import logging
 import os
 import signal
 import sys
 import time
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
+import msgspec
 import psycopg2
 from prometheus_client.multiprocess import mark_process_dead
 
@@ -22,15 +24,30 @@ from readmission.errors import UserError
 from readmission.logs import configure_logging
 from readmission.settings import Settings, load_settings
 from serving import metrics
+from serving.predict.encounter import Invalid
 from serving.predict.loaded_models import POKE
-from serving.prediction_log import spool
-from serving.prediction_log.spool import SUFFIX
+from serving.prediction_log import segments
+from serving.prediction_log.entries import Entry
+from serving.prediction_log.outcomes import read_outcome
+from serving.prediction_log.segments import SUFFIX
 from serving.sidecar import launch
 from serving.sidecar.model_sync import ModelSync
 from serving.sidecar.store import Store
 
 _POLL = 0.2
 _BATCH = 2_000
+#: Outcomes that are asked for at a time.
+_OUTCOMES = 10_000
+#: What a stored file or its content may raise, unlike a database that is away.
+_BAD_CONTENT = (
+    Invalid,
+    msgspec.MsgspecError,
+    ValueError,
+    TypeError,
+    KeyError,
+    psycopg2.DataError,
+    psycopg2.IntegrityError,
+)
 #: Seconds that an outcome waits for its prediction before it counts as unknown.
 _PATIENCE = 3_600.0
 log = logging.getLogger(__name__)
@@ -53,7 +70,10 @@ class Shipper:
         self._warned = ""
 
     def ship(self) -> None:
-        """Store every finished segment in order and delete it; after a failure, pause for two seconds."""
+        """Store every finished segment in order and delete it; after a failure, pause for two seconds.
+
+        What cannot be read is moved to `unreadable/`, so that it holds up nothing else.
+        """
         self._measure()
         if time.monotonic() < self._quiet_until:
             return
@@ -75,27 +95,62 @@ class Shipper:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 return  # a worker is still writing it
-            for entries in spool.frames(path):
-                for start in range(0, len(entries), _BATCH):
-                    part = entries[start : start + _BATCH]
-                    self._store.add(part)
-                    metrics.log_stored.inc(len(part))
-            path.unlink()
+            refused = 0
+            try:
+                for entries in segments.frames(path):
+                    for start in range(0, len(entries), _BATCH):
+                        refused += self._store_part(entries[start : start + _BATCH])
+            except segments.DamagedError as error:
+                self._put_aside(path, str(error))
+                return
+            if refused:
+                self._put_aside(path, f"{refused} predictions cannot be stored", refused)
+            else:
+                path.unlink()
+
+    def _store_part(self, entries: Sequence[Entry]) -> int:
+        """Store predictions, one by one if not all can be stored; return how many cannot."""
+        try:
+            self._store.add(entries)
+        except _BAD_CONTENT as error:
+            if len(entries) == 1:
+                log.error("prediction %s cannot be stored: %s", entries[0].prediction_id, type(error).__name__)
+                return 1
+            return sum(self._store_part([entry]) for entry in entries)
+        metrics.log_stored.inc(len(entries))
+        return 0
 
     def _outcomes(self) -> None:
-        for path in sorted(self.waiting.glob("*.json")):
-            prediction_id, outcome, observed = json.loads(path.read_text())
-            stored = self._store.add_outcomes([(prediction_id, outcome, datetime.fromisoformat(observed))])
-            if not stored and time.time() - path.stat().st_mtime < _PATIENCE:
+        paths: dict[str, Path] = {}
+        outcomes = []
+        for path in islice(sorted(self.waiting.glob("*.json")), _OUTCOMES):
+            try:
+                outcome = read_outcome(path)
+            except FileNotFoundError:  # replaced by an outcome that a worker stored
                 continue
-            metrics.feedback.labels("recorded" if stored else "unknown").inc()
-            path.unlink()
+            except _BAD_CONTENT as error:
+                self._put_aside(path, f"the outcome cannot be read: {type(error).__name__}")
+                continue
+            outcomes.append(outcome)
+            paths[outcome.prediction_id] = path
+        stored = self._store.add_outcomes(outcomes) if outcomes else set()
+        for outcome in outcomes:
+            recorded = outcome.prediction_id in stored
+            if recorded or (datetime.now(UTC) - outcome.received).total_seconds() > _PATIENCE:
+                metrics.feedback.labels("recorded" if recorded else "unknown").inc()
+                paths[outcome.prediction_id].unlink(missing_ok=True)
+
+    def _put_aside(self, path: Path, reason: str, count: int = 1) -> None:
+        folder = self.spool / "unreadable"
+        folder.mkdir(exist_ok=True)
+        path.replace(folder / path.name)
+        metrics.log_dropped.labels("unreadable").inc(count)
+        log.error("%s is kept as %s: %s", path.name, folder / path.name, reason)
 
     def _measure(self) -> None:
-        paths = sorted(self.spool.glob(f"*{SUFFIX}"))
-        metrics.log_backlog.set(spool.size(self.spool))
-        oldest = int(paths[0].name.partition("-")[0]) / 1e9 if paths else time.time()
-        metrics.log_lag.set(max(0.0, time.time() - oldest))
+        backlog = segments.measure(self.spool)
+        metrics.log_backlog.set(backlog.size)
+        metrics.log_lag.set(max(0.0, time.time() - (backlog.began or time.time())))
 
 
 def _clean_up(folder: Path) -> None:
@@ -116,13 +171,23 @@ def _replace_predecessor(home: Path) -> None:
     pid_file = home / "sidecar.pid"
     if pid_file.exists():
         _forget_gauges(pid_file.read_text())
-    pid_file.write_text(str(os.getpid()))
+    with contextlib.suppress(OSError):  # a full disk must not keep the sidecar from starting
+        pid_file.write_text(str(os.getpid()))
+
+
+def attempt(action: Callable[[], object], name: str) -> None:
+    """Do one part of the sidecar's work; whatever it raises, the other parts go on."""
+    try:
+        action()
+    except Exception:
+        log.exception("%s failed; it is tried again", name)
 
 
 def main() -> None:
     """Work until the worker that started this process is gone, then store what it left."""
     settings = load_settings()
     configure_logging(settings.log_format)
+    os.umask(0o077)
     held = launch.lock(settings.home)
     if held is None:
         return
@@ -139,13 +204,13 @@ def main() -> None:
     while os.getppid() == parent:
         if time.monotonic() >= next_poll or poke.exists():
             poke.unlink(missing_ok=True)
-            models.poll()
-            _clean_up(models.folder)
+            attempt(models.poll, "following the registry")
+            attempt(lambda: _clean_up(models.folder), "cleaning up after dead workers")
             process.flush()
             next_poll = time.monotonic() + settings.api.reload_interval
-        shipper.ship()
+        attempt(shipper.ship, "storing predictions")
         time.sleep(_POLL)
-    shipper.ship()
+    attempt(shipper.ship, "storing predictions")
 
 
 if __name__ == "__main__":

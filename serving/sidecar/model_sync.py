@@ -5,6 +5,7 @@ MLflow's client would bring pandas and half a second of imports into a process t
 
 import logging
 import os
+import re
 import shutil
 import time
 from datetime import UTC, datetime
@@ -18,13 +19,14 @@ from readmission.registry.aliases import CHALLENGER, CHAMPION, RegistryError, fe
 from readmission.scorer.manifest import MANIFEST, ArtifactError, read_manifest
 from readmission.settings import Settings
 from serving import metrics
-from serving.predict.loaded_models import Aliases, read_aliases
+from serving.predict.aliases import Aliases, read_aliases
 
 _API = "/api/2.0/mlflow"
 #: Seconds before a failed download is tried again.
 _RETRY = 20.0
 #: Versions that stay on disk.
 _KEPT = 5
+_TEMPORARY = re.compile(r"\.\d+\.\d+")
 log = logging.getLogger(__name__)
 
 
@@ -41,6 +43,11 @@ class ModelSync:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._http = httpx.Client(base_url=settings.mlflow.tracking_uri, timeout=10, trust_env=False)
         self._failed: dict[str, tuple[float, str]] = {}
+        self._checked: set[str] = set()
+        for path in self.folder.iterdir():
+            # Left by a sidecar that was killed during a download.
+            if _TEMPORARY.fullmatch(path.name):
+                shutil.rmtree(path, ignore_errors=True)
 
     def poll(self) -> Aliases:
         """Read the aliases, download what is missing, and write aliases.json.
@@ -72,21 +79,37 @@ class ModelSync:
 
     def _provide(self, version: str, fallback: str) -> tuple[str, str]:
         """Return the version that can be served, and why it is not the given one; download it if needed."""
-        if not version or (self.folder / version / MANIFEST).is_file():
+        if not version or self._is_whole(version):
             return version or fallback, ""
         when, problem = self._failed.get(version, (0.0, ""))
         if problem and time.monotonic() - when < _RETRY:
             return fallback, problem
         try:
             self._download(version)
-        except (httpx.HTTPError, ArtifactError, OSError, ValueError, KeyError) as error:
-            problem = f"version {version} cannot be downloaded: {error or type(error).__name__}"
+        except Exception as error:
+            # Whatever the registry answered. The error's own text may hold the registry's URL and password.
+            problem = f"version {version} cannot be downloaded: {_reason(error)}"
             self._failed[version] = (time.monotonic(), problem)
             metrics.reloads.labels("download_failed").inc()
             log.error("%s", problem)
             return fallback, problem
         self._failed.pop(version, None)
+        self._checked.add(version)
         return version, ""
+
+    def _is_whole(self, version: str) -> bool:
+        """Return whether a version is on disk as it was compiled; each version is checked once."""
+        if version in self._checked:
+            return (self.folder / version / MANIFEST).is_file()
+        if not (self.folder / version).exists():
+            return False
+        try:
+            read_manifest(self.folder / version)
+        except (ArtifactError, OSError) as error:
+            log.error("version %s on local disk is damaged and is downloaded again: %s", version, _reason(error))
+            return False
+        self._checked.add(version)
+        return True
 
     def _download(self, version: str) -> None:
         """Download a version's artifact folder and check it; it gets its name only once it is complete."""
@@ -107,6 +130,7 @@ class ModelSync:
                     raise ArtifactError("the manifest names a file outside its folder")
                 self._fetch(run_id, name, temporary)
             read_manifest(temporary)
+            shutil.rmtree(self.folder / version, ignore_errors=True)  # a damaged one
             temporary.replace(self.folder / version)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -128,3 +152,12 @@ class ModelSync:
         for path in versions[_KEPT:]:
             if path.name not in used:
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def _reason(error: Exception) -> str:
+    """Return why something failed without what the error quotes: URLs, paths, passwords."""
+    if isinstance(error, ArtifactError):
+        return str(error)
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"HTTP {error.response.status_code}"
+    return type(error).__name__

@@ -14,6 +14,7 @@ from readmission.settings import Settings
 from serving.predict import encounter
 from serving.prediction_log.entries import Entry
 from serving.prediction_log.ids import moment
+from serving.prediction_log.outcomes import Outcome
 
 _INSERT = """
 INSERT INTO serving.predictions (prediction_id, predicted_at, model_name, model_version, variant, inputs,
@@ -26,12 +27,11 @@ SELECT p.prediction_id::text FROM (VALUES %s) AS asked (id, at)
 JOIN serving.predictions p ON p.prediction_id = asked.id AND p.predicted_at = asked.at"""
 #: The latest outcome counts; the same outcome again changes nothing.
 _OUTCOME = """
-INSERT INTO serving.feedback (prediction_id, outcome, observed_at) VALUES %s
+INSERT INTO serving.feedback (prediction_id, outcome, observed_at, received_at) VALUES %s
 ON CONFLICT (prediction_id) DO UPDATE SET outcome = excluded.outcome, observed_at = excluded.observed_at,
-  received_at = now()
-WHERE (serving.feedback.outcome, serving.feedback.observed_at) <> (excluded.outcome, excluded.observed_at)"""
-
-Outcome = tuple[str, str, datetime]
+  received_at = excluded.received_at
+WHERE (serving.feedback.outcome, serving.feedback.observed_at) <> (excluded.outcome, excluded.observed_at)
+  AND excluded.received_at >= serving.feedback.received_at"""
 
 
 class Store:
@@ -62,6 +62,11 @@ class Store:
                 user="readmission_serving",
                 password=s.password("serving"),
                 connect_timeout=3,
+                # The server's timeout cannot help when packets are lost: these end the wait here.
+                keepalives_idle=5,
+                keepalives_interval=5,
+                keepalives_count=3,
+                tcp_user_timeout=20_000,
                 options="-c statement_timeout=20000",
                 application_name="readmission serving",
             )
@@ -102,7 +107,7 @@ class Store:
                 stored = {row[0] for row in cast(list[tuple[str]], rows)}
                 if stored:
                     extras.execute_values(
-                        cursor, _OUTCOME, [latest[name] for name in sorted(stored)], template="(%s::uuid, %s, %s)"
+                        cursor, _OUTCOME, [latest[name] for name in sorted(stored)], template="(%s::uuid, %s, %s, %s)"
                     )
             self._connection.commit()
         except psycopg2.Error:

@@ -44,13 +44,36 @@ def test_without_a_file_all_is_open_but_admin() -> None:
     assert status(ApiKeys(None), "", "admin") == 401
 
 
-def test_a_changed_file_is_read_and_a_wrong_one_is_not(path: Path) -> None:
+def test_a_changed_file_is_read_and_its_wrong_lines_open_nothing(path: Path) -> None:
     keys = ApiKeys(path)
     path.write_text(line("new", "n", "predict"))
     os.utime(path, (1, 1))
     keys.refresh()
     assert (status(keys, "n", "predict"), status(keys, "w", "predict")) == (200, 401)
-    path.write_text(line("new", "n", "all"))
+    path.write_text(line("new", "n", "all") + line("other", "o", "predict"))
     os.utime(path, (2, 2))
     keys.refresh()
-    assert status(keys, "n", "predict") == 200
+    assert (status(keys, "n", "predict"), status(keys, "o", "predict")) == (401, 200)
+    assert "'new'" in keys.problem
+    path.unlink()
+    keys.refresh()
+    assert status(keys, "o", "predict") == 200 and "cannot be read" in keys.problem
+    path.write_text(line("other", "o", "predict"))
+    os.utime(path, (2, 2))
+    keys.refresh()
+    assert keys.problem == ""
+
+
+def test_the_hash_of_nothing_is_no_key(path: Path) -> None:
+    path.write_text(line("slip", "", "predict,admin"))
+    keys = ApiKeys(path)
+    assert [status(keys, "", scope) for scope in ("predict", "admin")] == [401, 401]
+    assert "empty key" in keys.problem
+
+
+def test_a_problem_is_logged_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    keys = ApiKeys(path)
+    path.unlink()
+    for _ in range(3):
+        keys.refresh()
+    assert len(caplog.records) == 1

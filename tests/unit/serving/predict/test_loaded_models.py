@@ -8,7 +8,9 @@ import msgspec
 import pytest
 
 from serving import metrics
-from serving.predict.loaded_models import Aliases, LoadedModel, LoadedModels, read_aliases
+from serving.predict import loaded_models
+from serving.predict.aliases import Aliases, read_aliases
+from serving.predict.loaded_models import LoadedModel, LoadedModels
 
 
 def model(version: str) -> LoadedModel:
@@ -67,3 +69,59 @@ def test_a_challenger_may_leave_and_a_champion_may_not(tmp_path: Path, monkeypat
     models.champion = models.challenger = fake
     models.refresh()
     assert models.champion is fake and models.challenger is None
+
+
+def loadable(monkeypatch: pytest.MonkeyPatch, models: LoadedModels, *versions: str) -> None:
+    """Let some versions on disk be loaded and no other."""
+
+    def load(version: str) -> LoadedModel:
+        if version not in versions:
+            raise ValueError("damaged")
+        return model(version)
+
+    monkeypatch.setattr(models, "_load", load)
+    monkeypatch.setattr(models, "_swap", lambda variant, fresh: setattr(models, variant, fresh))
+
+
+def name_aliases(folder: Path, champion: str, challenger: str = "") -> None:
+    content = Aliases(champion=champion, challenger=challenger, registry="ok")
+    (folder / "aliases.json").write_bytes(msgspec.json.encode(content))
+
+
+def test_the_challengers_success_does_not_hide_the_champions_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = LoadedModels(tmp_path, "m")
+    models.champion = model("1")
+    loadable(monkeypatch, models, "3", "4")
+    name_aliases(tmp_path, "2", "3")
+    models.refresh()
+    assert models.error.startswith("version 2 is not served")
+    name_aliases(tmp_path, "4", "3")
+    models.refresh()
+    assert models.error == ""
+
+
+def test_a_worker_that_starts_with_a_damaged_champion_serves_the_newest_other_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for version in ("8", "9", "10", "11"):
+        (tmp_path / version).mkdir()
+    models = LoadedModels(tmp_path, "m")
+    loadable(monkeypatch, models, "8", "9")
+    name_aliases(tmp_path, "11")
+    models.refresh()
+    assert models.champion is not None and models.champion.version == "9"
+    assert models.error.startswith("version 11 is not served")
+
+
+def test_a_full_disk_does_not_keep_a_worker_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(loaded_models, "write_atomic", fail)
+    models = LoadedModels(tmp_path, "m")
+    loadable(monkeypatch, models, "1")
+    name_aliases(tmp_path, "1")
+    models.refresh()
+    assert models.champion is not None

@@ -1,16 +1,20 @@
 """The spool: what is appended is read back, a torn end is cut off, and a limit is kept."""
 
+import fcntl
 import struct
 import threading
 import time
+import zlib
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from readmission.polling import wait_until
-from serving.prediction_log import spool
+from serving.prediction_log import segments, spool
 from serving.prediction_log.entries import Block, Entry
 from serving.prediction_log.spool import PredictionLog
 
@@ -32,7 +36,7 @@ def confirm(done: threading.Event, kept: bool) -> None:
 
 
 def read(folder: Path) -> list[Entry]:
-    return [e for path in sorted(folder.glob("*.log")) for group in spool.frames(path) for e in group]
+    return [e for path in sorted(folder.glob("*.log")) for group in segments.frames(path) for e in group]
 
 
 def test_what_is_appended_by_many_is_on_disk_in_order(tmp_path: Path) -> None:
@@ -91,13 +95,98 @@ def test_a_full_spool_drops_and_opens_again(tmp_path: Path) -> None:
     for number in range(200):
         log.append(entry(number))
     wait_until(lambda: log.full, seconds=10, every=0.01, failure="the spool did not fill up")
-    before = spool.size(tmp_path)
+    before = segments.measure(tmp_path).size
     for number in range(200):
         log.append(entry(number))
     time.sleep(0.1)
-    assert spool.size(tmp_path) == before
+    assert segments.measure(tmp_path).size == before
     for path in tmp_path.glob("*.log"):
         path.unlink()
-    log.refresh()
-    assert not log.full
+    assert log.dropping
+    wait_until(lambda: not log.full, seconds=10, every=0.01, failure="the spool did not open again")
+    log.close()
+
+
+def write_frames(folder: Path, count: int) -> tuple[Path, list[int]]:
+    """Write a segment of `count` frames of one entry; return it and where each frame ends."""
+    path, ends = folder / "1-1.log", []
+    with path.open("wb") as file:
+        for number in range(count):
+            body = msgspec.msgpack.encode([entry(number)])
+            file.write(struct.pack("<II", len(body), zlib.crc32(body)) + body)
+            ends.append(file.tell())
+    return path, ends
+
+
+@pytest.mark.parametrize("zeros", [3, 64])
+def test_zeros_at_the_end_are_a_torn_end(tmp_path: Path, zeros: int) -> None:
+    path, _ = write_frames(tmp_path, 2)
+    path.write_bytes(path.read_bytes() + bytes(zeros))
+    assert read(tmp_path) == [entry(0), entry(1)]
+
+
+def test_a_frame_that_is_damaged_in_the_middle_is_an_error(tmp_path: Path) -> None:
+    path, ends = write_frames(tmp_path, 3)
+    content = bytearray(path.read_bytes())
+    content[ends[1] - 1] ^= 1
+    path.write_bytes(content)
+    groups = segments.frames(path)
+    assert next(groups) == [entry(0)]
+    with pytest.raises(segments.DamagedError):
+        next(groups)
+
+
+def test_a_nearly_full_disk_is_left_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = {"free": 100 << 20}
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(total=100 << 30, free=usage["free"]))
+    log = PredictionLog(tmp_path, 0.01, 1 << 30)
+    before: tuple[bool, bool] = (log.full, log.dropping)
+    assert before == (True, False)
+    log.append(entry(0))
+    assert log.dropping
+    usage["free"] = 10 << 30
+    wait_until(lambda: not log.full, seconds=10, every=0.01, failure="the log did not open again")
+    log.close()
+    assert read(tmp_path) == []
+
+
+def test_a_segment_is_not_seen_before_it_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[Path]] = []
+    flock = fcntl.flock
+
+    def look_and_lock(file: Any, operation: int) -> None:
+        seen.append(list(tmp_path.glob("*.log")))
+        flock(file, operation)
+
+    monkeypatch.setattr("fcntl.flock", look_and_lock)
+    log = PredictionLog(tmp_path, 60, 1 << 30)
+    log.append(entry(0))
+    log.close()
+    assert seen == [[]] and read(tmp_path) == [entry(0)]
+
+
+def test_segments_are_longer_while_many_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "_SEGMENT_SECONDS", 0.0)
+    for number in range(spool._MANY_SEGMENTS):
+        (tmp_path / f"{number}-1.log").touch()
+    log = PredictionLog(tmp_path, 0.001, 1 << 30)
+    for number in range(20):
+        log.append(entry(number))
+        time.sleep(0.01)
+    log.close()
+    assert len(list(tmp_path.glob("*.log"))) == spool._MANY_SEGMENTS + 1
+
+
+def test_any_failure_of_the_writer_is_reported_to_those_who_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Any) -> bytes:
+        raise RuntimeError("nobody expected this")
+
+    monkeypatch.setattr(spool, "_encode", fail)
+    log = PredictionLog(tmp_path, 0.01, 1 << 30)
+    answers: list[bool] = []
+    log.append(entry(0))
+    log.on_disk(answers.append)
+    wait_until(lambda: answers == [False], seconds=5, every=0.01, failure="nobody was told")
     log.close()

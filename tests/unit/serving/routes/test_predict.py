@@ -70,3 +70,27 @@ def test_refusals_come_before_a_score(tmp_path: Path) -> None:
     assert (status, headers[b"allow"]) == (405, b"POST")
     assert scorer.threads == []
     assert ask(predict(tmp_path))[0] == 503
+
+
+def test_an_unexpected_error_is_answered_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def score(self, values: Any) -> tuple[float, float, float]:
+            raise RuntimeError("nobody expected this")
+
+    route = predict(tmp_path, Broken())
+    counted: list[tuple[str, str, int]] = []
+    monkeypatch.setattr(
+        route._predictor.metrics, "request", lambda path, method, code, _: counted.append((path, method, code))
+    )
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": BODY, "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    with pytest.raises(RuntimeError):  # for the server to log
+        asyncio.run(route({"type": "http", "method": "POST", "path": "/predict", "headers": []}, receive, send))
+    assert (sent[0]["status"], sent[1]["body"]) == (500, b'{"error":"internal error"}')
+    assert counted == [("/predict", "POST", 500)]

@@ -6,9 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from readmission.scorer.manifest import MANIFEST
+from readmission.scorer.manifest import MANIFEST, ArtifactError
 from readmission.settings import Settings
-from serving.predict.loaded_models import Aliases, read_aliases
+from serving.predict.aliases import Aliases, read_aliases
+from serving.sidecar import model_sync
 from serving.sidecar.model_sync import ModelSync
 
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -23,6 +24,17 @@ def sync(home: Path, handler: Handler) -> ModelSync:
 def aliases(**versions: str) -> Handler:
     content = {"registered_model": {"aliases": [{"alias": a, "version": v} for a, v in versions.items()]}}
     return lambda _: httpx.Response(200, json=content)
+
+
+@pytest.fixture(autouse=True)
+def whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every manifest of these tests be right, except one that says that its folder is damaged."""
+
+    def read(folder: Path) -> None:
+        if "damaged" in (folder / MANIFEST).read_text():
+            raise ArtifactError("trees.txt is missing or is not what was compiled (sha256)")
+
+    monkeypatch.setattr(model_sync, "read_manifest", read)
 
 
 def place(models: ModelSync, version: str) -> None:
@@ -86,3 +98,61 @@ def test_old_versions_are_deleted_but_never_those_in_use(tmp_path: Path) -> None
         place(models, str(number))
     assert models.poll() != Aliases()
     assert sorted(path.name for path in models.folder.iterdir() if path.is_dir()) == ["1", "5", "6", "7", "8", "9"]
+
+
+def serving_files(version: str) -> Handler:
+    """Return a registry whose champion has a manifest and no other file."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if "registered-models" in request.url.path:
+            return aliases(champion=version)(request)
+        if "model-versions" in request.url.path:
+            return httpx.Response(200, json={"model_version": {"run_id": "r"}})
+        return httpx.Response(200, json={"files": {}})
+
+    return handler
+
+
+def test_a_damaged_copy_is_downloaded_again(tmp_path: Path) -> None:
+    models = sync(tmp_path, serving_files("4"))
+    place(models, "4")
+    manifest = models.folder / "4" / MANIFEST
+    manifest.write_text("damaged")
+    assert models.poll().error == ""
+    assert manifest.read_text() == '{"files":{}}'
+
+
+def test_a_folder_without_manifest_is_replaced(tmp_path: Path) -> None:
+    models = sync(tmp_path, serving_files("4"))
+    (models.folder / "4").mkdir()
+    (models.folder / "4" / "left.txt").touch()
+    answer = models.poll()
+    assert (answer.champion, answer.error) == ("4", "")
+
+
+def test_what_a_killed_download_left_is_deleted(tmp_path: Path) -> None:
+    left = sync(tmp_path, aliases()).folder / ".4.123"
+    left.mkdir()
+    sync(tmp_path, aliases())
+    assert not left.exists()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [httpx.Response(403), httpx.Response(200, content=b"null"), httpx.Response(200, json={"model_version": 3})],
+)
+def test_no_answer_of_the_registry_stops_the_sidecar_or_tells_its_password(
+    tmp_path: Path, answer: httpx.Response
+) -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        if "registered-models" in request.url.path:
+            return aliases(champion="5")(request)
+        answer.request = request
+        return answer
+
+    models = sync(tmp_path, handler)
+    models._http = httpx.Client(base_url="http://svc:SECRET@registry", transport=httpx.MockTransport(handler))
+    problem = models.poll().error
+    assert (
+        problem.startswith("version 5 cannot be downloaded") and "SECRET" not in problem and "registry" not in problem
+    )

@@ -1,0 +1,31 @@
+"""Aliases on local disk: which versions the registry wants served, as the sidecar last read them."""
+
+from pathlib import Path
+
+import msgspec
+
+
+class Aliases(msgspec.Struct, frozen=True, kw_only=True):
+    """Contents of aliases.json, as the sidecar writes it.
+
+    Attributes:
+        champion: Version to serve, present and checked on local disk; empty if there is none.
+        challenger: The same for the challenger.
+        registry: ``ok``, or why the registry could not be read.
+        error: Why the registry's version is not served; empty if it is.
+        checked_at: ISO 8601, UTC.
+    """
+
+    champion: str = ""
+    challenger: str = ""
+    registry: str = ""
+    error: str = ""
+    checked_at: str = ""
+
+
+def read_aliases(folder: Path) -> Aliases:
+    """Read aliases.json; return empty aliases if there is none yet."""
+    try:
+        return msgspec.json.decode((folder / "aliases.json").read_bytes(), type=Aliases)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return Aliases()
