@@ -17,7 +17,7 @@ from readmission.settings import Settings
 
 def run(settings: Settings) -> None:
     """Greet whoever runs this step."""
-    print("hello from", settings.model_name)
+    print("hello from", settings.mlflow.model_name)
 '''
 REGISTRY_LINE = '    "greet": ("readmission.steps.greet", "Greet."),\n'
 DAG_LINE = '    Step(task_id="process", outlets=[CLEAN]) >> Step(task_id="greet")\n'
@@ -46,7 +46,7 @@ def insert_before(path: Path, anchor: str, line: str) -> None:
 def test_a_new_step_is_its_file_and_a_line_of_the_registry(tmp_path: Path) -> None:
     shutil.copytree(PACKAGE, tmp_path / "readmission", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "readmission" / "steps" / "greet.py").write_text(STEP)
-    insert_before(tmp_path / "readmission" / "cli.py", '    "train": ("readmission.steps', REGISTRY_LINE)
+    insert_before(tmp_path / "readmission" / "cli.py", '    "process": ("readmission.steps', REGISTRY_LINE)
     environment = {"PYTHONPATH": str(tmp_path), "READMISSION_HOME": str(tmp_path / "home")}
     assert "greet" in run_python("-m", "readmission.cli", "--help", **environment)
     assert "Greet whoever" in run_python("-m", "readmission.cli", "greet", "--help", **environment)

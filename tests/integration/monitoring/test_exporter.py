@@ -94,7 +94,7 @@ def test_while_mlflow_is_away_the_last_champion_stays_with_its_age(
     move_alias(registered, "1")
     collector = DatabaseCollector(registered, every=0)
     before = scrape(registered, collector)
-    monkeypatch.setattr(registered, "mlflow_uri", "http://127.0.0.1:9")
+    monkeypatch.setattr(registered.mlflow, "uri", "http://127.0.0.1:9")
     after = scrape(registered, collector)
     assert after["readmission_service_up"]["mlflow",] == 0
     for name in ("readmission_champion_info", "readmission_champion_read_timestamp_seconds"):
