@@ -122,6 +122,15 @@ def test_settings_are_grouped_and_keep_their_flat_names(tmp_path: Path, monkeypa
     assert config.postgres.host == "127.0.0.1"
 
 
+def test_variables_without_the_prefix_are_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("HOME", "SOURCE", "IMAGE", "SEED", "API_PORT"):
+        monkeypatch.setenv(name, "7")
+    config = Settings(_env_file=None)
+    assert (config.home, config.source, config.image) == (tmp_path / ".state", "", "")
+    assert config.api.port == 18080
+
+
 def test_every_setting_has_one_flat_name() -> None:
     assert len(VARIABLES) == sum(1 for _ in fields())
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from readmission.errors import UserError
 from readmission.settings.groups import (
@@ -39,6 +39,10 @@ from readmission.settings.groups import (
 Role = Literal["owner", "ingest", "process", "train", "score", "serving", "monitor", "mlflow", "airflow"]
 
 
+#: Every variable begins with it, in any case of letters.
+PREFIX = "readmission_"
+
+
 class Settings(BaseSettings):
     """What an installation may choose. Passwords have no default.
 
@@ -46,7 +50,7 @@ class Settings(BaseSettings):
     given as `_env_file`, later ones first.
     """
 
-    model_config = SettingsConfigDict(env_prefix="READMISSION_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
 
     home: Path = Field(Path(".state"), description="State folder of the embedded system.")
     source: str = Field(
@@ -182,10 +186,16 @@ class _Nested(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """Return the values of this source, grouped."""
-        variables: Mapping[str, Any] = getattr(self._flat, "env_vars", None) or getattr(self._flat, "init_kwargs", {})
+        if isinstance(self._flat, InitSettingsSource):
+            values = dict(self._flat.init_kwargs)
+        else:
+            # Every variable of the environment is here: only those with the prefix are ours (HOME is not).
+            variables: Mapping[str, Any] = getattr(self._flat, "env_vars", {})
+            values = {
+                name.lower()[len(PREFIX) :]: v for name, v in variables.items() if name.lower().startswith(PREFIX)
+            }
         nested: dict[str, Any] = {}
-        for name, value in variables.items():
-            flat = name.lower().removeprefix("readmission_")
+        for flat, value in values.items():
             if flat in VARIABLES:
                 group, field = VARIABLES[flat]
                 (nested.setdefault(group, {}) if group else nested)[field] = value
