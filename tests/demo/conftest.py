@@ -82,9 +82,12 @@ def sample_rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Start Chromium."""
+    """Start Chromium.
+
+    Playwright's event loop runs in this thread until the driver stops, so later modules could not call asyncio.run.
+    """
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium")
     from playwright.sync_api import sync_playwright
