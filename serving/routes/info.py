@@ -136,6 +136,7 @@ def _describe(model: LoadedModel) -> dict[str, Any]:
         "parity": manifest.parity,
         "history": manifest.history,
         "risk_bands": manifest.bands,
+        "prevalence": manifest.prevalence,
         "operating_points": manifest.points,
         "gates": manifest.gates,
     }

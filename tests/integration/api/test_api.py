@@ -43,6 +43,7 @@ def test_an_answer_has_every_field(api: Api, compiled: dict[str, Path]) -> None:
     info = api.info()
     band = max((b for b in info["risk_bands"] if b["at_least"] <= expected["<30"]), key=lambda b: b["at_least"])
     assert content["risk_band"] == band["name"] and len(info["risk_bands"]) == 4
+    assert 0 < info["prevalence"] < 1
     assert [point["rule"] for point in info["operating_points"]][:2] == ["alert 5%", "alert 10%"]
     assert content["missing"] == [name for name in contract.FEATURE_NAMES if name not in EXAMPLE]
     assert uuid.UUID(content["prediction_id"]).version == 7
