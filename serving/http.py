@@ -35,6 +35,12 @@ class JsonResponse(Response):
         return msgspec.json.encode(content)
 
 
+class Sentence(msgspec.Struct):
+    """Statement of what is wrong."""
+
+    error: str
+
+
 class Refused(Exception):  # noqa: N818 - an answer
     """Refusal of a request.
 
@@ -79,7 +85,7 @@ class StreamResponse:
 
 def sentence(status: int, text: str, headers: Mapping[str, str] | None = None) -> JsonResponse:
     """Return an answer that states in one sentence what is wrong."""
-    return JsonResponse({"error": text}, status, headers)
+    return JsonResponse(Sentence(text), status, headers)
 
 
 def too_large(limit: int) -> Refused:

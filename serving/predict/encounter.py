@@ -1,7 +1,7 @@
-"""Decode and judge the encounters of a request: one C pass when all is well, sentences when not.
+"""Encounters of a request: decoded in one pass if they are valid, else explained field by field.
 
-The types come from the contract. A request that fails is read a second time, field by field with
-the same types, so that both ways always agree and a person sees every mistake at once.
+The types come from the contract, and the OpenAPI document from the types. A request that fails is read a second
+time, field by field with the same types, so that both ways always agree and a client sees every problem at once.
 """
 
 import re
@@ -16,7 +16,7 @@ from msgspec import Meta, Raw, Struct
 from readmission import contract
 from readmission.contract import Column, kinds
 
-#: What one row holds, in the order of `COLUMNS`; None: absent.
+#: Values of one encounter in the order of `COLUMNS`, then its identifiers; None if absent.
 Values = tuple[str | int | None, ...]
 
 COLUMNS: tuple[Column, ...] = contract.FEATURE_COLUMNS
@@ -26,26 +26,19 @@ _ORDER: tuple[Column, ...] = contract.FEATURE_COLUMNS + tuple(
 #: How many of `Encounter`'s fields are features; the identifiers come after them.
 WIDTH = len(COLUMNS)
 PATIENT = tuple(column.name for column in _ORDER).index("patient_nbr")
+PROBLEMS = ("missing", "unknown", "type", "range", "level", "pattern", "json", "size")
 
 
-class Problem(Struct, frozen=True, omit_defaults=True):
-    """State one mistake of a request; never holds the value itself.
+class Problem(Struct, frozen=True):
+    """Problem of one field of a request, without the value itself."""
 
-    Attributes:
-        field: the column, or empty when the whole body or record is meant.
-        problem: ``missing``, ``unknown``, ``type``, ``range``, ``level``, ``pattern``, ``json`` or ``size``.
-        allowed: what may stand there.
-        index: position of the record in a batch.
-    """
-
-    field: str
-    problem: str
-    allowed: str
-    index: int | None = None
+    field: Annotated[str, Meta(description="Column; empty if the problem is the whole body or record.")]
+    problem: Annotated[str, Meta(extra_json_schema={"enum": list(PROBLEMS)})]
+    allowed: Annotated[str, Meta(description="What the field may hold.")]
 
 
 class Invalid(Exception):  # noqa: N818 - it is an answer, not a failure
-    """Carry the problems of one encounter."""
+    """Refusal of one encounter, with its problems."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__(f"{len(problems)} problems")
@@ -59,29 +52,31 @@ _codes: set[str | None] = {None}
 _CODES = 10_000
 
 
-def _are_codes(given: Sequence[str | None]) -> bool:
-    good = all(code is None or _match_code(code) for code in given)
-    if good:
+def _are_codes(diagnoses: Sequence[str | None]) -> bool:
+    valid = all(code is None or _match_code(code) for code in diagnoses)
+    if valid:
         if len(_codes) >= _CODES:
             _codes.clear()
-        _codes.update(given)
-    return good
-
-
-def _json_type(column: Column) -> Any:
-    if column.levels:
-        unknown = (contract.MISSING_TOKEN,) if column.nullable and column.is_text else ()
-        kind: Any = Literal[(*column.values(), *unknown)]
-    elif column.pattern:
-        kind = Annotated[str, Meta(pattern=rf"^(?:{column.pattern}|\?)\Z")]
-    else:
-        kind = Annotated[int, Meta(ge=column.minimum, le=column.maximum)]
-    return kind if column.required else Union[kind, None]  # noqa: UP007 - built at run time
+        _codes.update(diagnoses)
+    return valid
 
 
 def allowed(column: Column) -> str:
-    """Say what a request may hold in one column."""
+    """Return what a request may state in one column, for people."""
     return column.allowed if column.required else f"{column.allowed}; may be absent or null"
+
+
+def _json_type(column: Column) -> Any:
+    """Return the type of one field; its annotations for the schema cost the decoder nothing."""
+    json_type = {"type": "integer" if column.is_number else "string"}
+    if column.levels:
+        unknown = (contract.MISSING_TOKEN,) if column.nullable and column.is_text else ()
+        field_type: Any = Annotated[Literal[(*column.values(), *unknown)], Meta(extra_json_schema=json_type)]
+    elif column.pattern:
+        field_type = Annotated[str, Meta(pattern=rf"^(?:{column.pattern}|\?)\Z")]
+    else:
+        field_type = Annotated[int, Meta(ge=column.minimum, le=column.maximum)]
+    return field_type if column.required else Union[field_type, None]  # noqa: UP007 - built at run time
 
 
 def _identifier(column: Column) -> str:
@@ -89,8 +84,16 @@ def _identifier(column: Column) -> str:
 
 
 def _field(column: Column) -> tuple[Any, ...]:
-    name, kind = _identifier(column), str if column.pattern else _json_type(column)
-    return (name, kind) if column.required else (name, Union[kind, None], None)  # noqa: UP007 - built at run time
+    """Return the field of one column: name, type with its description, and None as the default of an optional one."""
+    field_type: Any = _json_type(column)
+    if column.pattern:
+        # The schema states the pattern; the decoder leaves it to `_are_codes`. JSON schema knows no \Z.
+        field_type = Annotated[str, Meta(extra_json_schema={"pattern": rf"^({column.pattern}|\?)$"})]
+    if column.required:
+        return _identifier(column), Annotated[field_type, Meta(description=f"{column.label}.")]
+    description = f"{column.label}. Absent: {column.assumed or 'unknown'}."
+    optional: Any = Union[field_type, None]  # noqa: UP007 - built at run time
+    return _identifier(column), Annotated[optional, Meta(description=description)], None
 
 
 Encounter = msgspec.defstruct(
@@ -115,34 +118,34 @@ def decode(body: bytes) -> Values:
     """Read one encounter.
 
     Args:
-        body: a JSON object with the data set's own column names.
+        body: JSON object with the data set's own column names.
 
     Returns:
         The values in the order of `COLUMNS`, then encounter_id and patient_nbr; None where absent.
 
     Raises:
-        Invalid: with every problem of the encounter.
+        Invalid: The encounter does not follow the contract; all its problems are listed.
     """
     try:
         values = _astuple(_decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Invalid(problems(body)) from None
-    if not _codes.issuperset(given := _diagnoses(values)) and not _are_codes(given):
+    if not _codes.issuperset(diagnoses := _diagnoses(values)) and not _are_codes(diagnoses):
         raise Invalid(problems(body))
     return values
 
 
 def problems(body: bytes) -> list[Problem]:
-    """List everything that is wrong with one encounter, in the order of its fields."""
+    """Return every problem of one encounter, in the order of its fields."""
     try:
-        given = _RAW.decode(body)
+        fields = _RAW.decode(body)
     except msgspec.ValidationError:
         return [Problem("", "type", "a JSON object with the columns of one encounter")]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return [Problem("", "json", "a JSON object in UTF-8")]
-    found = [p for name, raw in given.items() if (p := _field_problem(name, raw)) is not None]
-    found += [Problem(c.name, "missing", c.allowed) for c in _REQUIRED if c.name not in given]
-    return found or [Problem("", "json", "a JSON object in UTF-8")]
+    listed = [p for name, raw in fields.items() if (p := _field_problem(name, raw)) is not None]
+    listed += [Problem(c.name, "missing", c.allowed) for c in _REQUIRED if c.name not in fields]
+    return listed or [Problem("", "json", "a JSON object in UTF-8")]
 
 
 def _field_problem(name: str, raw: Raw) -> Problem | None:
@@ -169,12 +172,12 @@ def _kind_of_problem(column: Column, raw: Raw) -> str:
 
 
 def from_text(row: Mapping[str, str]) -> Values:
-    """Read one encounter of a CSV file: every value is text, empty or ``?`` means absent.
+    """Read one encounter of a CSV file, whose values are text; empty or ``?`` means absent.
 
     Raises:
-        Invalid: with every problem of the encounter.
+        Invalid: The encounter does not follow the contract; all its problems are listed.
     """
-    found: list[Problem] = []
+    listed: list[Problem] = []
     values: list[str | int | None] = []
     for column in _ORDER:
         text = row.get(column.name) or contract.MISSING_TOKEN
@@ -183,20 +186,20 @@ def from_text(row: Mapping[str, str]) -> Values:
             continue
         problem = column.problem(text)
         if problem is not None:
-            found.append(Problem(column.name, problem, allowed(column)))
+            listed.append(Problem(column.name, problem, allowed(column)))
             continue
         values.append(column.parse(text))
-    if found:
-        raise Invalid(found)
+    if listed:
+        raise Invalid(listed)
     return tuple(values)
 
 
 def missing(values: Values) -> list[str]:
-    """Name the features that were absent (drugs are then taken as "No", lab results as "None")."""
+    """Return the features that were absent; absent drugs count as "No", absent lab results as "None"."""
     return list(compress(contract.FEATURE_NAMES, map(is_, values, repeat(None))))
 
 
 def as_request(values: Values) -> dict[str, str | int]:
-    """Turn values back into the JSON object that decodes to them."""
+    """Return the JSON object that decodes to these values."""
     pairs = zip(_ORDER, values, strict=True)
     return {column.name: value for column, value in pairs if value is not None}

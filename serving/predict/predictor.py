@@ -4,8 +4,10 @@ import asyncio
 from collections import Counter
 from functools import partial
 from time import perf_counter
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from readmission import contract, tracing
 from readmission.contract import CLASSES, EXCLUDED_DISPOSITIONS
@@ -29,26 +31,30 @@ EXCLUDED = (
 )
 
 
+Share = Annotated[float, Meta(ge=0, le=1)]
+PredictionId = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+
+
 class ClassProbabilities(msgspec.Struct, gc=False, rename=dict(zip(("no", "late", "early"), CLASSES, strict=True))):
     """Probabilities under the names of the classes."""
 
-    no: float
-    late: float
-    early: float
+    no: Share
+    late: Share
+    early: Share
 
 
 class Answer(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Answer to one encounter, as docs/api.md describes it."""
 
-    prediction_id: str
-    prediction: str
+    prediction_id: PredictionId
+    prediction: Annotated[str, Meta(extra_json_schema={"enum": list(CLASSES)})]
     probabilities: ClassProbabilities
-    readmission_risk_30d: float
-    risk_band: str
+    readmission_risk_30d: Share
+    risk_band: Annotated[str, Meta(description="Name of the band, of this model version; empty if it has none.")]
     model_name: str
     model_version: str
-    missing: list[str]
-    timestamp: str
+    missing: Annotated[list[str], Meta(description="Absent fields; for drugs and lab tests this means none given.")]
+    timestamp: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
     notes: list[str] | None = None
 
 

@@ -21,11 +21,12 @@ from readmission.settings import Settings
 from serving import http, metrics
 from serving.http import JsonResponse
 from serving.predict.encounter import Problem
+from serving.predict.predictor import PredictionId
 from serving.prediction_log import segments
 from serving.prediction_log.ids import moment
 from serving.prediction_log.outcomes import Outcome, write_outcome
 
-_MAX_OUTCOMES = 10_000
+MAX_OUTCOMES = 10_000
 _MAX_BODY = 4_194_304
 #: A prediction this young may not have reached the database yet.
 _YOUNG = timedelta(minutes=1)
@@ -36,12 +37,15 @@ _PATIENCE, _LINE, _PAUSE = 5.0, 16, 2.0
 log = logging.getLogger(__name__)
 
 
+_Time = Annotated[datetime, Meta(extra_json_schema={"format": "date-time"})]
+
+
 class Report(msgspec.Struct, forbid_unknown_fields=True):
     """Outcome as a client sends it."""
 
-    prediction_id: Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+    prediction_id: PredictionId
     outcome: Literal[CLASSES]  # type: ignore[valid-type]
-    observed_at: Annotated[datetime | None, Meta(description="Not in the future; now if absent.")] = None
+    observed_at: Annotated[_Time | None, Meta(description="Not in the future; now if absent.")] = None
 
 
 _ALLOWED = {
@@ -76,8 +80,8 @@ class Feedback:
             records: Sequence[Any] = _split(body) if many else [body]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             records = []
-        if not 1 <= len(records) <= _MAX_OUTCOMES:
-            allowed = f"one outcome, or 1 to {_MAX_OUTCOMES:,} in a list"
+        if not 1 <= len(records) <= MAX_OUTCOMES:
+            allowed = f"one outcome, or 1 to {MAX_OUTCOMES:,} in a list"
             return JsonResponse({"errors": [Problem("", "json", allowed)]}, 400)
         outcomes: dict[int, Outcome] = {}
         errors: list[dict[str, Any]] = []

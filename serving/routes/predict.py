@@ -9,6 +9,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from readmission.scorer import Probabilities
@@ -20,7 +21,7 @@ from serving.predict import encounter
 from serving.predict.encounter import Values
 from serving.predict.loaded_models import LoadedModel
 from serving.predict.predictor import Answer, Predictor, encode
-from serving.routes.refusals import REFUSALS, Refusal, refuse, wrong_method
+from serving.routes.refusals import REFUSALS, refuse, wrong_method
 
 PATH = "/predict"
 #: Requests that may wait for the thread of a slow model.
@@ -68,7 +69,8 @@ class Predict:
             if self._settles:
                 await self._predictor.settle()
         except REFUSALS as refusal:
-            await self._refuse(refusal, scope, receive, http.with_common_headers(send, request_id), started)
+            response = refuse(refusal, self._predictor.metrics)
+            await self._send(response, scope, receive, http.with_common_headers(send, request_id), started)
             return
         except Exception:
             # Answered and counted here; the server logs it.
@@ -121,9 +123,8 @@ class Predict:
         finally:
             self._slow -= 1
 
-    async def _refuse(self, refusal: Refusal, scope: Scope, receive: Receive, send: Send, started: float) -> None:
-        counts = self._predictor.metrics
-        response = refuse(refusal, counts)
+    async def _send(self, response: Response, scope: Scope, receive: Receive, send: Send, started: float) -> None:
+        """Send a refusal and count it."""
         await response(scope, receive, send)
         method = "POST" if scope["method"] == "POST" else "other"
-        counts.request(PATH, method, response.status_code, perf_counter() - started)
+        self._predictor.metrics.request(PATH, method, response.status_code, perf_counter() - started)

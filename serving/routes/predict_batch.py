@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
-from typing import Any
+from typing import Annotated, Any, cast
 
 import msgspec
-from msgspec import Raw
+from msgspec import Meta, Raw
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -22,7 +22,7 @@ from serving.predict import batches, encounter
 from serving.predict.batches import ScoredBatch
 from serving.predict.encounter import Invalid, Problem, Values
 from serving.predict.loaded_models import LoadedModel
-from serving.predict.predictor import EXCLUDED, Predictor, encode
+from serving.predict.predictor import EXCLUDED, Answer, Predictor, encode
 from serving.routes.lines import groups_of_lines, read_csv_line, write_csv_line
 
 #: Lines of a stream, and records of a JSON request, that are scored at a time.
@@ -33,17 +33,31 @@ _BUSY = http.sentence(503, "other batches are being scored", {"retry-after": "1"
 _CSV = ("prediction_id", "prediction", *CLASSES, "risk_band", "model_version", "missing", "error")
 
 
+#: A record is decoded apart, so that a wrong one does not refuse the others; the schema describes it all the same.
+_Record = Annotated[Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/Encounter"})]
+
+
 class Records(msgspec.Struct, forbid_unknown_fields=True):
     """Body of POST /predict_batch in JSON."""
 
-    records: list[Raw]
+    records: Annotated[list[_Record], Meta(extra_json_schema={"minItems": 1})]
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """Problems of one record."""
+    """Problems of one record, by its position in the request."""
 
     index: int
     errors: Sequence[Problem]
+
+
+class Answers(msgspec.Struct, kw_only=True):
+    """Answer to POST /predict_batch in JSON."""
+
+    predictions: list[Answer]
+    errors: list[Failed]
+    model_name: str
+    model_version: str
+    synthetic: Annotated[bool, Meta(description="Whether the model was trained on invented data.")]
 
 
 _decode = msgspec.json.Decoder(Records).decode
@@ -126,9 +140,15 @@ class PredictBatch:
             failures += failed
             answers += self._answers(scored, failed, model, request_id, started)
         await self._predictor.settle()
-        head = {"model_name": model.name, "model_version": model.version, "synthetic": model.scorer.manifest.synthetic}
-        rest = encode({"errors": failures, **head})[1:]
-        return Response(b'{"predictions":[' + b",".join(answers) + b"]," + rest, media_type="application/json")
+        content = Answers(
+            # Encoded already, without an object for each answer.
+            predictions=cast(list[Answer], Raw(b"[" + b",".join(answers) + b"]")),
+            errors=failures,
+            model_name=model.name,
+            model_version=model.version,
+            synthetic=model.scorer.manifest.synthetic,
+        )
+        return JsonResponse(content)
 
     def _score(
         self, scorer: Scorer, records: Sequence[Any], start: int

@@ -1,18 +1,26 @@
 """Answers to requests that are refused, the same for every route."""
 
+from collections.abc import Sequence
+
+import msgspec
 from starlette.responses import Response
 
 from serving import http, metrics
 from serving.http import JsonResponse, Refused
 from serving.metrics import Metrics
-from serving.predict.encounter import Invalid
+from serving.predict.encounter import Invalid, Problem
 from serving.predict.predictor import Unavailable
 
-Refusal = Invalid | Unavailable | Refused
 REFUSALS = (Invalid, Unavailable, Refused)
 
 
-def refuse(refusal: Refusal, counts: Metrics) -> Response:
+class Refusal(msgspec.Struct):
+    """Problems of a request."""
+
+    errors: Sequence[Problem]
+
+
+def refuse(refusal: Invalid | Unavailable | Refused, counts: Metrics) -> Response:
     """Return the answer to a refused request, and count it.
 
     Args:
@@ -22,7 +30,7 @@ def refuse(refusal: Refusal, counts: Metrics) -> Response:
     match refusal:
         case Invalid():
             counts.refused(refusal.problems)
-            return JsonResponse({"errors": refusal.problems}, 400)
+            return JsonResponse(Refusal(refusal.problems), 400)
         case Unavailable():
             return http.sentence(503, str(refusal), {"retry-after": "5"})
         case Refused():
