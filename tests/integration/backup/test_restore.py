@@ -13,7 +13,6 @@ from typing import get_args
 import boto3
 import msgspec
 import pytest
-from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
 from readmission.backup import areas, collection, create, databases, manifest, restore
@@ -279,19 +278,6 @@ def test_the_run_is_recorded_for_the_metric_of_its_age(installation: Installatio
     create.run(installation.settings, str(target), without_secrets=True)
     rows = installation.execute("SELECT step, result FROM monitoring.step_runs")
     assert ("backup", "success") in rows
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> object:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    boto3.client("s3", endpoint_url=f"http://{host}:{port}").create_bucket(Bucket="lake")
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 def test_from_and_to_s3(installation: Installation, s3: str) -> None:

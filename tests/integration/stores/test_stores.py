@@ -1,11 +1,9 @@
 """The object store: a folder or S3, the same by both; real boto3 against moto's server."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from readmission.data import snapshots
 from readmission.data.sources import open_source
@@ -13,21 +11,6 @@ from readmission.errors import UserError
 from readmission.settings import Settings
 from readmission.steps import ingest, process
 from readmission.stores import objects, postgres
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Run an S3 server with a bucket; gives its URL."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="lake")
-    yield endpoint
-    server.stop()
 
 
 def check(store: objects.ObjectStore) -> None:
