@@ -7,7 +7,7 @@ PAGE = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text()
 UNITS = {"count", "seconds", "ratio", "bytes", "number"}
 
 
-def told(section: str) -> dict[str, tuple[str, set[str]]]:
+def documented(section: str) -> dict[str, tuple[str, set[str]]]:
     """Return what one section lists: name -> (type, labels); each row has a unit that fits the name."""
     text = PAGE.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(readmission_\w+)` \| (\w+) \| (\w+) \| ([^|]+) \| [^|]+ \|$", text, re.M)

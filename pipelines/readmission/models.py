@@ -64,8 +64,8 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return what the columns of the output are."""
         if self.names is None:
             return encoding.FEATURES
-        known = {feature.name: feature for feature in (*encoding.FEATURES, *history.HISTORY_FEATURES)}
-        return tuple(known[name] for name in self.names)
+        by_name = {feature.name: feature for feature in (*encoding.FEATURES, *history.HISTORY_FEATURES)}
+        return tuple(by_name[name] for name in self.names)
 
     def fit(self, X: pd.DataFrame, y: object = None) -> "Encoder":  # noqa: N803
         """Do nothing: the contract alone decides the encoding."""
@@ -103,9 +103,9 @@ class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Fit both heads; y: positions in contract.CLASSES."""
         self.classes_ = np.arange(len(contract.CLASSES))
         self.n_features_in_ = X.shape[1]
-        told = {"categorical_feature": list(self.categorical)} if self.categorical else {}
-        self.any_ = clone(self.estimator).fit(X, (y != contract.CLASSES.index("NO")).astype(np.int64), **told)
-        self.early_ = clone(self.estimator).fit(X, (y == contract.EARLY).astype(np.int64), **told)
+        options = {"categorical_feature": list(self.categorical)} if self.categorical else {}
+        self.any_ = clone(self.estimator).fit(X, (y != contract.CLASSES.index("NO")).astype(np.int64), **options)
+        self.early_ = clone(self.estimator).fit(X, (y == contract.EARLY).astype(np.int64), **options)
         return self
 
     def predict_proba(self, X: Matrix) -> Matrix:  # noqa: N803
@@ -320,5 +320,5 @@ def parameters(pipeline: Pipeline) -> dict[str, Any]:
     classifier = pipeline.named_steps["classify"]
     estimator = classifier.estimator if isinstance(classifier, TwoHeads) else classifier
     estimator = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-    found = estimator.get_params(deep=False)
-    return {k: v for k, v in found.items() if isinstance(v, int | float | str) and k != "missing"}
+    params = estimator.get_params(deep=False)
+    return {k: v for k, v in params.items() if isinstance(v, int | float | str) and k != "missing"}

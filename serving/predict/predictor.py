@@ -164,7 +164,7 @@ class Predictor:
         no, late, early = probabilities
         ids = self.ids
         moment = ids.tick()
-        prediction_id = ids.one()
+        prediction_id = ids.new()
         self.metrics.scored(model.version, variant, prediction, early, absent)
         if self.log is not None:
             entry = Entry(

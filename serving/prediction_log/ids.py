@@ -40,7 +40,7 @@ class Ids:
             self.stamp = moment.isoformat(timespec="milliseconds")[:-6] + "Z"
         return now
 
-    def one(self) -> str:
+    def new(self) -> str:
         """Make one id of the last tick."""
         number = self._next = (self._next + 1) % _WRAP
         return f"{self._prefix}{number:06x}"

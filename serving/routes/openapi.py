@@ -70,7 +70,7 @@ def _operation(summary: str, body: dict[str, Any] | None, answers: dict[str, str
 def _posts() -> dict[str, dict[str, Any]]:
     refusals = {"400": "Refusal", "401": "Sentence", "403": "Sentence", "408": "Sentence", "413": "Sentence"}
     usual = {**refusals, "503": "Sentence"}
-    one = _content("Encounter")
+    encounter = _content("Encounter")
     lines = {"schema": {"type": "string", "description": "Lines of any number; answered line by line."}}
     many = {**_content("Records"), "application/x-ndjson": lines, "text/csv": lines}
     outcomes = {"type": "array", "items": _ref("Report"), "minItems": 1, "maxItems": MAX_OUTCOMES}
@@ -79,9 +79,9 @@ def _posts() -> dict[str, dict[str, Any]]:
     recorded = {"200": "", "202": "", "404": "", **usual}
     asked = {"202": "", "401": "Sentence", "403": "Sentence"}
     operations = {
-        "/predict": _operation("Predict: one encounter", one, {"200": "Answer", **usual}),
+        "/predict": _operation("Predict: one encounter", encounter, {"200": "Answer", **usual}),
         "/predict_batch": _operation("Predict batch: many encounters", many, {"200": "Answers", **usual}),
-        "/explain": _operation("Explain: contributions of the columns", one, explained),
+        "/explain": _operation("Explain: contributions of the columns", encounter, explained),
         "/feedback": _operation("Feedback: what happened", one_or_more, recorded),
         "/reload-model": _operation("Reload model: poll the registry now", None, asked),
     }

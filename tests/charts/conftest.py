@@ -31,12 +31,12 @@ def platform() -> Platform:
 @pytest.fixture(scope="session")
 def pods(platform: Platform) -> list[Pod]:
     """(name, namespace, labels, pod spec) of everything of ours that runs."""
-    found = []
+    specs = []
     for item in (o for objects in platform.values() for o in objects):
         meta = item["metadata"]
         if item["kind"] == "Pod":
-            found.append((meta["name"], meta["namespace"], meta["labels"], item["spec"]))
+            specs.append((meta["name"], meta["namespace"], meta["labels"], item["spec"]))
         elif item["kind"] in ("Deployment", "Job", "StatefulSet", "CronJob"):
             template = item["spec"]["template"]
-            found.append((meta["name"], meta["namespace"], template["metadata"]["labels"], template["spec"]))
-    return found
+            specs.append((meta["name"], meta["namespace"], template["metadata"]["labels"], template["spec"]))
+    return specs

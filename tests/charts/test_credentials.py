@@ -46,9 +46,9 @@ class Server:
 def test_makes_what_is_absent_with_one_value_a_name() -> None:
     server = Server()
     assert credentials.make(WANTED, "z", server) == ["a/all", "b/url"]
-    one = server.value("a", "all", "one")
-    assert len(one) >= 32 and one != server.value("a", "all", "two")
-    assert server.value("b", "url", "url") == f"postgresql://u:{one}@h/db"
+    password = server.value("a", "all", "one")
+    assert len(password) >= 32 and password != server.value("a", "all", "two")
+    assert server.value("b", "url", "url") == f"postgresql://u:{password}@h/db"
     assert len(base64.urlsafe_b64decode(server.value("b", "url", "key"))) == 32
 
 

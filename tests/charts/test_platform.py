@@ -68,8 +68,8 @@ def test_monitors_find_their_service(platform: Platform) -> None:
     for monitor in of_kind(platform, "ServiceMonitor"):
         if monitor["metadata"]["name"] in OTHERS:
             continue
-        wanted = monitor["spec"]["selector"]["matchLabels"].items()
-        [service] = [s for s in services if wanted <= s["metadata"]["labels"].items()]
+        labels = monitor["spec"]["selector"]["matchLabels"].items()
+        [service] = [s for s in services if labels <= s["metadata"]["labels"].items()]
         assert monitor["spec"]["endpoints"][0]["port"] in {p["name"] for p in service["spec"]["ports"]}
 
 
@@ -137,7 +137,7 @@ def test_every_secret_that_is_named_is_made(platform: Platform, pods: list[Pod])
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "told"),
+    ("name", "values", "message"),
     [
         ("inference", {"replica": 2}, "replica"),
         ("mlflow", {"artifacts": {"bucket": "x"}}, "bucket"),
@@ -146,13 +146,13 @@ def test_every_secret_that_is_named_is_made(platform: Platform, pods: list[Pod])
         ("inference", {"spread": "often"}, "spread"),
     ],
 )
-def test_values_that_are_unknown_are_refused(name: str, values: dict[str, Any], told: str) -> None:
-    with pytest.raises(helm.HelmError, match=told):
+def test_values_that_are_unknown_are_refused(name: str, values: dict[str, Any], message: str) -> None:
+    with pytest.raises(helm.HelmError, match=message):
         chartlib.render_ours(name, values)
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "told"),
+    ("name", "values", "message"),
     [
         ("mlflow", {}, r"global\.postgres\.host: name the Postgres server"),
         ("inference", HOST | {"ingress": {"enabled": True}}, r"ingress\.host: name the host"),
@@ -160,8 +160,8 @@ def test_values_that_are_unknown_are_refused(name: str, values: dict[str, Any], 
         ("foundation", {"networkPolicies": {"flows": [{"from": ["mars"], "to": ["x"]}]}}, 'names the endpoint "mars"'),
     ],
 )
-def test_wrong_combinations_say_what_is_missing(name: str, values: dict[str, Any], told: str) -> None:
-    with pytest.raises(helm.HelmError, match=told):
+def test_wrong_combinations_say_what_is_missing(name: str, values: dict[str, Any], message: str) -> None:
+    with pytest.raises(helm.HelmError, match=message):
         chartlib.render_ours(name, values)
 
 

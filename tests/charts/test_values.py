@@ -44,7 +44,7 @@ def test_a_value_without_description_is_refused(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("environment", chartlib.ENVIRONMENTS)
 def test_environments_only_say_what_the_defaults_know(environment: str) -> None:
-    known = yaml.safe_load((chartlib.ROOT / "values/env/defaults.yaml").read_text())
+    defaults = yaml.safe_load((chartlib.ROOT / "values/env/defaults.yaml").read_text())
 
     def unknown(over: dict[str, Any], below: dict[str, Any], path: str = "") -> Iterator[str]:
         for key, value in over.items():
@@ -54,7 +54,7 @@ def test_environments_only_say_what_the_defaults_know(environment: str) -> None:
                 yield from unknown(value, below[key], f"{path}{key}.")
 
     over = yaml.safe_load((chartlib.ROOT / f"values/env/{environment}.yaml").read_text())
-    assert list(unknown(over, known)) == []
+    assert list(unknown(over, defaults)) == []
 
 
 def test_external_stores_leave_nothing_of_ours_behind() -> None:

@@ -114,8 +114,8 @@ def test_every_row_is_there_once_and_as_in_the_file(chain: Chain) -> None:
     assert sum(row[1] for row in ledger) == sum(map(len, frames))
     assert chain.query("SELECT count(*) FROM raw.encounters") == [(sum(row[2] for row in ledger),)]
     expected = {h for frame in frames for h in content_hashes(frame)}
-    found = {row[0] for row in chain.query("SELECT content_hash FROM raw.encounters", "ingest")}
-    assert found <= expected and len(expected - found) == sum(row[3] for row in ledger)
+    hashes = {row[0] for row in chain.query("SELECT content_hash FROM raw.encounters", "ingest")}
+    assert hashes <= expected and len(expected - hashes) == sum(row[3] for row in ledger)
 
 
 def test_every_batch_is_clean_once(chain: Chain) -> None:
@@ -135,8 +135,8 @@ def test_a_failing_family_stops_no_other_and_is_named(chain: Chain) -> None:
     position = list(models.FAMILIES).index(FAILING)
     assert chain.code == 1
     assert f"failed: readmission_train.train[{position}]" in chain.output
-    said = (chain.folder / "said-promote").read_text()
-    assert re.search(rf"not trained on this data, so not compared: {FAILING}$", said, re.M), said
+    output = (chain.folder / "said-promote").read_text()
+    assert re.search(rf"not trained on this data, so not compared: {FAILING}$", output, re.M), output
 
 
 def test_one_model_is_registered_and_every_replica_serves_it(chain: Chain) -> None:

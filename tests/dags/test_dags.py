@@ -30,8 +30,8 @@ def steps(dag: Any) -> list[Any]:
 
 def test_a_file_is_a_dag_of_its_name() -> None:
     for runtime in RUNTIMES:
-        with dags(runtime=runtime) as found:
-            assert set(found) == {path.stem for path in FILES}
+        with dags(runtime=runtime) as by_id:
+            assert set(by_id) == {path.stem for path in FILES}
 
 
 def test_a_runtime_that_is_none_is_named() -> None:
@@ -90,8 +90,8 @@ def test_each_file_is_read_in_less_than_a_second(runtime: str, tmp_path: Path) -
 
 
 def test_every_dag_is_documented_and_safe_to_leave_alone() -> None:
-    with dags(runtime="local") as found:
-        for dag in found.values():
+    with dags(runtime="local") as by_id:
+        for dag in by_id.values():
             for word in ("**In**", "**Out**", "**When it fails**"):
                 assert word in dag.doc_md, (dag.dag_id, word)
             assert "readmission" in dag.tags and len(dag.tags) > 1
@@ -103,34 +103,34 @@ def test_every_dag_is_documented_and_safe_to_leave_alone() -> None:
                 assert (task.retries >= 1) is (task.task_id != "rollback") and task.retry_exponential_backoff
                 assert task.on_failure_callback
             for task in steps(dag):
-                one = task.unmap({"arguments": []}) if task.is_mapped else task
-                assert one.execution_timeout is not None, task
+                unmapped = task.unmap({"arguments": []}) if task.is_mapped else task
+                assert unmapped.execution_timeout is not None, task
             for name in dag.params:
                 param = dag.params.get_param(name)
                 assert {"type", "title"} <= set(param.schema) and param.description, (dag.dag_id, name)
 
 
 def test_tasks_are_verbs_and_verbs_are_tasks() -> None:
-    with dags(runtime="local") as found:
-        tasks = {task.task_id for dag in found.values() for task in steps(dag)}
-        others = {task.task_id for dag in found.values() for task in dag.tasks} - tasks
+    with dags(runtime="local") as by_id:
+        tasks = {task.task_id for dag in by_id.values() for task in steps(dag)}
+        others = {task.task_id for dag in by_id.values() for task in dag.tasks} - tasks
     verbs = {verb for verb, (module, _) in cli.VERBS.items() if module.startswith("readmission.steps.")}
     assert tasks == verbs - BY_HAND - SERVICES
     assert others == NO_STEPS
 
 
 @pytest.mark.parametrize(
-    "given", [{}, {"batch": 3, "batch_up_to": 2, "file": "x.csv", "out": "y.csv", "each_batch": True}]
+    "chosen", [{}, {"batch": 3, "batch_up_to": 2, "file": "x.csv", "out": "y.csv", "each_batch": True}]
 )
-def test_the_command_line_takes_the_arguments_that_the_dags_give(given: dict[str, Any]) -> None:
+def test_the_command_line_takes_the_arguments_that_the_dags_give(chosen: dict[str, Any]) -> None:
     import typer
 
     group = typer.main.get_command(cli.app)
     assert isinstance(group, cli.Verbs)
-    with dags(runtime="local") as found, configured(runtime="local") as operator:
-        for dag in found.values():
+    with dags(runtime="local") as by_id, configured(runtime="local") as operator:
+        for dag in by_id.values():
             params = {name: dag.params[name] for name in dag.params}
-            params |= {name: value for name, value in given.items() if name in params}
+            params |= {name: value for name, value in chosen.items() if name in params}
             for task in steps(dag):
                 lists = task.expand_input.value["arguments"] if task.is_mapped else [task.arguments]
                 for arguments in lists:
@@ -151,13 +151,13 @@ def names(condition: Any) -> list[Any]:
 
 
 def test_what_flows_from_dag_to_dag() -> None:
-    with dags(runtime="local") as found:
+    with dags(runtime="local") as by_id:
         waits = {
             dag.dag_id: {asset.name for asset in names(dag.timetable.asset_condition)}
-            for dag in found.values()
+            for dag in by_id.values()
             if getattr(dag.timetable, "asset_condition", None)
         }
-        tells = {dag.dag_id: {a.name for task in dag.tasks for a in task.outlets} for dag in found.values()}
+        tells = {dag.dag_id: {a.name for task in dag.tasks for a in task.outlets} for dag in by_id.values()}
     assert waits == {
         "readmission_process": {"readmission_raw"},
         "readmission_train": {"readmission_clean", "readmission_retrain"},
@@ -166,14 +166,14 @@ def test_what_flows_from_dag_to_dag() -> None:
         "readmission_batch_score": {"readmission_champion"},
     }
     for dag_id, assets in waits.items():
-        assert assets <= set().union(*(told for other, told in tells.items() if other != dag_id)), dag_id
+        assert assets <= set().union(*(assets_out for other, assets_out in tells.items() if other != dag_id)), dag_id
 
 
 def test_params_are_checked() -> None:
     from airflow.sdk.exceptions import ParamValidationError
 
-    with dags(runtime="local") as found:
-        params = found["readmission_train"].params
+    with dags(runtime="local") as by_id:
+        params = by_id["readmission_train"].params
         for name, wrong in [("families", ["perceptron"]), ("families", []), ("batch_up_to", 0)]:
             with pytest.raises(ParamValidationError):
                 params.get_param(name).resolve(wrong)

@@ -32,16 +32,16 @@ PASSWORDS = {
 
 def pods() -> list[tuple[str, Any]]:
     """Every step of every DAG as (verb, pod), as it would be sent to the cluster."""
-    found = []
+    requests = []
     with dags(runtime="kubernetes") as by_id:
         for dag in by_id.values():
             for task in dag.tasks:
                 if task.is_mapped:
                     task = task.unmap({"arguments": ["--models", "lightgbm"]})
                 if hasattr(task, "build_pod_request_obj"):
-                    found.append((task.task_id, task.build_pod_request_obj(dry_run=True)))
-    assert len(found) >= len(FILES)
-    return found
+                    requests.append((task.task_id, task.build_pod_request_obj(dry_run=True)))
+    assert len(requests) >= len(FILES)
+    return requests
 
 
 @pytest.fixture(scope="module")
@@ -227,14 +227,14 @@ def test_a_failure_is_told_to_the_webhook_and_a_dead_webhook_hides_nothing(caplo
         server.server_close()
     assert got[0] | {"task_id": "train", "map_index": 3, "error": "no memory"} == got[0]
     with caplog.at_level(logging.ERROR):
-        for url, said in [
+        for url, message in [
             ("http://127.0.0.1:1/token", "could not be reached"),
             ("file:///etc/passwd", "not an http(s) URL"),
         ]:
             caplog.clear()
             with configured(runtime="local", failure_webhook=url):
                 sys.modules["house"].tell_failure(context)
-            assert said in caplog.text and "no memory" in caplog.text
+            assert message in caplog.text and "no memory" in caplog.text
             assert "token" not in caplog.text
 
 

@@ -77,6 +77,6 @@ def test_nothing_covers_the_estimate_button(browser: Any, demo: str, width: int)
         hits = {}
         for offset in range(0, height, 30):
             page.evaluate("offset => scrollTo({top: offset, behavior: 'instant'})", offset)
-            if found := page.evaluate(covered):
-                hits[offset] = found
+            if covering := page.evaluate(covered):
+                hits[offset] = covering
         assert hits == {}

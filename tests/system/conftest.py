@@ -37,14 +37,14 @@ class System:
 
     def processes(self) -> list[psutil.Process]:
         """Every process that was started with this state folder."""
-        found = []
+        running = []
         for process in psutil.process_iter():
             try:
                 if process.environ().get("READMISSION_HOME") == str(self.home):
-                    found.append(process)
+                    running.append(process)
             except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
                 continue
-        return found
+        return running
 
 
 @pytest.fixture(scope="session")

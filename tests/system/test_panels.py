@@ -65,8 +65,8 @@ def feed(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
 
 def targets(system: System) -> set[tuple[str, str]]:
     """Return job and health of everything that Prometheus reads."""
-    found = httpx.get(f"http://127.0.0.1:{system.ports['prometheus']}/api/v1/targets").json()["data"]["activeTargets"]
-    return {(target["labels"]["job"].removeprefix("readmission-"), target["health"]) for target in found}
+    active = httpx.get(f"http://127.0.0.1:{system.ports['prometheus']}/api/v1/targets").json()["data"]["activeTargets"]
+    return {(target["labels"]["job"].removeprefix("readmission-"), target["health"]) for target in active}
 
 
 def answers(url: str) -> bool:
@@ -81,10 +81,10 @@ def traffic(system: System, feed: str, times: int) -> list[str]:
     record, ids = dict(contract.EXAMPLE), []
     with httpx.Client(base_url=system.api) as api:
         for number in range(times):
-            found = api.post(
+            answer = api.post(
                 "/predict", json=record | {"number_inpatient": number % 8, "time_in_hospital": 1 + number % 9}
             )
-            ids.append(found.json()["prediction_id"])
+            ids.append(answer.json()["prediction_id"])
         assert api.post("/predict", json=record | {"age": "old"}).status_code == 400
         assert api.post("/predict", content=b"x" * 70_000).status_code == 413
         assert api.post("/predict_batch", json={"records": [record] * 50}).status_code == 200

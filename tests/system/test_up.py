@@ -137,14 +137,14 @@ def test_ctrl_c_stops_everything_that_the_real_data_started(
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert foreground.stdout is not None
-    said = []
+    output = []
     try:
         for line in foreground.stdout:
-            said.append(line)
+            output.append(line)
             if "Ctrl-C stops" in line:
                 break
         state = system.status()
-        assert state["ready"] is True, "".join(said)
+        assert state["ready"] is True, "".join(output)
         assert [batch["read"] for batch in state["batches"]] == [15000] * 6 + [11766]
         assert state["model"]["synthetic"] is False
         assert state["model"]["metrics"]["test_roc_auc_30"] >= 0.67

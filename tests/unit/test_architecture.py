@@ -46,7 +46,7 @@ def test_every_room_imports_only_what_is_below_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ('  "evaluation",\n', "", "readmission.evaluation"),
         ('  "evaluation",\n', '  "evaluation",\n  "judging",\n', "judging"),
@@ -54,14 +54,14 @@ def test_every_room_imports_only_what_is_below_it() -> None:
     ],
     ids=["an unknown room", "a missing room", "an unknown room of serving"],
 )
-def test_the_rule_fails_on_a_room_that_it_does_not_know(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_the_rule_fails_on_a_room_that_it_does_not_know(tmp_path: Path, old: str, new: str, message: str) -> None:
     text = (ROOT / "pyproject.toml").read_text()
     assert old in text
     config = tmp_path / "pyproject.toml"
     config.write_text(text.replace(old, new))
     done = linted(config)
     assert done.returncode != 0
-    assert said in done.stdout + done.stderr
+    assert message in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("folder", MAY_IMPORT)

@@ -70,8 +70,8 @@ def test_each_family_is_one_pipeline_from_raw_columns_to_three_probabilities(fam
 @pytest.mark.parametrize("family", models.FAMILIES)
 def test_the_same_seed_gives_the_same_model(family: str, frame: pd.DataFrame) -> None:
     y = encoding.target(frame)
-    one, two = (models.build(family, SMALL.get(family), seed=3).fit(frame, y) for _ in range(2))
-    np.testing.assert_array_equal(one.predict_proba(frame), two.predict_proba(frame))
+    first, second = (models.build(family, SMALL.get(family), seed=3).fit(frame, y) for _ in range(2))
+    np.testing.assert_array_equal(first.predict_proba(frame), second.predict_proba(frame))
 
 
 def test_two_heads_never_give_a_negative_probability(frame: pd.DataFrame) -> None:

@@ -29,8 +29,8 @@ def readmission(home: Path, *arguments: str, **variables: str) -> subprocess.Com
 def test_every_verb_explains_itself(tmp_path: Path, verb: str) -> None:
     result = readmission(tmp_path, verb, "--help")
     assert result.returncode == 0, result.stderr
-    words = result.stdout.split("Options:")[0].split()
-    assert len(words) > 8, result.stdout
+    usage = result.stdout.split("Options:")[0].split()
+    assert len(usage) > 8, result.stdout
     assert "Args:" not in result.stdout
 
 

@@ -57,15 +57,15 @@ def encoded(data: dict[str, str]) -> dict[str, str]:
     return {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
 
 
-def make(wanted: list[dict[str, Any]], namespace: str, call: Call) -> list[str]:
-    """Make what is absent of the wanted Secrets; return their `namespace/name`."""
-    absent = [s for s in wanted if call("GET", f"{s['namespace']}/secrets/{s['name']}", None) is None]
+def make(declared: list[dict[str, Any]], namespace: str, call: Call) -> list[str]:
+    """Make the declared Secrets that are absent; return their `namespace/name`."""
+    absent = [s for s in declared if call("GET", f"{s['namespace']}/secrets/{s['name']}", None) is None]
     if not absent:
         return []
     store = call("GET", f"{namespace}/secrets/credentials", None)
-    known = {k: base64.b64decode(v).decode() for k, v in ((store or {}).get("data") or {}).items()}
+    stored = {k: base64.b64decode(v).decode() for k, v in ((store or {}).get("data") or {}).items()}
     names = {n for s in absent for text in s["data"].values() for n in PLACEHOLDER.findall(text)}
-    fresh = {name: random_value(name) for name in sorted(names - known.keys())}
+    fresh = {name: random_value(name) for name in sorted(names - stored.keys())}
     # The store first: a Job killed after this line finds the same values again.
     if store is None:
         body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "credentials"}, "data": encoded(fresh)}
@@ -73,7 +73,7 @@ def make(wanted: list[dict[str, Any]], namespace: str, call: Call) -> list[str]:
             raise SystemExit("Another run of this Job is making the credentials; this one gives way.")
     elif fresh:
         call("PATCH", f"{namespace}/secrets/credentials", {"data": encoded(fresh)})
-    values = known | fresh
+    values = stored | fresh
     for secret in absent:
         data = {k: PLACEHOLDER.sub(lambda m: values[m[1]], text) for k, text in secret["data"].items()}
         body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret["name"]}, "data": encoded(data)}
@@ -83,9 +83,9 @@ def make(wanted: list[dict[str, Any]], namespace: str, call: Call) -> list[str]:
 
 def main() -> None:
     """Make the Secrets and say which."""
-    wanted, namespace = json.loads(Path(sys.argv[1]).read_text()), sys.argv[2]
-    made = make(wanted, namespace, call)
-    print(f"made {len(made)} of {len(wanted)} Secrets:", ", ".join(made) or "all exist")
+    declared, namespace = json.loads(Path(sys.argv[1]).read_text()), sys.argv[2]
+    made = make(declared, namespace, call)
+    print(f"made {len(made)} of {len(declared)} Secrets:", ", ".join(made) or "all exist")
 
 
 if __name__ == "__main__":

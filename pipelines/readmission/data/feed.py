@@ -89,7 +89,7 @@ class FeedSource:
         log.info("batch %d of the feed: %d bytes, hash verified", number, len(download.body))
         table, unreadable = parse(content, f"batch {number} of {self.name}")
         first = (number - 1) * self._size
-        bad = [Unreadable(first + u.row_number, u.text, u.expected, u.found) for u in unreadable]
+        bad = [Unreadable(first + u.row_number, u.text, u.expected, u.fields) for u in unreadable]
         total = table.num_rows + len(bad)
         numbers = sorted(set(range(first + 1, first + total + 1)) - {line.row_number for line in bad})
         frame = table.to_pandas()

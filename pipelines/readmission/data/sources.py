@@ -37,7 +37,7 @@ class Unreadable:
     row_number: int
     text: str
     expected: int
-    found: int
+    fields: int
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from readmission.errors import UserError
 from readmission.settings import Settings
 
 
-def parts(settings: Settings, known: Collection[str] = ()) -> list[Part]:
+def parts(settings: Settings, running: Collection[str] = ()) -> list[Part]:
     """List the parts in the order they start.
 
     Args:
         settings: Ports, and whether Airflow and monitoring are started.
-        known: Names of the parts of the running supervisor. Airflow and monitoring are listed if they are among them.
+        running: Names of the parts of the running supervisor. Airflow and monitoring are listed if they are among them.
     """
     python = [*bound(), sys.executable, "-m"]
     api_url, ui_url = f"http://127.0.0.1:{settings.api.port}", f"http://127.0.0.1:{settings.demo.port}"
@@ -57,8 +57,8 @@ def parts(settings: Settings, known: Collection[str] = ()) -> list[Part]:
             port_setting="READMISSION_UI_PORT",
             healthy=answers(f"{ui_url}/health"),
         ),
-        *(airflow.parts(settings) if settings.airflow.enabled or "airflow" in known else ()),
-        *(monitoring.parts(settings) if settings.monitoring.enabled or "exporter" in known else ()),
+        *(airflow.parts(settings) if settings.airflow.enabled or "airflow" in running else ()),
+        *(monitoring.parts(settings) if settings.monitoring.enabled or "exporter" in running else ()),
     ]
 
 

@@ -127,10 +127,10 @@ def _cast(texts: Mapping[str, pd.Series | list[str]]) -> pd.DataFrame:
     columns: dict[str, pa.Array] = {}
     for name, values in texts.items():
         column, array = contract.BY_NAME[name], pa.array(values, pa.string(), from_pandas=True)
-        known = pyarrow.compute.if_else(pyarrow.compute.equal(array, contract.MISSING_TOKEN), None, array)
-        if column.dtype == "int64" and known.null_count:
+        present = pyarrow.compute.if_else(pyarrow.compute.equal(array, contract.MISSING_TOKEN), None, array)
+        if column.dtype == "int64" and present.null_count:
             raise ValueError(f"{name} must not be missing")
-        columns[name] = known.cast(_ARROW_TYPES[column.dtype])
+        columns[name] = present.cast(_ARROW_TYPES[column.dtype])
     frame: pd.DataFrame = pa.table(columns).to_pandas()
     return frame
 

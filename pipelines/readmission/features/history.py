@@ -40,14 +40,14 @@ def seen(frame: pd.DataFrame) -> npt.NDArray[np.void]:
         frame: typed frame with VISIT_COLUMNS.
     """
     chapters, codes = _codes(frame)
-    found = np.zeros(len(frame), dtype=_SEEN)
-    found["patient"] = frame["patient_nbr"]
-    visit = found["visit"]
+    rows = np.zeros(len(frame), dtype=_SEEN)
+    rows["patient"] = frame["patient_nbr"]
+    visit = rows["visit"]
     visit["encounter"], visit["code"] = frame["encounter_id"], codes
     visit["final"] = frame[contract.TARGET] == "NO"
     small = [*(frame[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in _SMALL), chapters]
     visit["small"] = np.nan_to_num(np.column_stack(small), nan=visits.MISSING_BYTE)
-    return found
+    return rows
 
 
 def join(parts: Sequence[npt.NDArray[np.void]]) -> bytes:
@@ -62,12 +62,12 @@ def join(parts: Sequence[npt.NDArray[np.void]]) -> bytes:
     return b"".join((head, patients.tobytes(), bounds.tobytes(), table.tobytes()))
 
 
-def add(frame: pd.DataFrame, known: Visits | None = None) -> pd.DataFrame:
+def add(frame: pd.DataFrame, table: Visits | None = None) -> pd.DataFrame:
     """Add the history columns to a typed frame.
 
     Args:
         frame: Typed frame with patient_nbr and, unless its rows are newer than the table, encounter_id.
-        known: Table to look earlier encounters up in. If omitted, they are taken from `frame`, which must then
+        table: Table to look earlier encounters up in. If omitted, they are taken from `frame`, which must then
             contain the outcome and every encounter of its patients that may count.
 
     Returns:
@@ -76,20 +76,20 @@ def add(frame: pd.DataFrame, known: Visits | None = None) -> pd.DataFrame:
     """
     if "patient_nbr" not in frame or visits.HISTORY_NAMES[0] in frame:
         return frame
-    found = _look_up(frame, known or Visits(pack(frame)))
-    return frame.assign(**{name: found[:, i] for i, name in enumerate(visits.HISTORY_NAMES)})
+    past = _look_up(frame, table or Visits(pack(frame)))
+    return frame.assign(**{name: past[:, i] for i, name in enumerate(visits.HISTORY_NAMES)})
 
 
 def _look_up(frame: pd.DataFrame, table: Visits) -> npt.NDArray[np.float64]:
     patients = frame["patient_nbr"].to_numpy()
     encounters = frame["encounter_id"].to_numpy() if "encounter_id" in frame else np.full(len(frame), np.inf)
-    found = np.tile(np.array(visits.NONE), (len(frame), 1))
+    past = np.tile(np.array(visits.NONE), (len(frame), 1))
     again = table.revisits(patients.tolist(), encounters.tolist())
     if len(again):
         inpatient = frame["number_inpatient"].to_numpy() if "number_inpatient" in frame else np.full(len(frame), np.nan)
         columns = (patients, encounters, inpatient, *_codes(frame))
-        found[again] = [table.summarise(*row) for row in zip(*(c[again].tolist() for c in columns), strict=True)]
-    return found
+        past[again] = [table.summarise(*row) for row in zip(*(c[again].tolist() for c in columns), strict=True)]
+    return past
 
 
 def _codes(frame: pd.DataFrame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

@@ -190,12 +190,12 @@ class Visits:
         """
         if not self.count:
             return np.empty(0, np.int64)
-        wanted = np.array([-1 if patient is None else patient for patient in patients], np.int64)
+        queried = np.array([-1 if patient is None else patient for patient in patients], np.int64)
         now = np.array([_NEWER if e is None or e == math.inf else e for e in encounters], np.int64)
         numbers = np.asarray(self._patients)
-        positions = np.searchsorted(numbers, wanted).clip(max=len(numbers) - 1)
+        positions = np.searchsorted(numbers, queried).clip(max=len(numbers) - 1)
         first = self._encounters[np.asarray(self._starts)[positions]]
-        return np.flatnonzero((numbers[positions] == wanted) & (first < now))
+        return np.flatnonzero((numbers[positions] == queried) & (first < now))
 
     def summarise(
         self, patient: int, encounter: float | None, inpatient: float, chapter: float, code: float

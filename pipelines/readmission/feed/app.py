@@ -165,9 +165,9 @@ class Feed:
         if form is None:
             return _problem("format", "is not known", "csv, ndjson")
         compressed = "gzip" in request.headers.get("accept-encoding", "")
-        found = await asyncio.to_thread(self.chunks.get, number, form, compressed)
+        chunk = await asyncio.to_thread(self.chunks.get, number, form, compressed)
         headers = {
-            "ETag": f'"{found.sha256}"',
+            "ETag": f'"{chunk.sha256}"',
             "X-Batch": str(number),
             "X-Batch-Rows": str(self.chunks.rows[number - 1]),
             "X-Batch-Last": str(number == schedule.total).lower(),
@@ -177,7 +177,7 @@ class Feed:
         } | ({"Content-Encoding": "gzip"} if compressed else {})
         if headers["ETag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
-        return FileResponse(found.path, headers=headers, media_type=MEDIA[form])
+        return FileResponse(chunk.path, headers=headers, media_type=MEDIA[form])
 
     def _counted(self, route: str, endpoint: Endpoint) -> Endpoint:
         @wraps(endpoint)

@@ -50,9 +50,9 @@ def experiments(settings: Settings, data_sha256: str, selection: str) -> list[Ex
             " metrics FROM training.experiments WHERE data_sha256 = %s ORDER BY family, trained_at DESC",
             (data_sha256,),
         )
-        found = [Experiment(*row) for row in cursor.fetchall()]
+        newest = [Experiment(*row) for row in cursor.fetchall()]
     sign = 1 if selection in LOWER_IS_BETTER else -1
-    return sorted(found, key=lambda c: (sign * c.metrics.get(f"val_{selection}", -sign * float("inf")), c.family))
+    return sorted(newest, key=lambda c: (sign * c.metrics.get(f"val_{selection}", -sign * float("inf")), c.family))
 
 
 def champions(settings: Settings, data_sha256: str, count: int = 3) -> pd.DataFrame:
@@ -74,12 +74,12 @@ def champions(settings: Settings, data_sha256: str, count: int = 3) -> pd.DataFr
             (data_sha256, settings.mlflow.model_name, count),
         )
         rows = cursor.fetchall()
-    found = [
+    records = [
         {"version": v, "family": f, "batches": b, "same data": "yes" if same else "no"}
         | {name: m.get(f"test_{name}", float("nan")) for name in ("roc_auc_30", "pr_auc_30", "ece_30", "accuracy")}
         for v, f, b, same, m in rows
     ]
-    return pd.DataFrame(found)
+    return pd.DataFrame(records)
 
 
 def newest_batch(settings: Settings) -> int | None:

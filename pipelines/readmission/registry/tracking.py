@@ -79,10 +79,10 @@ def code_version(settings: Settings) -> str:
 
 
 def _digest() -> str:
-    found = sha256()
+    digest = sha256()
     for path in sorted(_PACKAGE.rglob("*.py")):
-        found.update(path.relative_to(_PACKAGE).as_posix().encode() + path.read_bytes())
-    return found.hexdigest()[:8]
+        digest.update(path.relative_to(_PACKAGE).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:8]
 
 
 def requirements() -> list[str]:
@@ -185,7 +185,7 @@ def make_champion(
     """Register a run's Pipeline, once, with its verdict, and make it champion; return the version."""
     with contextlib.suppress(MlflowException):
         client.create_registered_model(settings.mlflow.model_name)
-    known = client.search_model_versions(f"name = '{settings.mlflow.model_name}' and run_id = '{candidate.run_id}'")
+    versions = client.search_model_versions(f"name = '{settings.mlflow.model_name}' and run_id = '{candidate.run_id}'")
     tags = {
         "family": candidate.family,
         "batches": candidate.batches,
@@ -194,16 +194,16 @@ def make_champion(
         "gates": f"{sum(check.passed for check in verdict.checks)} of {len(verdict.checks)} passed",
         **{f"gate.{c.gate}": f"{c.value} ({c.limit}): {'met' if c.passed else 'not met'}" for c in verdict.checks},
     }
-    told = f"{candidate.family}, batches {candidate.batches}\n\n```\n{verdict}\n```"
+    description = f"{candidate.family}, batches {candidate.batches}\n\n```\n{verdict}\n```"
     made = (
-        known[0]
-        if known
+        versions[0]
+        if versions
         else client.create_model_version(
             settings.mlflow.model_name,
             uri,
             candidate.run_id,
             tags=tags,
-            description=told,
+            description=description,
             model_id=uri.removeprefix("models:/"),
         )
     )

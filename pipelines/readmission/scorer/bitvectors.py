@@ -82,8 +82,8 @@ class Column:
         last = len(self._bits) - 1
         with np.errstate(invalid="ignore"):
             rows = np.searchsorted(self._edges, numbers) if self._numeric else numbers.astype(np.intp)
-        known = ~np.isnan(numbers) if self._numeric else (numbers > -1) & (numbers < last)
-        return self._bits[np.where(known, rows, last)]
+        present = ~np.isnan(numbers) if self._numeric else (numbers > -1) & (numbers < last)
+        return self._bits[np.where(present, rows, last)]
 
 
 class Bitvectors:
@@ -112,23 +112,23 @@ class Bitvectors:
             values[number, : len(order)] = np.array(tree["leaf_value"].split(), float)[order]
             for column, condition in _conditions(number, tree, order):
                 asked.setdefault(column, []).append(condition)
-        self._columns = {column: Column(found, len(blocks)) for column, found in asked.items()}
+        self._columns = {column: Column(conditions, len(blocks)) for column, conditions in asked.items()}
         self._values, self._outputs = values.ravel(), outputs
         self._starts = (np.arange(len(blocks)) * _LEAVES).astype(np.uint32) - _BIAS
         self._type: type[np.floating[Any]] = np.float32 if single else np.float64
-        self._known: dict[int, dict[bytes, bytes]] = {}
+        self._cache: dict[int, dict[bytes, bytes]] = {}
         self._last: dict[int, tuple[Sequence[bytes], _Bits]] = {}
 
     def evaluate(self, pieces: Sequence[Piece]) -> Matrix:
         """Return the raw scores of the rows that the pieces make side by side, a row each."""
         count = len(pieces[0].positions)
-        found = [(self._bits(first, rows), positions) for first, rows, positions in self._useful(pieces)]
+        tables = [(self._bits(first, rows), positions) for first, rows, positions in self._useful(pieces)]
         scores = np.empty((count, self._outputs))
         for start in range(0, count, _ROWS):
             end = min(count, start + _ROWS)
             bits = np.full((end - start, len(self._starts)), _ALL)
             part = np.empty_like(bits)
-            for table, positions in found:
+            for table, positions in tables:
                 np.take(table, positions[start:end], axis=0, out=part, mode="clip")
                 np.bitwise_and(bits, part, out=bits)
             bits &= -bits
@@ -151,16 +151,16 @@ class Bitvectors:
         last = self._last.get(first)
         if last is not None and last[0] is rows:
             return last[1]
-        known = self._known.setdefault(first, {})
-        found = [known.get(row) for row in rows]
-        new = [row for row, bits in zip(rows, found, strict=True) if bits is None]
+        cache = self._cache.setdefault(first, {})
+        packed = [cache.get(row) for row in rows]
+        new = [row for row, bits in zip(rows, packed, strict=True) if bits is None]
         if new:
             made = dict(zip(new, map(np.ndarray.tobytes, self._combine(first, new)), strict=True))
-            if len(known) + len(made) > _CACHED:
-                known.clear()
-            known.update(made)
-            found = [bits or made[row] for row, bits in zip(rows, found, strict=True)]
-        together = np.frombuffer(b"".join(filter(None, found)), np.uint32).reshape(len(rows), -1)
+            if len(cache) + len(made) > _CACHED:
+                cache.clear()
+            cache.update(made)
+            packed = [bits or made[row] for row, bits in zip(rows, packed, strict=True)]
+        together = np.frombuffer(b"".join(filter(None, packed)), np.uint32).reshape(len(rows), -1)
         self._last[first] = rows, together
         return together
 
@@ -180,31 +180,31 @@ def _children(tree: dict[str, str]) -> list[tuple[int, int]]:
 def _leaves(tree: dict[str, str]) -> list[int]:
     """Return the numbers of a tree's leaves from left to right."""
     children = _children(tree)
-    found, waiting = [], [0 if children else ~0]
+    leaves, waiting = [], [0 if children else ~0]
     while waiting:
         node = waiting.pop()
         if node < 0:
-            found.append(~node)
+            leaves.append(~node)
         else:
             waiting += reversed(children[node])
-    return found
+    return leaves
 
 
 def _conditions(number: int, tree: dict[str, str], order: Sequence[int]) -> Iterator[tuple[int, Condition]]:
     """Yield the column that each inner node of a tree asks for, and its condition."""
     children = _children(tree)
-    bit = {~leaf: 1 << place for place, leaf in enumerate(order)}
+    bit = {~leaf: 1 << position for position, leaf in enumerate(order)}
 
     def below(node: int) -> int:
         return bit[node] if node < 0 else below(children[node][0]) | below(children[node][1])
 
-    bounds, words = (list(map(int, tree.get(name, "").split())) for name in ("cat_boundaries", "cat_threshold"))
-    said = (tree.get(name, "").split() for name in ("split_feature", "decision_type", "threshold"))
-    for (left, _), column, kind, threshold in zip(children, *said, strict=True):
+    bounds, bitmaps = (list(map(int, tree.get(name, "").split())) for name in ("cat_boundaries", "cat_threshold"))
+    fields = (tree.get(name, "").split() for name in ("split_feature", "decision_type", "threshold"))
+    for (left, _), column, kind, threshold in zip(children, *fields, strict=True):
         if int(kind) & _KIND == _ZERO:
             raise ValueError("a tree takes zero for missing")
         categories: frozenset[int] = frozenset()
         if int(kind) & _CATEGORICAL:
-            chosen = words[bounds[int(threshold)] : bounds[int(threshold) + 1]]
+            chosen = bitmaps[bounds[int(threshold)] : bounds[int(threshold) + 1]]
             categories = frozenset(32 * i + j for i, word in enumerate(chosen) for j in range(32) if word >> j & 1)
         yield int(column), Condition(number, below(left), int(kind), float(threshold), categories)

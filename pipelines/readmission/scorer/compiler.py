@@ -51,7 +51,7 @@ def compile_pipeline(
     synthetic: bool,
     run_id: str = "",
     model_name: str = "diabetes_readmission",
-    known: bytes = b"",
+    visits: bytes = b"",
     points: tuple[OperatingPoint, ...] = (),
     bands: tuple[RiskBand, ...] = (),
     prevalence: float | None = None,
@@ -70,7 +70,7 @@ def compile_pipeline(
         synthetic: whether the training data was synthetic.
         run_id: MLflow run.
         model_name: registered model.
-        known: earlier encounters (`history.pack`), shipped with the model; empty: every visit is a first one.
+        visits: earlier encounters (`history.pack`), shipped with the model; empty: every visit is a first one.
         points: Operating points, chosen on validation.
         bands: Bands of risk, from the lowest.
         prevalence: Share of early readmissions in the training data, 0 to 1.
@@ -83,9 +83,9 @@ def compile_pipeline(
             `scorer.TOLERANCE`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if known:
-        (folder / VISITS).write_bytes(known)
-    rows, expected = _expected(pipeline, sample, known)
+    if visits:
+        (folder / VISITS).write_bytes(visits)
+    rows, expected = _expected(pipeline, sample, visits)
     step = max(1, len(rows) // _GOLDEN_ROWS)
     golden = [_golden(row, answer) for row, answer in zip(rows[::step], expected[::step].tolist(), strict=True)]
     (folder / GOLDEN).write_bytes(msgspec.json.format(msgspec.json.encode(golden)))
@@ -107,7 +107,7 @@ def compile_pipeline(
         points=points,
         bands=bands,
         prevalence=prevalence,
-        history={"patients": Visits(known).patients, "visits": Visits(known).count} if known else {},
+        history={"patients": Visits(visits).patients, "visits": Visits(visits).count} if visits else {},
     )
     write_manifest(folder, manifest)
     manifest = msgspec.structs.replace(manifest, parity=_compare(folder, rows, expected))
@@ -116,15 +116,15 @@ def compile_pipeline(
     return manifest
 
 
-def _expected(pipeline: Any, sample: pd.DataFrame, known: bytes) -> tuple[list[Values], Any]:
+def _expected(pipeline: Any, sample: pd.DataFrame, visits: bytes) -> tuple[list[Values], Any]:
     """Return rows, real and invented, with what the Pipeline says of them.
 
     Real rows keep the history that training saw; every other invented one is a new visit of a patient who is known.
     """
     invented = invented_rows(_INVENTED_ROWS)
     frame = to_frame(invented)
-    if known:
-        table = Visits(known)
+    if visits:
+        table = Visits(visits)
         patients = [table.patient(i % table.patients) if i % 2 else None for i in range(len(invented))]
         invented = [(*row, None, patient) for row, patient in zip(invented, patients, strict=True)]
         frame = history.add(to_frame(invented), table)
@@ -147,8 +147,8 @@ def _compare(folder: Path, rows: Sequence[Values], expected: Any) -> Parity:
 
 
 def _golden(row: Values, answer: Sequence[float]) -> Golden:
-    one, two, three = answer
-    return Golden({k: v for k, v in zip(ORDER, row, strict=False) if v is not None}, (one, two, three))
+    no, late, early = answer
+    return Golden({k: v for k, v in zip(ORDER, row, strict=False) if v is not None}, (no, late, early))
 
 
 def _write_engine(pipeline: Any, folder: Path) -> tuple[Engine, int]:

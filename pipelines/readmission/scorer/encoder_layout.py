@@ -23,17 +23,17 @@ def row_positions(features: Sequence[Feature]) -> list[int]:
     """
     single = _single(features)
     flags = [i for i, feature in enumerate(features) if feature.rule == "icd9_flag"]
-    found = {i: position for position, i in enumerate(single)}
+    positions = {i: position for position, i in enumerate(single)}
     for i, feature in enumerate(features):
         if feature.rule in ("icd9_number", "icd9_chapter"):
             pair = 2 * contract.DIAGNOSES.index(feature.source)
-            found[i] = len(single) + pair + (feature.rule == "icd9_chapter")
+            positions[i] = len(single) + pair + (feature.rule == "icd9_chapter")
     tail = len(single) + 2 * len(contract.DIAGNOSES)
     past = [i for i, feature in enumerate(features) if feature.rule == "history"]
-    found.update({i: tail + position for position, i in enumerate([*flags, *past])})
-    if len(found) != len(features):
+    positions.update({i: tail + position for position, i in enumerate([*flags, *past])})
+    if len(positions) != len(features):
         raise ValueError("the encoder has features of a rule that the scorer does not know")
-    return [found[i] for i in range(len(features))]
+    return [positions[i] for i in range(len(features))]
 
 
 def read_layout(encoder: Encoder, *, single: bool) -> Layout:
@@ -53,9 +53,9 @@ def read_layout(encoder: Encoder, *, single: bool) -> Layout:
 def _table(encoder: Encoder, feature: Feature, position: int) -> Table:
     column = contract.BY_NAME[feature.source]
     keys = column.values()
-    place = contract.FEATURE_NAMES.index(feature.source)
+    index = contract.FEATURE_NAMES.index(feature.source)
     empty: list[str | int | None] = [None] * len(contract.FEATURE_COLUMNS)
-    rows = [[*empty[:place], key, *empty[place + 1 :]] for key in (*keys, None)]
-    found = encoder.transform(to_frame(rows))[:, position].tolist()
-    *numbers, absent = (None if math.isnan(x) else x for x in found)
+    rows = [[*empty[:index], key, *empty[index + 1 :]] for key in (*keys, None)]
+    encoded = encoder.transform(to_frame(rows))[:, position].tolist()
+    *numbers, absent = (None if math.isnan(x) else x for x in encoded)
     return Table(feature.source, keys, tuple(numbers), absent)

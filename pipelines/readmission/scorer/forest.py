@@ -26,10 +26,10 @@ _WALKED = 64
 class TreeScorer:
     """Scorer by trees in LightGBM's form."""
 
-    def __init__(self, folder: Path, manifest: Manifest, recipe: Recipe, known: Visits | None) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, recipe: Recipe, earlier: Visits | None) -> None:
         self.manifest = manifest
         self._recipe = recipe
-        self._rows = RowEncoder(recipe.layout, known)
+        self._rows = RowEncoder(recipe.layout, earlier)
         model = (folder / recipe.trees).read_bytes()
         self._trees = Trees(
             model,
@@ -74,14 +74,14 @@ class TreeScorer:
     def explain(self, values: Values) -> Explanation:
         """Return TreeSHAP of the early output, summed over the columns that each raw column became."""
         row = self._rows.row(values)
-        found_by_part = self._pool.map(lambda trees: trees.contributions(row), self._parts)
-        shares = np.sum(list(found_by_part), axis=0).tolist()
+        by_part = self._pool.map(lambda trees: trees.contributions(row), self._parts)
+        shares = np.sum(list(by_part), axis=0).tolist()
         names = self._recipe.layout.sources
-        found = dict.fromkeys(names, 0.0)
+        contributions = dict.fromkeys(names, 0.0)
         for name, share in zip(names, shares[:-1], strict=True):
-            found[name] += share
+            contributions[name] += share
         base = shares[-1] + self._base[-1]
-        return Explanation(UNITS[self._recipe.link], base, found, base + sum(shares[:-1]))
+        return Explanation(UNITS[self._recipe.link], base, contributions, base + sum(shares[:-1]))
 
 
 def _bitvectors(model: str, recipe: Recipe) -> Bitvectors | None:

@@ -17,13 +17,13 @@ class LinearScorer:
     Args:
         manifest: of the folder.
         recipe: of that folder.
-        known: earlier encounters.
+        earlier: earlier encounters.
     """
 
-    def __init__(self, manifest: Manifest, recipe: Recipe, known: Visits | None) -> None:
+    def __init__(self, manifest: Manifest, recipe: Recipe, earlier: Visits | None) -> None:
         self.manifest = manifest
         self._recipe = recipe
-        self._rows = RowEncoder(recipe.layout, known)
+        self._rows = RowEncoder(recipe.layout, earlier)
         linear = recipe.linear or Linear((), (), ())
         self._fill = np.array(linear.fill)
         self._slopes = np.array(linear.slopes)
@@ -48,16 +48,16 @@ class LinearScorer:
         matrix = self._rows.matrix(columns)
         scores = np.where(np.isnan(matrix), self._fill, matrix) @ self._slopes + self._base
         for position, table in self._levels:
-            known = ~np.isnan(matrix[:, position])
-            scores[known] += table[matrix[known, position].astype(np.int64)]
+            present = ~np.isnan(matrix[:, position])
+            scores[present] += table[matrix[present, position].astype(np.int64)]
         return join_many(self._recipe.link, scores)
 
     def explain(self, values: Values) -> Explanation:
         """Return each raw column's term of the early class's margin; the mean term is not removed."""
         terms = self._terms(values)[:, -1].tolist()
         names = self._recipe.layout.sources
-        found = dict.fromkeys(names, 0.0)
+        contributions = dict.fromkeys(names, 0.0)
         for name, term in zip(names, terms, strict=True):
-            found[name] += term
+            contributions[name] += term
         base = float(self._base[-1])
-        return Explanation(UNITS[self._recipe.link], base, found, base + sum(terms))
+        return Explanation(UNITS[self._recipe.link], base, contributions, base + sum(terms))

@@ -111,8 +111,8 @@ class Trees:
     def contributions(self, row: bytes) -> Matrix:
         """Return TreeSHAP of one row: for each output, each column's share, then the base."""
         numbers = np.frombuffer(row, self._type).reshape(1, -1)
-        found: Matrix = self._matrix(numbers, _CONTRIBUTIONS, self._outputs * (self._width + 1))[0]
-        return found
+        contributions: Matrix = self._matrix(numbers, _CONTRIBUTIONS, self._outputs * (self._width + 1))[0]
+        return contributions
 
     def _matrix(self, rows: npt.NDArray[Any], kind: int, per_row: int) -> Matrix:
         numbers = np.ascontiguousarray(rows, self._type)

@@ -81,25 +81,25 @@ class PipelineScorer:
     Args:
         folder: the artifact folder, already checked.
         manifest: of that folder.
-        known: earlier encounters.
+        earlier: earlier encounters.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, known: Visits | None) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, earlier: Visits | None) -> None:
         self.manifest = manifest
-        self._known = known
+        self._earlier = earlier
         self._pipeline = load_pipeline(folder / PIPELINE)
 
     def score(self, values: Values) -> Probabilities:
         """Return the probabilities of one encounter."""
-        one, two, three = self.score_many(columns_of([values]))[0].tolist()
-        return one, two, three
+        no, late, early = self.score_many(columns_of([values]))[0].tolist()
+        return no, late, early
 
     def score_many(self, columns: Columns) -> Matrix:
         """Return the probabilities of many, a row each."""
         typed = to_frame(list(zip(*columns, strict=True)))
-        typed = typed if self._known is None else history.add(typed, self._known)
-        found: Matrix = self._pipeline.predict_proba(typed)
-        return found
+        typed = typed if self._earlier is None else history.add(typed, self._earlier)
+        probabilities: Matrix = self._pipeline.predict_proba(typed)
+        return probabilities
 
     def explain(self, values: Values) -> Explanation | None:
         """Return None: a Pipeline of any kind has no exact contributions."""

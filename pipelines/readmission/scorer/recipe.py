@@ -67,9 +67,9 @@ def sigmoid(x: float) -> float:
 def softmax(scores: Sequence[float]) -> Probabilities:
     """Return the three shares of e^score."""
     top = max(scores)
-    one, two, three = (math.exp(score - top) for score in scores)
-    total = one + two + three
-    return one / total, two / total, three / total
+    no, late, early = (math.exp(score - top) for score in scores)
+    total = no + late + early
+    return no / total, late / total, early / total
 
 
 def two_heads(any_: float, early: float) -> Probabilities:

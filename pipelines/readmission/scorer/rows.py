@@ -68,11 +68,11 @@ def _numbered(keys: Iterable[Any], count: int) -> tuple[Iterable[Any], npt.NDArr
 def _lookup(table: Table) -> dict[str | int | None, float]:
     nan = float("nan")
     absent = nan if table.absent is None else table.absent
-    found: dict[str | int | None, float] = {None: absent, contract.MISSING_TOKEN: absent}
-    found.update(
+    numbers: dict[str | int | None, float] = {None: absent, contract.MISSING_TOKEN: absent}
+    numbers.update(
         (key, nan if number is None else number) for key, number in zip(table.keys, table.numbers, strict=True)
     )
-    return found
+    return numbers
 
 
 def _rows_of(table: Mapping[Value, float], kind: str) -> tuple[dict[Value, int], list[bytes]]:
@@ -94,10 +94,10 @@ class RowEncoder:
 
     Args:
         layout: of the row.
-        known: where a patient's earlier encounters are looked up; None: every visit is a first one.
+        earlier: where a patient's earlier encounters are looked up; None: every visit is a first one.
     """
 
-    def __init__(self, layout: Layout, known: Visits | None = None) -> None:
+    def __init__(self, layout: Layout, earlier: Visits | None = None) -> None:
         names = contract.FEATURE_NAMES
         self.layout = layout
         kind = self._kind = "f" if layout.single else "d"
@@ -117,7 +117,7 @@ class RowEncoder:
         self._pair = struct.Struct(f"=2{kind}")
         self._flags = struct.Struct(f"={len(layout.flags)}{kind}")
         self._history = struct.Struct(f"={len(layout.history)}{kind}")
-        self._known = known if layout.history else None
+        self._earlier = earlier if layout.history else None
         self._first = self._pack(visits.NONE)
         self._codes: dict[str | int | None, tuple[bytes, int]] = {}
         self._combinations: dict[int, bytes] = {}
@@ -134,14 +134,14 @@ class RowEncoder:
         """
         small = self._pick_small(values)
         codes = self._codes
-        one, two, three = self._diagnoses(values)
-        first = codes.get(one) or self._read(one)
-        second = codes.get(two) or self._read(two)
-        third = codes.get(three) or self._read(three)
+        primary, secondary, tertiary = self._diagnoses(values)
+        first = codes.get(primary) or self._read(primary)
+        second = codes.get(secondary) or self._read(secondary)
+        third = codes.get(tertiary) or self._read(tertiary)
         mask = first[1] | second[1] | third[1]
         past = self._first
-        if self._known is not None and len(values) > _PATIENT and values[_PATIENT] is not None:
-            past = self._past(self._known, *(values[place] for place in _ASKED))
+        if self._earlier is not None and len(values) > _PATIENT and values[_PATIENT] is not None:
+            past = self._past(self._earlier, *(values[index] for index in _ASKED))
         return b"%b%b%b%b%b%b%b" % (
             self._head.pack(*map(getitem, self._tables, self._pick(values))),
             self._smalls.get(small) or self._encode(small),
@@ -161,28 +161,28 @@ class RowEncoder:
         Raises:
             KeyError, ValueError: a value that validation should have refused.
         """
-        count, known = len(columns[0]), self._known
-        found = [
-            Piece(rows, np.fromiter(map(numbers.__getitem__, columns[place]), np.intp, count))
-            for place, (numbers, rows) in zip(self._places, self._heads, strict=False)
+        count, earlier = len(columns[0]), self._earlier
+        pieces = [
+            Piece(rows, np.fromiter(map(numbers.__getitem__, columns[index]), np.intp, count))
+            for index, (numbers, rows) in zip(self._places, self._heads, strict=False)
         ]
         if self._small:
             keys, positions = _numbered(zip(*(columns[p] for p in self._places[self._split :]), strict=True), count)
-            found.append(Piece([self._smalls.get(key) or self._encode(key) for key in keys], positions))
+            pieces.append(Piece([self._smalls.get(key) or self._encode(key) for key in keys], positions))
         masks: list[Iterable[int]] = []
         for column in self._diagnoses(columns):
             keys, positions = _numbered(column, count)
             codes = [self._codes.get(code) or self._read(code) for code in keys]
-            found.append(Piece([pair for pair, _ in codes], positions))
+            pieces.append(Piece([pair for pair, _ in codes], positions))
             masks.append(map([mask for _, mask in codes].__getitem__, positions.tolist()))
         keys, positions = _numbered(map(or_, map(or_, masks[0], masks[1]), masks[2]), count)
-        found.append(Piece([self._combinations.get(mask) or self._combine(mask) for mask in keys], positions))
+        pieces.append(Piece([self._combinations.get(mask) or self._combine(mask) for mask in keys], positions))
         past, positions = [self._first], np.zeros(count, np.intp)
-        if known is not None and len(columns) > _PATIENT:
-            again = known.revisits(columns[_PATIENT], columns[_ENCOUNTER])
-            past += (self._past(known, *(columns[place][i] for place in _ASKED)) for i in again.tolist())
+        if earlier is not None and len(columns) > _PATIENT:
+            again = earlier.revisits(columns[_PATIENT], columns[_ENCOUNTER])
+            past += (self._past(earlier, *(columns[index][i] for index in _ASKED)) for i in again.tolist())
             positions[again] = np.arange(1, len(past))
-        return [*found, Piece(past, positions)]
+        return [*pieces, Piece(past, positions)]
 
     def matrix(self, columns: Columns) -> npt.NDArray[Any]:
         """Return the rows of many encounters; see `pieces`."""
@@ -195,15 +195,15 @@ class RowEncoder:
     def _encode(self, small: Values) -> bytes:
         if len(self._smalls) >= _CACHED:
             self._smalls.clear()
-        found = self._smalls[small] = self._middle.pack(*map(getitem, self._small, small))
-        return found
+        packed = self._smalls[small] = self._middle.pack(*map(getitem, self._small, small))
+        return packed
 
-    def _past(self, known: Visits, patient: Value, encounter: Value, stays: Value, code: Value) -> bytes:
+    def _past(self, earlier: Visits, patient: Value, encounter: Value, stays: Value, code: Value) -> bytes:
         """Return the history of a patient who may be known."""
         unknown = code is None or code == contract.MISSING_TOKEN
         read = icd9.UNKNOWN_CODE if unknown else icd9.parse(str(code))
         return self._pack(
-            known.summarise(
+            earlier.summarise(
                 int(patient or 0),
                 None if encounter is None else int(encounter),
                 math.nan if stays is None else float(stays),
@@ -221,12 +221,12 @@ class RowEncoder:
         mask = sum(1 << i for i, flag in enumerate(self.layout.flags) if parsed.flags[flag])
         if len(self._codes) >= _CACHED:
             self._codes.clear()
-        found = self._codes[code] = (self._pair.pack(parsed.number, parsed.chapter), mask)
-        return found
+        entry = self._codes[code] = (self._pair.pack(parsed.number, parsed.chapter), mask)
+        return entry
 
     def _combine(self, mask: int) -> bytes:
         if len(self._combinations) >= _CACHED:
             self._combinations.clear()
         bits = (float(mask >> i & 1) for i in range(len(self.layout.flags)))
-        found = self._combinations[mask] = self._flags.pack(*bits)
-        return found
+        packed = self._combinations[mask] = self._flags.pack(*bits)
+        return packed

@@ -72,13 +72,13 @@ def _blocks(booster: Any, positions: Sequence[int]) -> list[str]:
     header, _, rest = text.partition("\nTree=")
     if "\nnum_tree_per_iteration=1\n" not in header or "\nobjective=binary sigmoid:1\n" not in header:
         raise ValueError("only binary LightGBM models with sigmoid 1 can be taken over")
-    found = []
+    blocks = []
     for part in rest.partition("\nend of trees")[0].split("\nTree="):
         body = part.partition("\n")[2].strip()
         if "\nis_linear=1" in body:
             raise ValueError("linear trees cannot be taken over")
-        found.append(re.sub(r"(?m)^split_feature=(.*)$", lambda m: _moved(m[1], positions), body))
-    return found
+        blocks.append(re.sub(r"(?m)^split_feature=(.*)$", lambda m: _moved(m[1], positions), body))
+    return blocks
 
 
 def _moved(indices: str, positions: Sequence[int]) -> str:

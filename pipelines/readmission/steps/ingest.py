@@ -161,7 +161,7 @@ def sort_rows(raw: RawBatch, stored: dict[str, str]) -> SortedRows:
     }
     for line in raw.unreadable:
         problem = validation.Reason(
-            field="", problem=f"{line.found} fields", allowed=f"a row of {line.expected} fields"
+            field="", problem=f"{line.fields} fields", allowed=f"a row of {line.expected} fields"
         )
         refused[line.row_number] = ({"text": line.text}, [problem])
     accepted = sound[~repeated]

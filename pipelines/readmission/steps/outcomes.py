@@ -119,47 +119,49 @@ def run(settings: Settings) -> list[str]:
     measured = []
     for version, frame in served.groupby("model_version"):
         mature = frame[frame["mature"]]
-        known = mature["outcome"].notna()
-        coverage = float(known.mean()) if len(mature) else 0.0
+        final = mature["outcome"].notna()
+        coverage = float(final.mean()) if len(mature) else 0.0
         back = int((frame["outcome"].isna() & frame["came_back"]).sum())
         log.info(
             "version %s: %s predictions, %s old enough, %s of them with an outcome; %s patients more came back at a "
-            "time that is not known", version, len(frame), len(mature), int(known.sum()), back,
+            "time that is not known", version, len(frame), len(mature), int(final.sum()), back,
         )  # fmt: skip
-        for source, part in mature[known].groupby("source"):
+        for source, part in mature[final].groupby("source"):
             measured += _measure(settings, str(version), str(source), part, coverage)
     for version, frame in scored.groupby("model_version"):
         measured += _measure(settings, str(version), "scores", frame, 1.0)
     return measured
 
 
-def _measure(settings: Settings, version: str, source: str, known: pd.DataFrame, coverage: float) -> list[str]:
-    events = int((known["outcome"] == contract.CLASSES[contract.EARLY]).sum())
-    if len(known) < LEAST_ROWS or events < LEAST_EVENTS:
-        log.info("version %s, %s: %s outcomes with %s events are too few to judge", version, source, len(known), events)
+def _measure(settings: Settings, version: str, source: str, outcomes: pd.DataFrame, coverage: float) -> list[str]:
+    events = int((outcomes["outcome"] == contract.CLASSES[contract.EARLY]).sum())
+    if len(outcomes) < LEAST_ROWS or events < LEAST_EVENTS:
+        log.info(
+            "version %s, %s: %s outcomes with %s events are too few to judge", version, source, len(outcomes), events
+        )
         return []
-    found = list(figures(known, settings.seed))
-    _keep(settings, version, source, coverage, found)
-    by_metric = {figure.metric: figure.interval for figure in found if figure.slice == "all"}
+    measured = list(figures(outcomes, settings.seed))
+    _keep(settings, version, source, coverage, measured)
+    by_metric = {figure.metric: figure.interval for figure in measured if figure.slice == "all"}
     typer.echo(
-        f"version {version}, {source}: {len(known)} outcomes (coverage {coverage:.0%}), "
+        f"version {version}, {source}: {len(outcomes)} outcomes (coverage {coverage:.0%}), "
         f"ROC-AUC {by_metric['roc_auc_30']}, calibration error {by_metric['ece_30']}, "
         f"predicted {by_metric['predicted_30'].value:.4f}, observed {by_metric['prevalence_30'].value:.4f}"
     )
     return [f"{version} {source}"]
 
 
-def figures(known: pd.DataFrame, seed: int) -> Iterator[Figure]:
+def figures(outcomes: pd.DataFrame, seed: int) -> Iterator[Figure]:
     """Measure everybody, then each group with enough rows.
 
     Args:
-        known: columns p_no, p_late, p_early, patient, outcome and SLICES.
+        outcomes: columns p_no, p_late, p_early, patient, outcome and SLICES.
         seed: of the bootstrap of patients.
     """
-    known = known.reset_index(drop=True)
-    yield from _group(known, "all", "all", seed)
+    outcomes = outcomes.reset_index(drop=True)
+    yield from _group(outcomes, "all", "all", seed)
     for column in SLICES:
-        for level, rows in known.groupby(known[column].fillna("unknown")):
+        for level, rows in outcomes.groupby(outcomes[column].fillna("unknown")):
             yield from _group(rows, column, str(level), seed)
 
 
@@ -173,19 +175,19 @@ def _group(rows: pd.DataFrame, column: str, level: str, seed: int) -> Iterator[F
     if len(rows) < LEAST_ROWS or events < LEAST_EVENTS or events == len(rows):
         return
     mean = float(scored.early.mean())
-    found: dict[str, Interval] = metrics.intervals(scored, _RESAMPLES, seed)
-    found = {name: found[name] for name in METRICS} | {"predicted_30": Interval(mean, mean, mean)}
-    for metric, interval in found.items():
+    intervals: dict[str, Interval] = metrics.intervals(scored, _RESAMPLES, seed)
+    intervals = {name: intervals[name] for name in METRICS} | {"predicted_30": Interval(mean, mean, mean)}
+    for metric, interval in intervals.items():
         yield Figure(column, level, metric, len(rows), events, interval)
 
 
-def _keep(settings: Settings, version: str, source: str, coverage: float, found: list[Figure]) -> None:
+def _keep(settings: Settings, version: str, source: str, coverage: float, measured: list[Figure]) -> None:
     rows: list[tuple[Any, ...]] = [
         (
             version, source, f.slice, f.level, f.metric, f.n, f.positives, coverage, f.interval.value, f.interval.low,
             f.interval.high,
         )
-        for f in found
+        for f in measured
     ]  # fmt: skip
     with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute(

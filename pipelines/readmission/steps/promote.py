@@ -114,9 +114,9 @@ def _try(
         if ledger.is_rolled_back(settings, candidate.run_id):
             verdict = Verdict((*verdict.checks, _check_return(why)))
         log.info("%s, run %s:\n%s", candidate.family, candidate.run_id, verdict)
-        told = _card(settings, data, candidate, pipeline, judged, verdict)
-        told["verdict.json"] = json.dumps(verdict.as_data(), indent=2)
-        tracking.log_files(client, candidate.run_id, told)
+        card = _card(settings, data, candidate, pipeline, judged, verdict)
+        card["verdict.json"] = json.dumps(verdict.as_data(), indent=2)
+        tracking.log_files(client, candidate.run_id, card)
         replaced = str(champion.version.version) if champion else None
         if not verdict.passed:
             reasons = [f"{check.gate}: {check.figure} {check.value} must be {check.limit}" for check in verdict.failed]
@@ -124,7 +124,7 @@ def _try(
             ledger.record(settings, "refused", candidate, None, replaced, verdict.as_data(), who)
             return "", verdict
         # With the version for good: the API and the demo show them.
-        complete_artifact(folder, verdict.as_data(), told[CARD])
+        complete_artifact(folder, verdict.as_data(), card[CARD])
         client.log_artifacts(candidate.run_id, directory, "serving")
     version = tracking.make_champion(client, settings, candidate, _uri(client, candidate.run_id), verdict)
     ledger.record(settings, "promoted", candidate, version, replaced, verdict.as_data(), who)
@@ -177,7 +177,7 @@ def _judge(
             synthetic=data.synthetic,
             run_id=candidate.run_id,
             model_name=settings.mlflow.model_name,
-            known=data.visits,
+            visits=data.visits,
             points=operating_points.choose_points(judged.scored["validation"]),
             bands=operating_points.choose_bands(judged.scored["validation"]),
             prevalence=data.prevalence,

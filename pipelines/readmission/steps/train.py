@@ -53,16 +53,16 @@ def run(
     Raises:
         UserError: a family is not known or, with --searched, was not searched; or there is no clean data.
     """
-    wanted = _families(families, settings.engine)
+    chosen = _families(families, settings.engine)
     client = tracking.connect(settings)
     with _loader(settings) as load:
         whole = load(batch_up_to)
         if not each_batch:
-            found = _searched(settings, whole, wanted) if searched else {}
-            return train(settings, client, whole, wanted, again=again or searched, params=found)
+            best = _searched(settings, whole, chosen) if searched else {}
+            return train(settings, client, whole, chosen, again=again or searched, params=best)
         runs: dict[str, str] = {}
         for batch in whole.batches:
-            runs = train(settings, client, load(batch), wanted, again=again)
+            runs = train(settings, client, load(batch), chosen, again=again)
     _learning_curve(settings, client, runs)
     return runs
 
@@ -77,17 +77,17 @@ def _loader(settings: Settings) -> Iterator[Callable[[int | None], Data]]:
         yield partial(dask.load, settings, workers)
 
 
-def _searched(settings: Settings, data: Data, wanted: list[str]) -> dict[str, dict[str, object]]:
+def _searched(settings: Settings, data: Data, families: list[str]) -> dict[str, dict[str, object]]:
     from readmission.training import studies  # a second to import: only for those who use it
 
-    return {family: studies.best(settings, data, family) for family in wanted}
+    return {family: studies.best(settings, data, family) for family in families}
 
 
 def train(
     settings: Settings,
     client: MlflowClient,
     data: Data,
-    wanted: list[str],
+    families: list[str],
     *,
     again: bool,
     params: Mapping[str, Mapping[str, object]] | None = None,
@@ -95,11 +95,11 @@ def train(
     """Train the wanted families on one snapshot, with parameters by family; return run id by family."""
     code = tracking.code_version(settings)
     done = {} if again else _done(settings, data, code)
-    todo = [family for family in wanted if family not in done]
-    if len(todo) < len(wanted):
-        log.info("trained already on this data by this code: %s", ", ".join(sorted(set(wanted) - set(todo))))
+    todo = [family for family in families if family not in done]
+    if len(todo) < len(families):
+        log.info("trained already on this data by this code: %s", ", ".join(sorted(set(families) - set(todo))))
     if not todo:
-        return {family: done[family] for family in wanted}
+        return {family: done[family] for family in families}
     began = time.perf_counter()
     span, rows = f"batches {data.batches[0]}-{data.batches[-1]}", int(data.counts["size"].sum())
     log.info("training %s on %s: %d rows%s", ", ".join(todo), span, rows, _made_up(data))
@@ -113,7 +113,7 @@ def train(
         futures = {f: pool.submit(_train_one, settings, client, data, f, child, (params or {}).get(f)) for f in todo}
         runs = {family: future.result() for family, future in futures.items()}
     log.info("trained %d families in %.1f s", len(todo), time.perf_counter() - began)
-    return {family: runs.get(family) or done[family] for family in wanted}
+    return {family: runs.get(family) or done[family] for family in families}
 
 
 def _train_one(
@@ -122,10 +122,10 @@ def _train_one(
     data: Data,
     family: str,
     tags: dict[str, str],
-    wanted: Mapping[str, object] | None = None,
+    hyperparameters: Mapping[str, object] | None = None,
 ) -> str:
     fit: Callable[..., FittedFamily] = dask.fit if settings.engine == "dask" else fitting.fit
-    candidate = fit(data, family, settings.seed, wanted)
+    candidate = fit(data, family, settings.seed, hyperparameters)
     params = {
         "family": family, "seed": settings.seed, "batch_first": data.batches[0], "batch_last": data.batches[-1],
         "rows_train": int(data.counts.loc["train", "size"]), "engine": settings.engine,
@@ -156,8 +156,8 @@ def _made_up(data: Data) -> str:
 
 def _families(text: str, where: str) -> list[str]:
     allowed = [name for name, family in models.FAMILIES.items() if family.on_dask or where == "local"]
-    wanted = [name.strip() for name in text.split(",") if name.strip()] or allowed
-    for name in wanted:
+    names = [name.strip() for name in text.split(",") if name.strip()] or allowed
+    for name in names:
         if name not in models.FAMILIES:
             raise UserError(f"--models: {name!r} is not a family; allowed: {', '.join(models.FAMILIES)}.")
         if name not in allowed:
@@ -165,7 +165,7 @@ def _families(text: str, where: str) -> list[str]:
                 f"--models: {name} cannot be trained on Dask; allowed with READMISSION_ENGINE=dask: "
                 f"{', '.join(allowed)}. READMISSION_ENGINE=local trains every family, if one machine holds the data."
             )
-    return sorted(set(wanted), key=lambda name: -models.FAMILIES[name].cost)
+    return sorted(set(names), key=lambda name: -models.FAMILIES[name].cost)
 
 
 def _done(settings: Settings, data: Data, code: str) -> dict[str, str]:

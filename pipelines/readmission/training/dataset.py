@@ -130,10 +130,10 @@ class Dataset(Data):
         Raises:
             UserError: the split has no row, or in `train` a class is missing.
         """
-        found = self.bounds[split]
-        if found.start == found.stop or (split == "train" and len(np.unique(self.y[found])) < 3):
+        rows = self.bounds[split]
+        if rows.start == rows.stop or (split == "train" and len(np.unique(self.y[rows])) < 3):
             raise UserError(f"The {split} split of batches {self.batches} is too small: ingest and process more data.")
-        return found
+        return rows
 
     def scored(self, split: str, probabilities: npt.NDArray[np.float64]) -> Scored:
         """Return a split's outcomes with predicted probabilities."""

@@ -16,7 +16,7 @@ from readmission.features import encoding, history
 from readmission.scorer import compiler
 from readmission.scorer.manifest import complete_artifact
 from readmission.settings import Settings
-from tests.integration.api.tools import Api, Registry, Starter, place
+from tests.integration.api.tools import Api, Registry, Starter, install
 
 
 @pytest.fixture(scope="session")
@@ -24,20 +24,20 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Give the artifact folders of two different models."""
     text = pd.read_csv(io.BytesIO(synthetic.generate(1500, seed=5)), dtype=str, keep_default_na=False, skiprows=1)
     frame = history.add(encoding.typed_frame(text))
-    known = history.pack(frame)
-    found = {}
+    visits = history.pack(frame)
+    folders = {}
     for family, params in {"lightgbm": {"n_estimators": 20, "min_child_samples": 5}, "decision_tree": {}}.items():
         fitted = models.build(family, params).fit(frame, encoding.target(frame))
         scored = Scored(encoding.target(frame), fitted.predict_proba(frame), frame["patient_nbr"].to_numpy())
-        found[family] = tmp_path_factory.mktemp(family)
+        folders[family] = tmp_path_factory.mktemp(family)
         compiler.compile_pipeline(
             fitted,
-            found[family],
+            folders[family],
             family=family,
             sample=frame[:100],
             metrics={"test_roc_auc_30": 0.6},
             synthetic=True,
-            known=known,
+            visits=visits,
             points=operating_points.choose_points(scored),
             bands=operating_points.choose_bands(scored),
             prevalence=float(scored.event.mean()),
@@ -50,15 +50,15 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "passed": True,
         "reason": "One row within a millisecond.",
     }
-    complete_artifact(found["lightgbm"], [check], "<h1>Model card</h1>")
-    return found
+    complete_artifact(folders["lightgbm"], [check], "<h1>Model card</h1>")
+    return folders
 
 
 @pytest.fixture(scope="module")
 def api(compiled: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """Run an API with keys, a limit of 600 records and half of the patients on the challenger."""
     home = tmp_path_factory.mktemp("api")
-    place(home, compiled["lightgbm"], "7")
+    install(home, compiled["lightgbm"], "7")
     keys = {"reader": ("r" * 20, "predict"), "ward": ("w" * 20, "predict,feedback"), "boss": ("b" * 20, "admin")}
     lines = [f"{name}:{hashlib.sha256(key.encode()).hexdigest()}:{scopes}" for name, (key, scopes) in keys.items()]
     (home / "keys").write_text("# name:sha256:scopes\n" + "\n".join(lines))

@@ -17,7 +17,7 @@ import pytest
 from readmission import contract, scorer
 from readmission.features.visits import Visits
 from readmission.scorer import rows
-from tests.integration.api.tools import EXAMPLE, TOKEN, Api, place, until
+from tests.integration.api.tools import EXAMPLE, TOKEN, Api, install, until
 
 
 def test_an_answer_has_every_field(api: Api, compiled: dict[str, Path]) -> None:
@@ -63,9 +63,9 @@ def test_the_card_and_the_gates_of_the_version_are_shown(api: Api) -> None:
 
 def test_a_patient_who_is_known_has_a_history_in_every_format(api: Api, compiled: dict[str, Path]) -> None:
     scorer_ = scorer.load(compiled["lightgbm"])
-    known = Visits.open(compiled["lightgbm"] / "visits.bin")
-    assert api.http.get("/model-info").json()["history"] == {"patients": known.patients, "visits": known.count}
-    returned = [p for p in map(known.patient, range(known.patients)) if len(known.of(p)) > 1]
+    visits = Visits.open(compiled["lightgbm"] / "visits.bin")
+    assert api.http.get("/model-info").json()["history"] == {"patients": visits.patients, "visits": visits.count}
+    returned = [p for p in map(visits.patient, range(visits.patients)) if len(visits.of(p)) > 1]
     records = [EXAMPLE | {"patient_nbr": patient} for patient in returned[:30]]
     expected = [scorer_.score(tuple(r.get(name) for name in rows.ORDER))[2] for r in records]
     first = scorer_.score(tuple(EXAMPLE.get(name) for name in rows.ORDER))[2]
@@ -75,16 +75,16 @@ def test_a_patient_who_is_known_has_a_history_in_every_format(api: Api, compiled
     batch = api.http.post("/predict_batch", json={"records": records}).json()["predictions"]
     assert [a["readmission_risk_30d"] for a in batch] == pytest.approx(expected)
     lines = "\n".join(map(json.dumps, records))
-    told = api.http.post("/predict_batch", content=lines, headers={"content-type": "application/x-ndjson"}).text
-    assert [json.loads(a)["readmission_risk_30d"] for a in told.splitlines()] == pytest.approx(expected)
+    answers = api.http.post("/predict_batch", content=lines, headers={"content-type": "application/x-ndjson"}).text
+    assert [json.loads(a)["readmission_risk_30d"] for a in answers.splitlines()] == pytest.approx(expected)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(records[0]))
     writer.writeheader()
     writer.writerows(records)
-    found = csv.DictReader(
+    table = csv.DictReader(
         io.StringIO(api.http.post("/predict_batch", content=text.getvalue(), headers={"content-type": "text/csv"}).text)
     )
-    assert [float(row["<30"]) for row in found] == pytest.approx(expected, abs=1e-9)
+    assert [float(row["<30"]) for row in table] == pytest.approx(expected, abs=1e-9)
     # No number is a label's value, and one too long to be a part of another figure is nowhere.
     assert api.predict(patient_nbr=187_654_321).status_code == 200
     metrics = api.http.get("/metrics").text
@@ -100,9 +100,9 @@ def test_refusals_list_field_problem_and_what_is_allowed(api: Api) -> None:
     before = api.metric("readmission_validation_failures_total", field="age", problem="level")
     answer = api.predict(age="SECRET-VALUE", gender=3, xyz=1)
     assert answer.status_code == 400 and "SECRET-VALUE" not in answer.text
-    found = {error["field"]: (error["problem"], error["allowed"]) for error in answer.json()["errors"]}
-    assert set(found) == {"age", "gender", "xyz"}
-    assert found["age"][0] == "level" and "'[0-10)'" in found["age"][1]
+    problems = {error["field"]: (error["problem"], error["allowed"]) for error in answer.json()["errors"]}
+    assert set(problems) == {"age", "gender", "xyz"}
+    assert problems["age"][0] == "level" and "'[0-10)'" in problems["age"][1]
     assert api.metric("readmission_validation_failures_total", field="age", problem="level") == before + 1
     assert api.metric("readmission_validation_failures_total", field="other", problem="unknown") >= 1
     assert "xyz" not in api.http.get("/metrics").text
@@ -158,7 +158,7 @@ def test_giant_and_slow_bodies_do_no_harm(api: Api) -> None:
 
 
 def test_the_canary_gets_its_share_by_patient(api: Api, compiled: dict[str, Path]) -> None:
-    place(api.home, compiled["decision_tree"], "8", alias="challenger")
+    install(api.home, compiled["decision_tree"], "8", alias="challenger")
     until(lambda: api.info()["challenger"])
 
     def version(patient: int) -> str:
@@ -169,7 +169,7 @@ def test_the_canary_gets_its_share_by_patient(api: Api, compiled: dict[str, Path
     share = sum(v == "8" for v in first.values()) / len(first)
     assert 0.25 < share < 0.75
     assert api.metric("readmission_predictions_total", variant="challenger", model_version="8") > 0
-    place(api.home, compiled["decision_tree"], "", alias="challenger")
+    install(api.home, compiled["decision_tree"], "", alias="challenger")
     until(lambda: api.info()["challenger"] is None)
     assert {version(patient) for patient in range(1, 81)} == {"7"}
 

@@ -31,19 +31,19 @@ def test_a_batch_answers_as_single_requests_do(api: Api) -> None:
     together = api.http.post("/predict_batch", json={"records": records}).json()["predictions"]
     assert len({answer["prediction_id"] for answer in together}) == len(records)
     for record, many in zip(records, together, strict=True):
-        one = api.http.post("/predict", json=record).json()
-        assert list(many) == list(one)
-        assert many["probabilities"] == pytest.approx(one["probabilities"], abs=1e-12)
+        single = api.http.post("/predict", json=record).json()
+        assert list(many) == list(single)
+        assert many["probabilities"] == pytest.approx(single["probabilities"], abs=1e-12)
         assert many["readmission_risk_30d"] == many["probabilities"]["<30"]
         own = {"prediction_id", "timestamp", "probabilities", "readmission_risk_30d"}
-        assert {k: v for k, v in many.items() if k not in own} == {k: v for k, v in one.items() if k not in own}
+        assert {k: v for k, v in many.items() if k not in own} == {k: v for k, v in single.items() if k not in own}
 
 
 def test_small_batches_wait_for_their_turn_and_slow_ones_hold_nobody_up_for_long(api: Api) -> None:
     body = json.dumps({"records": [EXAMPLE] * 300}).encode()
     with ThreadPoolExecutor(12) as pool:
-        found = list(pool.map(lambda _: api.http.post("/predict_batch", content=body).status_code, range(48)))
-    assert found == [200] * 48
+        statuses = list(pool.map(lambda _: api.http.post("/predict_batch", content=body).status_code, range(48)))
+    assert statuses == [200] * 48
     key = api.http.headers["authorization"].encode()
     head = b"POST /predict_batch HTTP/1.1\r\nhost: x\r\nauthorization: %b\r\ncontent-length: 100\r\n\r\n{" % key
     slow = [socket.create_connection(("127.0.0.1", api.port)) for _ in range(2)]
@@ -67,10 +67,10 @@ def test_ndjson_streams_any_number(api: Api) -> None:
 
     kind = {"content-type": "application/x-ndjson"}
     answer = api.http.post("/predict_batch", content=lines(), headers=kind)
-    found = [json.loads(line) for line in answer.text.splitlines()]
-    assert len(found) == 2500
-    assert found[1700]["index"] == 1700 and found[1700]["errors"]
-    assert all(entry["prediction"] for number, entry in enumerate(found) if number != 1700)
+    entries = [json.loads(line) for line in answer.text.splitlines()]
+    assert len(entries) == 2500
+    assert entries[1700]["index"] == 1700 and entries[1700]["errors"]
+    assert all(entry["prediction"] for number, entry in enumerate(entries) if number != 1700)
 
 
 def test_csv_answers_line_by_line(api: Api) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from readmission.client import ApiError, Client, InvalidError, Prediction, Refusal
-from tests.integration.api.tools import EXAMPLE, Api, place, until
+from tests.integration.api.tools import EXAMPLE, Api, install, until
 
 PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
 
@@ -17,7 +17,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
 @pytest.fixture(scope="module")
 def api(compiled: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     home = tmp_path_factory.mktemp("api")
-    place(home, compiled["lightgbm"], "1")
+    install(home, compiled["lightgbm"], "1")
     running = Api(home, {}).wait("/readyz")
     yield running
     running.stop()
@@ -53,10 +53,10 @@ def test_the_client_types_answers_and_problems(api: Api) -> None:
         assert answer.probabilities["<30"] == answer.readmission_risk_30d and answer.timestamp.tzinfo
         batch = client.predict_batch([EXAMPLE, {}])
         assert len(batch.predictions) == 1 and batch.errors[0].index == 1
-        kinds = [type(found) for found in client.predict_stream([EXAMPLE, {}, EXAMPLE])]
+        kinds = [type(entry) for entry in client.predict_stream([EXAMPLE, {}, EXAMPLE])]
         assert kinds == [Prediction, Refusal, Prediction]
-        told = client.explain(EXAMPLE)
-        assert told.base + sum(told.contributions.values()) == pytest.approx(told.margin)
+        explained = client.explain(EXAMPLE)
+        assert explained.base + sum(explained.contributions.values()) == pytest.approx(explained.margin)
         assert client.feedback(answer.prediction_id, "NO") == "pending"
         assert client.model_info()["model_version"] == "1"
         with pytest.raises(InvalidError, match="age: level"):
@@ -69,7 +69,7 @@ def test_the_client_asks_again_while_the_api_has_no_model(compiled: dict[str, Pa
         with Client(str(api.http.base_url), retries=0) as client, pytest.raises(ApiError) as caught:
             client.predict(EXAMPLE)
         assert caught.value.status == 503
-        place(tmp_path, compiled["lightgbm"], "1")
+        install(tmp_path, compiled["lightgbm"], "1")
         with Client(str(api.http.base_url), retries=5) as client:
             assert client.predict(EXAMPLE).model_version == "1"
         until(lambda: api.info()["workers"])

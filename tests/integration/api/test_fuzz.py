@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from readmission import contract
-from tests.integration.api.tools import EXAMPLE, Api, place
+from tests.integration.api.tools import EXAMPLE, Api, install
 
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "4000"))
 PATHS = ("/predict", "/predict", "/predict", "/explain", "/predict_batch", "/feedback")
@@ -49,7 +49,7 @@ JUNK: tuple[Any, ...] = (
 @pytest.fixture(scope="module")
 def api(compiled: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     home = tmp_path_factory.mktemp("fuzz")
-    place(home, compiled["lightgbm"], "1")
+    install(home, compiled["lightgbm"], "1")
     running = Api(home, {}).wait("/readyz")
     yield running
     assert running.stop() == 0
@@ -59,18 +59,18 @@ def record(draw: random.Random) -> object:
     """Return an encounter with some fields changed, or something else altogether."""
     if draw.random() < 0.05:
         return draw.choice(JUNK)
-    found: dict[str, object] = dict(EXAMPLE)
+    values: dict[str, object] = dict(EXAMPLE)
     for _ in range(draw.randint(0, 4)):
-        found[draw.choice((*contract.COLUMN_NAMES, "x", "prediction_id", "outcome"))] = draw.choice(JUNK)
+        values[draw.choice((*contract.COLUMN_NAMES, "x", "prediction_id", "outcome"))] = draw.choice(JUNK)
     for _ in range(draw.randint(0, 2)):
-        found.pop(draw.choice(list(found)), None)
-    return found
+        values.pop(draw.choice(list(values)), None)
+    return values
 
 
 def body(draw: random.Random, path: str) -> bytes:
     if path == "/feedback":
-        one = {"prediction_id": draw.choice(JUNK), "outcome": draw.choice((*contract.CLASSES, *JUNK))}
-        content: object = draw.choice((one, [one, record(draw)], record(draw)))
+        feedback = {"prediction_id": draw.choice(JUNK), "outcome": draw.choice((*contract.CLASSES, *JUNK))}
+        content: object = draw.choice((feedback, [feedback, record(draw)], record(draw)))
     elif path == "/predict_batch":
         content = {"records": [record(draw) for _ in range(draw.randint(0, 5))]}
     else:

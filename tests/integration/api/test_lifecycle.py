@@ -14,11 +14,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.api.tools import EXAMPLE, Api, place, until
+from tests.integration.api.tools import EXAMPLE, Api, install, until
 
 
 def test_overload_is_refused_at_once_and_passes(compiled: dict[str, Path], tmp_path: Path) -> None:
-    place(tmp_path, compiled["lightgbm"], "1")
+    install(tmp_path, compiled["lightgbm"], "1")
     api = Api(tmp_path, {"READMISSION_API_MAX_WAITING": "4"}).wait("/readyz")
     try:
         body = json.dumps(EXAMPLE).encode()
@@ -64,8 +64,8 @@ def test_shadow_drain_and_tls(compiled: dict[str, Path], tmp_path: Path) -> None
         check=True,
         capture_output=True,
     )
-    place(tmp_path, compiled["lightgbm"], "1")
-    place(tmp_path, compiled["decision_tree"], "2", alias="challenger")
+    install(tmp_path, compiled["lightgbm"], "1")
+    install(tmp_path, compiled["decision_tree"], "2", alias="challenger")
     api = Api(
         tmp_path,
         {
@@ -110,7 +110,7 @@ def test_shadow_drain_and_tls(compiled: dict[str, Path], tmp_path: Path) -> None
 def test_a_worker_that_ends_asks_its_clients_to_leave(
     compiled: dict[str, Path], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    place(tmp_path, compiled["lightgbm"], "1")
+    install(tmp_path, compiled["lightgbm"], "1")
     api = Api(tmp_path, {"READMISSION_API_DRAIN": "6"})
     request.addfinalizer(lambda: api.process.poll() is None and api.stop())
     api.wait("/readyz")

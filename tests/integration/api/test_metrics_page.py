@@ -7,7 +7,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from serving import metrics
 from serving.demo import page
-from tests.metrics_page import told
+from tests.metrics_page import documented
 
 
 @pytest.mark.parametrize(("section", "module"), [("API", metrics), ("Demo", page)])
@@ -17,4 +17,4 @@ def test_the_page_lists_every_metric_with_type_unit_and_labels(section: str, mod
         for m in vars(module).values()
         if isinstance(m, MetricWrapperBase)
     }
-    assert told(section) == real
+    assert documented(section) == real

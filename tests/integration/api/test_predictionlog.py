@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from tests.integration.api.tools import EXAMPLE, Api, place, until
+from tests.integration.api.tools import EXAMPLE, Api, install, until
 
 
 def test_a_full_spool_may_refuse_instead(compiled: dict[str, Path], tmp_path: Path) -> None:
-    place(tmp_path, compiled["lightgbm"], "1")
+    install(tmp_path, compiled["lightgbm"], "1")
     settings = {"READMISSION_SPOOL_FULL": "refuse", "READMISSION_SPOOL_BYTES": str(1 << 20)}
     api = Api(tmp_path, settings).wait("/readyz")
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from readmission.settings import Settings
-from tests.integration.api.tools import EXAMPLE, TOKEN, Registry, Starter, place, until
+from tests.integration.api.tools import EXAMPLE, TOKEN, Registry, Starter, install, until
 
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 
@@ -119,14 +119,14 @@ def test_what_must_not_be_served_is_not(
 def test_twenty_swaps_under_load_drop_and_mix_nothing(
     start: Starter, database: Settings, compiled: dict[str, Path]
 ) -> None:
-    place(database.home, compiled["lightgbm"], "1")
+    install(database.home, compiled["lightgbm"], "1")
     api = start(READMISSION_API_WORKERS=2).wait("/readyz")
     until(lambda: len(api.workers()) == 2)
     expected = {}
-    place(database.home, compiled["decision_tree"], "2")
+    install(database.home, compiled["decision_tree"], "2")
     until(lambda: all(w["champion"] == "2" for w in api.info()["workers"]))
     expected["even"] = api.predict().json()["probabilities"]
-    place(database.home, compiled["lightgbm"], "3")
+    install(database.home, compiled["lightgbm"], "3")
     until(lambda: all(w["champion"] == "3" for w in api.info()["workers"]))
     expected["odd"] = api.predict().json()["probabilities"]
     assert expected["odd"] != expected["even"]
@@ -150,7 +150,7 @@ def test_twenty_swaps_under_load_drop_and_mix_nothing(
         thread.start()
     until(lambda: len(answers) > 10)
     for number in range(4, 24):
-        place(database.home, compiled["lightgbm" if number % 2 else "decision_tree"], str(number))
+        install(database.home, compiled["lightgbm" if number % 2 else "decision_tree"], str(number))
         until(partial(is_loaded, str(number)), 5)
         until(partial(is_answering, str(number)), 5)
     stop.set()

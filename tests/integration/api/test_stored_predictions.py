@@ -9,7 +9,7 @@ import pytest
 
 from readmission import contract
 from readmission.settings import Settings
-from tests.integration.api.tools import EXAMPLE, Starter, database_down, place, rows, until
+from tests.integration.api.tools import EXAMPLE, Starter, database_down, install, rows, until
 
 STORED = "SELECT prediction_id::text FROM serving.predictions"
 
@@ -17,7 +17,7 @@ STORED = "SELECT prediction_id::text FROM serving.predictions"
 def test_predictions_reach_the_database_once_with_everything(
     start: Starter, database: Settings, compiled: dict[str, Path]
 ) -> None:
-    place(database.home, compiled["lightgbm"], "1")
+    install(database.home, compiled["lightgbm"], "1")
     api = start().wait("/readyz")
     first = api.http.post("/predict", json=EXAMPLE, headers={"x-request-id": "abc-1"})
     assert first.headers["x-request-id"] == "abc-1"
@@ -39,7 +39,7 @@ def test_predictions_reach_the_database_once_with_everything(
 
 
 def test_the_database_may_be_away(start: Starter, database: Settings, compiled: dict[str, Path]) -> None:
-    place(database.home, compiled["lightgbm"], "1")
+    install(database.home, compiled["lightgbm"], "1")
     api = start().wait("/readyz")
     until(lambda: api.predict().status_code == 200)
     until(lambda: len(rows(database, STORED)) == 1)
@@ -58,7 +58,7 @@ def test_the_database_may_be_away(start: Starter, database: Settings, compiled: 
 def test_a_power_cut_loses_no_more_than_promised(
     start: Starter, database: Settings, compiled: dict[str, Path], mode: str
 ) -> None:
-    place(database.home, compiled["lightgbm"], "1")
+    install(database.home, compiled["lightgbm"], "1")
     with database_down(database):
         api = start(READMISSION_PREDICTION_LOG=mode).wait("/readyz")
         acknowledged: list[tuple[datetime, str]] = []
@@ -94,7 +94,7 @@ def test_a_power_cut_loses_no_more_than_promised(
 def test_outcomes_are_recorded_once_and_unknown_ones_refused(
     start: Starter, database: Settings, compiled: dict[str, Path]
 ) -> None:
-    place(database.home, compiled["lightgbm"], "1")
+    install(database.home, compiled["lightgbm"], "1")
     api = start().wait("/readyz")
     ids = [api.predict().json()["prediction_id"] for _ in range(3)]
     until(lambda: len(rows(database, STORED)) == 3)
@@ -107,8 +107,8 @@ def test_outcomes_are_recorded_once_and_unknown_ones_refused(
     answer = api.http.post("/feedback", json=several).json()
     assert (answer["recorded"], answer["unknown"]) == (1, 1)
     assert {e["index"]: e["errors"][0]["problem"] for e in answer["errors"]} == {1: "unknown", 2: "missing"}
-    found = rows(database, "SELECT prediction_id::text, outcome, observed_at FROM serving.feedback")
-    assert sorted(row[:2] for row in found) == sorted([(ids[0], ">30"), (ids[1], "NO")])
+    stored = rows(database, "SELECT prediction_id::text, outcome, observed_at FROM serving.feedback")
+    assert sorted(row[:2] for row in stored) == sorted([(ids[0], ">30"), (ids[1], "NO")])
     for wrong in ({}, {**outcome, "outcome": "maybe"}, {**outcome, "observed_at": "2999-01-01T00:00:00Z"}):
         assert api.http.post("/feedback", json=wrong).status_code == 400
 

@@ -19,7 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from readmission import tracing
 from readmission.settings import Settings
 from serving.demo.client import Client
-from tests.integration.api.tools import EXAMPLE, Api, Starter, place, until
+from tests.integration.api.tools import EXAMPLE, Api, Starter, install, until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
@@ -69,9 +69,9 @@ class Collector:
             for span in scope.spans
         ]
 
-    def span(self, name: str, **wanted: object) -> dict[str, Any]:
+    def span(self, name: str, **fields: object) -> dict[str, Any]:
         """Wait for a span of that name and return it."""
-        fits = lambda s: s["name"] == name and all(s[key] == value for key, value in wanted.items())  # noqa: E731
+        fits = lambda s: s["name"] == name and all(s[key] == value for key, value in fields.items())  # noqa: E731
         return until(lambda: next((s for s in self.spans() if fits(s)), None), 30)
 
 
@@ -85,7 +85,7 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture
 def api(start: Starter, database: Settings, compiled: dict[str, Path], collector: Collector) -> Api:
-    place(database.home, compiled["lightgbm"], "1")
+    install(database.home, compiled["lightgbm"], "1")
     return start(READMISSION_TRACE_ENDPOINT=collector.url, READMISSION_LOG_FORMAT="json").wait("/readyz")
 
 
@@ -95,8 +95,8 @@ def lines(api: Api) -> list[dict[str, str]]:
 
 
 def test_requests_are_spans_with_their_trace_in_log_and_answer(api: Api, collector: Collector) -> None:
-    given = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
-    answer = api.http.post("/predict", json=EXAMPLE, headers=given)
+    headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+    answer = api.http.post("/predict", json=EXAMPLE, headers=headers)
     assert answer.status_code == 200
     assert answer.headers["x-trace-id"] == TRACE
     refused = api.http.post("/predict", json=EXAMPLE | {"age": SECRET})
@@ -134,8 +134,8 @@ def test_neither_log_nor_trace_holds_a_patient_s_value(api: Api, collector: Coll
     api.http.get("/schema.json", params={"patient": SECRET})
     collector.span("GET other")
     assert api.stop() == 0
-    told = [api.log.read_text(), *(body.decode("latin-1") for body in collector.bodies)]
-    assert not [text for text in told for value in (SECRET, "987654321", "V98.76") if value in text]
+    texts = [api.log.read_text(), *(body.decode("latin-1") for body in collector.bodies)]
+    assert not [text for text in texts for value in (SECRET, "987654321", "V98.76") if value in text]
     assert len(lines(api)) >= 8
 
 

@@ -31,8 +31,8 @@ def until(check: Callable[[], Any], seconds: float = 20.0) -> Any:
     deadline = time.monotonic() + seconds
     while True:
         try:
-            if found := check():
-                return found
+            if result := check():
+                return result
         except (httpx.HTTPError, AssertionError, KeyError):
             if time.monotonic() > deadline:
                 raise
@@ -108,7 +108,7 @@ class Api:
         self.process.wait(30)
 
 
-def place(home: Path, folder: Path, version: str, alias: str = "champion") -> None:
+def install(home: Path, folder: Path, version: str, alias: str = "champion") -> None:
     """Put a model where the sidecar puts one, and give it the alias."""
     models_folder = home / "models" / "diabetes_readmission"
     target = models_folder / version
@@ -116,9 +116,9 @@ def place(home: Path, folder: Path, version: str, alias: str = "champion") -> No
     for path in folder.iterdir():
         (target / path.name).write_bytes(path.read_bytes())
     path = models_folder / "aliases.json"
-    known = json.loads(path.read_text()) if path.exists() else {"registry": "ok"}
+    registry = json.loads(path.read_text()) if path.exists() else {"registry": "ok"}
     temporary = models_folder / "aliases.part"
-    temporary.write_text(json.dumps(known | {alias: version}))
+    temporary.write_text(json.dumps(registry | {alias: version}))
     temporary.replace(path)
 
 
@@ -169,9 +169,9 @@ def rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
     connection = psycopg2.connect(settings.database_url("monitor").replace("+psycopg2", ""))
     with connection, connection.cursor() as cursor:
         cursor.execute(query)
-        found: list[tuple[Any, ...]] = cursor.fetchall()
+        fetched: list[tuple[Any, ...]] = cursor.fetchall()
     connection.close()
-    return found
+    return fetched
 
 
 Starter = Callable[..., Api]

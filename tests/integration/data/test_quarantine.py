@@ -21,8 +21,10 @@ def test_bad_rows_go_to_quarantine_whole_and_with_reasons(database: Settings, sa
     load(database, as_csv(rows))
     assert ledger(database) == [(20, 16, 4, 0)]
     held = dict(query(database, "SELECT row_number, reasons FROM raw.quarantine"))
-    found = {number: [(reason["field"], reason["problem"]) for reason in reasons] for number, reasons in held.items()}
-    assert found == {
+    problems = {
+        number: [(reason["field"], reason["problem"]) for reason in reasons] for number, reasons in held.items()
+    }
+    assert problems == {
         4: [("age", "level"), ("time_in_hospital", "range")],
         5: [("num_procedures", "type")],
         6: [("diag_1", "pattern")],

@@ -18,7 +18,7 @@ from readmission.feed import serve
 from readmission.feed.chunks import Chunks
 from readmission.feed.schedule import Window
 from readmission.settings import Settings
-from tests.metrics_page import told
+from tests.metrics_page import documented
 
 from .conftest import SIZE, Running
 
@@ -44,12 +44,12 @@ def test_forms_say_the_same_and_carry_their_hash(running: Running, form: str, en
         sent = b"".join(answer.iter_raw())
     assert answer.headers["ETag"] == f'"{hashlib.sha256(sent).hexdigest()}"'
     text = (gzip.decompress(sent) if encoding == "gzip" else sent).decode()
-    found = (
+    records = (
         [json.loads(line) for line in text.splitlines()]
         if form == "ndjson"
         else list(csv.DictReader(io.StringIO(text)))
     )
-    assert found == running.source.batch(3).frame.to_dict("records")
+    assert records == running.source.batch(3).frame.to_dict("records")
 
 
 def test_a_range_goes_on_where_it_was_cut_and_a_known_batch_is_not_sent_again(running: Running) -> None:
@@ -60,8 +60,8 @@ def test_a_range_goes_on_where_it_was_cut_and_a_known_batch_is_not_sent_again(ru
     assert (rest.status_code, rest.content) == (206, whole.content[1000:])
     stale = httpx.get(url, headers={"Accept-Encoding": "identity", "Range": "bytes=1000-", "If-Range": '"old"'})
     assert (stale.status_code, stale.content) == (200, whole.content)
-    known = httpx.get(url, headers={"Accept-Encoding": "identity", "If-None-Match": etag})
-    assert (known.status_code, known.content) == (304, b"")
+    unchanged = httpx.get(url, headers={"Accept-Encoding": "identity", "If-None-Match": etag})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
 
 
 def test_batches_come_one_an_interval_and_a_restart_changes_nothing(running: Running) -> None:
@@ -129,7 +129,7 @@ def test_the_page_lists_every_metric_with_type_unit_and_labels(running: Running)
         for family in families
         if not family.name.endswith("_created")  # prometheus_client's own
     }
-    assert told("Feed") == real
+    assert documented("Feed") == real
 
 
 def test_metrics_and_probes_tell_the_truth(running: Running) -> None:

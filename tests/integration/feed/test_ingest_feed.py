@@ -72,11 +72,11 @@ def test_the_command_says_by_its_exit_code_that_there_was_nothing(database: Sett
         return result.returncode, result.stderr
 
     assert ingest_next("--nothing-to-do", "99")[0] == 0
-    code, said = ingest_next("--nothing-to-do", "99")
+    code, output = ingest_next("--nothing-to-do", "99")
     assert code == 99
-    assert "nothing to ingest" in said
+    assert "nothing to ingest" in output
     assert ingest_next()[0] == 0
     feed[0].window = Window.parse("09:00-10:00", "UTC")
-    code, said = ingest_next("--nothing-to-do", "99")
+    code, output = ingest_next("--nothing-to-do", "99")
     assert code == 99
-    assert "closed until 2026-03-03T09:00:00+00:00" in said
+    assert "closed until 2026-03-03T09:00:00+00:00" in output

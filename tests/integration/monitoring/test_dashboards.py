@@ -23,15 +23,15 @@ import dashboards  # noqa: E402
 plugins.register_default_plugins()
 
 
-def lost(given: object, kept: object, place: str = "") -> list[str]:
+def lost(written: object, kept: object, path: str = "") -> list[str]:
     """List what of one JSON value is not in another; a key that the schema does not know is lost in a round trip."""
-    if isinstance(given, dict) and isinstance(kept, dict):
-        return [item for key, value in given.items() for item in (
-            lost(value, kept[key], f"{place}.{key}") if key in kept else [] if value is None else [f"{place}.{key}"]
+    if isinstance(written, dict) and isinstance(kept, dict):
+        return [item for key, value in written.items() for item in (
+            lost(value, kept[key], f"{path}.{key}") if key in kept else [] if value is None else [f"{path}.{key}"]
         )]  # fmt: skip
-    if isinstance(given, list) and isinstance(kept, list) and len(given) == len(kept):
-        return [item for i, pair in enumerate(zip(given, kept, strict=True)) for item in lost(*pair, f"{place}[{i}]")]
-    return [] if given == kept else [f"{place}: {given!r} became {kept!r}"]
+    if isinstance(written, list) and isinstance(kept, list) and len(written) == len(kept):
+        return [item for i, pair in enumerate(zip(written, kept, strict=True)) for item in lost(*pair, f"{path}[{i}]")]
+    return [] if written == kept else [f"{path}: {written!r} became {kept!r}"]
 
 
 def queries() -> list[tuple[str, str, str]]:
@@ -56,17 +56,17 @@ def test_the_files_are_those_of_panels_yaml() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_grafana_s_schema_knows_every_key(path: Path) -> None:
-    given = json.loads(path.read_text())
-    assert given["uid"] == path.stem
-    kept = json.loads(JSONEncoder(sort_keys=True).encode(Dashboard.from_json(given)))
-    assert lost(given, kept) == []
+    written = json.loads(path.read_text())
+    assert written["uid"] == path.stem
+    kept = json.loads(JSONEncoder(sort_keys=True).encode(Dashboard.from_json(written)))
+    assert lost(written, kept) == []
 
 
 def test_a_key_that_grafana_does_not_know_is_found() -> None:
-    given = json.loads(FILES[0].read_text())
-    given["panels"][1]["targets"][0]["legendFromat"] = "x"
-    kept = json.loads(JSONEncoder(sort_keys=True).encode(Dashboard.from_json(given)))
-    assert lost(given, kept) == [".panels[1].targets[0].legendFromat"]
+    written = json.loads(FILES[0].read_text())
+    written["panels"][1]["targets"][0]["legendFromat"] = "x"
+    kept = json.loads(JSONEncoder(sort_keys=True).encode(Dashboard.from_json(written)))
+    assert lost(written, kept) == [".panels[1].targets[0].legendFromat"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

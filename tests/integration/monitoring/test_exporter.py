@@ -12,7 +12,7 @@ from readmission.settings import Settings
 from readmission.steps import ingest, process
 from readmission.stores import postgres, step_runs
 from tests.integration.monitoring.conftest import move_alias
-from tests.metrics_page import told
+from tests.metrics_page import documented
 
 
 def scrape(config: Settings, collector: DatabaseCollector | None = None) -> dict[str, dict[tuple[str, ...], float]]:
@@ -36,29 +36,29 @@ def test_what_the_database_holds_is_what_is_exposed(config: Settings, sample: Pa
     ingest.run(small, source=str(sample), every=True)
     with step_runs.recorded(small, "process", "process"):
         process.run(small)
-    found = scrape(config)
-    assert found["readmission_exporter_database_up"] == {(): 1.0}
-    assert found["readmission_batches"] == {("raw",): 2.0, ("clean",): 2.0}
-    assert found["readmission_batch_rows"]["1", "accepted"] == 1500
-    assert sum(v for (_, result), v in found["readmission_batch_rows"].items() if result == "accepted") == 2000
-    assert found["readmission_batch_quarantine_ratio"] == {(): 0.0}
-    assert found["readmission_step_runs_total"] == {("success", "process"): 1.0}  # labels are sorted
-    assert found["readmission_step_failed"] == {("process",): 0.0}
-    assert found["readmission_service_up"] == {("mlflow",): 0.0, ("api",): 0.0}
-    assert found["readmission_database_size_bytes"][()] > 1e6
+    samples = scrape(config)
+    assert samples["readmission_exporter_database_up"] == {(): 1.0}
+    assert samples["readmission_batches"] == {("raw",): 2.0, ("clean",): 2.0}
+    assert samples["readmission_batch_rows"]["1", "accepted"] == 1500
+    assert sum(v for (_, result), v in samples["readmission_batch_rows"].items() if result == "accepted") == 2000
+    assert samples["readmission_batch_quarantine_ratio"] == {(): 0.0}
+    assert samples["readmission_step_runs_total"] == {("success", "process"): 1.0}  # labels are sorted
+    assert samples["readmission_step_failed"] == {("process",): 0.0}
+    assert samples["readmission_service_up"] == {("mlflow",): 0.0, ("api",): 0.0}
+    assert samples["readmission_database_size_bytes"][()] > 1e6
 
 
 def test_an_empty_database_is_no_error(config: Settings) -> None:
-    found = scrape(config)
-    assert found["readmission_batches"] == {("raw",): 0.0, ("clean",): 0.0}
-    assert "readmission_champion_info" not in found
-    assert found["readmission_retraining_decisions_total"] == {("true",): 0.0, ("false",): 0.0}
+    samples = scrape(config)
+    assert samples["readmission_batches"] == {("raw",): 0.0, ("clean",): 0.0}
+    assert "readmission_champion_info" not in samples
+    assert samples["readmission_retraining_decisions_total"] == {("true",): 0.0, ("false",): 0.0}
 
 
 def test_without_a_database_the_exporter_says_so_and_nothing_stale(config: Settings) -> None:
-    found = scrape(config.replace(postgres_port=9))
-    assert found["readmission_exporter_database_up"] == {(): 0.0}
-    assert set(found) <= set(OWN)
+    samples = scrape(config.replace(postgres_port=9))
+    assert samples["readmission_exporter_database_up"] == {(): 0.0}
+    assert set(samples) <= set(OWN)
 
 
 def record(config: Settings, version: str, model_name: str = "") -> None:
@@ -71,20 +71,20 @@ def record(config: Settings, version: str, model_name: str = "") -> None:
 
 
 def test_the_champion_is_the_alias_and_a_ledger_that_disagrees_is_shown(registered: Settings) -> None:
-    found = scrape(registered)
-    assert found["readmission_champion_disagreement"] == {(): 0.0} and "readmission_champion_info" not in found
+    samples = scrape(registered)
+    assert samples["readmission_champion_disagreement"] == {(): 0.0} and "readmission_champion_info" not in samples
     record(registered, "1")
     record(registered, "9", model_name="another")
     assert scrape(registered)["readmission_champion_disagreement"] == {(): 1.0}
     move_alias(registered, "1")
-    found = scrape(registered)
-    assert list(found["readmission_champion_info"]) == [("", "1")]
-    assert found["readmission_champion_disagreement"] == {(): 0.0}
-    assert found["readmission_promotions_total"]["promoted",] == 1
+    samples = scrape(registered)
+    assert list(samples["readmission_champion_info"]) == [("", "1")]
+    assert samples["readmission_champion_disagreement"] == {(): 0.0}
+    assert samples["readmission_promotions_total"]["promoted",] == 1
     move_alias(registered, "2")
-    found = scrape(registered)
-    assert list(found["readmission_champion_info"]) == [("", "2")]
-    assert found["readmission_champion_disagreement"] == {(): 1.0}
+    samples = scrape(registered)
+    assert list(samples["readmission_champion_info"]) == [("", "2")]
+    assert samples["readmission_champion_disagreement"] == {(): 1.0}
 
 
 def test_while_mlflow_is_away_the_last_champion_stays_with_its_age(
@@ -103,9 +103,9 @@ def test_while_mlflow_is_away_the_last_champion_stays_with_its_age(
 
 def test_without_an_answer_of_mlflow_no_champion_is_claimed(config: Settings) -> None:
     record(config, "1")
-    found = scrape(config)
-    assert found["readmission_exporter_database_up"] == {(): 1.0}
-    assert not [name for name in found if name.startswith("readmission_champion_")]
+    samples = scrape(config)
+    assert samples["readmission_exporter_database_up"] == {(): 1.0}
+    assert not [name for name in samples if name.startswith("readmission_champion_")]
 
 
 def test_names_are_those_of_the_field() -> None:
@@ -118,4 +118,4 @@ def test_names_are_those_of_the_field() -> None:
 
 def test_the_page_lists_every_metric_of_the_exporter_with_type_and_labels() -> None:
     real = {query.name: (query.kind, set(query.labels)) for query in QUERIES}
-    assert told("Exporter") == real | {name: ("gauge", set(labels)) for name, (_, labels) in OWN.items()}
+    assert documented("Exporter") == real | {name: ("gauge", set(labels)) for name, (_, labels) in OWN.items()}

@@ -206,7 +206,7 @@ def test_outcomes_of_a_few_decide_nothing(registered: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "retrained", "words"),
+    ("changes", "retrained", "phrase"),
     [
         ({}, False, "no batch waits"),
         ({"champion": ""}, False, "no champion yet"),
@@ -219,10 +219,10 @@ def test_outcomes_of_a_few_decide_nothing(registered: Settings) -> None:
         ({"live_roc_auc_high": None}, False, "live quality is not known"),
     ],
 )
-def test_the_rule_decides_and_says_why(changes: dict, retrained: bool, words: str) -> None:
+def test_the_rule_decides_and_says_why(changes: dict, retrained: bool, phrase: str) -> None:
     decision, reason = retrain.decide(Figures(**(CALM.__dict__ | changes)), 3, 24)
     assert decision is retrained
-    assert words in reason
+    assert phrase in reason
 
 
 def test_every_decision_is_kept_with_its_figures(registered: Settings, capsys: pytest.CaptureFixture[str]) -> None:

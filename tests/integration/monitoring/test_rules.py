@@ -27,10 +27,10 @@ import slo_rules  # noqa: E402
 
 @pytest.fixture
 def promtool() -> str:
-    found = shutil.which("promtool")
-    if not found:
+    program = shutil.which("promtool")
+    if not program:
         pytest.skip("promtool is not on PATH: rules are parsed, but not run (it comes with Prometheus)")
-    return found
+    return program
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.get("alert") or rule["record"])

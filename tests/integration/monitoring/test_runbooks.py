@@ -43,11 +43,11 @@ BLOCKS = list(blocks())
 
 def lines() -> list[tuple[str, str]]:
     """Return (page, command): continued lines joined, what a here-document feeds left out."""
-    found = []
+    commands = []
     for page, block in BLOCKS:
         text = re.sub(r"<<'SQL'\n.*?\nSQL", "", block, flags=re.S).replace("\\\n", " ")
-        found += [(page, line) for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    return found
+        commands += [(page, line) for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return commands
 
 
 #: Namespaces, (namespace, kind/name), (namespace, labels of pods).
@@ -82,31 +82,31 @@ def test_kubectl_and_helm_name_what_the_charts_make(installation: Installation) 
     namespaces, names, pods = installation
     checked = 0
     for page, line in lines():
-        words = shlex.split(line.partition(" | ")[0].partition(" #")[0].partition(" > ")[0])
-        if words[0] not in ("kubectl", "helm"):
+        arguments = shlex.split(line.partition(" | ")[0].partition(" #")[0].partition(" > ")[0])
+        if arguments[0] not in ("kubectl", "helm"):
             continue
         checked += 1
-        if "-n" not in words:
-            assert "-A" in words, f"{page}: {line}"
+        if "-n" not in arguments:
+            assert "-A" in arguments, f"{page}: {line}"
             continue
-        namespace = words[words.index("-n") + 1]
+        namespace = arguments[arguments.index("-n") + 1]
         assert namespace in namespaces, f"{page}: {line}"
-        if words[0] == "helm":
-            assert words[-1] in {r.name for r in chartlib.releases("dev") if r.namespace == namespace}, (
+        if arguments[0] == "helm":
+            assert arguments[-1] in {r.name for r in chartlib.releases("dev") if r.namespace == namespace}, (
                 f"{page}: {line}"
             )
             continue
-        del words[words.index("-n") : words.index("-n") + 2]
-        verb, rest = words[1], words[2 : words.index("--")] if "--" in words else words[2:]
+        del arguments[arguments.index("-n") : arguments.index("-n") + 2]
+        verb, rest = arguments[1], arguments[2 : arguments.index("--")] if "--" in arguments else arguments[2:]
         if verb == "create":  # a job, from a cronjob; later lines may name it
             names.add((namespace, f"{rest[0]}/{rest[1]}"))
             rest = [word.removeprefix("--from=") for word in rest]
-        wanted = {word for word in rest if "/" in word and not {"=", "$"} & set(word) and not word.startswith("-")}
-        if verb in OF_PODS and not wanted and "-l" not in rest and "$(" not in line:
-            wanted = {f"pod/{next(word for word in rest if not word.startswith('-'))}"}
+        objects = {word for word in rest if "/" in word and not {"=", "$"} & set(word) and not word.startswith("-")}
+        if verb in OF_PODS and not objects and "-l" not in rest and "$(" not in line:
+            objects = {f"pod/{next(word for word in rest if not word.startswith('-'))}"}
         if verb == "patch":
-            wanted = {f"{rest[0]}/{rest[1]}"}
-        for name in wanted - {"pod/POD"}:
+            objects = {f"{rest[0]}/{rest[1]}"}
+        for name in objects - {"pod/POD"}:
             kind, _, own = name.partition("/")
             assert (namespace, f"{SHORT.get(kind, kind)}/{own}") in names, f"{page}: {line}"
         if "-l" in rest:

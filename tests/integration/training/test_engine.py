@@ -48,15 +48,15 @@ def locally(config: Settings) -> Settings:
 
 def tables(config: Settings) -> list[list[tuple[Any, ...]]]:
     """Return every clean row, and the batches with the hashes of their snapshots."""
-    found: list[list[tuple[Any, ...]]] = []
+    contents: list[list[tuple[Any, ...]]] = []
     with postgres.transaction(config, "monitor") as cursor:
         for query in (
             "SELECT batch_id, rows, excluded, snapshot, snapshot_sha256 FROM clean.batches ORDER BY 1",
             "SELECT * FROM clean.encounters ORDER BY encounter_id",
         ):
             cursor.execute(query)
-            found.append(cursor.fetchall())
-    return found
+            contents.append(cursor.fetchall())
+    return contents
 
 
 def forget(config: Settings) -> None:
@@ -144,5 +144,5 @@ def test_on_the_real_data_the_quality_is_that_of_a_local_run(
     here = fitting.fit(dataset.load(config), "lightgbm", 7)
     with engine.cluster(config) as client:
         there = dask.fit(dask.load(config, client), "lightgbm", 7)
-    found = metrics.compare(there.scored["test"], here.scored["test"], "roc_auc_30", resamples=200)
-    assert found.low <= 0 <= found.high or abs(found.value) < 0.005, found
+    difference = metrics.compare(there.scored["test"], here.scored["test"], "roc_auc_30", resamples=200)
+    assert difference.low <= 0 <= difference.high or abs(difference.value) < 0.005, difference

@@ -11,8 +11,8 @@ from readmission.steps import score
 
 
 def write(path: Path, **columns: object) -> Path:
-    given = {c.name: [contract.EXAMPLE.get(c.name, "")] for c in contract.FEATURE_COLUMNS} | columns
-    pd.DataFrame(given).to_csv(path, index=False)
+    values = {c.name: [contract.EXAMPLE.get(c.name, "")] for c in contract.FEATURE_COLUMNS} | columns
+    pd.DataFrame(values).to_csv(path, index=False)
     return path
 
 
@@ -25,15 +25,15 @@ def test_a_file_may_lack_what_a_request_may_lack(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "said"),
+    ("columns", "message"),
     [
         ({"age": ["seventy"]}, r"row 1: age is 'seventy'; allowed: one of '\[0-10\)'"),
         ({"time_in_hospital": [99]}, "row 1: time_in_hospital is '99'; allowed: an integer from 1 to 14"),
         ({"diag_1": ["cold"]}, "row 1: diag_1 is 'cold'; allowed: an ICD-9 code"),
     ],
 )
-def test_a_value_outside_the_contract_is_named(tmp_path: Path, columns: dict[str, object], said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_a_value_outside_the_contract_is_named(tmp_path: Path, columns: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         score.read(write(tmp_path / "bad.csv", **columns))
 
 

@@ -136,8 +136,8 @@ def test_from_clean_batches_to_a_champion_and_back(
         cursor.execute(scored + " FROM serving.scores")
         assert cursor.fetchall() == [(rows, 1, True)]
     report.run(config, resamples=50)
-    told = capsys.readouterr().out
-    assert "SYNTHETIC" in told and "ROC-AUC" in told
+    output = capsys.readouterr().out
+    assert "SYNTHETIC" in output and "ROC-AUC" in output
 
     # More data gives a new champion; rolling back returns to the one before, and no further.
     clean(system, sample, 2)
@@ -215,7 +215,7 @@ def test_a_search_is_kept_resumed_and_taken(system: Settings, sample: Path, caps
         train.run(config, families="decision_tree", searched=True)
     search.run(config, family="decision_tree", trials=3)
     assert "of 3 trials" in capsys.readouterr().out
-    found = search.run(config, family="decision_tree", trials=5, minutes=5)
+    best = search.run(config, family="decision_tree", trials=5, minutes=5)
     assert "of 8 trials" in capsys.readouterr().out
 
     # Kept in Postgres, by the role that trains, apart from its other tables; the first trial is the defaults.
@@ -227,7 +227,7 @@ def test_a_search_is_kept_resumed_and_taken(system: Settings, sample: Path, caps
     defaults = study.trials[0]
     assert defaults.user_attrs["defaults"] and not defaults.params
     assert defaults.value is not None and study.best_value >= defaults.value
-    assert studies.best(config, data, "decision_tree") == found
+    assert studies.best(config, data, "decision_tree") == best
 
     # One parent, a child a trial, its history as a picture.
     client = MlflowClient(config.mlflow.tracking_uri)
@@ -237,7 +237,7 @@ def test_a_search_is_kept_resumed_and_taken(system: Settings, sample: Path, caps
     assert {item.path for item in client.list_artifacts(parent.info.run_id)} >= {"search_history.png"}
 
     run = client.get_run(train.run(config, families="decision_tree", searched=True)["decision_tree"])
-    assert all(run.data.params[name] == str(value) for name, value in found.items())
+    assert all(run.data.params[name] == str(value) for name, value in best.items())
 
 
 def test_a_search_never_looks_at_test(system: Settings, sample: Path) -> None:
@@ -255,9 +255,9 @@ def test_the_evaluation_is_written_to_its_end(system: Settings, sample: Path, tm
     config = clean(system, sample, batch_size=400)
     lines = evaluate.run(config, report=tmp_path / "evaluation.md", seeds=2)
     text = (tmp_path / "evaluation.md").read_text()
-    for words in ("folds pooled", "forward in time", "new patients", "trained on 3 of the batches", "SYNTHETIC",
+    for phrase in ("folds pooled", "forward in time", "new patients", "trained on 3 of the batches", "SYNTHETIC",
                   "without causal history", "reference ensemble", "logistic regression", "macro F1"):  # fmt: skip
-        assert words in text, words
+        assert phrase in text, phrase
     assert "published" not in text  # made-up data is not compared with papers
     numbers = json.loads((tmp_path / "evaluation.json").read_text())
     assert len(numbers) == len(lines) == text.count("\n| ") - 1
@@ -277,10 +277,10 @@ def test_the_real_data_gives_an_honest_champion_that_is_served_as_judged(
     client = MlflowClient(config.mlflow.tracking_uri)
     champion = client.get_model_version(config.mlflow.model_name, version)
     assert champion.run_id is not None and champion.source is not None
-    found = client.get_run(champion.run_id).data.metrics
-    assert 0.67 <= found["test_roc_auc_30"] < 0.72
-    assert found["test_accuracy"] >= 0.58
-    assert found["test_ece_30"] <= 0.01
+    figures = client.get_run(champion.run_id).data.metrics
+    assert 0.67 <= figures["test_roc_auc_30"] < 0.72
+    assert figures["test_accuracy"] >= 0.58
+    assert figures["test_ece_30"] <= 0.01
 
     # What is served answers 2,000 raw test rows as the Pipeline in the registry does.
     data = dataset.load(config, held_out=True)

@@ -26,7 +26,7 @@ def test_a_line_with_too_few_fields_counts_and_is_set_aside() -> None:
     broken = "\n".join([*LINES[:14], "only,three,fields", *LINES[14:]]).encode()
     source = sources.FileSource("broken.csv", broken, batch_size=10)
     second = source.batch(2)
-    assert [(line.row_number, line.found, line.text) for line in second.unreadable] == [(13, 3, "only,three,fields")]
+    assert [(line.row_number, line.fields, line.text) for line in second.unreadable] == [(13, 3, "only,three,fields")]
     assert second.rows_read == 10
     assert 13 not in second.frame.index
 

@@ -18,7 +18,7 @@ def scored() -> Scored:
 
 
 def test_metrics_are_those_of_sklearn(scored: Scored) -> None:
-    found = metrics.measure(scored)
+    measured = metrics.measure(scored)
     event, risk, best = scored.y == 2, scored.probabilities[:, 2], scored.probabilities.argmax(axis=1)
     report = reference.classification_report(scored.y, best, output_dict=True)
     expected = {
@@ -32,15 +32,15 @@ def test_metrics_are_those_of_sklearn(scored: Scored) -> None:
         "recall_class_2": report["2"]["recall"],
         "precision_class_1": report["1"]["precision"],
     }
-    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+    assert {name: measured[name] for name in expected} == pytest.approx(expected, abs=1e-12)
 
 
 def test_weights_count_rows(scored: Scored) -> None:
     weights = np.random.default_rng(1).integers(0, 4, 3000).astype(float)
     repeated = scored.part(np.repeat(np.arange(3000), weights.astype(int)))
-    one, two = metrics.measure(scored, weights), metrics.measure(repeated)
-    del one["ece_30"], two["ece_30"]  # its bins are those of the rows as they are
-    assert one == pytest.approx(two, abs=1e-9)
+    weighted, copied = metrics.measure(scored, weights), metrics.measure(repeated)
+    del weighted["ece_30"], copied["ece_30"]  # its bins are those of the rows as they are
+    assert weighted == pytest.approx(copied, abs=1e-9)
 
 
 def test_calibration_error_of_a_known_shift() -> None:
@@ -60,10 +60,10 @@ def test_calibration_error_of_a_known_shift() -> None:
 def test_alert_rates_take_the_riskiest() -> None:
     risk = np.linspace(0, 1, 100)
     y = np.where(risk > 0.905, 2, 0)  # the ten riskiest
-    found = metrics.measure(Scored(y, np.column_stack([1 - risk, 0 * risk, risk]), np.arange(100)))
-    assert found["recall_at_alert_10"] == pytest.approx(1.0)
-    assert found["recall_at_alert_5"] == pytest.approx(0.5)
-    assert found["precision_at_alert_20"] == pytest.approx(0.5)
+    measured = metrics.measure(Scored(y, np.column_stack([1 - risk, 0 * risk, risk]), np.arange(100)))
+    assert measured["recall_at_alert_10"] == pytest.approx(1.0)
+    assert measured["recall_at_alert_5"] == pytest.approx(0.5)
+    assert measured["precision_at_alert_20"] == pytest.approx(0.5)
 
 
 def test_a_resample_draws_whole_patients(scored: Scored) -> None:
@@ -107,15 +107,15 @@ def test_only_the_same_rows_can_be_compared(scored: Scored) -> None:
 def test_slices_show_all_and_judge_the_large(scored: Scored) -> None:
     frame = pd.DataFrame({"race": ["Asian"] * 100 + [None] * 900 + ["Caucasian"] * 2000})
     threshold = fairness.threshold_at(scored, 0.1)
-    found = {s.level: s for s in fairness.slices(frame, scored, threshold, ["race"], 500)}
-    assert {level: (s.rows, s.judged) for level, s in found.items()} == {
+    by_level = {s.level: s for s in fairness.slices(frame, scored, threshold, ["race"], 500)}
+    assert {level: (s.rows, s.judged) for level, s in by_level.items()} == {
         "Asian": (100, False),
         "unknown": (900, True),
         "Caucasian": (2000, True),
     }
     part = scored.part(np.arange(1000, 3000))
-    assert found["Caucasian"].recall == (part.early[part.event] >= threshold).mean()
-    assert found["Caucasian"].prevalence == part.event.mean()
+    assert by_level["Caucasian"].recall == (part.early[part.event] >= threshold).mean()
+    assert by_level["Caucasian"].prevalence == part.event.mean()
 
 
 def test_a_group_that_its_own_risks_explain_is_told_from_one_that_is_missed() -> None:
@@ -130,10 +130,10 @@ def test_a_group_that_its_own_risks_explain_is_told_from_one_that_is_missed() ->
     probabilities = np.column_stack([1 - early, np.zeros(3000), early])
     scored = Scored(np.where(event, 2, 0), probabilities, np.arange(3000))
     groups = fairness.slices(pd.DataFrame({"age": levels}), scored, 0.5, ["age"])
-    found = {g.level: g for g in groups}
-    assert found["calm"].recall == pytest.approx(12 / 110) and found["calm"].promised == pytest.approx(12 / 110)
-    assert found["missed"].recall == 0.08 and found["missed"].promised == pytest.approx(180 / 250)
-    without = fairness.gaps([found["plain"], found["calm"]], 0.5)
+    by_level = {g.level: g for g in groups}
+    assert by_level["calm"].recall == pytest.approx(12 / 110) and by_level["calm"].promised == pytest.approx(12 / 110)
+    assert by_level["missed"].recall == 0.08 and by_level["missed"].promised == pytest.approx(180 / 250)
+    without = fairness.gaps([by_level["plain"], by_level["calm"]], 0.5)
     assert without["recall_gap_any"] == pytest.approx(0.5 - 12 / 110) and without["recall_below_promise"] < 1e-9
     assert without["recall_gap_race_gender"] == 0.0 and without["risk_ratio"] == pytest.approx(1.0)
     assert fairness.gaps(groups, 0.5)["recall_below_promise"] == pytest.approx(0.72 - 0.08)
@@ -155,7 +155,7 @@ def test_the_gap_of_races_is_taken_as_it_is_but_for_those_not_recorded() -> None
         )
 
     groups = [group("race", "A", 0.25), group("race", "unknown", 0.0), group("gender", "F", 0.2, 0.07)]
-    found = fairness.gaps([*groups, group("race", "few", 0.0, 0.9, judged=False)], 0.3)
-    assert found["recall_gap_race_gender"] == pytest.approx(0.1) and found["recall_gap_any"] == pytest.approx(0.3)
-    assert found["risk_ratio"] == pytest.approx(10 / 7) and found["slice_calibration_gap"] == pytest.approx(0.03)
+    gaps = fairness.gaps([*groups, group("race", "few", 0.0, 0.9, judged=False)], 0.3)
+    assert gaps["recall_gap_race_gender"] == pytest.approx(0.1) and gaps["recall_gap_any"] == pytest.approx(0.3)
+    assert gaps["risk_ratio"] == pytest.approx(10 / 7) and gaps["slice_calibration_gap"] == pytest.approx(0.03)
     assert fairness.gaps([group("age", "old", 0.1, 0.0)], 0.3)["risk_ratio"] == float("inf")

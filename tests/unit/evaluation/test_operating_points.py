@@ -21,10 +21,10 @@ def calibrated() -> Scored:
 
 
 def test_points_alert_as_many_as_they_say(calibrated: Scored) -> None:
-    found = {point.rule: point for point in operating_points.choose_points(calibrated)}
-    assert list(found) == ["alert 5%", "alert 10%", "alert 20%", "cost 5:1", "cost 10:1", "cost 20:1"]
+    points = {point.rule: point for point in operating_points.choose_points(calibrated)}
+    assert list(points) == ["alert 5%", "alert 10%", "alert 20%", "cost 5:1", "cost 10:1", "cost 20:1"]
     for rate in (5, 10, 20):
-        point = found[f"alert {rate}%"]
+        point = points[f"alert {rate}%"]
         above = calibrated.early >= point.threshold
         assert point.alerts == above.mean() == pytest.approx(rate / 100, abs=1e-3)
         assert point.recall == (above & calibrated.event).sum() / calibrated.event.sum()
@@ -32,9 +32,9 @@ def test_points_alert_as_many_as_they_say(calibrated: Scored) -> None:
 
 
 def test_of_calibrated_risks_the_cheapest_threshold_is_one_in_the_ratio(calibrated: Scored) -> None:
-    found = {point.rule: point.threshold for point in operating_points.choose_points(calibrated)}
+    thresholds = {point.rule: point.threshold for point in operating_points.choose_points(calibrated)}
     for ratio in operating_points.COST_RATIOS:
-        assert found[f"cost {ratio}:1"] == pytest.approx(1 / ratio, rel=0.3)
+        assert thresholds[f"cost {ratio}:1"] == pytest.approx(1 / ratio, rel=0.3)
 
 
 def test_equal_risks_are_alerted_together() -> None:
@@ -43,9 +43,9 @@ def test_equal_risks_are_alerted_together() -> None:
 
 
 def test_bands_begin_at_the_alert_rates(calibrated: Scored) -> None:
-    found = operating_points.choose_bands(calibrated)
-    assert [band.name for band in found] == list(BAND_NAMES) and found[0].at_least == 0
-    shares = [(calibrated.early >= band.at_least).mean() for band in found[1:]]
+    bands = operating_points.choose_bands(calibrated)
+    assert [band.name for band in bands] == list(BAND_NAMES) and bands[0].at_least == 0
+    shares = [(calibrated.early >= band.at_least).mean() for band in bands[1:]]
     assert shares == pytest.approx([0.2, 0.1, 0.05], abs=1e-3)
 
 

@@ -26,8 +26,8 @@ def test_every_row_is_tested_once_by_a_model_without_its_patient(table: protocol
 
 
 def test_other_seeds_give_other_folds(table: protocols.Table) -> None:
-    one, two = protocols.folds(table.patients, 7)[0][1], protocols.folds(table.patients, 8)[0][1]
-    assert set(one) != set(two)
+    fold, other = protocols.folds(table.patients, 7)[0][1], protocols.folds(table.patients, 8)[0][1]
+    assert set(fold) != set(other)
 
 
 def test_forward_in_time_tests_later_rows_of_other_patients(table: protocols.Table) -> None:

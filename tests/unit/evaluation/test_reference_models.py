@@ -24,17 +24,17 @@ def test_a_member_gives_three_probabilities_and_knows_codes_as_sets(table: proto
     rounds = "boost__max_iter" if "boost__max_iter" in heads.estimator.get_params() else "n_estimators"
     assert heads.estimator.get_params()[rounds] > 200
     heads.estimator.set_params(**{rounds: 5})
-    found = heads.fit(table.matrix, table.y).predict_proba(table.matrix)
-    np.testing.assert_allclose(found.sum(axis=1), 1)
-    assert found.min() >= 0 and len(np.unique(found[:, 2])) > 20
+    probabilities = heads.fit(table.matrix, table.y).predict_proba(table.matrix)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert probabilities.min() >= 0 and len(np.unique(probabilities[:, 2])) > 20
 
     native = [i for i, name in enumerate(models.SERVED) if name in models.NATIVE]
-    told = {
+    categorical = {
         "lightgbm": lambda: heads.categorical,
         "xgboost": lambda: [i for i, kind in enumerate(heads.early_.feature_types) if kind == "c"],
         "gradient boosting": lambda: np.flatnonzero(heads.early_[-1].is_categorical_),
     }
-    assert list(told[member]()) == native
+    assert list(categorical[member]()) == native
 
 
 def test_the_heads_of_three_are_averaged_in_log_odds() -> None:
@@ -55,6 +55,6 @@ def test_the_heads_of_three_are_averaged_in_log_odds() -> None:
 
 def test_the_average_is_of_probabilities() -> None:
     y, patients = np.array([0, 2]), np.array([1, 2])
-    one = Scored(y, np.array([[1.0, 0, 0], [0, 0.5, 0.5]]), patients)
+    scored = Scored(y, np.array([[1.0, 0, 0], [0, 0.5, 0.5]]), patients)
     other = Scored(y, np.array([[0.0, 1, 0], [0, 0.1, 0.9]]), patients)
-    np.testing.assert_allclose(reference_models.average([one, other]).probabilities, [[0.5, 0.5, 0], [0, 0.3, 0.7]])
+    np.testing.assert_allclose(reference_models.average([scored, other]).probabilities, [[0.5, 0.5, 0], [0, 0.3, 0.7]])

@@ -81,8 +81,8 @@ def test_unknown_is_nan_and_none_is_a_level() -> None:
 
 def test_an_absent_column_is_an_unknown_one() -> None:
     frame = encoding.typed_frame(text_frame(age="[50-60)", time_in_hospital="3"))
-    known = frame[["age", "time_in_hospital"]]
-    np.testing.assert_array_equal(encoding.encode(frame), encoding.encode(known))
+    present = frame[["age", "time_in_hospital"]]
+    np.testing.assert_array_equal(encoding.encode(frame), encoding.encode(present))
 
 
 def test_a_level_outside_the_contract_is_refused() -> None:

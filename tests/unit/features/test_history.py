@@ -43,18 +43,18 @@ def test_history_is_what_came_before() -> None:
 
 
 def test_an_encounter_labelled_no_is_never_history() -> None:
-    found = history.add(frame((1, 10, "NO", 0), (1, 100, ">30", 2)))
-    assert found["history_count"].tolist() == [0, 0]
-    assert found.loc[1, NAMES[2:]].isna().all()
+    added = history.add(frame((1, 10, "NO", 0), (1, 100, ">30", 2)))
+    assert added["history_count"].tolist() == [0, 0]
+    assert added.loc[1, NAMES[2:]].isna().all()
 
 
 @pytest.mark.parametrize(("inpatient", "at"), [(2, 15), (0, 15)])
 def test_where_ids_run_backwards_there_is_no_history(inpatient: int, at: int) -> None:
     """Soon after a stay number_inpatient falls from 3, or is 0: the "earlier" row lies in the future."""
     before = 3 if inpatient else 0
-    found = history.add(frame((1, 10, "<30", before), (1, at, "NO", inpatient)))
-    assert found.loc[1, "history_count"] == 0
-    assert found.loc[1, NAMES[2:]].isna().all()
+    added = history.add(frame((1, 10, "<30", before), (1, at, "NO", inpatient)))
+    assert added.loc[1, "history_count"] == 0
+    assert added.loc[1, NAMES[2:]].isna().all()
 
 
 def test_other_patients_are_no_history() -> None:
@@ -73,10 +73,10 @@ encounters = st.lists(
 @given(encounters, st.integers(1, 400))
 def test_the_future_changes_nothing(rows: list[Row], now: int) -> None:
     """Features of encounters up to `now` are the same whether later ones are known or not."""
-    known = [row for row in rows if row[1] <= now]
-    if known:
+    until_now = [row for row in rows if row[1] <= now]
+    if until_now:
         whole = history.add(frame(*rows))
-        alone = history.add(frame(*known))
+        alone = history.add(frame(*until_now))
         until = whole[whole["encounter_id"] <= now * 1_000_000]
         pd.testing.assert_frame_equal(until[NAMES].reset_index(drop=True), alone[NAMES], check_index_type=False)
 
@@ -94,45 +94,45 @@ def test_the_own_outcome_changes_nothing(rows: list[Row]) -> None:
 
 def test_of_a_visit_newer_than_the_data_every_earlier_one_is_history() -> None:
     """The label NO of the last visit has become out of date: the patient is here again."""
-    known = Visits(history.pack(frame((1, 10, ">30", 0), (1, 100, "NO", 1), (2, 200, "NO", 0))))
+    earlier = Visits(history.pack(frame((1, 10, ">30", 0), (1, 100, "NO", 1), (2, 200, "NO", 0))))
     new = frame((1, 300, "NO", 2))
     for fresh in (new, new.drop(columns=["encounter_id", "readmitted"])):
-        found = history.add(fresh, known).iloc[0]
-        assert found["history_count"] == 2 and found["history_days_last"] == 100 % 14 + 1
-        assert found["history_inpatient_change"] == 1
+        added = history.add(fresh, earlier).iloc[0]
+        assert added["history_count"] == 2 and added["history_days_last"] == 100 % 14 + 1
+        assert added["history_inpatient_change"] == 1
     # The same encounter within the data: there the ids run backwards.
-    assert history.add(frame((1, 150, "NO", 2)), known).loc[0, "history_count"] == 1
-    assert history.add(frame((3, 300, "NO", 2)), known).loc[0, "history_count"] == 0
+    assert history.add(frame((1, 150, "NO", 2)), earlier).loc[0, "history_count"] == 1
+    assert history.add(frame((3, 300, "NO", 2)), earlier).loc[0, "history_count"] == 0
 
 
 @settings(max_examples=60)
 @given(encounters)
 def test_a_look_up_in_the_shipped_table_gives_what_training_saw(rows: list[Row]) -> None:
     table = frame(*rows)
-    known = Visits(history.pack(table))
-    assert (known.patients, known.count) == (table["patient_nbr"].nunique(), len(table))
-    pd.testing.assert_frame_equal(history.add(table, known)[NAMES], history.add(table)[NAMES])
+    visits = Visits(history.pack(table))
+    assert (visits.patients, visits.count) == (table["patient_nbr"].nunique(), len(table))
+    pd.testing.assert_frame_equal(history.add(table, visits)[NAMES], history.add(table)[NAMES])
 
 
 @settings(max_examples=60)
 @given(encounters, st.lists(st.tuples(st.integers(0, 4) | st.none(), st.integers(0, 401) | st.none()), max_size=25))
 def test_only_who_was_here_before_is_looked_up(rows: list[Row], asked: list[tuple[int | None, int | None]]) -> None:
-    known = Visits(history.pack(frame(*rows)))
+    visits = Visits(history.pack(frame(*rows)))
     patients, numbers = [patient for patient, _ in asked], [n if n is None else n * 1_000_000 for _, n in asked]
     expected = [
         i for i, (patient, number) in enumerate(zip(patients, numbers, strict=True))
-        if patient is not None and any(number is None or v.encounter < number for v in known.of(patient))
+        if patient is not None and any(number is None or v.encounter < number for v in visits.of(patient))
     ]  # fmt: skip
-    assert known.revisits(patients, numbers).tolist() == expected
-    assert known.revisits(patients, [math.inf if n is None else n for n in numbers]).tolist() == expected
+    assert visits.revisits(patients, numbers).tolist() == expected
+    assert visits.revisits(patients, [math.inf if n is None else n for n in numbers]).tolist() == expected
 
 
 def test_unknown_values_and_files_that_are_no_table(tmp_path: Path) -> None:
     table = frame((1, 10, ">30", 0), (1, 100, ">30", 1)).assign(diag_1=[None, "428"], num_medications=[np.nan, 3.0])
     path = tmp_path / "visits.bin"
     path.write_bytes(history.pack(table))
-    found = history.add(table, Visits.open(path)).iloc[1]
-    assert found[["history_medications_last", "history_chapter_last", "history_same_code"]].isna().all()
+    added = history.add(table, Visits.open(path)).iloc[1]
+    assert added[["history_medications_last", "history_chapter_last", "history_same_code"]].isna().all()
     nobody = Visits(history.pack(table[:0]))
     assert nobody.of(1) == [] and nobody.revisits([1], [None]).tolist() == []
     for wrong in (b"", b"visits 1", path.read_bytes()[:-1], b"x" * 200):
@@ -149,9 +149,9 @@ def test_no_inverted_pair_of_the_real_data_carries_history(real_source: Path) ->
             name = next(name for name in archive.namelist() if name.endswith("diabetic_data.csv"))
             content = archive.read(name)
     table = encoding.typed_frame(pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False))
-    found = history.add(table)
+    added = history.add(table)
     last = table.groupby("patient_nbr")["encounter_id"].transform("max")
     inverted = (table["readmitted"] == "NO") & (table["encounter_id"] < last)
     assert 400 < inverted.sum() < 600
     without = history.add(table[~inverted])
-    pd.testing.assert_frame_equal(found.loc[~inverted, NAMES], without[NAMES])
+    pd.testing.assert_frame_equal(added.loc[~inverted, NAMES], without[NAMES])

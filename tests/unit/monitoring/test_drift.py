@@ -29,8 +29,8 @@ def typed(rows: int, seed: int, **changes: object) -> pd.DataFrame:
     return pd.DataFrame(columns).assign(**changes)
 
 
-def by_name(found: list[drift.ColumnDrift]) -> dict[str, drift.ColumnDrift]:
-    return {entry.column: entry for entry in found}
+def by_name(columns: list[drift.ColumnDrift]) -> dict[str, drift.ColumnDrift]:
+    return {entry.column: entry for entry in columns}
 
 
 def test_psi_is_the_textbook_s_number() -> None:
@@ -48,32 +48,32 @@ def test_psi_is_symmetric_never_negative_and_finite(pairs: list[tuple[int, int]]
 
 
 def test_rows_of_the_same_kind_have_not_drifted() -> None:
-    found = drift.compare(typed(5000, 1), typed(1000, 2))
-    assert {entry.column for entry in found} == set(contract.FEATURE_NAMES)
-    assert drift.verdict(found, RULE) == ([], [])
-    assert all(entry.jensen_shannon < 0.3 for entry in found)
+    columns = drift.compare(typed(5000, 1), typed(1000, 2))
+    assert {entry.column for entry in columns} == set(contract.FEATURE_NAMES)
+    assert drift.verdict(columns, RULE) == ([], [])
+    assert all(entry.jensen_shannon < 0.3 for entry in columns)
 
 
 def test_a_shift_is_measured_where_it_is() -> None:
     window = typed(1000, 2)
     window["num_medications"] += 6
     window["A1Cresult"] = pd.Series(np.nan, index=window.index, dtype="str")
-    found = by_name(drift.compare(typed(5000, 1), window))
-    assert found["num_medications"].wasserstein == pytest.approx(6 / np.sqrt((20**2 - 1) / 12), rel=0.1)
-    assert found["A1Cresult"].missing_now == 1.0
-    assert found["A1Cresult"].jensen_shannon == pytest.approx(1.0)
-    assert found["race"].wasserstein is None
-    moderate, large = drift.verdict(list(found.values()), RULE)
+    columns = by_name(drift.compare(typed(5000, 1), window))
+    assert columns["num_medications"].wasserstein == pytest.approx(6 / np.sqrt((20**2 - 1) / 12), rel=0.1)
+    assert columns["A1Cresult"].missing_now == 1.0
+    assert columns["A1Cresult"].jensen_shannon == pytest.approx(1.0)
+    assert columns["race"].wasserstein is None
+    moderate, large = drift.verdict(list(columns.values()), RULE)
     assert set(moderate) == {"num_medications", "A1Cresult"} == set(large)
 
 
 def test_paperwork_is_shown_and_alarms_nobody() -> None:
     window = typed(1000, 2, payer_code="MC", medical_specialty="Surgery-Thoracic", admission_type_id=1.0)
-    found = drift.compare(typed(5000, 1), window)
-    assert {entry.column for entry in found[:3]} == {"payer_code", "medical_specialty", "admission_type_id"}
-    assert all(entry.psi > 1 for entry in found[:3])
-    assert drift.verdict(found, RULE) == ([], [])
-    assert drift.alarm([found, found], RULE) == []
+    columns = drift.compare(typed(5000, 1), window)
+    assert {entry.column for entry in columns[:3]} == {"payer_code", "medical_specialty", "admission_type_id"}
+    assert all(entry.psi > 1 for entry in columns[:3])
+    assert drift.verdict(columns, RULE) == ([], [])
+    assert drift.alarm([columns, columns], RULE) == []
 
 
 def test_an_alarm_needs_the_same_columns_in_windows_in_a_row() -> None:
@@ -99,9 +99,9 @@ def test_three_columns_that_drift_a_little_alarm_together_and_two_do_not() -> No
 
 
 def test_a_handful_of_rows_is_noise() -> None:
-    found = by_name(drift.compare(typed(5000, 1), typed(20, 2)))
-    assert found["medical_specialty"].psi > RULE.moderate
-    assert drift.verdict(list(found.values()), RULE) == ([], [])
+    columns = by_name(drift.compare(typed(5000, 1), typed(20, 2)))
+    assert columns["medical_specialty"].psi > RULE.moderate
+    assert drift.verdict(list(columns.values()), RULE) == ([], [])
 
 
 def test_the_score_is_a_column_as_well() -> None:

@@ -20,11 +20,18 @@ def _text(seed: int, leaves: int = LEAVES, **params: object) -> str:
     matrix[:, 0] = np.nan_to_num(matrix[:, 0])
     matrix[:, CATEGORY] = random.integers(0, 70, 4000)
     y = random.random((2, 4000)) < 1 / (1 + np.exp(-np.nan_to_num(matrix).sum(axis=1) % 3))
-    given = {"objective": "binary", "num_leaves": leaves, "min_data_in_leaf": 5, "verbose": -1, "seed": seed, **params}
+    options = {
+        "objective": "binary",
+        "num_leaves": leaves,
+        "min_data_in_leaf": 5,
+        "verbose": -1,
+        "seed": seed,
+        **params,
+    }
     boosters = []
     for k in range(2):
         table = lightgbm.Dataset(matrix, y[k], categorical_feature=[CATEGORY], free_raw_data=False)
-        boosters.append(lightgbm.train(given, table, num_boost_round=8 + 3 * k))
+        boosters.append(lightgbm.train(options, table, num_boost_round=8 + 3 * k))
     return trees.text_model(trees.of_lightgbm(boosters, range(WIDTH)), WIDTH)
 
 
@@ -40,12 +47,12 @@ def _rows(text: str, seed: int) -> np.ndarray:
 
 
 def _pieces(matrix: np.ndarray, *widths: int) -> list[Piece]:
-    found = []
+    pieces = []
     for block in np.split(matrix, np.cumsum(widths)[:-1], axis=1):
         packed = [row.tobytes() for row in block]
         rows = list(dict.fromkeys(packed))
-        found.append(Piece(rows, np.array([rows.index(row) for row in packed], np.intp)))
-    return found
+        pieces.append(Piece(rows, np.array([rows.index(row) for row in packed], np.intp)))
+    return pieces
 
 
 @pytest.mark.parametrize("single", [False, True])
@@ -60,11 +67,11 @@ def test_every_leaf_is_the_one_that_lightgbm_finds(single: bool, seed: int) -> N
     native = Trees(text.encode(), width=WIDTH, outputs=2, single=single)
     bits = Bitvectors(text, outputs=2, single=single)
     for _ in range(2):  # the second time from what is remembered
-        found = bits.evaluate(_pieces(matrix, 1, 3, 1))
-        assert found == pytest.approx(native.predict_many(matrix), abs=1e-12)
+        scores = bits.evaluate(_pieces(matrix, 1, 3, 1))
+        assert scores == pytest.approx(native.predict_many(matrix), abs=1e-12)
     # Any cut into pieces is the same, and so is one row alone.
-    assert np.array_equal(bits.evaluate(_pieces(matrix[:40], 2, 2, 1)), found[:40])
-    assert np.array_equal(bits.evaluate(_pieces(matrix[7:8], 5)), found[7:8])
+    assert np.array_equal(bits.evaluate(_pieces(matrix[:40], 2, 2, 1)), scores[:40])
+    assert np.array_equal(bits.evaluate(_pieces(matrix[7:8], 5)), scores[7:8])
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +82,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for start in range(0, 300, 40):
         part = matrix[start : start + 60]
         assert bits.evaluate(_pieces(part, 2, 3)) == pytest.approx(native.predict_many(part), abs=1e-12)
-        assert all(len(known) <= 60 for known in bits._known.values())
+        assert all(len(cached) <= 60 for cached in bits._cache.values())
 
 
 def test_trees_that_it_cannot_hold_are_refused() -> None:

@@ -51,15 +51,15 @@ def frame() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def compiled(frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Compiled:
-    found = {}
+    folders = {}
     for family, (params, _) in FAMILIES.items():
         fitted = models.build(family, params).fit(frame, encoding.target(frame))
         folder = tmp_path_factory.mktemp(family)
         compiler.compile_pipeline(
             fitted, folder, family=family, sample=frame[:300], metrics={"test_accuracy": 0.5}, synthetic=True
         )
-        found[family] = (fitted, folder)
-    return found
+        folders[family] = (fitted, folder)
+    return folders
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -111,11 +111,10 @@ def test_the_history_of_a_known_patient_is_served_as_it_was_trained(
     table = history.add(frame)
     assert (table["history_count"] > 0).sum() > 100
     fitted = models.build(family, FAMILIES[family][0] | SENSITIVE.get(family, {})).fit(table, encoding.target(table))
-    known = history.pack(frame)
-    found = compiler.compile_pipeline(
-        fitted, tmp_path, family=family, sample=table, metrics={}, synthetic=True, known=known
+    written = compiler.compile_pipeline(
+        fitted, tmp_path, family=family, sample=table, metrics={}, synthetic=True, visits=history.pack(frame)
     )
-    assert found.parity.rows == len(table) + 3000 and found.parity.max_difference <= 1e-6
+    assert written.parity.rows == len(table) + 3000 and written.parity.max_difference <= 1e-6
     loaded = scorer.load(tmp_path)
     assert isinstance(loaded, TreeScorer | LinearScorer)
     returned = table[table["history_count"] > 0]
@@ -142,18 +141,18 @@ def test_a_family_without_a_compiler_is_served_by_its_pipeline(frame: pd.DataFra
     from sklearn.naive_bayes import GaussianNB
 
     encode = models.Encoder(("age", "time_in_hospital"))
-    known = frame.fillna({"age": "[50-60)"})
-    fitted = Pipeline([("encode", encode), ("classify", GaussianNB())]).fit(known, encoding.target(frame))
+    complete = frame.fillna({"age": "[50-60)"})
+    fitted = Pipeline([("encode", encode), ("classify", GaussianNB())]).fit(complete, encoding.target(frame))
     rows = invented_rows(50)
     folder = tmp_path / "nb"
     compiler_rows, compiler._INVENTED_ROWS = compiler._INVENTED_ROWS, 50
     try:
-        found = compiler.compile_pipeline(
-            fitted, folder, family="naive_bayes", sample=known[:50], metrics={}, synthetic=True
+        manifest = compiler.compile_pipeline(
+            fitted, folder, family="naive_bayes", sample=complete[:50], metrics={}, synthetic=True
         )
     finally:
         compiler._INVENTED_ROWS = compiler_rows
-    assert found.engine == "pipeline"
+    assert manifest.engine == "pipeline"
     loaded = scorer.load(folder)
     assert np.allclose(loaded.score_many(columns_of(rows)), fitted.predict_proba(to_frame(rows)))
     assert loaded.explain(rows[0]) is None
@@ -166,8 +165,8 @@ def test_a_wrong_translation_is_not_served(
     right = trees.of_xgboost
 
     def wrong(heads: Sequence[Any], positions: Sequence[int]) -> trees.Ensemble:
-        found = right(heads, positions)
-        return trees.Ensemble(found.blocks, (found.base[0] + 1e-4, found.base[1]), found.single)
+        ensemble = right(heads, positions)
+        return trees.Ensemble(ensemble.blocks, (ensemble.base[0] + 1e-4, ensemble.base[1]), ensemble.single)
 
     monkeypatch.setattr(trees, "of_xgboost", wrong)
     with pytest.raises(ArtifactError, match="away from its Pipeline"):

@@ -31,8 +31,8 @@ def test_whole_limits_draw_whole_numbers_on_the_grid(study: optuna.Study) -> Non
 def test_every_drawn_parameter_is_one_of_the_familys_estimator(family: str, study: optuna.Study) -> None:
     params = search.suggest(study.ask(), models.FAMILIES[family].search_space)
     assert params
-    known = models.parameters(models.build(family, params))
-    assert {name: known[name] for name in params} == params
+    defaults = models.parameters(models.build(family, params))
+    assert {name: defaults[name] for name in params} == params
 
 
 def test_the_history_marks_pruned_and_default_trials_and_the_best_so_far(study: optuna.Study) -> None:

@@ -50,9 +50,9 @@ def test_a_wrong_field_is_named(change: dict[str, object], expected: tuple[str, 
 
 
 def test_every_problem_is_listed_at_once() -> None:
-    found = problems({"age": "old", "weight": 80, "x": 1})
+    listed = problems({"age": "old", "weight": 80, "x": 1})
     required = [c.name for c in contract.REQUEST_COLUMNS if c.required and c.name != "age"]
-    assert found == [("age", "level"), ("weight", "type"), ("x", "unknown"), *((n, "missing") for n in required)]
+    assert listed == [("age", "level"), ("weight", "type"), ("x", "unknown"), *((n, "missing") for n in required)]
 
 
 @pytest.mark.parametrize(
@@ -119,11 +119,11 @@ def test_whatever_the_contract_allows_is_taken(record: dict[str, object]) -> Non
 @given(VALID, st.dictionaries(st.sampled_from([*contract.COLUMN_NAMES, "x"]), JSON, min_size=1, max_size=3))
 def test_both_ways_agree_on_anything(record: dict[str, object], changes: dict[str, object]) -> None:
     body = json.dumps({**record, **changes}).encode()
-    told = [p for p in encounter.problems(body) if p.problem != "json" or p.field]
+    listed = [p for p in encounter.problems(body) if p.problem != "json" or p.field]
     try:
         encounter.decode(body)
     except Invalid:
-        assert told
-        assert {p.field for p in told} <= set(changes)
+        assert listed
+        assert {p.field for p in listed} <= set(changes)
     else:
-        assert not told
+        assert not listed

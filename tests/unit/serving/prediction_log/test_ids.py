@@ -10,7 +10,7 @@ def test_ids_are_unique_and_tell_their_time() -> None:
     for _ in range(2000):
         for maker in makers:
             at = maker.tick()
-            made.append(maker.one())
+            made.append(maker.new())
             when = moment(made[-1])
             assert when is not None and int(when.timestamp() * 1000 + 0.5) == at
     assert len(set(made)) == 4000
@@ -20,7 +20,7 @@ def test_ids_of_a_batch_come_from_the_same_counter_past_its_end_too() -> None:
     maker = Ids()
     maker.tick()
     maker._next = ids._WRAP - 3
-    batch = [maker.one(), *maker.many(4), maker.one()]
+    batch = [maker.new(), *maker.many(4), maker.new()]
     assert [int(prediction_id[-6:], 16) for prediction_id in batch] == [2**24 - 2, 2**24 - 1, 0, 1, 2, 3]
     assert all(moment(prediction_id) == moment(batch[0]) for prediction_id in batch)
 

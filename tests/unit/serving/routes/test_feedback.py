@@ -43,7 +43,7 @@ def an_id(seconds: float = 0.0) -> str:
     """Return an id of now, or of some seconds later."""
     ids = Ids()
     ids.tick()
-    made = ids.one()
+    made = ids.new()
     moment = int(made[:8] + made[9:13], 16) + int(1000 * seconds)
     return f"{moment >> 16:08x}-{moment & 0xFFFF:04x}" + made[13:]
 

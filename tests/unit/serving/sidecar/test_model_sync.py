@@ -37,7 +37,7 @@ def whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_sync, "read_manifest", read)
 
 
-def place(models: ModelSync, version: str) -> None:
+def install(models: ModelSync, version: str) -> None:
     folder = models.folder / version
     folder.mkdir(parents=True)
     (folder / MANIFEST).write_text("{}")
@@ -45,7 +45,7 @@ def place(models: ModelSync, version: str) -> None:
 
 def test_a_version_on_disk_is_named(tmp_path: Path) -> None:
     models = sync(tmp_path, aliases(champion="4"))
-    place(models, "4")
+    install(models, "4")
     assert models.poll().champion == "4"
     written = read_aliases(models.folder)
     assert (written.champion, written.registry, written.error) == ("4", "ok", "")
@@ -53,7 +53,7 @@ def test_a_version_on_disk_is_named(tmp_path: Path) -> None:
 
 def test_an_unchanged_registry_does_not_touch_the_file(tmp_path: Path) -> None:
     models = sync(tmp_path, aliases(champion="4"))
-    place(models, "4")
+    install(models, "4")
     models.poll()
     before = (models.folder / "aliases.json").stat().st_mtime_ns
     models.poll()
@@ -63,7 +63,7 @@ def test_an_unchanged_registry_does_not_touch_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("status", [500, 403])
 def test_a_registry_that_cannot_be_read_keeps_the_champion(tmp_path: Path, status: int) -> None:
     models = sync(tmp_path, aliases(champion="4"))
-    place(models, "4")
+    install(models, "4")
     models.poll()
     models._http = httpx.Client(
         base_url="http://registry", transport=httpx.MockTransport(lambda _: httpx.Response(status))
@@ -83,7 +83,7 @@ def test_a_version_that_cannot_be_downloaded_keeps_the_champion_and_is_not_tried
         return httpx.Response(404)
 
     models = sync(tmp_path, handler)
-    place(models, "4")
+    install(models, "4")
     models.poll()
     current["version"] = "5"
     for _ in range(2):
@@ -95,7 +95,7 @@ def test_a_version_that_cannot_be_downloaded_keeps_the_champion_and_is_not_tried
 def test_old_versions_are_deleted_but_never_those_in_use(tmp_path: Path) -> None:
     models = sync(tmp_path, aliases(champion="1"))
     for number in range(1, 10):
-        place(models, str(number))
+        install(models, str(number))
     assert models.poll() != Aliases()
     assert sorted(path.name for path in models.folder.iterdir() if path.is_dir()) == ["1", "5", "6", "7", "8", "9"]
 
@@ -115,7 +115,7 @@ def serving_files(version: str) -> Handler:
 
 def test_a_damaged_copy_is_downloaded_again(tmp_path: Path) -> None:
     models = sync(tmp_path, serving_files("4"))
-    place(models, "4")
+    install(models, "4")
     manifest = models.folder / "4" / MANIFEST
     manifest.write_text("damaged")
     assert models.poll().error == ""
