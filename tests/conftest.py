@@ -125,9 +125,12 @@ def mlflow_server(postgres_server: Settings, tmp_path_factory: pytest.TempPathFa
     }
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "readmission.embedded.mlflow"], env=environment, stdout=out, stderr=out,
+            [sys.executable, "-m", "readmission.embedded.mlflow"],
+            env=environment,
+            stdout=out,
+            stderr=out,
             start_new_session=True,
-        )  # fmt: skip
+        )
     try:
         wait_until(component.answers(f"http://127.0.0.1:{port}/health"), 120, process)
         yield f"http://127.0.0.1:{port}"

@@ -17,8 +17,13 @@ CHUNK = 2_000
 #: Errors shown on the page; the scored file has them all.
 SHOWN = 10
 RESULT_COLUMNS = (
-    "prediction", "probability_no", "probability_after_30", "probability_within_30", "model_version", "error",
-)  # fmt: skip
+    "prediction",
+    "probability_no",
+    "probability_after_30",
+    "probability_within_30",
+    "model_version",
+    "error",
+)
 _PROBABILITIES = dict(zip(("NO", ">30", "<30"), RESULT_COLUMNS[1:4], strict=True))
 
 

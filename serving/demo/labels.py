@@ -11,9 +11,14 @@ from readmission.contract.risk import BAND_NAMES
 #: Label and style of each risk band; which risks a band holds is the model version's own.
 RISK_BANDS = {name: (f"{name.capitalize()} risk", name.replace(" ", "-")) for name in BAND_NAMES}
 _LEVELS = {
-    "No": "No", "Ch": "Yes", "Yes": "Yes", "None": "Not tested", "Norm": "Normal",
-    "Unknown/Invalid": "Not stated", "PhysicianNotFound": "Physician not found",
-}  # fmt: skip
+    "No": "No",
+    "Ch": "Yes",
+    "Yes": "Yes",
+    "None": "Not tested",
+    "Norm": "Normal",
+    "Unknown/Invalid": "Not stated",
+    "PhysicianNotFound": "Physician not found",
+}
 _DOSES = {"No": "No", "Steady": "Steady", "Up": "Increased", "Down": "Decreased"}
 _PROBLEMS = {
     "missing": "is required",

@@ -85,8 +85,10 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     saboteur.chmod(0o755)
     own = {"home": settings.home, "source": source, "batch_size": size, **ports}
     environment = os.environ | {f"READMISSION_{name.upper()}": str(value) for name, value in own.items()}
-    environment |= {f"AIRFLOW__READMISSION__{name}": value for name, value in
-                    {"COMMAND": str(saboteur), "RETRIES": "1", "RETRY_DELAY": "0.1"}.items()}  # fmt: skip
+    environment |= {
+        f"AIRFLOW__READMISSION__{name}": value
+        for name, value in {"COMMAND": str(saboteur), "RETRIES": "1", "RETRY_DELAY": "0.1"}.items()
+    }
     cli = [sys.executable, "-m", "readmission.cli"]
     log = folder / "chain.log"
     try:

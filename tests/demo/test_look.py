@@ -10,16 +10,38 @@ from tests.demo.conftest import opened
 TEXT, GRAPHICS = 4.5, 3.0
 #: Texts of the page after an answer, and graphics with the property that colours them.
 TEXTS = (
-    "#header h1", "#header header p", ".state", ".banner", ".tab-container button", "#presets button", "#clear",
-    ".card-title h2", ".card-title p", "#field-age [data-testid=block-info]", "#field-age input",
-    "#field-number_inpatient input", "#estimate", ".risk strong", ".risk span", ".words", ".bar dt", ".figure",
-    ".assumed summary", ".provenance", "#foot p",
-)  # fmt: skip
+    "#header h1",
+    "#header header p",
+    ".state",
+    ".banner",
+    ".tab-container button",
+    "#presets button",
+    "#clear",
+    ".card-title h2",
+    ".card-title p",
+    "#field-age [data-testid=block-info]",
+    "#field-age input",
+    "#field-number_inpatient input",
+    "#estimate",
+    ".risk strong",
+    ".risk span",
+    ".words",
+    ".bar dt",
+    ".figure",
+    ".assumed summary",
+    ".provenance",
+    "#foot p",
+)
 SHAPES = (
-    (".people .early", "fill"), (".people .late", "fill"), (".people .none", "stroke"),
-    (".bar i.early", "background-color"), (".bar i.late", "background-color"), (".bar i.none", "border-top-color"),
-    ("#field-number_inpatient input", "border-top-color"), ("#field-age .wrap", "border-top-color"),
-)  # fmt: skip
+    (".people .early", "fill"),
+    (".people .late", "fill"),
+    (".people .none", "stroke"),
+    (".bar i.early", "background-color"),
+    (".bar i.late", "background-color"),
+    (".bar i.none", "border-top-color"),
+    ("#field-number_inpatient input", "border-top-color"),
+    ("#field-age .wrap", "border-top-color"),
+)
 CONTRAST = """(element, property) => {
   const channels = text => { const c = text.match(/[\\d.]+/g).map(Number); return c.length < 4 ? [...c, 1] : c };
   const over = (top, below) => top.slice(0, 3).map((c, i) => c * top[3] + below[i] * (1 - top[3]));

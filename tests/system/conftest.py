@@ -29,8 +29,12 @@ class System:
     def run(self, *arguments: str, timeout: float = 280) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "readmission.cli", *arguments],
-            env=self.environment, capture_output=True, text=True, timeout=timeout, check=False,
-        )  # fmt: skip
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
 
     def status(self) -> dict:
         return json.loads(self.run("status", "--json").stdout)

@@ -29,8 +29,14 @@ from tests.system.conftest import System
 
 #: Panels that may be empty in a healthy system, and are not in this test, which does what they show.
 PROVOKED = {
-    "Turned away", "Why rows were refused", "Failures", "Alerts", "Batches given free", "Open", "Requests to the feed",
-}  # fmt: skip
+    "Turned away",
+    "Why rows were refused",
+    "Failures",
+    "Alerts",
+    "Batches given free",
+    "Open",
+    "Requests to the feed",
+}
 
 pytestmark = pytest.mark.skipif(
     shutil.which("prometheus") is None,
@@ -148,9 +154,10 @@ def test_every_query_of_every_panel_has_data_or_a_reason(system: System, feed: s
         done.result()
     excused = {
         (panel["title"], query[0])
-        for panel in PANELS for query in panel["queries"]
+        for panel in PANELS
+        for query in panel["queries"]
         if "absent" in panel and panel["title"] not in PROVOKED
-    }  # fmt: skip
+    }
     deadline = time.monotonic() + 90
     while (left := silent(system)) != excused and time.monotonic() < deadline:
         traffic(system, feed, 20)

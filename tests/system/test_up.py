@@ -132,10 +132,13 @@ def test_ctrl_c_stops_everything_that_the_real_data_started(
     system.environment["READMISSION_SOURCE"] = str(real_source)
     foreground = subprocess.Popen(
         [sys.executable, "-m", "readmission.cli", "up"],
-        env=system.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=system.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         # A terminal's Ctrl-C: a test runner in the background has its children ignore it.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    )
     assert foreground.stdout is not None
     output = []
     try:

@@ -70,8 +70,11 @@ def code_of(system: System, tree: Path) -> None:
     system.environment |= {"PYTHONPATH": f"{tree / 'pipelines'}:{tree}", "PYTHONSAFEPATH": "1"}
     shown = subprocess.run(
         [sys.executable, "-c", "import readmission.cli, serving.server; print(readmission.cli.__file__)"],
-        env=system.environment, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        env=system.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert Path(shown.stdout.strip()).is_relative_to(tree)
 
 

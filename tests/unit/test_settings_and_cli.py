@@ -21,8 +21,12 @@ def readmission(home: Path, *arguments: str, **variables: str) -> subprocess.Com
     environment = os.environ | {"READMISSION_HOME": str(home)} | variables
     return subprocess.run(
         [sys.executable, "-m", "readmission.cli", *arguments],
-        env=environment, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize("verb", VERBS)

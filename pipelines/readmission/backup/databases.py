@@ -56,10 +56,14 @@ def connect(settings: Settings, database: str = "postgres") -> Any:
     """
     try:
         return psycopg2.connect(
-            host=settings.postgres.host, port=settings.postgres.port, dbname=database, connect_timeout=10,
-            user=settings.postgres.admin_user, password=settings.password("admin"),
+            host=settings.postgres.host,
+            port=settings.postgres.port,
+            dbname=database,
+            connect_timeout=10,
+            user=settings.postgres.admin_user,
+            password=settings.password("admin"),
             application_name="readmission backup",
-        )  # fmt: skip
+        )
     except psycopg2.OperationalError as error:
         raise UserError(
             f"The database server at {settings.postgres.host}:{settings.postgres.port} cannot be used: "

@@ -36,11 +36,13 @@ class System:
     def __post_init__(self) -> None:
         ports = {f"READMISSION_{name}_PORT": str(_free_port()) for name in _PORTS}
         outside = {name: value for name, value in os.environ.items() if not name.startswith("READMISSION_")}
-        self.environment = outside | ports | {
+        self.environment = {
+            **outside,
+            **ports,
             "READMISSION_HOME": str(self.home),
             "READMISSION_BACKUP_KEY": secrets.token_urlsafe(32),
             "READMISSION_PREDICTION_LOG": "sync",  # every answer is on disk before it is sent
-        }  # fmt: skip
+        }
         if self.source:
             self.environment["READMISSION_SOURCE"] = self.source
 

@@ -74,15 +74,19 @@ def run_program(settings: Settings, command: list[str], failure: str) -> None:
         UserError: The program failed.
     """
     connection = [
-        f"--host={settings.postgres.host}", f"--port={settings.postgres.port}",
-        f"--username={settings.postgres.admin_user}", "--no-password",
-    ]  # fmt: skip
+        f"--host={settings.postgres.host}",
+        f"--port={settings.postgres.port}",
+        f"--username={settings.postgres.admin_user}",
+        "--no-password",
+    ]
     began = time.monotonic()
     with subprocess.Popen(
         [command[0], *connection, *command[1:]],
-        env=os.environ | {"PGPASSWORD": settings.password("admin")}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        env=os.environ | {"PGPASSWORD": settings.password("admin")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
-    ) as process:  # fmt: skip
+    ) as process:
         try:
             while True:
                 with contextlib.suppress(subprocess.TimeoutExpired):

@@ -132,8 +132,11 @@ def _check_champion(artifacts: Location, manifest: BackupManifest) -> None:
             f"Version {manifest.champion.version} answers its golden rows {difference:.2g} away from the answers in "
             "the backup. Restore with the version of the software that made it."
         )
-    log.info("version %s answers its golden rows %s", manifest.champion.version,
-             "to the bit" if difference == 0 else f"within {difference:.2g}")  # fmt: skip
+    log.info(
+        "version %s answers its golden rows %s",
+        manifest.champion.version,
+        "to the bit" if difference == 0 else f"within {difference:.2g}",
+    )
 
 
 def _restore(settings: Settings, cursor: Any, backup: Location, manifest: BackupManifest, force: bool) -> Sequence[str]:

@@ -19,11 +19,23 @@ def main() -> None:
     if not settings.objects.s3_endpoint:
         del environment["MLFLOW_S3_ENDPOINT_URL"]
     arguments = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(settings.mlflow.port),
-        "--workers", "1", "--artifacts-destination", settings.artifact_root,
-        "--expose-prometheus", str(settings.home / "mlflow-metrics"),
-        "--allowed-hosts", f"127.0.0.1:{settings.mlflow.port},localhost:{settings.mlflow.port}",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(settings.mlflow.port),
+        "--workers",
+        "1",
+        "--artifacts-destination",
+        settings.artifact_root,
+        "--expose-prometheus",
+        str(settings.home / "mlflow-metrics"),
+        "--allowed-hosts",
+        f"127.0.0.1:{settings.mlflow.port},localhost:{settings.mlflow.port}",
+    ]
     os.execve(sys.executable, arguments, environment)  # noqa: S606
 
 

@@ -37,12 +37,21 @@ def initialise(settings: Settings) -> None:
             _give_away(new, Path(password_file.name))
         result = subprocess.run(
             [
-                *_prefix(settings.home), str(BINARIES / "initdb"), f"--pgdata={new}", "--encoding=UTF8",
-                "--locale=C.UTF-8", f"--username={settings.postgres.admin_user}", "--auth=scram-sha-256",
-                f"--pwfile={password_file.name}", "--no-sync",
+                *_prefix(settings.home),
+                str(BINARIES / "initdb"),
+                f"--pgdata={new}",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                f"--username={settings.postgres.admin_user}",
+                "--auth=scram-sha-256",
+                f"--pwfile={password_file.name}",
+                "--no-sync",
             ],
-            capture_output=True, text=True, cwd="/", check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            cwd="/",
+            check=False,
+        )
     if result.returncode:
         raise UserError(f"PostgreSQL could not create its data folder {new}: {result.stderr.strip()[-500:]}")
     new.rename(folder)
@@ -94,9 +103,13 @@ def _prefix(home: Path) -> list[str]:
     # server walk through it, so that all state can stay in its one place.
     only = "-all,+dac_override"
     return [
-        *base, "--securebits=+no_setuid_fixup", f"--inh-caps={only}", f"--ambient-caps={only}",
-        f"--bounding-set={only}", "--",
-    ]  # fmt: skip
+        *base,
+        "--securebits=+no_setuid_fixup",
+        f"--inh-caps={only}",
+        f"--ambient-caps={only}",
+        f"--bounding-set={only}",
+        "--",
+    ]
 
 
 def _give_away(*paths: Path) -> None:

@@ -79,7 +79,7 @@ GROUPS: dict[str, tuple[tuple[float, float], ...]] = {
     "diabetes_nervous": ((250.6, 250.7),),
     "diabetes_vascular": ((250.7, 250.8),),
     "diabetes_complicated": ((250.4, 251),),
-}  # fmt: skip
+}
 #: The groups in their order, and the one that needs the fifth digit.
 FLAG_NAMES: tuple[str, ...] = (*GROUPS, "diabetes_uncontrolled")
 

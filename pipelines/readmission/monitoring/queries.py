@@ -1,7 +1,7 @@
 """Metrics that only the database knows, one query each; docs/metrics.md lists them.
 
 A query returns the values of the labels, then the number. Labels are bounded: the newest 20 batches, the newest 10
-promotions, the columns of the contract.
+promotions, the columns of the contract. More than 250 lines, because it is one table with an entry a metric.
 """
 
 from dataclasses import dataclass
@@ -71,91 +71,217 @@ _QUALITY = (
 )
 _ROWS = "LATERAL (VALUES ('accepted', accepted), ('quarantined', quarantined), ('duplicate', duplicate)) v (result, n)"
 
-# A table: one entry a metric, its query below it. Formatted, it would be twice as long and no clearer.
 QUERIES: tuple[Query, ...] = (
-    _gauge("batches", "Batches in a layer (raw, clean).", "layer",
-           "SELECT 'raw', count(*) FROM raw.batches UNION ALL SELECT 'clean', count(*) FROM clean.batches"),
-    _gauge("batch_finished_timestamp_seconds", "When the newest batch of a layer was finished.", "layer",
-           "SELECT 'raw', extract(epoch FROM max(finished)) FROM raw.batches"
-           " UNION ALL SELECT 'clean', extract(epoch FROM max(finished)) FROM clean.batches"),
-    _gauge("batch_rows", "Rows of one of the newest 20 batches, by what became of them.", "batch result",
-           f"SELECT b.batch_id::text, result, n FROM (SELECT * FROM raw.batches ORDER BY batch_id DESC LIMIT 20) b, {_ROWS}"),
-    _gauge("batch_duration_seconds", "Time to ingest one of the newest 20 batches.", "batch",
-           "SELECT batch_id::text, extract(epoch FROM finished - started) FROM raw.batches ORDER BY batch_id DESC LIMIT 20"),
-    _counter("ingested_rows", "Rows read, by what became of them.", "result",
-             f"SELECT result, sum(n) FROM raw.batches, {_ROWS} GROUP BY 1"),
-    _gauge("batch_quarantine_ratio", "Share of the newest batch that was quarantined.", "",
-           "SELECT quarantined::float / greatest(rows_read, 1) FROM raw.batches ORDER BY batch_id DESC LIMIT 1"),
-    _gauge("batch_quarantine_reasons", "Quarantined values of the newest batch, by field and problem.",
-           "field problem",
-           "SELECT CASE WHEN r->>'field' = '' THEN 'row' ELSE r->>'field' END, left(r->>'problem', 20), count(*)"
-           " FROM raw.quarantine q, jsonb_array_elements(q.reasons) r"
-           " WHERE batch_id = (SELECT max(batch_id) FROM raw.batches) GROUP BY 1, 2"),
-    _gauge("clean_rows", "Encounters of the clean table by split.", "split",
-           "SELECT split, count(*) FROM clean.encounters GROUP BY 1"),
-    _gauge("champion_info", "1 for the version that MLflow's alias champion names.", "model_version family",
-           f"SELECT model_version, coalesce(family, ''), 1 FROM ({_CHAMPION}) c"),
-    _gauge("champion_disagreement", "1 when the alias champion is not the version that the ledger recorded last.", "",
-           f"SELECT (coalesce(%(champion)s, '') <> coalesce(({_RECORDED}), ''))::int"),
-    _gauge("champion_promoted_timestamp_seconds", "When the ledger last recorded the champion.", "",
-           f"SELECT extract(epoch FROM decided_at) FROM ({_CHAMPION}) c"),
-    _gauge("champion_batches_behind", "Clean batches that the champion was not trained on.", "",
-           f"SELECT (SELECT count(*) FROM clean.batches WHERE batch_id > e.last_batch) FROM ({_CHAMPION}) c"
-           " JOIN training.experiments e USING (run_id)"),
-    _gauge("model_quality", "Test metrics of the newest 10 promoted versions, as of their promotion.",
-           "model_version family metric",
-           "SELECT DISTINCT ON (p.model_version, m.key) p.model_version, coalesce(p.family, ''), m.key, m.value::text::float"
-           " FROM (SELECT * FROM training.promotions WHERE decision = 'promoted'"
-           " AND model_name = %(model_name)s ORDER BY id DESC LIMIT 10) p"
-           " JOIN training.experiments e USING (run_id), jsonb_each(e.metrics) m"
-           " WHERE m.key LIKE 'test\\_%%' AND jsonb_typeof(m.value) = 'number'"),
-    _counter("promotions", "Decisions of the promotion gate.", "decision",
-             "SELECT d, count(p.id) FROM unnest(ARRAY['promoted', 'refused', 'rolled back']) d"
-             " LEFT JOIN training.promotions p ON p.decision = d AND p.model_name = %(model_name)s GROUP BY 1"),
-    _counter("experiments", "Trained models.", "family", "SELECT family, count(*) FROM training.experiments GROUP BY 1"),
-    _gauge("drift_psi", "PSI of a column in the newest report of a subject (batch, predictions).",
-           "subject column administrative", f"SELECT subject, column_name, administrative::text, psi {_DRIFT}"),
-    _gauge("drift_unknown_ratio", "Share of unknown values in the newest report of a subject.", "subject column",
-           f"SELECT subject, column_name, missing_now {_DRIFT} WHERE column_name <> 'score'"),
-    _gauge("drift_columns", "Clinical columns (and the score) that drifted in it.", "subject",
-           f"SELECT subject, count(*) FILTER (WHERE drifted AND NOT administrative) {_DRIFT} GROUP BY 1"),
-    _gauge("drift_alarm_columns", "Columns of its alarm: sustained drift; 0: none.", "subject",
-           f"SELECT subject, cardinality(alarm) FROM ({_REPORT}) r"),
-    _gauge("drift_measured_timestamp_seconds", "When it was measured.", "subject",
-           f"SELECT subject, extract(epoch FROM measured_at) FROM ({_REPORT}) r"),
-    _gauge("live_quality", "Quality on known outcomes: bound is value, low or high (95 %).",
-           "model_version source slice level metric bound",
-           "SELECT model_version, source, slice, level, metric, bound, v"
-           f" {_QUALITY}, LATERAL (VALUES ('value', value), ('low', low), ('high', high)) b (bound, v)"),
-    _gauge("live_outcomes", "Predictions with a known outcome.", "model_version source",
-           f"SELECT model_version, source, max(n) {_QUALITY} WHERE slice = 'all' GROUP BY 1, 2"),
-    _gauge("live_outcomes_coverage_ratio", "Share of the mature predictions whose outcome is known.",
-           "model_version source", f"SELECT model_version, source, max(coverage) {_QUALITY} WHERE slice = 'all' GROUP BY 1, 2"),
-    _counter("retraining_decisions", "Decisions whether to retrain.", "retrain",
-             "SELECT d, count(id) FROM unnest(ARRAY['true', 'false']) d"
-             " LEFT JOIN monitoring.decisions ON retrain::text = d GROUP BY 1"),
-    _counter("step_runs", "Runs of a pipeline step by result.", "step result",
-             "SELECT step, result, count(*) FROM monitoring.step_runs GROUP BY 1, 2"),
-    _gauge("step_last_success_timestamp_seconds", "When a step last ended well (nothing to do is well).", "step",
-           "SELECT step, extract(epoch FROM max(finished)) FROM monitoring.step_runs WHERE result <> 'failure' GROUP BY 1"),
-    _gauge("step_duration_seconds", "How long the last run of a step with something to do took.", "step",
-           "SELECT DISTINCT ON (step) step, extract(epoch FROM finished - started) FROM monitoring.step_runs"
-           " WHERE result <> 'nothing to do' ORDER BY step, finished DESC"),
-    _gauge("step_failed", "1 when the last run of a step failed.", "step",
-           "SELECT DISTINCT ON (step) step, (result = 'failure')::int FROM monitoring.step_runs"
-           " ORDER BY step, finished DESC"),
+    _gauge(
+        "batches",
+        "Batches in a layer (raw, clean).",
+        "layer",
+        "SELECT 'raw', count(*) FROM raw.batches UNION ALL SELECT 'clean', count(*) FROM clean.batches",
+    ),
+    _gauge(
+        "batch_finished_timestamp_seconds",
+        "When the newest batch of a layer was finished.",
+        "layer",
+        "SELECT 'raw', extract(epoch FROM max(finished)) FROM raw.batches"
+        " UNION ALL SELECT 'clean', extract(epoch FROM max(finished)) FROM clean.batches",
+    ),
+    _gauge(
+        "batch_rows",
+        "Rows of one of the newest 20 batches, by what became of them.",
+        "batch result",
+        f"SELECT b.batch_id::text, result, n FROM (SELECT * FROM raw.batches ORDER BY batch_id DESC LIMIT 20) b, {_ROWS}",
+    ),
+    _gauge(
+        "batch_duration_seconds",
+        "Time to ingest one of the newest 20 batches.",
+        "batch",
+        "SELECT batch_id::text, extract(epoch FROM finished - started) FROM raw.batches ORDER BY batch_id DESC LIMIT 20",
+    ),
+    _counter(
+        "ingested_rows",
+        "Rows read, by what became of them.",
+        "result",
+        f"SELECT result, sum(n) FROM raw.batches, {_ROWS} GROUP BY 1",
+    ),
+    _gauge(
+        "batch_quarantine_ratio",
+        "Share of the newest batch that was quarantined.",
+        "",
+        "SELECT quarantined::float / greatest(rows_read, 1) FROM raw.batches ORDER BY batch_id DESC LIMIT 1",
+    ),
+    _gauge(
+        "batch_quarantine_reasons",
+        "Quarantined values of the newest batch, by field and problem.",
+        "field problem",
+        "SELECT CASE WHEN r->>'field' = '' THEN 'row' ELSE r->>'field' END, left(r->>'problem', 20), count(*)"
+        " FROM raw.quarantine q, jsonb_array_elements(q.reasons) r"
+        " WHERE batch_id = (SELECT max(batch_id) FROM raw.batches) GROUP BY 1, 2",
+    ),
+    _gauge(
+        "clean_rows",
+        "Encounters of the clean table by split.",
+        "split",
+        "SELECT split, count(*) FROM clean.encounters GROUP BY 1",
+    ),
+    _gauge(
+        "champion_info",
+        "1 for the version that MLflow's alias champion names.",
+        "model_version family",
+        f"SELECT model_version, coalesce(family, ''), 1 FROM ({_CHAMPION}) c",
+    ),
+    _gauge(
+        "champion_disagreement",
+        "1 when the alias champion is not the version that the ledger recorded last.",
+        "",
+        f"SELECT (coalesce(%(champion)s, '') <> coalesce(({_RECORDED}), ''))::int",
+    ),
+    _gauge(
+        "champion_promoted_timestamp_seconds",
+        "When the ledger last recorded the champion.",
+        "",
+        f"SELECT extract(epoch FROM decided_at) FROM ({_CHAMPION}) c",
+    ),
+    _gauge(
+        "champion_batches_behind",
+        "Clean batches that the champion was not trained on.",
+        "",
+        f"SELECT (SELECT count(*) FROM clean.batches WHERE batch_id > e.last_batch) FROM ({_CHAMPION}) c"
+        " JOIN training.experiments e USING (run_id)",
+    ),
+    _gauge(
+        "model_quality",
+        "Test metrics of the newest 10 promoted versions, as of their promotion.",
+        "model_version family metric",
+        "SELECT DISTINCT ON (p.model_version, m.key) p.model_version, coalesce(p.family, ''), m.key, m.value::text::float"
+        " FROM (SELECT * FROM training.promotions WHERE decision = 'promoted'"
+        " AND model_name = %(model_name)s ORDER BY id DESC LIMIT 10) p"
+        " JOIN training.experiments e USING (run_id), jsonb_each(e.metrics) m"
+        " WHERE m.key LIKE 'test\\_%%' AND jsonb_typeof(m.value) = 'number'",
+    ),
+    _counter(
+        "promotions",
+        "Decisions of the promotion gate.",
+        "decision",
+        "SELECT d, count(p.id) FROM unnest(ARRAY['promoted', 'refused', 'rolled back']) d"
+        " LEFT JOIN training.promotions p ON p.decision = d AND p.model_name = %(model_name)s GROUP BY 1",
+    ),
+    _counter(
+        "experiments", "Trained models.", "family", "SELECT family, count(*) FROM training.experiments GROUP BY 1"
+    ),
+    _gauge(
+        "drift_psi",
+        "PSI of a column in the newest report of a subject (batch, predictions).",
+        "subject column administrative",
+        f"SELECT subject, column_name, administrative::text, psi {_DRIFT}",
+    ),
+    _gauge(
+        "drift_unknown_ratio",
+        "Share of unknown values in the newest report of a subject.",
+        "subject column",
+        f"SELECT subject, column_name, missing_now {_DRIFT} WHERE column_name <> 'score'",
+    ),
+    _gauge(
+        "drift_columns",
+        "Clinical columns (and the score) that drifted in it.",
+        "subject",
+        f"SELECT subject, count(*) FILTER (WHERE drifted AND NOT administrative) {_DRIFT} GROUP BY 1",
+    ),
+    _gauge(
+        "drift_alarm_columns",
+        "Columns of its alarm: sustained drift; 0: none.",
+        "subject",
+        f"SELECT subject, cardinality(alarm) FROM ({_REPORT}) r",
+    ),
+    _gauge(
+        "drift_measured_timestamp_seconds",
+        "When it was measured.",
+        "subject",
+        f"SELECT subject, extract(epoch FROM measured_at) FROM ({_REPORT}) r",
+    ),
+    _gauge(
+        "live_quality",
+        "Quality on known outcomes: bound is value, low or high (95 %).",
+        "model_version source slice level metric bound",
+        "SELECT model_version, source, slice, level, metric, bound, v"
+        f" {_QUALITY}, LATERAL (VALUES ('value', value), ('low', low), ('high', high)) b (bound, v)",
+    ),
+    _gauge(
+        "live_outcomes",
+        "Predictions with a known outcome.",
+        "model_version source",
+        f"SELECT model_version, source, max(n) {_QUALITY} WHERE slice = 'all' GROUP BY 1, 2",
+    ),
+    _gauge(
+        "live_outcomes_coverage_ratio",
+        "Share of the mature predictions whose outcome is known.",
+        "model_version source",
+        f"SELECT model_version, source, max(coverage) {_QUALITY} WHERE slice = 'all' GROUP BY 1, 2",
+    ),
+    _counter(
+        "retraining_decisions",
+        "Decisions whether to retrain.",
+        "retrain",
+        "SELECT d, count(id) FROM unnest(ARRAY['true', 'false']) d"
+        " LEFT JOIN monitoring.decisions ON retrain::text = d GROUP BY 1",
+    ),
+    _counter(
+        "step_runs",
+        "Runs of a pipeline step by result.",
+        "step result",
+        "SELECT step, result, count(*) FROM monitoring.step_runs GROUP BY 1, 2",
+    ),
+    _gauge(
+        "step_last_success_timestamp_seconds",
+        "When a step last ended well (nothing to do is well).",
+        "step",
+        "SELECT step, extract(epoch FROM max(finished)) FROM monitoring.step_runs WHERE result <> 'failure' GROUP BY 1",
+    ),
+    _gauge(
+        "step_duration_seconds",
+        "How long the last run of a step with something to do took.",
+        "step",
+        "SELECT DISTINCT ON (step) step, extract(epoch FROM finished - started) FROM monitoring.step_runs"
+        " WHERE result <> 'nothing to do' ORDER BY step, finished DESC",
+    ),
+    _gauge(
+        "step_failed",
+        "1 when the last run of a step failed.",
+        "step",
+        "SELECT DISTINCT ON (step) step, (result = 'failure')::int FROM monitoring.step_runs"
+        " ORDER BY step, finished DESC",
+    ),
     _gauge("database_size_bytes", "Size of the database.", "", "SELECT pg_database_size(current_database())"),
-    _gauge("database_connections", "Open connections of the database.", "",
-           "SELECT numbackends FROM pg_stat_database WHERE datname = current_database()"),
-    _gauge("database_connections_limit", "Connections that the server allows.", "",
-           "SELECT setting::int FROM pg_settings WHERE name = 'max_connections'"),
-    _counter("database_transactions", "Transactions of the database.", "result",
-             "SELECT result, n FROM pg_stat_database, (VALUES ('commit'), ('rollback')) v (result),"
-             " LATERAL (SELECT CASE result WHEN 'commit' THEN xact_commit ELSE xact_rollback END AS n) x"
-             " WHERE datname = current_database()"),
-    _counter("database_deadlocks", "Deadlocks of the database.", "",
-             "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"),
-    _gauge("database_cache_hit_ratio", "Share of blocks read from memory.", "",
-           "SELECT blks_hit::float / nullif(blks_hit + blks_read, 0) FROM pg_stat_database"
-           " WHERE datname = current_database()"),
-)  # fmt: skip
+    _gauge(
+        "database_connections",
+        "Open connections of the database.",
+        "",
+        "SELECT numbackends FROM pg_stat_database WHERE datname = current_database()",
+    ),
+    _gauge(
+        "database_connections_limit",
+        "Connections that the server allows.",
+        "",
+        "SELECT setting::int FROM pg_settings WHERE name = 'max_connections'",
+    ),
+    _counter(
+        "database_transactions",
+        "Transactions of the database.",
+        "result",
+        "SELECT result, n FROM pg_stat_database, (VALUES ('commit'), ('rollback')) v (result),"
+        " LATERAL (SELECT CASE result WHEN 'commit' THEN xact_commit ELSE xact_rollback END AS n) x"
+        " WHERE datname = current_database()",
+    ),
+    _counter(
+        "database_deadlocks",
+        "Deadlocks of the database.",
+        "",
+        "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()",
+    ),
+    _gauge(
+        "database_cache_hit_ratio",
+        "Share of blocks read from memory.",
+        "",
+        "SELECT blks_hit::float / nullif(blks_hit + blks_read, 0) FROM pg_stat_database"
+        " WHERE datname = current_database()",
+    ),
+)

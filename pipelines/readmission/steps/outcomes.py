@@ -66,9 +66,19 @@ JOIN (SELECT p.model_version, max(e.last_batch) AS last_batch FROM training.prom
 WHERE s.model_name = %(model_name)s AND c.batch_id > t.last_batch
 """
 COLUMNS = (
-    "model_version", "p_no", "p_late", "p_early", "patient", "race", "gender", "age", "source", "outcome", "mature",
+    "model_version",
+    "p_no",
+    "p_late",
+    "p_early",
+    "patient",
+    "race",
+    "gender",
+    "age",
+    "source",
+    "outcome",
+    "mature",
     "came_back",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -124,8 +134,13 @@ def run(settings: Settings) -> list[str]:
         back = int((frame["outcome"].isna() & frame["came_back"]).sum())
         log.info(
             "version %s: %s predictions, %s old enough, %s of them with an outcome; %s patients more came back at a "
-            "time that is not known", version, len(frame), len(mature), int(final.sum()), back,
-        )  # fmt: skip
+            "time that is not known",
+            version,
+            len(frame),
+            len(mature),
+            int(final.sum()),
+            back,
+        )
         for source, part in mature[final].groupby("source"):
             measured += _measure(settings, str(version), str(source), part, coverage)
     for version, frame in scored.groupby("model_version"):
@@ -184,11 +199,20 @@ def _group(rows: pd.DataFrame, column: str, level: str, seed: int) -> Iterator[F
 def _keep(settings: Settings, version: str, source: str, coverage: float, measured: list[Figure]) -> None:
     rows: list[tuple[Any, ...]] = [
         (
-            version, source, f.slice, f.level, f.metric, f.n, f.positives, coverage, f.interval.value, f.interval.low,
+            version,
+            source,
+            f.slice,
+            f.level,
+            f.metric,
+            f.n,
+            f.positives,
+            coverage,
+            f.interval.value,
+            f.interval.low,
             f.interval.high,
         )
         for f in measured
-    ]  # fmt: skip
+    ]
     with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute(
             "DELETE FROM monitoring.quality WHERE measured_on = current_date AND model_version = %s AND source = %s",

@@ -127,10 +127,15 @@ def _train_one(
     fit: Callable[..., FittedFamily] = dask.fit if settings.engine == "dask" else fitting.fit
     candidate = fit(data, family, settings.seed, hyperparameters)
     params = {
-        "family": family, "seed": settings.seed, "batch_first": data.batches[0], "batch_last": data.batches[-1],
-        "rows_train": int(data.counts.loc["train", "size"]), "engine": settings.engine,
-        "data_sha256": data.sha256, **candidate.params,
-    }  # fmt: skip
+        "family": family,
+        "seed": settings.seed,
+        "batch_first": data.batches[0],
+        "batch_last": data.batches[-1],
+        "rows_train": int(data.counts.loc["train", "size"]),
+        "engine": settings.engine,
+        "data_sha256": data.sha256,
+        **candidate.params,
+    }
     with tracking.run(client, settings, family, {"family": family, **tags}) as run_id:
         tracking.log_run(client, run_id, params=params, metrics=candidate.metrics)
         tracking.log_files(client, run_id, fitting.draw_plots(candidate))
@@ -187,10 +192,17 @@ def _record(settings: Settings, data: Data, candidate: FittedFamily, run_id: str
             " ON CONFLICT (family, data_sha256, seed, git_sha) DO UPDATE SET run_id = excluded.run_id,"
             " metrics = excluded.metrics, trained_at = now()",
             (
-                run_id, candidate.family, data.batches[0], data.batches[-1], data.sha256, data.synthetic,
-                settings.seed, code, json.dumps(metrics),
+                run_id,
+                candidate.family,
+                data.batches[0],
+                data.batches[-1],
+                data.sha256,
+                data.synthetic,
+                settings.seed,
+                code,
+                json.dumps(metrics),
             ),
-        )  # fmt: skip
+        )
 
 
 def _learning_curve(settings: Settings, client: MlflowClient, last: dict[str, str]) -> None:

@@ -120,8 +120,17 @@ def _truncate(path: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [_flip, _truncate, Path.unlink], ids=["flipped bit", "truncated", "missing"])
-@pytest.mark.parametrize("pattern", ["databases/*.dump", "objects/**/*.parquet", "artifacts/**/golden.json",
-                                     "secrets.enc", "manifest.json", "manifest.sha256"])  # fmt: skip
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "databases/*.dump",
+        "objects/**/*.parquet",
+        "artifacts/**/golden.json",
+        "secrets.enc",
+        "manifest.json",
+        "manifest.sha256",
+    ],
+)
 def test_a_damaged_backup_is_refused(
     installation: Installation, target: Path, pattern: str, harm: Callable[[Path], None]
 ) -> None:
@@ -158,9 +167,11 @@ def test_what_is_not_what_the_manifest_says_is_never_put_in_place(installation: 
         return msgspec.structs.replace(read, revision="9999")
 
     for change, message in (
-        (more_rows, "the rows of raw.batches differ"), (other_answers, "golden rows"), (other_format, "format 2"),
+        (more_rows, "the rows of raw.batches differ"),
+        (other_answers, "golden rows"),
+        (other_format, "format 2"),
         (later, "later version"),
-    ):  # fmt: skip
+    ):
         rewrite(path, change)
         with pytest.raises(UserError, match=message):
             restore.run(settings, str(target), without_secrets=True)

@@ -79,8 +79,11 @@ def test_the_real_data_is_accepted_to_the_last_row(database: Settings, real_sour
     assert process.run(config) == [1, 2, 3, 4, 5, 6, 7]
     assert query(config, "SELECT count(*), count(DISTINCT patient_nbr) FROM clean.encounters") == [(99343, 69990)]
     assert query(config, "SELECT sum(excluded) FROM clean.batches") == [(2423,)]
-    assert query(config, "SELECT count(DISTINCT split) FROM clean.encounters GROUP BY patient_nbr HAVING count(*) > 1 "
-                         "ORDER BY 1 DESC LIMIT 1") == [(1,)]  # fmt: skip
+    assert query(
+        config,
+        "SELECT count(DISTINCT split) FROM clean.encounters GROUP BY patient_nbr HAVING count(*) > 1 "
+        "ORDER BY 1 DESC LIMIT 1",
+    ) == [(1,)]
 
 
 @pytest.mark.parametrize("verb", ["ingest", "process"])
@@ -133,8 +136,10 @@ def database_file(config: Settings) -> Path:
         "monitor",
     )
     lines = [f"READMISSION_POSTGRES_PASSWORD_{role.upper()}={config.password(role)}" for role in roles]
-    lines += [f"READMISSION_{name.upper()}={config.value(name)}" for name in
-              ("postgres_port", "postgres_database", "batch_size", "source")]  # fmt: skip
+    lines += [
+        f"READMISSION_{name.upper()}={config.value(name)}"
+        for name in ("postgres_port", "postgres_database", "batch_size", "source")
+    ]
     path.write_text("\n".join(lines))
     return path
 

@@ -26,9 +26,13 @@ plugins.register_default_plugins()
 def lost(written: object, kept: object, path: str = "") -> list[str]:
     """List what of one JSON value is not in another; a key that the schema does not know is lost in a round trip."""
     if isinstance(written, dict) and isinstance(kept, dict):
-        return [item for key, value in written.items() for item in (
-            lost(value, kept[key], f"{path}.{key}") if key in kept else [] if value is None else [f"{path}.{key}"]
-        )]  # fmt: skip
+        return [
+            item
+            for key, value in written.items()
+            for item in (
+                lost(value, kept[key], f"{path}.{key}") if key in kept else [] if value is None else [f"{path}.{key}"]
+            )
+        ]
     if isinstance(written, list) and isinstance(kept, list) and len(written) == len(kept):
         return [item for i, pair in enumerate(zip(written, kept, strict=True)) for item in lost(*pair, f"{path}[{i}]")]
     return [] if written == kept else [f"{path}: {written!r} became {kept!r}"]

@@ -60,8 +60,12 @@ def test_each_new_batch_has_one_report_and_only_the_shifted_one_alarms(batches: 
     assert "ALARM: sustained drift of Age" in page
     assert page.count("data:image/png;base64,") == 3
     assert "http" not in page.replace("http-equiv", "")
-    psi = dict(query(config, "SELECT column_name, psi FROM monitoring.drift WHERE report_id = 'batch=0003'"
-                             " AND window_name = 'batch'"))  # fmt: skip
+    psi = dict(
+        query(
+            config,
+            "SELECT column_name, psi FROM monitoring.drift WHERE report_id = 'batch=0003' AND window_name = 'batch'",
+        )
+    )
     assert set(psi) == set(contract.FEATURE_NAMES)
     assert psi["age"] > 2 < psi["payer_code"] + 2
 

@@ -161,8 +161,11 @@ def test_a_tired_person_is_told_what_it_means_and_where_to_read_on(alert: str) -
     page = (ROOT / path).read_text()
     headings = re.findall(r"^## (.+)$", page, re.M)
     assert [h for h in headings if h in ("Meaning", "Impact", "Diagnosis", "Mitigation")] == [
-        "Meaning", "Impact", "Diagnosis", "Mitigation",
-    ]  # fmt: skip
+        "Meaning",
+        "Impact",
+        "Diagnosis",
+        "Mitigation",
+    ]
     assert "```" in page.split("## Diagnosis")[1], "a runbook has commands"
     assert not anchor or f"### {anchor}" in page
 

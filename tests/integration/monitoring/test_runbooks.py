@@ -131,9 +131,12 @@ def test_every_psql_has_its_query_in_a_here_document() -> None:
 @pytest.mark.parametrize(("page", "query"), queries())
 def test_the_database_answers(page: str, query: str, database: Settings) -> None:
     connection = psycopg2.connect(
-        host="127.0.0.1", port=database.postgres.port, dbname=database.postgres.database, user="postgres",
+        host="127.0.0.1",
+        port=database.postgres.port,
+        dbname=database.postgres.database,
+        user="postgres",
         password=database.password("admin"),
-    )  # fmt: skip
+    )
     with connection, connection.cursor() as cursor:
         cursor.execute(query)
         cursor.fetchall()

@@ -255,8 +255,17 @@ def test_the_evaluation_is_written_to_its_end(system: Settings, sample: Path, tm
     config = clean(system, sample, batch_size=400)
     lines = evaluate.run(config, report=tmp_path / "evaluation.md", seeds=2)
     text = (tmp_path / "evaluation.md").read_text()
-    for phrase in ("folds pooled", "forward in time", "new patients", "trained on 3 of the batches", "SYNTHETIC",
-                  "without causal history", "reference ensemble", "logistic regression", "macro F1"):  # fmt: skip
+    for phrase in (
+        "folds pooled",
+        "forward in time",
+        "new patients",
+        "trained on 3 of the batches",
+        "SYNTHETIC",
+        "without causal history",
+        "reference ensemble",
+        "logistic regression",
+        "macro F1",
+    ):
         assert phrase in text, phrase
     assert "published" not in text  # made-up data is not compared with papers
     numbers = json.loads((tmp_path / "evaluation.json").read_text())

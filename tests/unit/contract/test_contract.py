@@ -21,9 +21,14 @@ def test_the_example_is_a_request_that_the_contract_allows() -> None:
     required = {column.name for column in contract.FEATURE_COLUMNS if column.required}
     assert required <= set(contract.EXAMPLE)
     assert required == {
-        "age", "gender", "time_in_hospital", "num_lab_procedures", "num_procedures", "num_medications",
+        "age",
+        "gender",
+        "time_in_hospital",
+        "num_lab_procedures",
+        "num_procedures",
+        "num_medications",
         "number_diagnoses",
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(

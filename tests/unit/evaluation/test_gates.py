@@ -3,12 +3,22 @@ import pytest
 from readmission.evaluation import gates
 
 GOOD = {
-    "val_roc_auc_30": 0.671, "test_roc_auc_30": 0.680, "test_pr_auc_30": 0.24, "single_feature_roc_auc": 0.61,
-    "val_accuracy": 0.59, "val_ece_30": 0.006, "test_ece_30": 0.007, "recall_gap_race_gender": 0.04,
-    "recall_below_promise": 0.05, "risk_ratio": 1.2,
-    "slice_calibration_gap": 0.02, "golden_difference": 1e-16, "scorer_microseconds": 40.0,
-    "artifact_megabytes": 1.0, "difference_low": 0.001,
-}  # fmt: skip
+    "val_roc_auc_30": 0.671,
+    "test_roc_auc_30": 0.680,
+    "test_pr_auc_30": 0.24,
+    "single_feature_roc_auc": 0.61,
+    "val_accuracy": 0.59,
+    "val_ece_30": 0.006,
+    "test_ece_30": 0.007,
+    "recall_gap_race_gender": 0.04,
+    "recall_below_promise": 0.05,
+    "risk_ratio": 1.2,
+    "slice_calibration_gap": 0.02,
+    "golden_difference": 1e-16,
+    "scorer_microseconds": 40.0,
+    "artifact_megabytes": 1.0,
+    "difference_low": 0.001,
+}
 ALL = {"real", "champion", "same_data"}
 
 

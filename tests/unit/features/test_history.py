@@ -62,11 +62,11 @@ def test_other_patients_are_no_history() -> None:
 
 
 encounters = st.lists(
-    st.tuples(
-        st.integers(1, 3), st.integers(1, 400), st.sampled_from(["NO", "<30", ">30"]), st.integers(0, 4)
-    ),
-    min_size=1, max_size=25, unique_by=lambda row: row[1],
-)  # fmt: skip
+    st.tuples(st.integers(1, 3), st.integers(1, 400), st.sampled_from(["NO", "<30", ">30"]), st.integers(0, 4)),
+    min_size=1,
+    max_size=25,
+    unique_by=lambda row: row[1],
+)
 
 
 @settings(max_examples=60)
@@ -120,9 +120,10 @@ def test_only_who_was_here_before_is_looked_up(rows: list[Row], asked: list[tupl
     visits = Visits(history.pack(frame(*rows)))
     patients, numbers = [patient for patient, _ in asked], [n if n is None else n * 1_000_000 for _, n in asked]
     expected = [
-        i for i, (patient, number) in enumerate(zip(patients, numbers, strict=True))
+        i
+        for i, (patient, number) in enumerate(zip(patients, numbers, strict=True))
         if patient is not None and any(number is None or v.encounter < number for v in visits.of(patient))
-    ]  # fmt: skip
+    ]
     assert visits.revisits(patients, numbers).tolist() == expected
     assert visits.revisits(patients, [math.inf if n is None else n for n in numbers]).tolist() == expected
 

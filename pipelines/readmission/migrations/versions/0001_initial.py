@@ -61,10 +61,18 @@ RAW_COLUMNS = [
     "readmitted",
 ]
 SMALL_INTEGERS = {
-    "admission_type_id", "discharge_disposition_id", "admission_source_id", "time_in_hospital",
-    "num_lab_procedures", "num_procedures", "num_medications", "number_outpatient", "number_emergency",
-    "number_inpatient", "number_diagnoses",
-}  # fmt: skip
+    "admission_type_id",
+    "discharge_disposition_id",
+    "admission_source_id",
+    "time_in_hospital",
+    "num_lab_procedures",
+    "num_procedures",
+    "num_medications",
+    "number_outpatient",
+    "number_emergency",
+    "number_inpatient",
+    "number_diagnoses",
+}
 NULLABLE = {"race", "weight", "payer_code", "medical_specialty", "diag_1", "diag_2", "diag_3"}
 
 SCHEMAS = """
