@@ -5,12 +5,15 @@ import os
 import platform
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from loadtest.limits import Moment, Summary
 from loadtest.profiles import Profile
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def machine() -> dict[str, Any]:
@@ -72,15 +75,7 @@ def draw(path: Path, title: str, moments: list[Moment], limit: float | None) -> 
     figure: Figure
     figure, (rate, delay, use) = plt.subplots(3, 1, figsize=(9, 8), sharex=True, layout="constrained")
     seconds = [m.second for m in moments]
-    rate.plot(seconds, [m.requests_per_second for m in moments], color="#0b6470", label="requests/s")
-    rate.plot(seconds, [m.failures_per_second for m in moments], color="#b03a24", label="failures/s")
-    rate.set_ylabel("per second")
-    users = rate.twinx()
-    users.plot(seconds, [m.users for m in moments], color="#8a9aa0", linestyle="--", label="users")
-    users.set_ylabel("users")
-    users.set_ylim(bottom=0)
-    lines = [*rate.get_lines(), *users.get_lines()]
-    rate.legend(lines, [str(line.get_label()) for line in lines], loc="upper left", frameon=False)
+    _draw_rate(rate, seconds, moments)
     for name, colour in (("p50_ms", "#9dbdc1"), ("p95_ms", "#0b6470"), ("p99_ms", "#e3a53f")):
         delay.plot(seconds, [getattr(m, name) for m in moments], color=colour, label=name.removesuffix("_ms"))
     if limit is not None:
@@ -100,6 +95,19 @@ def draw(path: Path, title: str, moments: list[Moment], limit: float | None) -> 
     figure.suptitle(title)
     figure.savefig(path)
     plt.close(figure)
+
+
+def _draw_rate(rate: "Axes", seconds: list[float], moments: list[Moment]) -> None:
+    """Draw requests and failures a second, and the users on an axis of their own."""
+    rate.plot(seconds, [m.requests_per_second for m in moments], color="#0b6470", label="requests/s")
+    rate.plot(seconds, [m.failures_per_second for m in moments], color="#b03a24", label="failures/s")
+    rate.set_ylabel("per second")
+    users = rate.twinx()
+    users.plot(seconds, [m.users for m in moments], color="#8a9aa0", linestyle="--", label="users")
+    users.set_ylabel("users")
+    users.set_ylim(bottom=0)
+    lines = [*rate.get_lines(), *users.get_lines()]
+    rate.legend(lines, [str(line.get_label()) for line in lines], loc="upper left", frameon=False)
 
 
 def _cpuinfo() -> list[str]:

@@ -38,6 +38,16 @@ def _configure(kwargs: dict[str, Any]) -> dict[str, Any]:
     return own
 
 
+def _labels(verb: str) -> dict[str, str]:
+    return {
+        "app.kubernetes.io/name": "readmission",
+        "app.kubernetes.io/component": "step",
+        "app.kubernetes.io/part-of": "readmission",
+        "app.kubernetes.io/managed-by": "airflow",
+        "readmission/step": verb,
+    }
+
+
 def _pod(own: dict[str, Any]) -> dict[str, Any]:
     """Return the pod: as Pod Security "restricted" requires, with a read-only root filesystem and the step's size."""
     container = {
@@ -98,13 +108,7 @@ if RUNTIME == "kubernetes":
                 "image": conf.get(SECTION, "image"),
                 "image_pull_policy": "IfNotPresent",
                 "cmds": ["readmission", "--nothing-to-do", str(NOTHING_TO_DO), verb],
-                "labels": {
-                    "app.kubernetes.io/name": "readmission",
-                    "app.kubernetes.io/component": "step",
-                    "app.kubernetes.io/part-of": "readmission",
-                    "app.kubernetes.io/managed-by": "airflow",
-                    "readmission/step": verb,
-                },
+                "labels": _labels(verb),
                 # Common settings come from one ConfigMap. A step gets only the credentials it needs, and only from
                 # Secrets: whoever may read a pod's specification sees no password.
                 "configmaps": [conf.get(SECTION, "configmap", fallback="readmission-settings")],

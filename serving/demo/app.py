@@ -54,6 +54,29 @@ def create(api: str, key: str = "") -> FastAPI:
 
     app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
 
+    _add_routes(app, client)
+    app.middleware("http")(_harden)
+    page = build(client)
+    mounted: FastAPI = gr.mount_gradio_app(
+        app,
+        page,
+        path="",
+        footer_links=[],
+        run_history=False,
+        max_file_size=MAX_UPLOAD,
+        ssr_mode=False,
+        enable_monitoring=False,
+        mcp_server=False,
+        theme=THEME,
+        css_paths=HERE / "style.css",
+        head=HEAD,
+    )
+    # Gradio refuses paths that nobody uploaded only if this is set, and only `launch` sets it.
+    page.has_launched = True
+    return mounted
+
+
+def _add_routes(app: FastAPI, client: Client) -> None:
     @app.get("/health")
     async def health() -> dict[str, str]:
         """Report that the page is served. Whether the API answers is shown on the page itself."""
@@ -74,28 +97,9 @@ def create(api: str, key: str = "") -> FastAPI:
         headers = {"Content-Security-Policy": CARD_POLICY}
         return Response(page or "This model has no card.", 200 if page else 404, headers, media_type="text/html")
 
-    @app.middleware("http")
-    async def harden(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        response = await call_next(request)
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
 
-    page = build(client)
-    mounted: FastAPI = gr.mount_gradio_app(
-        app,
-        page,
-        path="",
-        footer_links=[],
-        run_history=False,
-        max_file_size=MAX_UPLOAD,
-        ssr_mode=False,
-        enable_monitoring=False,
-        mcp_server=False,
-        theme=THEME,
-        css_paths=HERE / "style.css",
-        head=HEAD,
-    )
-    # Gradio refuses paths that nobody uploaded only if this is set, and only `launch` sets it.
-    page.has_launched = True
-    return mounted
+async def _harden(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    response = await call_next(request)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response

@@ -150,6 +150,8 @@ class Predictor:
     ) -> Answer:
         """Count and log one result, and return it as an answer.
 
+        More than 40 lines, because it runs once a prediction: two records are filled, and a further call is not free.
+
         Args:
             body: The request's JSON object.
             values: The same, decoded.

@@ -44,17 +44,17 @@ class Explain:
         values = encounter.decode(body)
         model, _ = self._predictor.choose(values, http.request_id(request.headers.raw), body)
         # A large forest takes 100 ms: not in the event loop.
-        explanation = await asyncio.to_thread(model.scorer.explain, values)
-        if explanation is None:
+        attribution = await asyncio.to_thread(model.scorer.explain, values)
+        if attribution is None:
             family = model.scorer.manifest.family
             return http.sentence(501, f"models of family {family} are served without contributions")
-        ordered = sorted(explanation.contributions.items(), key=lambda pair: -abs(pair[1]))
+        ordered = sorted(attribution.contributions.items(), key=lambda pair: -abs(pair[1]))
         return JsonResponse(
             Explanation(
-                unit=explanation.unit,
-                base=explanation.base,
+                unit=attribution.unit,
+                base=attribution.base,
                 contributions=dict(ordered),
-                margin=explanation.margin,
+                margin=attribution.margin,
                 model_name=model.name,
                 model_version=model.version,
                 missing=encounter.missing(values),

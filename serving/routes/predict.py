@@ -73,10 +73,7 @@ class Predict:
             await self._send(response, scope, receive, http.with_common_headers(send, request_id), started)
             return
         except Exception:
-            # Answered and counted here; the server logs it.
-            failure = http.sentence(500, "internal error")
-            await failure(scope, receive, http.with_common_headers(send, request_id))
-            self._predictor.metrics.request(PATH, "POST", 500, perf_counter() - started)
+            await self._fail(scope, receive, http.with_common_headers(send, request_id), started)
             raise
         payload = encode(answer)
         headers = [
@@ -122,6 +119,12 @@ class Predict:
             return await asyncio.get_running_loop().run_in_executor(self._thread, model.scorer.score, values)
         finally:
             self._slow -= 1
+
+    async def _fail(self, scope: Scope, receive: Receive, send: Send, started: float) -> None:
+        """Answer and count an error of this program; the server logs it."""
+        failure = http.sentence(500, "internal error")
+        await failure(scope, receive, send)
+        self._predictor.metrics.request(PATH, "POST", 500, perf_counter() - started)
 
     async def _send(self, response: Response, scope: Scope, receive: Receive, send: Send, started: float) -> None:
         """Send a refusal and count it."""

@@ -73,6 +73,15 @@ def _key(settings: Settings, without_secrets: bool) -> str | None:
     return key
 
 
+def _begin(target: Location, installation: str, began: datetime) -> tuple[str, Location]:
+    """Begin a backup where the unfinished ones of this installation were; return its name and location."""
+    collection.delete_unfinished(target, installation)
+    name = collection.backup_name(installation, began)
+    if name in target.children():
+        raise UserError(f"{target.url} has a backup of this second already ({name}).")
+    return name, collection.begin(target, name)
+
+
 def _save(settings: Settings, target: Location, key: str | None, cursor: Any) -> tuple[str, str]:
     """Write one backup; return its location and the identity of the installation."""
     began = datetime.now(UTC)
@@ -86,11 +95,7 @@ def _save(settings: Settings, target: Location, key: str | None, cursor: Any) ->
             for name, full in databases.existing(cursor, databases.names(settings)).items()
         }
         installation, revision = _identity(settings, snapshots)
-        collection.delete_unfinished(target, installation)
-        name = collection.backup_name(installation, began)
-        if name in target.children():
-            raise UserError(f"{target.url} has a backup of this second already ({name}).")
-        backup = collection.begin(target, name)
+        name, backup = _begin(target, installation, began)
         dumps, files = _dump(settings, snapshots, databases.server_major(cursor), scratch.root, backup)
         live = areas.open_areas(settings)
         record = None

@@ -53,14 +53,28 @@ def run(
     manifest = collection.read_backup_manifest(backup)
     log.info("restoring %s of %s", backup.url, manifest.created)
     _check_revision(manifest)
+    _check_files(backup, manifest)
+    export = _secrets(settings, backup, manifest, without_secrets)
+    _check_champion(backup.child("artifacts"), manifest)
+    settings = _with_secrets(settings, export)
+    _replace(settings, backup, manifest, export, force)
+    if secrets_to and export:
+        credentials.write_readable(export, secrets_to)
+    log.info("restored: every count, hash and answer is that of the backup")
+
+
+def _check_files(backup: Location, manifest: BackupManifest) -> None:
     if damaged := areas.find_damage(backup, manifest.files):
         raise UserError(
             f"The backup {backup.url} is damaged: {len(damaged)} of {len(manifest.files)} files are missing or changed "
             f"({', '.join(damaged[:3])}{', ...' if len(damaged) > 3 else ''}). Nothing was restored."
         )
-    export = _secrets(settings, backup, manifest, without_secrets)
-    _check_champion(backup.child("artifacts"), manifest)
-    settings = _with_secrets(settings, export)
+
+
+def _replace(
+    settings: Settings, backup: Location, manifest: BackupManifest, export: credentials.Export | None, force: bool
+) -> None:
+    """Restore beside what is there, put it in place, compare it with the backup, and drop what it replaced."""
     with running_database(settings):
         migrate.create_roles(settings)
         with databases.administer(settings) as cursor:
@@ -73,9 +87,6 @@ def run(
                 databases.drop(cursor, name)
         with step_runs.recorded(settings, "restore", "monitor"):
             pass
-    if secrets_to and export:
-        credentials.write_readable(export, secrets_to)
-    log.info("restored: every count, hash and answer is that of the backup")
 
 
 def _check_revision(manifest: BackupManifest) -> None:

@@ -158,6 +158,13 @@ def parse(content: bytes, name: str) -> tuple[pa.Table, list[Unreadable]]:
         )
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
         raise UserError(f"{name} is not a csv in UTF-8: {error}") from error
+    _check_columns(table, name)
+    if not table.num_rows:
+        raise UserError(f"{name} has a header and no rows.")
+    return table.select(list(contract.COLUMN_NAMES)), unreadable
+
+
+def _check_columns(table: pa.Table, name: str) -> None:
     missing = [column for column in contract.COLUMN_NAMES if column not in table.column_names]
     unknown = [column for column in table.column_names if column not in contract.BY_NAME]
     if repeated := sorted({column for column in table.column_names if table.column_names.count(column) > 1}):
@@ -166,9 +173,6 @@ def parse(content: bytes, name: str) -> tuple[pa.Table, list[Unreadable]]:
         differences = [f"without the columns {', '.join(missing)}"] if missing else []
         differences += [f"with columns the contract does not know: {', '.join(unknown)[:300]}"] if unknown else []
         raise UserError(f"{name} is a table {' and '.join(differences)}.")
-    if not table.num_rows:
-        raise UserError(f"{name} has a header and no rows.")
-    return table.select(list(contract.COLUMN_NAMES)), unreadable
 
 
 def open_source(settings: Settings, source: str = "") -> FileSource:

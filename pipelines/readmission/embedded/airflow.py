@@ -49,26 +49,23 @@ def parts(settings: Settings) -> list[Part]:
             port_setting="READMISSION_AIRFLOW_PORT",
             healthy=answers(f"{url}/api/v2/version"),
         ),
-        # They listen nowhere, and port 0 is always free. LocalExecutor's logs are files that the server reads itself.
-        Part(
-            name="airflow-scheduler",
-            command=[*module, "scheduler", "--skip-serve-logs"],
-            url=url,
-            host="127.0.0.1",
-            port=0,
-            port_setting="",
-            healthy=_reports(url, "scheduler"),
-        ),
-        Part(
-            name="airflow-dag-processor",
-            command=[*module, "dag-processor"],
-            url=url,
-            host="127.0.0.1",
-            port=0,
-            port_setting="",
-            healthy=_reports(url, "dag_processor"),
-        ),
+        # LocalExecutor's logs are files that the server reads itself.
+        _daemon("scheduler", [*module, "scheduler", "--skip-serve-logs"], url),
+        _daemon("dag-processor", [*module, "dag-processor"], url),
     ]
+
+
+def _daemon(name: str, command: list[str], url: str) -> Part:
+    """Return a part that listens nowhere: port 0 is always free, and the server at `url` reports on it."""
+    return Part(
+        name=f"airflow-{name}",
+        command=command,
+        url=url,
+        host="127.0.0.1",
+        port=0,
+        port_setting="",
+        healthy=_reports(url, name.replace("-", "_")),
+    )
 
 
 def migrate(settings: Settings) -> None:

@@ -17,8 +17,15 @@ def parts(settings: Settings, running: Collection[str] = ()) -> list[Part]:
         settings: Ports, and whether Airflow and monitoring are started.
         running: Names of the parts of the running supervisor. Airflow and monitoring are listed if they are among them.
     """
-    python = [*bound(), sys.executable, "-m"]
-    api_url, ui_url = f"http://127.0.0.1:{settings.api.port}", f"http://127.0.0.1:{settings.demo.port}"
+    return [
+        *_stores(settings),
+        *_applications(settings),
+        *(airflow.parts(settings) if settings.airflow.enabled or "airflow" in running else ()),
+        *(monitoring.parts(settings) if settings.monitoring.enabled or "exporter" in running else ()),
+    ]
+
+
+def _stores(settings: Settings) -> list[Part]:
     return [
         Part(
             name="postgres",
@@ -32,13 +39,20 @@ def parts(settings: Settings, running: Collection[str] = ()) -> list[Part]:
         ),
         Part(
             name="mlflow",
-            command=[*python, "readmission.embedded.mlflow"],
+            command=[*bound(), sys.executable, "-m", "readmission.embedded.mlflow"],
             url=settings.mlflow.tracking_uri,
             host="127.0.0.1",
             port=settings.mlflow.port,
             port_setting="READMISSION_MLFLOW_PORT",
             healthy=answers(f"{settings.mlflow.tracking_uri}/health"),
         ),
+    ]
+
+
+def _applications(settings: Settings) -> list[Part]:
+    python = [*bound(), sys.executable, "-m"]
+    api_url, ui_url = f"http://127.0.0.1:{settings.api.port}", f"http://127.0.0.1:{settings.demo.port}"
+    return [
         Part(
             name="api",
             command=[*python, "serving.server"],
@@ -57,8 +71,6 @@ def parts(settings: Settings, running: Collection[str] = ()) -> list[Part]:
             port_setting="READMISSION_UI_PORT",
             healthy=answers(f"{ui_url}/health"),
         ),
-        *(airflow.parts(settings) if settings.airflow.enabled or "airflow" in running else ()),
-        *(monitoring.parts(settings) if settings.monitoring.enabled or "exporter" in running else ()),
     ]
 
 

@@ -26,19 +26,6 @@ def parts(settings: Settings) -> list[Part]:
     Raises:
         UserError: The package is installed without the repository's charts, so there are no rules.
     """
-    python = [*bound(), sys.executable, "-m"]
-    exporter = f"http://127.0.0.1:{settings.monitoring.exporter_port}"
-    listed = [
-        Part(
-            name="exporter",
-            command=[*python, "readmission.cli", "exporter"],
-            url=f"{exporter}/metrics",
-            host=settings.monitoring.exporter_host,
-            port=settings.monitoring.exporter_port,
-            port_setting="READMISSION_EXPORTER_PORT",
-            healthy=answers(f"{exporter}/metrics"),
-        )
-    ]
     program = shutil.which(settings.monitoring.prometheus_command)
     if program is None:
         log.warning(
@@ -46,40 +33,56 @@ def parts(settings: Settings) -> list[Part]:
             " READMISSION_PROMETHEUS_COMMAND to its path.",
             settings.monitoring.prometheus_command,
         )
-        return listed
+        return [_exporter(settings)]
     if not (CHART / "rules").is_dir():
         raise UserError(f"Prometheus needs the rules in {CHART}: run the embedded system from a checkout.")
+    return [_exporter(settings), _prometheus(settings, program), _status_page(settings)]
+
+
+def _exporter(settings: Settings) -> Part:
+    url = f"http://127.0.0.1:{settings.monitoring.exporter_port}"
+    return Part(
+        name="exporter",
+        command=[*bound(), sys.executable, "-m", "readmission.cli", "exporter"],
+        url=f"{url}/metrics",
+        host=settings.monitoring.exporter_host,
+        port=settings.monitoring.exporter_port,
+        port_setting="READMISSION_EXPORTER_PORT",
+        healthy=answers(f"{url}/metrics"),
+    )
+
+
+def _prometheus(settings: Settings, program: str) -> Part:
     address = f"127.0.0.1:{settings.monitoring.prometheus_port}"
-    folder = settings.home / "prometheus"
-    board = f"http://127.0.0.1:{settings.monitoring.status_page_port}"
-    listed += [
-        Part(
-            name="prometheus",
-            command=[
-                *bound(),
-                program,
-                f"--config.file={configure(settings)}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address={address}",
-                "--storage.tsdb.retention.time=30d",
-            ],
-            url=f"http://{address}",
-            host="127.0.0.1",
-            port=settings.monitoring.prometheus_port,
-            port_setting="READMISSION_PROMETHEUS_PORT",
-            healthy=answers(f"http://{address}/-/ready"),
-        ),
-        Part(
-            name="board",
-            command=[*python, "readmission.embedded.status_page"],
-            url=board,
-            host="127.0.0.1",
-            port=settings.monitoring.status_page_port,
-            port_setting="READMISSION_BOARD_PORT",
-            healthy=answers(f"{board}/health"),
-        ),
-    ]
-    return listed
+    return Part(
+        name="prometheus",
+        command=[
+            *bound(),
+            program,
+            f"--config.file={configure(settings)}",
+            f"--storage.tsdb.path={settings.home / 'prometheus' / 'data'}",
+            f"--web.listen-address={address}",
+            "--storage.tsdb.retention.time=30d",
+        ],
+        url=f"http://{address}",
+        host="127.0.0.1",
+        port=settings.monitoring.prometheus_port,
+        port_setting="READMISSION_PROMETHEUS_PORT",
+        healthy=answers(f"http://{address}/-/ready"),
+    )
+
+
+def _status_page(settings: Settings) -> Part:
+    url = f"http://127.0.0.1:{settings.monitoring.status_page_port}"
+    return Part(
+        name="board",
+        command=[*bound(), sys.executable, "-m", "readmission.embedded.status_page"],
+        url=url,
+        host="127.0.0.1",
+        port=settings.monitoring.status_page_port,
+        port_setting="READMISSION_BOARD_PORT",
+        healthy=answers(f"{url}/health"),
+    )
 
 
 def configure(settings: Settings) -> Path:

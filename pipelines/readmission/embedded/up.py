@@ -51,23 +51,11 @@ def run(
     supervisor = Supervisor(settings)
     ours = not supervisor.running()
     if not ours:
-        typer.echo(
-            f"The system runs already (started {supervisor.started_at()}). "
-            "`readmission status` shows it, `readmission down` stops it."
-        )
+        _say_that_it_runs(supervisor)
     source = str(sample_path(settings)) if sample else ""
-    if with_airflow or settings.airflow.enabled:
-        settings = settings.replace(**({"airflow": True} | ({"feed_source": source} if sample else {})))
-    if with_monitoring:
-        settings = settings.replace(monitoring=True)
+    settings = _with_options(settings, source, with_airflow, with_monitoring)
     try:
-        start_parts(settings, supervisor)
-        if settings.airflow.enabled:
-            wait_for_airflow(settings, supervisor)
-        else:
-            main_job(settings, source)
-        wait_for("a prediction", lambda: status.collect(settings)["ready"], supervisor, "api", seconds=60)
-        typer.echo(status.render(status.collect(settings)))
+        _bring_up(settings, supervisor, source)
         typer.echo(f"Ready in {time.monotonic() - began:.1f} s.")
         if ours and not detach:
             _stay(supervisor)
@@ -77,6 +65,30 @@ def run(
         raise
     if ours and not detach:
         stop(settings)
+
+
+def _say_that_it_runs(supervisor: Supervisor) -> None:
+    typer.echo(
+        f"The system runs already (started {supervisor.started_at()}). "
+        "`readmission status` shows it, `readmission down` stops it."
+    )
+
+
+def _with_options(settings: Settings, source: str, with_airflow: bool, with_monitoring: bool) -> Settings:
+    if with_airflow or settings.airflow.enabled:
+        settings = settings.replace(**({"airflow": True} | ({"feed_source": source} if source else {})))
+    return settings.replace(monitoring=True) if with_monitoring else settings
+
+
+def _bring_up(settings: Settings, supervisor: Supervisor, source: str) -> None:
+    """Start what does not run, run the steps, and wait for a served prediction."""
+    start_parts(settings, supervisor)
+    if settings.airflow.enabled:
+        wait_for_airflow(settings, supervisor)
+    else:
+        main_job(settings, source)
+    wait_for("a prediction", lambda: status.collect(settings)["ready"], supervisor, "api", seconds=60)
+    typer.echo(status.render(status.collect(settings)))
 
 
 def start_parts(settings: Settings, supervisor: Supervisor) -> None:

@@ -20,13 +20,13 @@ import numpy as np
 
 from readmission.features.visits import Visits
 from readmission.scorer.manifest import SCORER, ArtifactError, Golden, Manifest, read_manifest
-from readmission.scorer.recipe import Explanation, Matrix, Probabilities, Recipe
+from readmission.scorer.recipe import Attribution, Matrix, Probabilities, Recipe
 from readmission.scorer.rows import ORDER, VISITS, Columns, Values, columns_of
 
 __all__ = [
     "ArtifactError",
+    "Attribution",
     "Columns",
-    "Explanation",
     "Golden",
     "Manifest",
     "Matrix",
@@ -52,7 +52,7 @@ class Scorer(Protocol):
     def score_many(self, columns: Columns) -> Matrix:
         """Return the probabilities of one or more (`columns_of` their values), a row each."""
 
-    def explain(self, values: Values) -> Explanation | None:
+    def explain(self, values: Values) -> Attribution | None:
         """Return the contributions of raw columns, or None when the engine cannot say."""
 
 

@@ -58,7 +58,8 @@ def compile_pipeline(
 ) -> Manifest:
     """Write the artifact folder of one fitted Pipeline.
 
-    A classifier without a compiler is kept as the Pipeline itself (engine ``pipeline``).
+    A classifier without a compiler is kept as the Pipeline itself (engine ``pipeline``). More than 40 lines, because
+    every field of the manifest is named, once as an argument and once where it is written.
 
     Args:
         pipeline: fitted, steps `encode` and `classify` as in `models`.
@@ -86,9 +87,7 @@ def compile_pipeline(
     if visits:
         (folder / VISITS).write_bytes(visits)
     rows, expected = _expected(pipeline, sample, visits)
-    step = max(1, len(rows) // _GOLDEN_ROWS)
-    golden = [_golden(row, answer) for row, answer in zip(rows[::step], expected[::step].tolist(), strict=True)]
-    (folder / GOLDEN).write_bytes(msgspec.json.format(msgspec.json.encode(golden)))
+    _write_golden(folder, rows, expected)
     engine, count = _write_engine(pipeline, folder)
     files = {p.name: file_sha256(p) for p in sorted(folder.iterdir()) if p.name != MANIFEST}
     manifest = Manifest(
@@ -144,6 +143,13 @@ def _compare(folder: Path, rows: Sequence[Values], expected: Any) -> Parity:
         (folder / MANIFEST).unlink()
         raise ArtifactError(f"the compiled model is {worst:.2g} away from its Pipeline: it is not served")
     return Parity(len(rows), worst)
+
+
+def _write_golden(folder: Path, rows: Sequence[Values], expected: Any) -> None:
+    """Write every so many rows with what the Pipeline says of them."""
+    step = max(1, len(rows) // _GOLDEN_ROWS)
+    golden = [_golden(row, answer) for row, answer in zip(rows[::step], expected[::step].tolist(), strict=True)]
+    (folder / GOLDEN).write_bytes(msgspec.json.format(msgspec.json.encode(golden)))
 
 
 def _golden(row: Values, answer: Sequence[float]) -> Golden:

@@ -15,7 +15,7 @@ from readmission.features.visits import Visits
 from readmission.scorer.bitvectors import Bitvectors
 from readmission.scorer.manifest import Manifest
 from readmission.scorer.native import Trees, split
-from readmission.scorer.recipe import UNITS, Explanation, Matrix, Probabilities, Recipe, join_many, softmax, two_heads
+from readmission.scorer.recipe import UNITS, Attribution, Matrix, Probabilities, Recipe, join_many, softmax, two_heads
 from readmission.scorer.rows import Columns, RowEncoder, Values
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class TreeScorer:
             scores = np.concatenate(list(self._pool.map(self._trees.predict_many, parts)))
         return join_many(self._recipe.link, scores + self._base)
 
-    def explain(self, values: Values) -> Explanation:
+    def explain(self, values: Values) -> Attribution:
         """Return TreeSHAP of the early output, summed over the columns that each raw column became."""
         row = self._rows.row(values)
         by_part = self._pool.map(lambda trees: trees.contributions(row), self._parts)
@@ -81,7 +81,7 @@ class TreeScorer:
         for name, share in zip(names, shares[:-1], strict=True):
             contributions[name] += share
         base = shares[-1] + self._base[-1]
-        return Explanation(UNITS[self._recipe.link], base, contributions, base + sum(shares[:-1]))
+        return Attribution(UNITS[self._recipe.link], base, contributions, base + sum(shares[:-1]))
 
 
 def _bitvectors(model: str, recipe: Recipe) -> Bitvectors | None:

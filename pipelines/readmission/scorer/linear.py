@@ -7,7 +7,7 @@ import numpy as np
 
 from readmission.features.visits import Visits
 from readmission.scorer.manifest import Manifest
-from readmission.scorer.recipe import UNITS, Explanation, Linear, Matrix, Probabilities, Recipe, join_many, softmax
+from readmission.scorer.recipe import UNITS, Attribution, Linear, Matrix, Probabilities, Recipe, join_many, softmax
 from readmission.scorer.rows import Columns, RowEncoder, Values
 
 
@@ -52,7 +52,7 @@ class LinearScorer:
             scores[present] += table[matrix[present, position].astype(np.int64)]
         return join_many(self._recipe.link, scores)
 
-    def explain(self, values: Values) -> Explanation:
+    def explain(self, values: Values) -> Attribution:
         """Return each raw column's term of the early class's margin; the mean term is not removed."""
         terms = self._terms(values)[:, -1].tolist()
         names = self._recipe.layout.sources
@@ -60,4 +60,4 @@ class LinearScorer:
         for name, term in zip(names, terms, strict=True):
             contributions[name] += term
         base = float(self._base[-1])
-        return Explanation(UNITS[self._recipe.link], base, contributions, base + sum(terms))
+        return Attribution(UNITS[self._recipe.link], base, contributions, base + sum(terms))

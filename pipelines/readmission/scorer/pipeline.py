@@ -13,7 +13,7 @@ from readmission.features import history
 from readmission.features.encoding import request_frame
 from readmission.features.visits import Visits
 from readmission.scorer.manifest import ArtifactError, Manifest
-from readmission.scorer.recipe import Explanation, Matrix, Probabilities
+from readmission.scorer.recipe import Attribution, Matrix, Probabilities
 from readmission.scorer.rows import ORDER, Columns, Values, columns_of
 
 PIPELINE = "pipeline.skops"
@@ -101,6 +101,6 @@ class PipelineScorer:
         probabilities: Matrix = self._pipeline.predict_proba(typed)
         return probabilities
 
-    def explain(self, values: Values) -> Explanation | None:
+    def explain(self, values: Values) -> Attribution | None:
         """Return None: a Pipeline of any kind has no exact contributions."""
         return None

@@ -43,8 +43,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     linear: Linear | None = None
 
 
-class Explanation(msgspec.Struct, frozen=True):
-    """Explanation of one answer in log-odds of readmission within 30 days (or in probability, see `unit`).
+class Attribution(msgspec.Struct, frozen=True):
+    """Attribution of one answer to the raw columns.
+
+    In log-odds of readmission within 30 days, or in probability (see `unit`).
 
     Attributes:
         unit: ``log_odds`` of the early head, ``margin`` of the softmax, or ``probability``.

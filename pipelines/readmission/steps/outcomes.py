@@ -83,7 +83,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Figure:
-    """Hold one figure of live quality.
+    """One figure of live quality.
 
     Attributes:
         slice, level: the group; all, all: everybody.
@@ -113,18 +113,7 @@ def run(settings: Settings) -> list[str]:
     Returns:
         What was measured, as "version source"; empty when no outcome is known yet.
     """
-    with postgres.transaction(settings, "monitor") as cursor:
-        cursor.execute(
-            SERVED,
-            {
-                "model_name": settings.mlflow.model_name,
-                "delay": timedelta(days=settings.monitoring.outcome_delay_days),
-                "span": timedelta(days=SPAN_DAYS),
-            },
-        )
-        served = pd.DataFrame(cursor.fetchall(), columns=COLUMNS)
-        cursor.execute(SCORED, {"model_name": settings.mlflow.model_name})
-        scored = pd.DataFrame(cursor.fetchall(), columns=COLUMNS)
+    served, scored = _read(settings)
     tracing.count(rows=len(served) + len(scored))
     measured = []
     for version, frame in served.groupby("model_version"):
@@ -146,6 +135,22 @@ def run(settings: Settings) -> list[str]:
     for version, frame in scored.groupby("model_version"):
         measured += _measure(settings, str(version), "scores", frame, 1.0)
     return measured
+
+
+def _read(settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the served predictions and the batch scores, with their outcomes as far as they are known."""
+    with postgres.transaction(settings, "monitor") as cursor:
+        cursor.execute(
+            SERVED,
+            {
+                "model_name": settings.mlflow.model_name,
+                "delay": timedelta(days=settings.monitoring.outcome_delay_days),
+                "span": timedelta(days=SPAN_DAYS),
+            },
+        )
+        served = pd.DataFrame(cursor.fetchall(), columns=COLUMNS)
+        cursor.execute(SCORED, {"model_name": settings.mlflow.model_name})
+        return served, pd.DataFrame(cursor.fetchall(), columns=COLUMNS)
 
 
 def _measure(settings: Settings, version: str, source: str, outcomes: pd.DataFrame, coverage: float) -> list[str]:

@@ -31,7 +31,7 @@ _PARITY_ROWS = 2000
 
 @dataclass(frozen=True)
 class Champion:
-    """Hold the current champion's version with its Pipeline."""
+    """The current champion's version with its Pipeline."""
 
     version: Any
     pipeline: Pipeline
@@ -159,12 +159,7 @@ def _judge(
     figures = {**judged.figures, "single_feature_roc_auc": strength}
     conditions = set() if data.synthetic else {"real"}
     if champion:
-        other = gate_metrics.held_out_metrics(data, champion.pipeline).scored["validation"]
-        difference = metrics.compare(
-            judged.scored["validation"], other, settings.training.selection, seed=settings.seed
-        )
-        log.info("against version %s: %s %s", champion.version.version, settings.training.selection, difference)
-        figures |= {"difference": difference.value, "difference_low": difference.low}
+        figures |= _difference(settings, data, judged, champion)
         same = champion.version.tags.get("data_sha256") == data.sha256
         conditions |= {"champion", "same_data" if same else "new_data"}
     try:
@@ -186,6 +181,16 @@ def _judge(
     except ArtifactError as error:
         log.warning("%s cannot be served: %s", candidate.family, error)
     return gates.judge(gates.load_gates(), figures, conditions, len(data.batches))
+
+
+def _difference(
+    settings: Settings, data: Dataset, judged: gate_metrics.HeldOutMetrics, champion: Champion
+) -> dict[str, float]:
+    """Compare the candidate with the champion on the validation rows, by the metric that selects."""
+    other = gate_metrics.held_out_metrics(data, champion.pipeline).scored["validation"]
+    difference = metrics.compare(judged.scored["validation"], other, settings.training.selection, seed=settings.seed)
+    log.info("against version %s: %s %s", champion.version.version, settings.training.selection, difference)
+    return {"difference": difference.value, "difference_low": difference.low}
 
 
 def _card(

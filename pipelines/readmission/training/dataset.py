@@ -165,10 +165,7 @@ def load(settings: Settings, up_to: int | None = None, *, held_out: bool = False
     visits = history.join([seen for seen, _ in scans])
     index = pd.concat([rows for _, rows in scans], ignore_index=True)
     del scans
-    split = pd.Categorical(index["split"], splits).codes
-    places = np.argsort(split, kind="stable")[(split < 0).sum() :]
-    ends = np.searchsorted(split[places], np.arange(len(splits) + 1))
-    bounds = {name: slice(*map(int, ends[i : i + 2])) for i, name in enumerate(splits)}
+    places, bounds = _order(index["split"], splits)
     matrix, frames = _encode(batches, bounds, Visits(visits), keep=held_out)
     return Dataset(
         counts=count_splits(index),
@@ -182,6 +179,14 @@ def load(settings: Settings, up_to: int | None = None, *, held_out: bool = False
         frames=frames,
         visits=visits,
     )
+
+
+def _order(split: pd.Series, splits: Sequence[str]) -> tuple[npt.NDArray[np.intp], dict[str, slice]]:
+    """Return which rows of the snapshot stand where, the splits one after the other, and where each split stands."""
+    codes = pd.Categorical(split, splits).codes
+    places = np.argsort(codes, kind="stable")[(codes < 0).sum() :]
+    ends = np.searchsorted(codes[places], np.arange(len(splits) + 1))
+    return places, {name: slice(*map(int, ends[i : i + 2])) for i, name in enumerate(splits)}
 
 
 def _encode(
