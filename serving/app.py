@@ -1,4 +1,4 @@
-"""The API as one ASGI application: the lean route of predictions, Starlette's routes, and BentoML for the rest."""
+"""The API as one ASGI application: the lean route of predictions, Starlette's routes, and a little of BentoML."""
 
 from collections.abc import Sequence
 from time import perf_counter
@@ -17,13 +17,20 @@ from serving.edge.auth import ApiKeys, KeyRequired, KeyScope
 from serving.edge.drain import Drain, closing
 from serving.metrics import Metrics, in_flight
 from serving.predict.predictor import Predictor
-from serving.routes import predict
+from serving.routes import docs, predict
 from serving.routes.explain import Explain
 from serving.routes.feedback import Feedback
 from serving.routes.info import Info
 from serving.routes.predict import Predict
 from serving.routes.predict_batch import PredictBatch
 from serving.routes.refusals import REFUSALS, refuse, wrong_method
+
+#: Paths that make the API poll the registry; the second spelling is taken too.
+RELOAD = ("/reload-model", "/reload_model")
+
+#: Paths of BentoML's own application that stay: its clients need the first, its probes the second.
+BENTOML = frozenset({"/schema.json", "/healthz"})
+_UNKNOWN = http.sentence(404, "there is no such path; /docs lists all")
 
 
 def build_routes(settings: Settings, predictor: Predictor, keys: ApiKeys, info: Info) -> list[Route]:
@@ -38,7 +45,7 @@ def build_routes(settings: Settings, predictor: Predictor, keys: ApiKeys, info: 
         Route("/predict_batch", batch, methods=["POST"], middleware=key("predict")),
         Route("/explain", explain, methods=["POST"], middleware=key("predict")),
         Route("/feedback", Feedback(settings).answer, methods=["POST"], middleware=key("feedback")),
-        Route("/reload-model", info.reload, methods=["POST"], middleware=key("admin")),
+        *(Route(path, info.reload, methods=["POST"], middleware=key("admin")) for path in RELOAD),
         Route("/model-info", info.model),
         Route("/model-card", info.card),
         Route("/health", info.health),
@@ -46,8 +53,7 @@ def build_routes(settings: Settings, predictor: Predictor, keys: ApiKeys, info: 
         Route("/readyz", info.ready),
         Route("/metrics", info.metrics),
         Route("/openapi.json", info.openapi),
-        Route("/docs", info.docs),
-        Route("/", info.docs),
+        *docs.routes(),
     ]
 
 
@@ -57,7 +63,7 @@ class Api:
     Args:
         predict: The lean route, which stands outside of Starlette's.
         routes: The other routes; their paths are exact.
-        fallback: BentoML's application, which answers all other paths and the lifespan.
+        fallback: BentoML's application, which answers its own paths and the lifespan.
         counts: Metrics of this worker.
         drain: While it lasts, every answer closes its connection.
 
@@ -88,8 +94,11 @@ class Api:
             await self._predict(scope, receive, send)
         elif path in self.paths:
             await self._counted(scope, receive, send)
-        else:
+        elif path in BENTOML:
             await self._fallback(scope, receive, send)
+        else:
+            with_headers = http.with_common_headers(send, http.request_id(scope["headers"]))
+            await _UNKNOWN(scope, receive, with_headers)
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer by Starlette's routes; add the common headers and count the answer."""

@@ -33,6 +33,7 @@ class Problem(msgspec.Struct, frozen=True):
     field: str
     problem: str
     allowed: str
+    nearest: str | int | None = None
 
 
 class Prediction(msgspec.Struct, frozen=True):
@@ -87,9 +88,14 @@ class InvalidError(ApiError):
     """The request is not of the contract; `problems` lists every field."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        sentence = "; ".join(f"{p.field or 'the body'}: {p.problem}, allowed: {p.allowed}" for p in problems)
+        sentence = "; ".join(map(_sentence, problems))
         super().__init__(sentence, 400)
         self.problems = tuple(problems)
+
+
+def _sentence(problem: Problem) -> str:
+    near = f", nearest: {problem.nearest!r}" if problem.nearest is not None else ""
+    return f"{problem.field or 'the body'}: {problem.problem}, allowed: {problem.allowed}{near}"
 
 
 class Client:

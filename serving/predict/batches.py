@@ -12,7 +12,7 @@ import numpy.typing as npt
 from readmission import contract
 from readmission.contract import CLASSES, EXCLUDED_DISPOSITIONS
 from readmission.scorer import Matrix, Scorer
-from serving.predict.encounter import Values
+from serving.predict.encounter import Aliased, Values
 from serving.predict.loaded_models import LoadedModel
 
 _DISPOSITION = contract.FEATURE_NAMES.index("discharge_disposition_id")
@@ -29,6 +29,7 @@ class ScoredBatch(NamedTuple):
         positions: Predicted classes as positions in `contract.CLASSES`, shape (n,).
         absent: Bit i is set if the feature `contract.FEATURE_NAMES[i]` was absent, shape (n,).
         excluded: Whether the patient died or went to a hospice.
+        notes: What was read as what in records that used aliases, by their position.
     """
 
     inputs: Sequence[Any]
@@ -36,6 +37,7 @@ class ScoredBatch(NamedTuple):
     positions: npt.NDArray[np.int64]
     absent: npt.NDArray[np.uint64]
     excluded: list[bool]
+    notes: dict[int, list[str]]
 
 
 def score(scorer: Scorer, inputs: Sequence[Any], rows: Sequence[Values]) -> ScoredBatch:
@@ -52,7 +54,8 @@ def score(scorer: Scorer, inputs: Sequence[Any], rows: Sequence[Values]) -> Scor
             empty = np.fromiter(map(is_, column, repeat(None)), np.uint64, len(rows))
             masks |= empty << np.uint64(position)
     excluded = [code in EXCLUDED_DISPOSITIONS for code in columns[_DISPOSITION]] if rows else []
-    return ScoredBatch(inputs, shares, most_probable_positions(shares), masks, excluded)
+    notes = {position: row.notes for position, row in enumerate(rows) if isinstance(row, Aliased)}
+    return ScoredBatch(inputs, shares, most_probable_positions(shares), masks, excluded, notes)
 
 
 def most_probable_positions(shares: Matrix) -> npt.NDArray[np.int64]:
@@ -84,7 +87,11 @@ def answers(
     """
     numbers = iter(_json(scored.shares.ravel().tolist())[1:-1].split(b","))
     same = b',"model_name":%b,"model_version":%b,"missing":' % (_json(model.name), _json(model.version))
-    end, end_noted = b',"timestamp":%b}' % _json(stamp), b',"timestamp":%b,"notes":%b}' % (_json(stamp), _json([note]))
+    end = b',"timestamp":%b}' % _json(stamp)
+    end_noted = _noted(stamp, [note])
+    noted = {
+        position: _noted(stamp, [note] * scored.excluded[position] + notes) for position, notes in scored.notes.items()
+    }
     absent = {int(mask): same + _json(names(int(mask))) for mask in np.unique(scored.absent)}
     classes, bands = [_json(name) for name in CLASSES], [_json(name) for name in model.bands]
     band_positions = np.searchsorted(model.edges, scored.shares[:, -1], side="right").tolist()
@@ -93,7 +100,12 @@ def answers(
     rest = zip(
         prediction_ids, scored.positions.tolist(), band_positions, scored.absent.tolist(), scored.excluded, strict=True
     )
-    for prediction_id, position, band, mask, excluded in rest:
+    for index, (prediction_id, position, band, mask, excluded) in enumerate(rest):
         no, late, early = next(numbers), next(numbers), next(numbers)
         start = (prediction_id.encode(), classes[position], no, late, early, early)
-        yield shape % (*start, bands[band], absent[mask], end_noted if excluded else end)
+        last = noted.get(index, end_noted if excluded else end)
+        yield shape % (*start, bands[band], absent[mask], last)
+
+
+def _noted(stamp: str, notes: list[str]) -> bytes:
+    return b',"timestamp":%b,"notes":%b}' % (_json(stamp), _json(notes))

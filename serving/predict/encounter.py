@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from readmission import contract
-from readmission.contract import Column, kinds
+from readmission.contract import Column, kinds, suggestions
 
 #: Values of one encounter in the order of `COLUMNS`, then its identifiers; None if absent.
 Values = tuple[str | int | None, ...]
@@ -29,12 +29,13 @@ PATIENT = tuple(column.name for column in _ORDER).index("patient_nbr")
 PROBLEMS = ("missing", "unknown", "type", "range", "level", "pattern", "json", "size")
 
 
-class Problem(Struct, frozen=True):
+class Problem(Struct, frozen=True, omit_defaults=True):
     """Problem of one field of a request, without the value itself."""
 
     field: Annotated[str, Meta(description="Column; empty if the problem is the whole body or record.")]
     problem: Annotated[str, Meta(extra_json_schema={"enum": list(PROBLEMS)})]
     allowed: Annotated[str, Meta(description="What the field may hold.")]
+    nearest: Annotated[str | int | None, Meta(description="The allowed value that was probably meant.")] = None
 
 
 class Invalid(Exception):  # noqa: N818 - it is an answer, not a failure
@@ -43,6 +44,18 @@ class Invalid(Exception):  # noqa: N818 - it is an answer, not a failure
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__(f"{len(problems)} problems")
         self.problems = tuple(problems)
+
+
+class Aliased(tuple[str | int | None, ...]):
+    """Values of a request that used aliases of the contract.
+
+    Attributes:
+        body: The request with the contract's own values.
+        notes: What was read as what.
+    """
+
+    body: bytes
+    notes: list[str]
 
 
 #: Every code is matched once; by a pattern in the decoder's types, half of its time would go into matching.
@@ -112,6 +125,7 @@ _BY_NAME: Mapping[str, Column] = {c.name: c for c in _ORDER}
 _NAMES = ", ".join(_BY_NAME)
 _REQUIRED = tuple(c for c in _ORDER if c.required)
 _RAW = msgspec.json.Decoder(dict[str, Raw])
+_ALIASES = {name: {msgspec.json.encode(a): b for a, b in pairs.items()} for name, pairs in contract.ALIASES.items()}
 
 
 def decode(body: bytes) -> Values:
@@ -121,7 +135,7 @@ def decode(body: bytes) -> Values:
         body: JSON object with the data set's own column names.
 
     Returns:
-        The values in the order of `COLUMNS`, then encounter_id and patient_nbr; None where absent.
+        The values in the order of `COLUMNS`, then the identifiers; None where absent. `Aliased` if aliases were used.
 
     Raises:
         Invalid: The encounter does not follow the contract; all its problems are listed.
@@ -129,10 +143,34 @@ def decode(body: bytes) -> Values:
     try:
         values = _astuple(_decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Invalid(problems(body)) from None
+        # Only here, so that aliases cost a request without them nothing.
+        return _decode_aliased(body)
     if not _codes.issuperset(diagnoses := _diagnoses(values)) and not _are_codes(diagnoses):
         raise Invalid(problems(body))
     return values
+
+
+def _decode_aliased(body: bytes) -> Values:
+    """Read an encounter that the contract refuses as it is, with its aliases replaced."""
+    try:
+        fields: dict[str, Any] = _RAW.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Invalid(problems(body)) from None
+    meant = {name: level for name, raw in fields.items() if (level := _alias(name, raw))}
+    if not meant:
+        raise Invalid(problems(body))
+    own = msgspec.json.encode(fields | meant)
+    try:
+        values = Aliased(decode(own))
+    except Invalid:
+        raise Invalid(problems(body)) from None
+    values.body = own
+    values.notes = [f"{name} was read as {level!r}" for name, level in meant.items()]
+    return values
+
+
+def _alias(name: str, raw: Raw) -> str | None:
+    return _ALIASES[name].get(bytes(raw)) if name in _ALIASES else None
 
 
 def problems(body: bytes) -> list[Problem]:
@@ -151,19 +189,26 @@ def problems(body: bytes) -> list[Problem]:
 def _field_problem(name: str, raw: Raw) -> Problem | None:
     column = _BY_NAME.get(name)
     if column is None:
-        return Problem(name[:64], "unknown", f"one of the columns {_NAMES}")
+        meant = suggestions.closest(name[:64], list(_BY_NAME))
+        return Problem(name[:64], "unknown", f"one of the columns {_NAMES}", meant)
+    if _alias(name, raw):
+        return None
     try:
         _FIELDS[name].decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Problem(name, _kind_of_problem(column, raw), allowed(column))
+        return _describe(column, raw)
     return None
 
 
-def _kind_of_problem(column: Column, raw: Raw) -> str:
+def _describe(column: Column, raw: Raw) -> Problem:
     try:
         value = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return "json"
+        return Problem(column.name, "json", allowed(column))
+    return Problem(column.name, _kind_of_problem(column, value), allowed(column), suggestions.nearest(column, value))
+
+
+def _kind_of_problem(column: Column, value: object) -> str:
     if value is None:
         return "missing"
     if isinstance(value, bool) or not isinstance(value, str if column.is_text else int):
@@ -186,7 +231,7 @@ def from_text(row: Mapping[str, str]) -> Values:
             continue
         problem = column.problem(text)
         if problem is not None:
-            listed.append(Problem(column.name, problem, allowed(column)))
+            listed.append(Problem(column.name, problem, allowed(column), suggestions.nearest(column, text)))
             continue
         values.append(column.parse(text))
     if listed:

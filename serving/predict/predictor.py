@@ -17,7 +17,7 @@ from serving.http import Refused
 from serving.metrics import Metrics
 from serving.predict import batches, encounter
 from serving.predict.batches import ScoredBatch
-from serving.predict.encounter import Values
+from serving.predict.encounter import Aliased, Values
 from serving.predict.loaded_models import LoadedModel, LoadedModels
 from serving.prediction_log.entries import Block, Entry
 from serving.prediction_log.ids import Ids
@@ -162,6 +162,10 @@ class Predictor:
             started: When the request began (`perf_counter`).
         """
         absent = encounter.missing(values)
+        notes = [EXCLUDED] if values[_DISPOSITION] in EXCLUDED_DISPOSITIONS else None
+        if isinstance(values, Aliased):
+            # The log holds the contract's own values, as its readers expect.
+            body, notes = values.body, [*(notes or ()), *values.notes]
         prediction = contract.most_probable(probabilities)
         no, late, early = probabilities
         ids = self.ids
@@ -191,7 +195,7 @@ class Predictor:
             model_version=model.version,
             missing=absent,
             timestamp=ids.stamp,
-            notes=[EXCLUDED] if values[_DISPOSITION] in EXCLUDED_DISPOSITIONS else None,
+            notes=notes,
         )
 
     def record_batch(self, scored: ScoredBatch, model: LoadedModel, request_id: bytes, started: float) -> list[str]:

@@ -12,10 +12,11 @@ from starlette.responses import Response
 from serving import http
 from serving.http import JsonResponse
 from serving.predict import encounter
+from serving.predict.encounter import Aliased
 from serving.predict.predictor import Predictor
 
 
-class Explanation(msgspec.Struct, kw_only=True):
+class Explanation(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Contributions of the raw columns to one answer, largest first; with the base they add up to the margin."""
 
     unit: Annotated[str, Meta(extra_json_schema={"enum": ["log_odds", "margin", "probability"]})]
@@ -25,6 +26,7 @@ class Explanation(msgspec.Struct, kw_only=True):
     model_name: str
     model_version: str
     missing: list[str]
+    notes: list[str] | None = None
 
 
 class Explain:
@@ -58,5 +60,6 @@ class Explain:
                 model_name=model.name,
                 model_version=model.version,
                 missing=encounter.missing(values),
+                notes=values.notes if isinstance(values, Aliased) else None,
             )
         )

@@ -25,6 +25,8 @@ from serving.predict.predictor import PredictionId
 from serving.prediction_log import segments
 from serving.prediction_log.ids import moment
 from serving.prediction_log.outcomes import Outcome, write_outcome
+from serving.routes.refusals import Refusal
+from serving.routes.states import Failed, Recorded, RecordedMany
 
 MAX_OUTCOMES = 10_000
 _MAX_BODY = 4_194_304
@@ -82,16 +84,16 @@ class Feedback:
             records = []
         if not 1 <= len(records) <= MAX_OUTCOMES:
             allowed = f"one outcome, or 1 to {MAX_OUTCOMES:,} in a list"
-            return JsonResponse({"errors": [Problem("", "json", allowed)]}, 400)
+            return JsonResponse(Refusal([Problem("", "json", allowed)]), 400)
         outcomes: dict[int, Outcome] = {}
-        errors: list[dict[str, Any]] = []
+        errors: list[Failed] = []
         for index, record in enumerate(records):
             try:
                 outcomes[index] = _read(record)
             except ValueError:
-                errors.append({"index": index, "errors": _problems(record)})
+                errors.append(Failed(index, _problems(record)))
         if not many and errors:
-            return JsonResponse({"errors": errors[0]["errors"]}, 400)
+            return JsonResponse(Refusal(errors[0].errors), 400)
         try:
             states = await self._record(list(outcomes.values()))
         except OSError as error:
@@ -102,11 +104,11 @@ class Feedback:
         unknown = Problem("prediction_id", "unknown", "the prediction_id of an answer of this service")
         if not many:
             code = {"recorded": 200, "pending": 202, "unknown": 404}[states[0]]
-            return JsonResponse({"status": states[0]} if code != 404 else {"errors": [unknown]}, code)
+            return JsonResponse(Recorded(states[0]) if code != 404 else Refusal([unknown]), code)
         pairs = zip(outcomes, states, strict=True)
-        errors += [{"index": index, "errors": [unknown]} for index, state in pairs if state == "unknown"]
+        errors += [Failed(index, [unknown]) for index, state in pairs if state == "unknown"]
         counts = {state: states.count(state) for state in ("recorded", "pending", "unknown")}
-        return JsonResponse({**counts, "errors": errors})
+        return JsonResponse(RecordedMany(**counts, errors=errors))
 
     async def _record(self, outcomes: Sequence[Outcome]) -> list[str]:
         """Store the outcomes of stored predictions; keep on disk those that may find theirs later.

@@ -1,8 +1,8 @@
-"""Routes for operators and probes: which model answers, health, readiness, metrics, documentation, reload."""
+"""Routes for operators and probes: which model answers, health, readiness, metrics, the OpenAPI document, reload."""
 
 from pathlib import Path
-from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,11 +14,12 @@ from serving.http import JsonResponse
 from serving.predict.loaded_models import POKE, LoadedModel, LoadedModels
 from serving.predict.predictor import Predictor
 from serving.prediction_log.spool import PredictionLog
-from serving.routes import openapi
+from serving.routes import docs, openapi
+from serving.routes.states import Health, ModelDescription, ModelInfo, Registry, Status
 
 
 class Info:
-    """Routes /model-info, /model-card, /health, /livez, /readyz, /metrics, the documentation, and /reload-model.
+    """Routes /model-info, /model-card, /health, /livez, /readyz, /metrics, /openapi.json and /reload-model.
 
     Args:
         predictor: Models and log of this worker.
@@ -32,7 +33,6 @@ class Info:
         self._folder = models_folder
         self._drain = drain
         self._keys = keys
-        self._page = openapi.page()
         self._document = JsonResponse(openapi.document())
 
     @property
@@ -41,7 +41,7 @@ class Info:
 
     async def live(self, request: Request) -> Response:
         """Tell that the process answers."""
-        return JsonResponse({"status": "alive"})
+        return JsonResponse(Status("alive"))
 
     async def ready(self, request: Request) -> Response:
         """Tell whether a prediction can be made."""
@@ -49,26 +49,27 @@ class Info:
             return http.sentence(503, "stopping")
         if self._models.champion is None:
             return http.sentence(503, self._models.error or "no model is loaded yet")
-        return JsonResponse({"status": "ready"})
+        return JsonResponse(Status("ready"))
 
     async def health(self, request: Request) -> Response:
         """Describe the state of each part; 503 if no prediction can be made."""
         models = self._models
         aliases = models.aliases
-        state: dict[str, Any] = {
-            "status": "ok",
-            "model": "loaded" if models.champion else "none",
-            "registry": aliases.registry or "not asked yet",
-            "prediction_log": _log_state(self._predictor.log),
-        }
+        state = Health(
+            status="ok",
+            model="loaded" if models.champion else "none",
+            registry=aliases.registry or "not asked yet",
+            prediction_log=_log_state(self._predictor.log),
+        )
         if models.champion is None or self._drain.begun:
-            return JsonResponse({**state, "status": "draining" if self._drain.begun else "no model"}, 503)
-        problem = models.error or aliases.error
+            state.status = "draining" if self._drain.begun else "no model"
+            return JsonResponse(state, 503)
+        state.problem = models.error or aliases.error
         if self._keys.problem:
-            state["keys"] = "the file of keys has a problem, see the log"
-        if problem or self._keys.problem or aliases.registry != "ok" or state["prediction_log"] in ("full", "dropping"):
-            state["status"] = "degraded"
-        return JsonResponse(state | ({"problem": problem} if problem else {}))
+            state.keys = "the file of keys has a problem, see the log"
+        if state.problem or state.keys or aliases.registry != "ok" or state.prediction_log in ("full", "dropping"):
+            state.status = "degraded"
+        return JsonResponse(state)
 
     async def model(self, request: Request) -> Response:
         """Describe the champion, the challenger, and what every worker of this replica serves."""
@@ -76,13 +77,14 @@ class Info:
         if models.champion is None:
             return http.sentence(503, models.error or "no model is loaded yet", {"retry-after": "5"})
         aliases = models.aliases
-        content = _describe(models.champion) | {
-            "champion_wanted": aliases.champion,
-            "challenger": _describe(models.challenger) if models.challenger else None,
-            "workers": models.workers(),
-            "registry": {"state": aliases.registry or "not asked yet", "checked_at": aliases.checked_at},
-            "problem": models.error or aliases.error,
-        }
+        content = ModelInfo(
+            **msgspec.structs.asdict(_describe(models.champion)),
+            champion_wanted=aliases.champion,
+            challenger=_describe(models.challenger) if models.challenger else None,
+            workers=models.workers(),
+            registry=Registry(aliases.registry or "not asked yet", aliases.checked_at),
+            problem=models.error or aliases.error,
+        )
         return JsonResponse(content)
 
     async def card(self, request: Request) -> Response:
@@ -90,7 +92,7 @@ class Info:
         champion = self._models.champion
         if champion is None or not champion.card:
             return http.sentence(404, "the model that is served came without a card")
-        return openapi.html_response(champion.card)
+        return docs.html_response(champion.card)
 
     async def metrics(self, request: Request) -> Response:
         """Answer a scrape of Prometheus."""
@@ -101,15 +103,11 @@ class Info:
     async def reload(self, request: Request) -> Response:
         """Ask the sidecar to poll the registry now; /model-info shows the swap."""
         (self._folder / POKE).touch()
-        return JsonResponse({"status": "the registry is polled now; /model-info shows the result"}, 202)
+        return JsonResponse(Status("the registry is polled now; /model-info shows the result"), 202)
 
     async def openapi(self, request: Request) -> Response:
         """Answer the OpenAPI document."""
         return self._document
-
-    async def docs(self, request: Request) -> Response:
-        """Answer the documentation's page."""
-        return self._page
 
 
 def _log_state(log: PredictionLog | None) -> str:
@@ -118,25 +116,25 @@ def _log_state(log: PredictionLog | None) -> str:
     return "full" if log.full else "dropping" if log.dropping else "ok"
 
 
-def _describe(model: LoadedModel) -> dict[str, Any]:
+def _describe(model: LoadedModel) -> ModelDescription:
     manifest = model.scorer.manifest
-    return {
-        "model_name": model.name,
-        "model_version": model.version,
-        "family": manifest.family,
-        "engine": manifest.engine,
-        "trees": manifest.trees,
-        "synthetic": manifest.synthetic,
-        "metrics": manifest.metrics,
-        "classes": manifest.classes,
-        "contract_version": contract.CONTRACT_VERSION,
-        "run_id": manifest.run_id,
-        "compiled_at": manifest.compiled_at,
-        "loaded_at": model.loaded_at,
-        "parity": manifest.parity,
-        "history": manifest.history,
-        "risk_bands": manifest.bands,
-        "prevalence": manifest.prevalence,
-        "operating_points": manifest.points,
-        "gates": manifest.gates,
-    }
+    return ModelDescription(
+        model_name=model.name,
+        model_version=model.version,
+        family=manifest.family,
+        engine=manifest.engine,
+        trees=manifest.trees,
+        synthetic=manifest.synthetic,
+        metrics=manifest.metrics,
+        classes=manifest.classes,
+        contract_version=contract.CONTRACT_VERSION,
+        run_id=manifest.run_id,
+        compiled_at=manifest.compiled_at,
+        loaded_at=model.loaded_at,
+        parity=manifest.parity,
+        history=manifest.history,
+        risk_bands=manifest.bands,
+        prevalence=manifest.prevalence,
+        operating_points=manifest.points,
+        gates=manifest.gates,
+    )

@@ -20,10 +20,11 @@ from serving import http
 from serving.http import JsonResponse, Refused, StreamResponse
 from serving.predict import batches, encounter
 from serving.predict.batches import ScoredBatch
-from serving.predict.encounter import Invalid, Problem, Values
+from serving.predict.encounter import Aliased, Invalid, Problem, Values
 from serving.predict.loaded_models import LoadedModel
 from serving.predict.predictor import EXCLUDED, Answer, Predictor, encode
 from serving.routes.lines import groups_of_lines, read_csv_line, write_csv_line
+from serving.routes.states import Failed
 
 #: Lines of a stream, and records of a JSON request, that are scored at a time.
 _LINES, _RECORDS = 500, 1250
@@ -41,13 +42,6 @@ class Records(msgspec.Struct, forbid_unknown_fields=True):
     """Body of POST /predict_batch in JSON."""
 
     records: Annotated[list[_Record], Meta(extra_json_schema={"minItems": 1})]
-
-
-class Failed(msgspec.Struct, frozen=True):
-    """Problems of one record, by its position in the request."""
-
-    index: int
-    errors: Sequence[Problem]
 
 
 class Answers(msgspec.Struct, kw_only=True):
@@ -201,8 +195,7 @@ class PredictBatch:
                 lines.append(None)
             except Invalid as invalid:
                 self._predictor.metrics.refused(invalid.problems)
-                problems = (f"{p.field}: {p.problem} (allowed: {p.allowed})" for p in invalid.problems)
-                lines.append(_csv_refusal("; ".join(problems)))
+                lines.append(_csv_refusal("; ".join(map(_sentence, invalid.problems))))
         inputs = [encode(encounter.as_request(values)) for values in rows]
         run = asyncio.get_running_loop().run_in_executor
         scored = await run(self._thread, batches.score, model.scorer, inputs, rows)
@@ -219,8 +212,9 @@ def _decoded(records: Sequence[Any], start: int) -> tuple[list[Any], list[Values
     failed: list[Failed] = []
     for index, record in enumerate(records, start):
         try:
-            rows.append(encounter.decode(record))
-            inputs.append(record)
+            values = encounter.decode(record)
+            rows.append(values)
+            inputs.append(values.body if isinstance(values, Aliased) else record)
         except Invalid as invalid:
             failed.append(Failed(index, invalid.problems))
     return inputs, rows, failed
@@ -231,6 +225,11 @@ def _csv_answers(scored: ScoredBatch, prediction_ids: Sequence[str], model: Load
     for prediction_id, position, shares, mask in rows:
         start = (prediction_id, CLASSES[position], *(f"{share:.9f}" for share in shares), model.band(shares[-1]))
         yield write_csv_line((*start, model.version, " ".join(batches.names(int(mask))), ""))
+
+
+def _sentence(problem: Problem) -> str:
+    near = f"; nearest: {problem.nearest}" if problem.nearest is not None else ""
+    return f"{problem.field}: {problem.problem} (allowed: {problem.allowed}{near})"
 
 
 def _json_line(reason: str) -> bytes:

@@ -221,6 +221,15 @@ DIAGNOSES = ("diag_1", "diag_2", "diag_3")
 #: Discharges after which a readmission is impossible: death and hospice (IDS_mapping.csv).
 EXCLUDED_DISPOSITIONS = frozenset({11, 13, 14, 19, 20, 21})
 
+#: Words that a JSON request may use for a level, by column; the answer notes what they were read as. Nothing else is
+#: coerced.
+ALIASES: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "change": MappingProxyType({"yes": "Ch", "Yes": "Ch", "no": "No"}),
+        "diabetesMed": MappingProxyType({"yes": "Yes", "no": "No"}),
+    }
+)
+
 #: One complete request, with real-looking values; documentation, golden checks and tests use it.
 EXAMPLE: Mapping[str, str | int] = MappingProxyType(
     {

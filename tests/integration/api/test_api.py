@@ -179,10 +179,28 @@ def test_the_description_is_complete_and_nothing_loads_from_outside(api: Api) ->
     assert set(document["paths"]) >= {"/predict", "/predict_batch", "/explain", "/feedback", "/model-info", "/health"}
     schema = document["components"]["schemas"]["Encounter"]
     assert set(schema["properties"]) == {c.name for c in contract.REQUEST_COLUMNS}
-    for path in ("/", "/docs"):
+    for path in ("/", "/docs", "/docs/columns"):
         page = api.http.get(path)
         assert page.status_code == 200 and not re.search(r"(src|href)=[\"']?(https?:)?//", page.text)
         assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+def test_the_words_of_the_first_system_are_taken_and_noted(api: Api) -> None:
+    words = EXAMPLE | {"change": "yes", "diabetesMed": "yes"}
+    notes = ["change was read as 'Ch'", "diabetesMed was read as 'Yes'"]
+    own = api.predict().json()
+    answer = api.http.post("/predict", json=words).json()
+    assert answer["notes"] == notes and answer["probabilities"] == own["probabilities"]
+    batch = api.http.post("/predict_batch", json={"records": [EXAMPLE, words]}).json()
+    assert [found.get("notes") for found in batch["predictions"]] == [None, notes]
+    assert api.http.post("/explain", json=words).json()["notes"] == notes
+
+
+def test_both_spellings_of_the_reload_answer_alike(api: Api) -> None:
+    admin = {"authorization": "Bearer " + "b" * 20}
+    answers = [api.http.post(path, headers=admin) for path in ("/reload-model", "/reload_model")]
+    assert {(answer.status_code, answer.text) for answer in answers} == {(202, answers[0].text)}
+    assert api.http.post("/reload_model").status_code == 403
 
 
 def test_bentoml_clients_work(api: Api) -> None:

@@ -63,7 +63,9 @@ def test_each_path_has_its_application() -> None:
     front = Front()
     assert front.ask("POST", "/predict")[2] == b"lean"
     assert front.ask("GET", "/good")[2] == b"{}"
-    assert front.ask("GET", "/good/")[2] == b"fallback"
+    assert front.ask("GET", "/schema.json")[2] == b"fallback"
+    status, headers, body = front.ask("GET", "/docs.json")
+    assert (status, headers["content-type"]) == (404, "application/json") and b"/docs" in body
     assert front.counts.requests == [("/good", "GET", 200)]
 
 

@@ -41,9 +41,17 @@ def model() -> LoadedModel:
 
 
 @pytest.mark.parametrize("excluded", [False, True])
-def test_an_answer_of_a_batch_is_encoded_as_a_single_one(excluded: bool) -> None:
+@pytest.mark.parametrize("notes", [[], ["change was read as 'Ch'"]])
+def test_an_answer_of_a_batch_is_encoded_as_a_single_one(excluded: bool, notes: list[str]) -> None:
     mask = 0b101
-    scored = ScoredBatch([b"{}"], np.array([[0.1, 0.6, 0.3]]), np.array([1]), np.array([mask], np.uint64), [excluded])
+    scored = ScoredBatch(
+        [b"{}"],
+        np.array([[0.1, 0.6, 0.3]]),
+        np.array([1]),
+        np.array([mask], np.uint64),
+        [excluded],
+        {0: notes} if notes else {},
+    )
     (line,) = batches.answers(scored, ["id"], "2026-01-01T00:00:00.000Z", model(), "note")
     answer = Answer(
         prediction_id="id",
@@ -55,7 +63,7 @@ def test_an_answer_of_a_batch_is_encoded_as_a_single_one(excluded: bool) -> None
         model_version="3",
         missing=batches.names(mask),
         timestamp="2026-01-01T00:00:00.000Z",
-        notes=["note"] if excluded else None,
+        notes=["note"] * excluded + notes or None,
     )
     assert line == encode(answer)
     assert batches.names(mask) == [contract.FEATURE_NAMES[0], contract.FEATURE_NAMES[2]]

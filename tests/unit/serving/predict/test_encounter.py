@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from readmission import contract
 from serving.predict import encounter
-from serving.predict.encounter import Invalid
+from serving.predict.encounter import Aliased, Invalid
 
 EXAMPLE = dict(contract.EXAMPLE)
 
@@ -73,6 +73,28 @@ def test_errors_never_repeat_a_value() -> None:
     with pytest.raises(Invalid) as caught:
         encounter.decode(json.dumps({**EXAMPLE, "age": "SECRET", "diag_1": "SECRET"}).encode())
     assert "SECRET" not in repr(caught.value.problems)
+
+
+def test_named_aliases_are_read_and_noted() -> None:
+    own = encounter.decode(json.dumps(EXAMPLE | {"change": "Ch", "diabetesMed": "Yes"}).encode())
+    assert not isinstance(own, Aliased)
+    values = encounter.decode(json.dumps(EXAMPLE | {"change": "yes", "diabetesMed": "yes"}).encode())
+    assert isinstance(values, Aliased) and tuple(values) == own
+    assert values.notes == ["change was read as 'Ch'", "diabetesMed was read as 'Yes'"]
+    assert encounter.decode(values.body) == own
+
+
+def test_only_named_aliases_are_read() -> None:
+    assert problems({**EXAMPLE, "change": "YES"}) == [("change", "level")]
+    assert problems({**EXAMPLE, "insulin": "yes", "diabetesMed": "yes"}) == [("insulin", "level")]
+    assert problems({**EXAMPLE, "diabetesMed": True}) == [("diabetesMed", "type")]
+
+
+def test_an_error_names_the_nearest_allowed_value() -> None:
+    with pytest.raises(Invalid) as caught:
+        encounter.decode(json.dumps({**EXAMPLE, "age": 72, "metforminn": "No", "gender": "?"}).encode())
+    nearest = {problem.field: problem.nearest for problem in caught.value.problems}
+    assert nearest == {"age": "[70-80)", "metforminn": "metformin", "gender": None}
 
 
 def test_codes_are_remembered_only_when_right_and_only_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
