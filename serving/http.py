@@ -98,6 +98,11 @@ def too_slow() -> Refused:
     return Refused(sentence(408, "the body did not arrive in time", {"connection": "close"}), "slow")
 
 
+def gone() -> Refused:
+    """Return the refusal of a request whose client has left; nobody receives it."""
+    return Refused(sentence(400, "client disconnected"), "gone")
+
+
 def with_common_headers(send: Send, request_id: bytes) -> Send:
     """Return a `send` that adds the security headers and the client's request id, if it sent one."""
 
@@ -127,7 +132,7 @@ async def chunks_of(receive: Receive) -> AsyncIterator[bytes]:
         except TimeoutError:
             raise too_slow() from None
         if message["type"] == "http.disconnect":
-            raise Refused(sentence(400, "client disconnected"), "gone")
+            raise gone()
         yield message.get("body", b"")
         if not message.get("more_body", False):
             return

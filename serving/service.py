@@ -22,6 +22,7 @@ from readmission import tracing
 from readmission.logs import configure_logging
 from readmission.settings import Settings, load_settings
 from serving.app import Api, build_routes
+from serving.edge import protocol
 from serving.edge.auth import ApiKeys
 from serving.edge.drain import QUIET, Drain
 from serving.edge.tracing import Traced
@@ -135,8 +136,7 @@ class LeanService(bentoml.Service[Any]):  # type: ignore[misc]
         """Return the ASGI application of one worker."""
         # In place of BentoML's own, which drops other loggers' lines below a warning.
         configure_logging(self.settings.log_format)
-        # uvicorn builds the arguments of its access log even when nobody reads it.
-        logging.getLogger("uvicorn.access").disabled = True
+        protocol.install()
         self.worker = Worker(self.settings)
         return self.worker.build_app(super().to_asgi(is_main=is_main))
 

@@ -8,8 +8,8 @@ from starlette.types import Receive
 
 from serving import http
 
-#: Longest line in bytes.
-LONGEST = 65_536
+#: Longest line in bytes, and lines that are held until there are enough of them.
+LONGEST, MOST_HELD = 65_536, 1_048_576
 
 
 async def groups_of_lines(receive: Receive, count: int) -> AsyncIterator[list[bytes]]:
@@ -17,7 +17,7 @@ async def groups_of_lines(receive: Receive, count: int) -> AsyncIterator[list[by
 
     Args:
         receive: Source of the body's pieces.
-        count: Lines per group; the last one may have fewer.
+        count: Lines per group; groups of a mebibyte, and the last one, may have fewer.
 
     Raises:
         Refused: A line is longer than 64 KiB.
@@ -35,6 +35,9 @@ async def groups_of_lines(receive: Receive, count: int) -> AsyncIterator[list[by
             yield waiting[:count]
             del waiting[:count]
             await asyncio.sleep(0)
+        if sum(map(len, waiting)) > MOST_HELD:
+            yield waiting
+            waiting = []
     if rest.strip():
         waiting.append(rest)
     if waiting:

@@ -63,6 +63,8 @@ class Predict:
             body = message.get("body", b"")
             if len(body) > self._max_body:
                 raise http.too_large(self._max_body)
+            if message["type"] == "http.disconnect":
+                raise http.gone()
             if message.get("more_body", False):
                 body = await http.whole_body(receive, self._max_body, body)
             answer = await self.answer(body, request_id, started)

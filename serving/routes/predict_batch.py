@@ -17,7 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from readmission.contract import CLASSES
 from readmission.scorer import Scorer
 from serving import http
-from serving.http import JsonResponse, Refused, StreamResponse
+from serving.edge.turns import Turns
+from serving.http import JsonResponse, StreamResponse
 from serving.predict import batches, encounter
 from serving.predict.batches import ScoredBatch
 from serving.predict.encounter import Aliased, Invalid, Problem, Values
@@ -28,9 +29,6 @@ from serving.routes.states import Failed
 
 #: Lines of a stream, and records of a JSON request, that are scored at a time.
 _LINES, _RECORDS = 500, 1250
-#: Batches that may wait for their turn, before their body is read, and for how many seconds.
-_WAITING, _PATIENCE = 16, 1.0
-_BUSY = http.sentence(503, "other batches are being scored", {"retry-after": "1"})
 _CSV = ("prediction_id", "prediction", *CLASSES, "risk_band", "model_version", "missing", "error")
 
 
@@ -68,22 +66,16 @@ class PredictBatch:
 
     def __init__(self, predictor: Predictor, max_body: int, max_records: int) -> None:
         self._predictor = predictor
-        self._max_body, self._max_records = max_body, max_records
-        # Two at a time: one is received while the other is scored. A few more wait a moment; the rest is refused.
-        self._slots = asyncio.Semaphore(2)
-        self._waiting = 0
+        self._max_records = max_records
+        self._turns = Turns(max_body)
         # One thread: nearly all of the work holds Python's lock, and more threads would only wait for each other.
         self._thread = ThreadPoolExecutor(1, "batch")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer in the format of the request."""
-        await self._enter()
-        try:
-            response = await self._respond(scope, receive)
-            # A stream is scored while it is sent, so the slot is kept until then.
-            await response(scope, receive, send)
-        finally:
-            self._slots.release()
+        self._turns.check()
+        response = await self._respond(scope, receive)
+        await response(scope, receive, send)
 
     async def _respond(self, scope: Scope, receive: Receive) -> ASGIApp:
         request_id = http.request_id(scope["headers"])
@@ -91,29 +83,17 @@ class PredictBatch:
             http.header(scope["headers"], b"content-type").partition(b";")[0].strip().lower().decode("latin-1")
         )
         model = self._predictor.champion
+        if content_type in ("application/x-ndjson", "text/csv"):
+            # Status 200 is sent before the first part, so a busy service must say so now.
+            async with self._turns.first():
+                pass
         match content_type:
             case "application/x-ndjson":
                 return StreamResponse(content_type, self._ndjson(receive, model, request_id), _json_line)
             case "text/csv":
                 return StreamResponse(content_type, self._csv(receive, model, request_id), _csv_refusal)
-        return await self._json(await http.whole_body(receive, self._max_body), model, request_id)
-
-    async def _enter(self) -> None:
-        """Take a slot, at once or after a moment.
-
-        Raises:
-            Refused: Too many wait already, or no slot became free in time.
-        """
-        if self._waiting >= _WAITING:
-            raise Refused(_BUSY, "busy")
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise Refused(_BUSY, "busy") from None
-        finally:
-            self._waiting -= 1
+        async with self._turns.body(receive) as body, self._turns.first():
+            return await self._json(body, model, request_id)
 
     async def _json(self, body: bytes, model: LoadedModel, request_id: bytes) -> Response:
         started = perf_counter()
@@ -168,8 +148,9 @@ class PredictBatch:
         start = 0
         async for lines in groups_of_lines(receive, _LINES):
             started = perf_counter()
-            scored, failed = await self._score(model.scorer, lines, start)
-            answers = self._answers(scored, failed, model, request_id, started)
+            async with self._turns.next():
+                scored, failed = await self._score(model.scorer, lines, start)
+                answers = self._answers(scored, failed, model, request_id, started)
             await self._predictor.settle()
             failures = {failure.index: encode(failure) for failure in failed}
             indices = range(start, start + len(lines))
@@ -183,7 +164,9 @@ class PredictBatch:
             if not names:
                 names = table.pop(0)
                 yield write_csv_line(_CSV)
-            yield await self._csv_part(names, table, model, request_id)
+            async with self._turns.next():
+                part = await self._csv_part(names, table, model, request_id)
+            yield part
 
     async def _csv_part(self, names: list[str], table: list[list[str]], model: LoadedModel, request_id: bytes) -> bytes:
         started = perf_counter()
