@@ -17,6 +17,31 @@ PER_TURN = 32
 MOST_PER_TURN = 96
 
 
+class Places:
+    """Places for requests whose work is not done in the event loop.
+
+    Args:
+        number: How many requests may be in work or waiting for it; the next one is refused at once.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._free = number
+
+    def __enter__(self) -> None:
+        """Take a place.
+
+        Raises:
+            Refused: There is none.
+        """
+        if self._free < 1:
+            raise Refused(BUSY, "busy")
+        self._free -= 1
+
+    def __exit__(self, *_: object) -> None:
+        """Free the place."""
+        self._free += 1
+
+
 class Admission:
     """Line of the requests of one event loop.
 

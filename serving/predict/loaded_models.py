@@ -6,6 +6,7 @@ and serves while everything else is down.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
@@ -20,10 +21,11 @@ from typing import Literal
 import msgspec
 
 from readmission import scorer
-from readmission.files import write_atomic
-from readmission.scorer.manifest import CARD, read_golden
+from readmission.scorer.manifest import CARD, ArtifactError, read_golden
 from serving import metrics
+from serving.predict import loading
 from serving.predict.aliases import Aliases, read_aliases
+from serving.predict.worker_status import WorkerStatus, delete_status, read_statuses, write_status
 
 Variant = Literal["champion", "challenger"]
 #: File beside the versions; creating it makes the sidecar poll the registry now.
@@ -31,15 +33,6 @@ POKE = "poke"
 #: Seconds between two looks at aliases.json, and before a model that failed to load is loaded again.
 _POLL, _RETRY = 0.1, 30.0
 log = logging.getLogger(__name__)
-
-
-class WorkerStatus(msgspec.Struct, frozen=True):
-    """Contents of one worker's file in `workers/`: what it serves."""
-
-    pid: int
-    champion: str
-    challenger: str
-    error: str
 
 
 class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +92,7 @@ class LoadedModels:
     def stop(self) -> None:
         """Stop watching and delete this worker's file."""
         self._stop.set()
-        self._status_path.unlink(missing_ok=True)
+        delete_status(self._workers_folder)
 
     def route(self, key: bytes) -> tuple[LoadedModel | None, str]:
         """Choose by a stable hash of the key (patient or request) between champion and challenger."""
@@ -110,13 +103,7 @@ class LoadedModels:
 
     def workers(self) -> list[WorkerStatus]:
         """Return what every worker of this replica serves."""
-        statuses = []
-        for path in sorted((self._folder / "workers").glob("*.json")):
-            try:
-                statuses.append(msgspec.json.decode(path.read_bytes(), type=WorkerStatus))
-            except (FileNotFoundError, msgspec.DecodeError):
-                continue
-        return statuses
+        return read_statuses(self._workers_folder)
 
     @property
     def error(self) -> str:
@@ -131,18 +118,15 @@ class LoadedModels:
     def refresh(self) -> None:
         """Load what aliases.json names and is not served yet."""
         aliases = self.aliases
+        self._workers_folder.mkdir(parents=True, exist_ok=True)
         self._change("champion", aliases.champion)
         self._change("challenger", aliases.challenger)
         status = WorkerStatus(os.getpid(), _version(self.champion), _version(self.challenger), self.error)
-        self._status_path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            write_atomic(self._status_path, msgspec.json.encode(status))
-        except OSError as error:  # a full disk must not keep a worker from serving
-            log.error("the worker's status cannot be written: %s", error.strerror)
+        write_status(self._workers_folder, status)
 
     @property
-    def _status_path(self) -> Path:
-        return self._folder / "workers" / f"{os.getpid()}.json"
+    def _workers_folder(self) -> Path:
+        return self._folder / "workers"
 
     def _watch(self) -> None:
         while not self._stop.wait(_POLL):
@@ -190,7 +174,7 @@ class LoadedModels:
         log.info("%s is version %s after %.0f ms", variant, version, 1e3 * (time.perf_counter() - started))
 
     def _fall_back(self, version: str) -> None:
-        """Serve the newest other version on disk that can be loaded, rather than none."""
+        """Serve the newest other version on disk rather than none; the named one if no other can be loaded."""
         numbers = (path.name for path in self._folder.iterdir() if path.name.isdigit() and path.name != version)
         for other in sorted(numbers, key=int, reverse=True):
             try:
@@ -201,12 +185,19 @@ class LoadedModels:
             log.warning("version %s is served in its place", other)
             self._swap("champion", fresh)
             return
+        if loading.deaths(self._workers_folder, version):
+            log.warning("version %s is loaded all the same: there is no other", version)
+            with contextlib.suppress(Exception):
+                self._swap("champion", self._load(version, in_spite_of_deaths=True))
 
-    def _load(self, version: str) -> LoadedModel:
-        folder = self._folder / version
-        fresh = scorer.load(folder)
-        # The golden rows also warm the scorer up.
-        scorer.check_golden(fresh, read_golden(folder))
+    def _load(self, version: str, *, in_spite_of_deaths: bool = False) -> LoadedModel:
+        folder, marks = self._folder / version, self._workers_folder
+        if not in_spite_of_deaths and loading.deaths(marks, version) >= loading.MOST_DEATHS:
+            raise ArtifactError("processes that loaded it ended at once: too little memory, or a broken model")
+        with loading.attempt(marks, version):
+            fresh = scorer.load(folder)
+            # The golden rows also warm the scorer up.
+            scorer.check_golden(fresh, read_golden(folder))
         bands = fresh.manifest.bands
         return LoadedModel(
             name=self._name,

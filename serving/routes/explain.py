@@ -10,10 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving import http
+from serving.edge.admission import Places
 from serving.http import JsonResponse
 from serving.predict import encounter
 from serving.predict.encounter import Aliased
 from serving.predict.predictor import Predictor
+
+#: Requests that may be explained or wait for it; a large forest takes 100 ms for each.
+PLACES = 32
 
 
 class Explanation(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -39,14 +43,16 @@ class Explain:
 
     def __init__(self, predictor: Predictor, max_body: int) -> None:
         self._predictor, self._max_body = predictor, max_body
+        self._places = Places(PLACES)
 
     async def answer(self, request: Request) -> Response:
         """Explain one encounter."""
         body = await http.whole_body(request.receive, self._max_body)
         values = encounter.decode(body)
         model, _ = self._predictor.choose(values, http.request_id(request.headers.raw), body)
-        # A large forest takes 100 ms: not in the event loop.
-        attribution = await asyncio.to_thread(model.scorer.explain, values)
+        # Not in the event loop, where all others would wait.
+        with self._places:
+            attribution = await asyncio.to_thread(model.scorer.explain, values)
         if attribution is None:
             family = model.scorer.manifest.family
             return http.sentence(501, f"models of family {family} are served without contributions")

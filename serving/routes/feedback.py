@@ -19,6 +19,7 @@ from starlette.responses import Response
 from readmission.contract import CLASSES
 from readmission.settings import Settings
 from serving import http, metrics
+from serving.edge.admission import Places
 from serving.http import JsonResponse
 from serving.predict.encounter import Problem
 from serving.predict.predictor import PredictionId
@@ -34,6 +35,8 @@ _MAX_BODY = 4_194_304
 _YOUNG = timedelta(minutes=1)
 #: How far a client's clock may run ahead.
 _CLOCK_SKEW = timedelta(minutes=5)
+#: Requests whose outcomes may be stored at once or wait for it.
+PLACES = 64
 #: Seconds that a request waits for the database, how many may wait, and for how long none asks after a failure.
 _PATIENCE, _LINE, _PAUSE = 5.0, 16, 2.0
 log = logging.getLogger(__name__)
@@ -69,6 +72,7 @@ class Feedback:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._folder = settings.home / "spool" / "feedback"
+        self._places = Places(PLACES)
         self._waiting_for_database = 0
         self._quiet_until = 0.0
         self._thread = ThreadPoolExecutor(1, "feedback")
@@ -95,7 +99,8 @@ class Feedback:
         if not many and errors:
             return JsonResponse(Refusal(errors[0].errors), 400)
         try:
-            states = await self._record(list(outcomes.values()))
+            with self._places:
+                states = await self._record(list(outcomes.values()))
         except OSError as error:
             log.error("outcomes cannot be kept on disk: %s", error.strerror)
             return http.sentence(503, "outcomes cannot be kept now: try again later", {"retry-after": "30"})

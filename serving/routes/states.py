@@ -9,7 +9,7 @@ from msgspec import Meta
 from readmission.contract.risk import OperatingPoint, RiskBand
 from readmission.scorer.manifest import Engine, Parity
 from serving.predict.encounter import Problem
-from serving.predict.loaded_models import WorkerStatus
+from serving.predict.worker_status import WorkerStatus
 
 
 class Failed(msgspec.Struct, frozen=True):

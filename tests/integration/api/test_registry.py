@@ -1,6 +1,8 @@
 """Models come and go without a drop: real registry, real processes."""
 
+import io
 import json
+import re
 import shutil
 import threading
 import time
@@ -9,9 +11,15 @@ from functools import partial
 from pathlib import Path
 
 import httpx
+import pandas as pd
 
+from readmission import models
+from readmission.data import synthetic
+from readmission.features import encoding, history
+from readmission.scorer import compiler
+from readmission.scorer.manifest import file_sha256
 from readmission.settings import Settings
-from tests.integration.api.tools import EXAMPLE, TOKEN, Registry, Starter, install, until
+from tests.integration.api.tools import EXAMPLE, TOKEN, Api, Registry, Starter, install, until
 
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 
@@ -90,8 +98,6 @@ def test_what_must_not_be_served_is_not(
         golden[0]["probabilities"] = [0.1, 0.2, 0.7]
         (folder / "golden.json").write_text(json.dumps(golden))
         manifest = json.loads((folder / "manifest.json").read_text())
-        from readmission.scorer.manifest import file_sha256
-
         manifest["files"]["golden.json"] = file_sha256(folder / "golden.json")
         (folder / "manifest.json").write_text(json.dumps(manifest))
 
@@ -114,6 +120,38 @@ def test_what_must_not_be_served_is_not(
     version = registry.publish(compiled["decision_tree"])
     until(lambda: api.info()["model_version"] == version)
     assert api.info()["problem"] == ""
+
+
+def test_a_version_that_ends_its_process_is_left_alone(compiled: dict[str, Path], tmp_path: Path) -> None:
+    """Trees of more than 32 leaves are walked by LightGBM, which follows a wrong child out of its memory."""
+    text = pd.read_csv(io.BytesIO(synthetic.generate(3000, seed=5)), dtype=str, keep_default_na=False, skiprows=1)
+    frame = history.add(encoding.typed_frame(text))
+    params = {"n_estimators": 3, "num_leaves": 63, "min_child_samples": 5}
+    fitted = models.build("lightgbm", params).fit(frame, encoding.target(frame))
+    deadly = tmp_path / "deadly"
+    shutil.copytree(compiled["lightgbm"], deadly)
+    compiler.compile_pipeline(
+        fitted,
+        deadly,
+        family="lightgbm",
+        sample=frame[:100],
+        metrics={},
+        synthetic=True,
+        visits=history.pack(frame),
+        prevalence=0.1,
+    )
+    trees = deadly / "trees.txt"
+    trees.write_text(re.sub(r"left_child=\d+", "left_child=50000000", trees.read_text()))
+    manifest = json.loads((deadly / "manifest.json").read_text())
+    manifest["files"]["trees.txt"] = file_sha256(trees)
+    (deadly / "manifest.json").write_text(json.dumps(manifest))
+    home = tmp_path / "home"
+    install(home, compiled["lightgbm"], "1")
+    install(home, deadly, "2")
+    api = Api(home, {}).wait("/readyz")
+    assert api.predict().json()["model_version"] == "1"
+    assert "version 2 is not served: processes that loaded it ended" in api.info()["problem"]
+    api.stop()
 
 
 def test_twenty_swaps_under_load_drop_and_mix_nothing(

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from serving.edge.admission import PER_TURN, Admission
+from serving.edge.admission import PER_TURN, Admission, Places
 from serving.http import Refused
 
 #: CPU seconds of one prediction here; the real one takes less.
@@ -72,3 +72,12 @@ def test_it_recovers_and_whoever_gave_up_holds_up_nobody() -> None:
 
     asyncio.run(run())
     assert burst.served[-(PER_TURN + 5) :] == list(range(PER_TURN + 5))
+
+
+def test_a_place_is_free_again_when_its_request_ends_in_any_way() -> None:
+    places = Places(2)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="work"), places, places:
+            with pytest.raises(Refused), places:
+                pass
+            raise ValueError("work")

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from serving import metrics
-from serving.predict import loaded_models
+from serving.predict import worker_status
 from serving.predict.aliases import Aliases, read_aliases
 from serving.predict.loaded_models import LoadedModel, LoadedModels
 
@@ -119,7 +119,7 @@ def test_a_full_disk_does_not_keep_a_worker_from_starting(tmp_path: Path, monkey
     def fail(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(loaded_models, "write_atomic", fail)
+    monkeypatch.setattr(worker_status, "write_atomic", fail)
     models = LoadedModels(tmp_path, "m")
     loadable(monkeypatch, models, "1")
     name_aliases(tmp_path, "1")

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from readmission.settings import Settings
+from serving.http import Refused
 from serving.prediction_log import segments
 from serving.prediction_log.ids import Ids
 from serving.prediction_log.outcomes import Outcome
@@ -100,3 +101,21 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(segments, "has_room", lambda _: False)
     status, answer = asyncio.run(ask(made, an_id()))
     assert status == 503 and "try again" in answer["error"]
+
+
+def test_requests_beyond_the_places_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feedback, "PLACES", 1)
+    database = Database(hangs=True)
+    crowded = route(tmp_path, database)
+
+    async def run() -> None:
+        first = asyncio.create_task(ask(crowded, an_id()))
+        while not database.asked:
+            await asyncio.sleep(0.01)
+        with pytest.raises(Refused):
+            await ask(crowded, an_id())
+        database.go_on.set()
+        assert (await first)[0] == 200
+        assert (await ask(crowded, an_id()))[0] == 200
+
+    asyncio.run(run())
