@@ -40,6 +40,7 @@ from xgboost import XGBClassifier
 from readmission import contract
 from readmission.features import encoding, history
 from readmission.features.encoding import Feature, Matrix
+from readmission.features.icd9 import Grain
 
 Params = Mapping[str, Any]
 #: What a served model sees: one encounter and what its patient's earlier ones say.
@@ -54,10 +55,15 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         names: of features.FEATURES and history.HISTORY_FEATURES, in order; None: all of features.FEATURES.
+        grain: What the numbers of the diagnoses are read from.
     """
 
-    def __init__(self, names: tuple[str, ...] | None = None) -> None:
+    #: Grain of stored encoders that do not state one.
+    grain: Grain = "whole"
+
+    def __init__(self, names: tuple[str, ...] | None = None, grain: Grain = "three digits") -> None:
         self.names = names
+        self.grain = grain
 
     @property
     def features(self) -> tuple[encoding.Feature, ...]:
@@ -73,7 +79,7 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def transform(self, X: pd.DataFrame) -> Matrix:  # noqa: N803
         """Return `features.encode(X)`: float64 (n, features)."""
-        return encoding.encode(X, self.features)
+        return encoding.encode(X, self.features, self.grain)
 
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
         """Return the names of the output's columns."""

@@ -7,7 +7,7 @@ compute the same numbers without pandas:
 |---|---|
 | `number` | the column's number; absent or missing: NaN, or `absent` when the feature has one |
 | `level` | position of the text in `levels`; missing: NaN |
-| `icd9_number`, `icd9_chapter` | that field of `icd9.parse(code)`; missing: NaN |
+| `icd9_number`, `icd9_chapter` | that field of `icd9.parse(code, grain)`; missing: NaN |
 | `icd9_flag` | the largest `icd9.parse(code).flags[position]` of the three diagnoses; none known: 0 |
 | `history` | what the patient's earlier encounters say (`visits.summarise`); the first visit: `absent` |
 """
@@ -28,6 +28,7 @@ import pyarrow.compute
 from readmission import contract
 from readmission.contract.kinds import Dtype, Value
 from readmission.features import icd9
+from readmission.features.icd9 import Grain
 
 Rule = Literal["number", "level", "icd9_number", "icd9_chapter", "icd9_flag", "history"]
 Matrix = npt.NDArray[np.float64]
@@ -166,12 +167,13 @@ def target(frame: pd.DataFrame) -> npt.NDArray[np.int64]:
     return codes
 
 
-def encode(frame: pd.DataFrame, features: Sequence[Feature] = FEATURES) -> Matrix:
+def encode(frame: pd.DataFrame, features: Sequence[Feature] = FEATURES, grain: Grain = "three digits") -> Matrix:
     """Compute the features of a typed frame.
 
     Args:
         frame: the typed frame, n rows; absent columns are unknown; others are ignored.
         features: which to compute.
+        grain: What the numbers of the diagnoses are read from.
 
     Returns:
         float64 array (n, len(features)), NaN where a value is not known.
@@ -180,19 +182,19 @@ def encode(frame: pd.DataFrame, features: Sequence[Feature] = FEATURES) -> Matri
         ValueError: a text is not of the contract, which ingest and the API refuse.
     """
     matrix = np.empty((len(frame), len(features)))
-    codes = [_read_codes(frame, name) for name in contract.DIAGNOSES]
+    codes = [_read_codes(frame, name, grain) for name in contract.DIAGNOSES]
     for position, feature in enumerate(features):
         matrix[:, position] = _column(frame, feature, codes)
     return matrix
 
 
-def _read_codes(frame: pd.DataFrame, name: str) -> tuple[npt.NDArray[np.intp], Matrix]:
+def _read_codes(frame: pd.DataFrame, name: str, grain: Grain) -> tuple[npt.NDArray[np.intp], Matrix]:
     """Return each row's position in a table of number, chapter and flags: each distinct code is read once."""
     if name not in frame:
         return np.zeros(len(frame), dtype=np.intp), np.array([_row(icd9.UNKNOWN_CODE)])
     positions, distinct = pd.factorize(frame[name])
     # factorize gives -1 to missing: the last row.
-    return positions, np.array([*(_row(icd9.parse(code)) for code in distinct), _row(icd9.UNKNOWN_CODE)])
+    return positions, np.array([*(_row(icd9.parse(code, grain)) for code in distinct), _row(icd9.UNKNOWN_CODE)])
 
 
 def _row(code: icd9.Code) -> tuple[float, ...]:

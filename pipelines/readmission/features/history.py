@@ -9,6 +9,7 @@ import pandas as pd
 from readmission import contract
 from readmission.features import icd9, visits
 from readmission.features.encoding import Feature
+from readmission.features.icd9 import Grain
 from readmission.features.visits import Visits
 
 #: A first visit: nothing counted, the rest unknown.
@@ -62,13 +63,14 @@ def join(parts: Sequence[npt.NDArray[np.void]]) -> bytes:
     return b"".join((head, patients.tobytes(), bounds.tobytes(), table.tobytes()))
 
 
-def add(frame: pd.DataFrame, table: Visits | None = None) -> pd.DataFrame:
+def add(frame: pd.DataFrame, table: Visits | None = None, grain: Grain = "three digits") -> pd.DataFrame:
     """Add the history columns to a typed frame.
 
     Args:
         frame: Typed frame with patient_nbr and, unless its rows are newer than the table, encounter_id.
         table: Table to look earlier encounters up in. If omitted, they are taken from `frame`, which must then
             contain the outcome and every encounter of its patients that may count.
+        grain: What the numbers of the diagnoses are read from; those of the table are read already.
 
     Returns:
         A new frame with the same rows in the same order and the columns `visits.HISTORY_NAMES`. A frame that has
@@ -76,27 +78,30 @@ def add(frame: pd.DataFrame, table: Visits | None = None) -> pd.DataFrame:
     """
     if "patient_nbr" not in frame or visits.HISTORY_NAMES[0] in frame:
         return frame
-    past = _look_up(frame, table or Visits(pack(frame)))
+    past = _look_up(frame, table or Visits(pack(frame)), grain)
     return frame.assign(**{name: past[:, i] for i, name in enumerate(visits.HISTORY_NAMES)})
 
 
-def _look_up(frame: pd.DataFrame, table: Visits) -> npt.NDArray[np.float64]:
+def _look_up(frame: pd.DataFrame, table: Visits, grain: Grain) -> npt.NDArray[np.float64]:
     patients = frame["patient_nbr"].to_numpy()
     encounters = frame["encounter_id"].to_numpy() if "encounter_id" in frame else np.full(len(frame), np.inf)
     past = np.tile(np.array(visits.NONE), (len(frame), 1))
     again = table.revisits(patients.tolist(), encounters.tolist())
     if len(again):
         inpatient = frame["number_inpatient"].to_numpy() if "number_inpatient" in frame else np.full(len(frame), np.nan)
-        columns = (patients, encounters, inpatient, *_codes(frame))
+        columns = (patients, encounters, inpatient, *_codes(frame, grain))
         past[again] = [table.summarise(*row) for row in zip(*(c[again].tolist() for c in columns), strict=True)]
     return past
 
 
-def _codes(frame: pd.DataFrame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _codes(
+    frame: pd.DataFrame, grain: Grain = "three digits"
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return chapter and number of each row's primary diagnosis."""
     if "diag_1" not in frame:
         return np.full(len(frame), np.nan), np.full(len(frame), np.nan)
     positions, distinct = pd.factorize(frame["diag_1"])
     # factorize gives -1 to missing: the last row.
-    read = np.array([(code.chapter, code.number) for code in (*map(icd9.parse, distinct), icd9.UNKNOWN_CODE)])
+    codes = [*(icd9.parse(code, grain) for code in distinct), icd9.UNKNOWN_CODE]
+    read = np.array([(code.chapter, code.number) for code in codes])
     return read[positions, 0], read[positions, 1]

@@ -126,7 +126,7 @@ def _expected(pipeline: Any, sample: pd.DataFrame, visits: bytes) -> tuple[list[
         table = Visits(visits)
         patients = [table.patient(i % table.patients) if i % 2 else None for i in range(len(invented))]
         invented = [(*row, None, patient) for row, patient in zip(invented, patients, strict=True)]
-        frame = history.add(to_frame(invented), table)
+        frame = history.add(to_frame(invented), table, pipeline.named_steps["encode"].grain)
     answers = (pipeline.predict_proba(part) for part in (sample, frame) if len(part))
     return [*to_values(sample), *invented], np.concatenate(list(answers))
 

@@ -47,7 +47,7 @@ def read_layout(encoder: Encoder, *, single: bool) -> Layout:
     tables = tuple(_table(encoder, features[i], i) for i in _single(features))
     flags = tuple(feature.position for feature in features if feature.rule == "icd9_flag")
     past = tuple(HISTORY_NAMES.index(feature.source) for feature in features if feature.rule == "history")
-    return Layout(tables, flags, single, past)
+    return Layout(tables, flags, single, past, encoder.grain)
 
 
 def _table(encoder: Encoder, feature: Feature, position: int) -> Table:

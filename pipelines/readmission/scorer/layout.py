@@ -3,6 +3,7 @@
 import msgspec
 
 from readmission import contract
+from readmission.features.icd9 import Grain
 
 #: None: absent. "?" is read as None.
 Value = str | int | None
@@ -32,12 +33,14 @@ class Layout(msgspec.Struct, frozen=True):
         flags: positions in `icd9.FLAG_NAMES` of the flags, in the row's order.
         single: whether the model compares float32 numbers (sklearn's trees, XGBoost) or float64.
         history: positions in `visits.HISTORY_NAMES` of the history, in the row's order.
+        grain: What the numbers of the diagnoses are read from; layouts of older versions do not state it.
     """
 
     tables: tuple[Table, ...]
     flags: tuple[int, ...]
     single: bool
     history: tuple[int, ...] = ()
+    grain: Grain = "whole"
 
     @property
     def width(self) -> int:

@@ -97,7 +97,8 @@ class PipelineScorer:
     def score_many(self, columns: Columns) -> Matrix:
         """Return the probabilities of many, a row each."""
         typed = to_frame(list(zip(*columns, strict=True)))
-        typed = typed if self._earlier is None else history.add(typed, self._earlier)
+        grain = self._pipeline.named_steps["encode"].grain
+        typed = typed if self._earlier is None else history.add(typed, self._earlier, grain)
         probabilities: Matrix = self._pipeline.predict_proba(typed)
         return probabilities
 

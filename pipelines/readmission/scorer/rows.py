@@ -201,7 +201,7 @@ class RowEncoder:
     def _past(self, earlier: Visits, patient: Value, encounter: Value, stays: Value, code: Value) -> bytes:
         """Return the history of a patient who may be known."""
         unknown = code is None or code == contract.MISSING_TOKEN
-        read = icd9.UNKNOWN_CODE if unknown else icd9.parse(str(code))
+        read = icd9.UNKNOWN_CODE if unknown else icd9.parse(str(code), self.layout.grain)
         return self._pack(
             earlier.summarise(
                 int(patient or 0),
@@ -217,7 +217,7 @@ class RowEncoder:
 
     def _read(self, code: str | int | None) -> tuple[bytes, int]:
         unknown = code is None or code == contract.MISSING_TOKEN
-        parsed = icd9.UNKNOWN_CODE if unknown else icd9.parse(str(code))
+        parsed = icd9.UNKNOWN_CODE if unknown else icd9.parse(str(code), self.layout.grain)
         mask = sum(1 << i for i, flag in enumerate(self.layout.flags) if parsed.flags[flag])
         if len(self._codes) >= _CACHED:
             self._codes.clear()

@@ -30,14 +30,24 @@ def row(**values: str) -> dict[str, float]:
         ("428", 428, "circulatory"),
         ("785", 785, "symptoms"),
         ("V27", 1027, "supplementary"),
-        ("V45.1", 1045.1, "supplementary"),
+        ("428.9", 428, "circulatory"),
+        ("139.99", 139, "infectious"),
+        ("V45.1", 1045, "supplementary"),
         ("E878", 2878, "external"),
+        ("E878.1", 2878, "external"),
     ],
 )
 def test_codes_are_ordered_numbers_with_a_chapter(code: str, number: float, chapter: str) -> None:
     parsed = icd9.parse(code)
     assert parsed.number == number
     assert icd9.CHAPTER_NAMES[int(parsed.chapter)] == chapter
+
+
+def test_the_whole_code_raises_the_flags_and_older_models_read_its_number() -> None:
+    cut, whole = icd9.parse("V45.1"), icd9.parse("V45.1", "whole")
+    assert (cut.number, whole.number) == (1045, 1045.1)
+    assert cut.flags == whole.flags != icd9.parse("V45").flags
+    assert icd9.parse("250.83") == icd9.parse("250.83", "whole")
 
 
 @given(st.from_regex(kinds.ICD9_PATTERN, fullmatch=True).filter(str.isascii))

@@ -42,6 +42,13 @@ def test_history_is_what_came_before() -> None:
     assert third["history_inpatient_max"] == 1 and third["history_disposition_last"] == 40 % 6 + 1
 
 
+def test_a_code_with_decimals_is_the_same_disease_as_without() -> None:
+    table = frame((1, 10, "<30", 0), (1, 100, ">30", 1))
+    table["diag_1"] = ["428", "428.23"]
+    assert history.add(table).loc[1, "history_same_code"] == 1
+    assert history.add(table, grain="whole").loc[1, "history_same_code"] == 0
+
+
 def test_an_encounter_labelled_no_is_never_history() -> None:
     added = history.add(frame((1, 10, "NO", 0), (1, 100, ">30", 2)))
     assert added["history_count"].tolist() == [0, 0]

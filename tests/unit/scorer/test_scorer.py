@@ -131,6 +131,43 @@ def test_the_history_of_a_known_patient_is_served_as_it_was_trained(
         assert np.abs(np.array(loaded.score_many(columns_of(strangers))) - first).max() <= 1e-6
 
 
+@pytest.mark.parametrize("family", ["lightgbm", "logistic_regression"])
+def test_decimals_of_a_code_change_no_answer_but_flags(compiled: Compiled, family: str) -> None:
+    """A hospital that sends 427.31 gets the model that was judged on 427: no comorbidity group tells them apart."""
+    loaded = scorer.load(compiled[family][1])
+    rows = [dict(zip(contract.FEATURE_NAMES, row, strict=False)) for row in invented_rows(50)]
+    cut, whole = ([tuple((row | {"diag_1": code}).values()) for row in rows] for code in ("427", "427.31"))
+    assert [loaded.score(row) for row in cut] == [loaded.score(row) for row in whole]
+
+
+@pytest.mark.parametrize("family", ["lightgbm", "fallback"])
+def test_a_model_of_the_version_before_answers_full_codes_as_it_did(
+    family: str, frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its encoder and its recipe do not state a grain: they read the whole code."""
+    if family == "fallback":
+        monkeypatch.setattr(compiler, "_ensemble", None)  # calling it is a TypeError, as for an unknown classifier
+    coded = frame.assign(diag_1=[f"428.{i % 100:02d}" for i in range(len(frame))])
+    encode = models.Encoder(("diag_1_number", "age", "gender", "time_in_hospital"), "whole")
+    y = (np.arange(len(frame)) % 100 > 50) * 2 + (np.arange(len(frame)) % 7 == 0)
+    classify = models.build("lightgbm", {"n_estimators": 5}).named_steps["classify"].set_params(categorical=())
+    fitted = Pipeline([("encode", encode), ("classify", classify)]).fit(coded, np.minimum(y, 2))
+    del encode.__dict__["grain"]
+    compiler.compile_pipeline(
+        fitted, tmp_path, family="lightgbm", sample=coded[:300], metrics={}, synthetic=True, visits=history.pack(coded)
+    )
+    if family == "lightgbm":
+        recipe = json.loads((tmp_path / "scorer.json").read_text())
+        assert recipe["layout"].pop("grain") == "whole"
+        (tmp_path / "scorer.json").write_text(json.dumps(recipe))
+        stored = json.loads((tmp_path / "manifest.json").read_text())
+        stored["files"]["scorer.json"] = manifest.file_sha256(tmp_path / "scorer.json")
+        (tmp_path / "manifest.json").write_text(json.dumps(stored))
+    answers = np.array(scorer.load(tmp_path).score_many(columns_of(to_values(coded[:300]))))
+    assert len(np.unique(answers[:, 2].round(6))) > 1
+    np.testing.assert_allclose(answers, fitted.predict_proba(coded[:300]), atol=1e-6)
+
+
 def test_values_and_frames_are_each_others_inverse(frame: pd.DataFrame) -> None:
     back = to_frame(to_values(frame))
     names = [*contract.FEATURE_NAMES, *contract.IDENTIFIERS]
