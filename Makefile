@@ -88,6 +88,10 @@ bench: $(VENV)/.installed ## measure WHAT=api, batch, capacity, disrupt, pipelin
 bench-check: $(VENV)/.installed ## fail if the API is slower than the stored ratios allow
 	@$(BIN)/python -m bench check
 
+.PHONY: codes
+codes: $(VENV)/.installed ## build the table of ICD-10-CM codes anew and compare it with the packaged one; SOURCE=..., ARGS=--write
+	@$(BIN)/python scripts/codes.py $(if $(SOURCE),--source $(SOURCE)) $(ARGS)
+
 .PHONY: lock
 lock: $(BIN)/uv ## resolve the dependencies anew; UPGRADE=1 takes newer versions
 	$(BIN)/uv pip compile -q --python-version 3.11 --all-extras --no-emit-index-url --no-emit-find-links --no-annotate \

@@ -8,13 +8,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import compress, repeat
 from operator import is_, itemgetter
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
 from readmission import contract
-from readmission.contract import Column, kinds, suggestions
+from readmission.contract import Column, icd, kinds, suggestions
+from serving.predict import fields
 
 #: Values of one encounter in the order of `COLUMNS`, then its identifiers; None if absent.
 Values = tuple[str | int | None, ...]
@@ -23,10 +24,15 @@ COLUMNS: tuple[Column, ...] = contract.FEATURE_COLUMNS
 _ORDER: tuple[Column, ...] = contract.FEATURE_COLUMNS + tuple(
     column for column in contract.REQUEST_COLUMNS if column.name in contract.IDENTIFIERS
 )
-#: How many of `Encounter`'s fields are features; the identifiers come after them.
+#: How many of `Encounter`'s fields are features; the identifiers come after them, and then the code system.
 WIDTH = len(COLUMNS)
+_SYSTEM = len(_ORDER)
+#: What a request states.
+STATED: tuple[Column, ...] = (*_ORDER, contract.ICD)
 PATIENT = tuple(column.name for column in _ORDER).index("patient_nbr")
-PROBLEMS = ("missing", "unknown", "type", "range", "level", "pattern", "json", "size")
+PROBLEMS = (
+    "missing", "unknown", "type", "range", "level", "pattern", "unlisted", "unmapped", "ambiguous", "json", "size",
+)  # fmt: skip
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
@@ -60,7 +66,8 @@ class Aliased(tuple[str | int | None, ...]):
 
 #: Every code is matched once; by a pattern in the decoder's types, half of its time would go into matching.
 _match_code = re.compile(rf"(?:{kinds.ICD9_PATTERN}|\?)\Z").match
-_diagnoses = itemgetter(*(i for i, column in enumerate(_ORDER) if column.pattern))
+_POSITIONS = tuple(i for i, column in enumerate(_ORDER) if column.pattern)
+_diagnoses = itemgetter(*_POSITIONS)
 _codes: set[str | None] = {None}
 _CODES = 10_000
 
@@ -74,45 +81,10 @@ def _are_codes(diagnoses: Sequence[str | None]) -> bool:
     return valid
 
 
-def allowed(column: Column) -> str:
-    """Return what a request may state in one column, for people."""
-    return column.allowed if column.required else f"{column.allowed}; may be absent or null"
-
-
-def _json_type(column: Column) -> Any:
-    """Return the type of one field; its annotations for the schema cost the decoder nothing."""
-    json_type = {"type": "integer" if column.is_number else "string"}
-    if column.levels:
-        unknown = (contract.MISSING_TOKEN,) if column.nullable and column.is_text else ()
-        field_type: Any = Annotated[Literal[(*column.values(), *unknown)], Meta(extra_json_schema=json_type)]
-    elif column.pattern:
-        field_type = Annotated[str, Meta(pattern=rf"^(?:{column.pattern}|\?)\Z")]
-    else:
-        field_type = Annotated[int, Meta(ge=column.minimum, le=column.maximum)]
-    return field_type if column.required else Union[field_type, None]  # noqa: UP007 - built at run time
-
-
-def _identifier(column: Column) -> str:
-    return column.name.replace("-", "_")
-
-
-def _field(column: Column) -> tuple[Any, ...]:
-    """Return the field of one column: name, type with its description, and None as the default of an optional one."""
-    field_type: Any = _json_type(column)
-    if column.pattern:
-        # The schema states the pattern; the decoder leaves it to `_are_codes`. JSON schema knows no \Z.
-        field_type = Annotated[str, Meta(extra_json_schema={"pattern": rf"^({column.pattern}|\?)$"})]
-    if column.required:
-        return _identifier(column), Annotated[field_type, Meta(description=f"{column.label}.")]
-    description = f"{column.label}. Absent: {column.assumed or 'unknown'}."
-    optional: Any = Union[field_type, None]  # noqa: UP007 - built at run time
-    return _identifier(column), Annotated[optional, Meta(description=description)], None
-
-
 Encounter = msgspec.defstruct(
     "Encounter",
-    map(_field, _ORDER),
-    rename={_identifier(c): c.name for c in _ORDER},
+    map(fields.field, STATED),
+    rename={fields.identifier(c): c.name for c in STATED},
     forbid_unknown_fields=True,
     kw_only=True,
     gc=False,
@@ -120,8 +92,8 @@ Encounter = msgspec.defstruct(
 
 _decode: Callable[[bytes], Any] = msgspec.json.Decoder(Encounter).decode
 _astuple: Callable[[Any], tuple[Any, ...]] = msgspec.structs.astuple
-_FIELDS = {c.name: msgspec.json.Decoder(_json_type(c)) for c in _ORDER}
-_BY_NAME: Mapping[str, Column] = {c.name: c for c in _ORDER}
+_FIELDS = {c.name: msgspec.json.Decoder(fields.json_type(c)) for c in STATED}
+_BY_NAME: Mapping[str, Column] = {c.name: c for c in STATED}
 _NAMES = ", ".join(_BY_NAME)
 _REQUIRED = tuple(c for c in _ORDER if c.required)
 _RAW = msgspec.json.Decoder(dict[str, Raw])
@@ -132,10 +104,11 @@ def decode(body: bytes) -> Values:
     """Read one encounter.
 
     Args:
-        body: JSON object with the data set's own column names.
+        body: JSON object with the data set's own column names, and the code system of its diagnoses.
 
     Returns:
         The values in the order of `COLUMNS`, then the identifiers; None where absent. `Aliased` if aliases were used.
+        Diagnoses in ICD-10-CM are translated (`icd.to_icd9`).
 
     Raises:
         Invalid: The encounter does not follow the contract; all its problems are listed.
@@ -145,21 +118,40 @@ def decode(body: bytes) -> Values:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Only here, so that aliases cost a request without them nothing.
         return _decode_aliased(body)
+    if values[_SYSTEM] == "10cm":
+        try:
+            return in_icd9(values)
+        except icd.RefusedCodeError:
+            raise Invalid(problems(body)) from None
     if not _codes.issuperset(diagnoses := _diagnoses(values)) and not _are_codes(diagnoses):
         raise Invalid(problems(body))
-    return values
+    return values[:_SYSTEM]
+
+
+def in_icd9(stated: Values) -> Values:
+    """Return the values of an encounter whose diagnoses are in ICD-10-CM.
+
+    Raises:
+        RefusedCodeError: A code cannot be translated.
+    """
+    values = list(stated[:_SYSTEM])
+    for position in _POSITIONS:
+        code = values[position]
+        if code is not None and code != contract.MISSING_TOKEN:
+            values[position] = icd.to_icd9(str(code), "10cm")
+    return tuple(values)
 
 
 def _decode_aliased(body: bytes) -> Values:
     """Read an encounter that the contract refuses as it is, with its aliases replaced."""
     try:
-        fields: dict[str, Any] = _RAW.decode(body)
+        raw: dict[str, Any] = _RAW.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Invalid(problems(body)) from None
-    meant = {name: level for name, raw in fields.items() if (level := _alias(name, raw))}
+    meant = {name: level for name, value in raw.items() if (level := _alias(name, value))}
     if not meant:
         raise Invalid(problems(body))
-    own = msgspec.json.encode(fields | meant)
+    own = msgspec.json.encode(raw | meant)
     try:
         values = Aliased(decode(own))
     except Invalid:
@@ -176,17 +168,27 @@ def _alias(name: str, raw: Raw) -> str | None:
 def problems(body: bytes) -> list[Problem]:
     """Return every problem of one encounter, in the order of its fields."""
     try:
-        fields = _RAW.decode(body)
+        stated = _RAW.decode(body)
     except msgspec.ValidationError:
         return [Problem("", "type", "a JSON object with the columns of one encounter")]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return [Problem("", "json", "a JSON object in UTF-8")]
-    listed = [p for name, raw in fields.items() if (p := _field_problem(name, raw)) is not None]
-    listed += [Problem(c.name, "missing", c.allowed) for c in _REQUIRED if c.name not in fields]
+    system = _declared_system(stated)
+    listed = [p for name, raw in stated.items() if (p := _field_problem(name, raw, system)) is not None]
+    listed += [Problem(c.name, "missing", c.allowed) for c in _REQUIRED if c.name not in stated]
     return listed or [Problem("", "json", "a JSON object in UTF-8")]
 
 
-def _field_problem(name: str, raw: Raw) -> Problem | None:
+def _declared_system(stated: Mapping[str, Raw]) -> icd.System | None:
+    """Return the declared code system; None if the declaration is wrong, so that no code can be judged."""
+    try:
+        declared = _FIELDS[contract.ICD.name].decode(stated.get(contract.ICD.name, b"null"))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return declared or icd.SYSTEMS[0]
+
+
+def _field_problem(name: str, raw: Raw, system: icd.System | None) -> Problem | None:
     column = _BY_NAME.get(name)
     if column is None:
         meant = suggestions.closest(name[:64], list(_BY_NAME))
@@ -194,18 +196,29 @@ def _field_problem(name: str, raw: Raw) -> Problem | None:
     if _alias(name, raw):
         return None
     try:
-        _FIELDS[name].decode(raw)
+        value = _FIELDS[name].decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _describe(column, raw)
-    return None
+    return code_problem(column, value, system) if column.pattern and value is not None and system else None
+
+
+def code_problem(column: Column, code: str, system: icd.System) -> Problem | None:
+    """Return why a code is refused; None if it is allowed, or is the token for "not known"."""
+    refusal = icd.refusal(code, system) if code != contract.MISSING_TOKEN else None
+    if refusal is None:
+        return None
+    nearest = suggestions.nearest(column, code) if system == "9cm" else None
+    return Problem(column.name, refusal.problem, fields.allowed(column, refusal.allowed), nearest)
 
 
 def _describe(column: Column, raw: Raw) -> Problem:
     try:
         value = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Problem(column.name, "json", allowed(column))
-    return Problem(column.name, _kind_of_problem(column, value), allowed(column), suggestions.nearest(column, value))
+        return Problem(column.name, "json", fields.allowed(column))
+    return Problem(
+        column.name, _kind_of_problem(column, value), fields.allowed(column), suggestions.nearest(column, value)
+    )
 
 
 def _kind_of_problem(column: Column, value: object) -> str:
@@ -216,32 +229,14 @@ def _kind_of_problem(column: Column, value: object) -> str:
     return column.violation
 
 
-def from_text(row: Mapping[str, str]) -> Values:
-    """Read one encounter of a CSV file, whose values are text; empty or ``?`` means absent.
-
-    Raises:
-        Invalid: The encounter does not follow the contract; all its problems are listed.
-    """
-    listed: list[Problem] = []
-    values: list[str | int | None] = []
-    for column in _ORDER:
-        text = row.get(column.name) or contract.MISSING_TOKEN
-        if text == contract.MISSING_TOKEN and not column.required:
-            values.append(None)
-            continue
-        problem = column.problem(text)
-        if problem is not None:
-            listed.append(Problem(column.name, problem, allowed(column), suggestions.nearest(column, text)))
-            continue
-        values.append(column.parse(text))
-    if listed:
-        raise Invalid(listed)
-    return tuple(values)
-
-
 def missing(values: Values) -> list[str]:
     """Return the features that were absent; absent drugs count as "No", absent lab results as "None"."""
     return list(compress(contract.FEATURE_NAMES, map(is_, values, repeat(None))))
+
+
+def missing_in(inputs: Mapping[str, Any]) -> list[str]:
+    """Return the features that a request, decoded from JSON, states as absent or null: `missing` without its values."""
+    return [name for name in contract.FEATURE_NAMES if inputs.get(name) is None]
 
 
 def as_request(values: Values) -> dict[str, str | int]:

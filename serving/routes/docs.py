@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from readmission import contract
-from serving.predict.encounter import allowed
+from serving.predict.fields import allowed
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}
@@ -92,7 +92,7 @@ def draw_columns() -> str:
     rows = "".join(
         f"<tr><td><code>{html.escape(c.name)}</code><td>{html.escape(c.label)}"
         f"<td>{'required' if c.required else 'optional'}<td>{html.escape(allowed(c))}"
-        for c in contract.REQUEST_COLUMNS
+        for c in (*contract.REQUEST_COLUMNS, contract.ICD)
     )
     example = html.escape(json.dumps(dict(contract.EXAMPLE), indent=2))
     return (

@@ -19,7 +19,7 @@ from readmission.scorer import Scorer
 from serving import http
 from serving.edge.turns import Turns
 from serving.http import JsonResponse, StreamResponse
-from serving.predict import batches, encounter
+from serving.predict import batches, csv_rows, encounter
 from serving.predict.batches import ScoredBatch
 from serving.predict.encounter import Aliased, Invalid, Problem, Values
 from serving.predict.loaded_models import LoadedModel
@@ -172,14 +172,16 @@ class PredictBatch:
         started = perf_counter()
         rows: list[Values] = []
         lines: list[bytes | None] = []
+        inputs: list[bytes] = []
         for cells in table:
+            row = dict(zip(names, cells, strict=False))
             try:
-                rows.append(encounter.from_text(dict(zip(names, cells, strict=False))))
+                rows.append(csv_rows.read(row))
+                inputs.append(encode(csv_rows.as_request(row)))
                 lines.append(None)
             except Invalid as invalid:
                 self._predictor.metrics.refused(invalid.problems)
                 lines.append(_csv_refusal("; ".join(map(_sentence, invalid.problems))))
-        inputs = [encode(encounter.as_request(values)) for values in rows]
         run = asyncio.get_running_loop().run_in_executor
         scored = await run(self._thread, batches.score, model.scorer, inputs, rows)
         prediction_ids = self._predictor.record_batch(scored, model, request_id, started)

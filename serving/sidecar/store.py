@@ -121,8 +121,9 @@ def _time(milliseconds: int) -> datetime:
 
 
 def _row(entry: Entry) -> dict[str, Any]:
-    values = encounter.decode(entry.inputs)
-    canonical = msgspec.json.encode(msgspec.json.decode(entry.inputs), order="deterministic")
+    # Not judged again: the entry may have been written by a version that accepted it.
+    inputs = msgspec.json.decode(entry.inputs)
+    canonical = msgspec.json.encode(inputs, order="deterministic")
     no, late, early = entry.probabilities
     return {
         "prediction_id": entry.prediction_id,
@@ -136,7 +137,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "p_no": no,
         "p_late": late,
         "p_early": early,
-        "missing": encounter.missing(values),
+        "missing": encounter.missing_in(inputs),
         "latency_ms": 1e3 * entry.latency,
         "request_id": entry.request_id,
     }

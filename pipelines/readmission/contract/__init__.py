@@ -12,7 +12,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Literal
 
-from readmission.contract import codes
+from readmission.contract import codes, icd
 from readmission.contract.kinds import Coded, Dtype, Icd9, Identifier, Integer, Kind, Level, Value
 
 #: Raise it when a column, level, range or meaning changes: a model serves only its own version.
@@ -108,7 +108,11 @@ class Column:
     @property
     def allowed(self) -> str:
         """What the column may hold, in words for error messages and documentation."""
-        return self.kind.allowed + (f", or {MISSING_TOKEN!r} for unknown" if self.nullable else "")
+        return self.or_unknown(self.kind.allowed)
+
+    def or_unknown(self, allowed: str) -> str:
+        """Add to what is allowed, in words, the token for "not known" if the column may hold it."""
+        return allowed + (f", or {MISSING_TOKEN!r} for unknown" if self.nullable else "")
 
     def problem(self, text: str) -> str | None:
         """Judge one raw text value.
@@ -217,6 +221,8 @@ REQUEST_COLUMNS: tuple[Column, ...] = tuple(c for c in COLUMNS if c.group != "ou
 #: Features that count or measure: any number of a range.
 NUMERIC = tuple(c.name for c in FEATURE_COLUMNS if c.is_number and not c.levels)
 DIAGNOSES = ("diag_1", "diag_2", "diag_3")
+#: The code system of a request's diagnoses. It is no column of the raw file, which has one system for all of its rows.
+ICD = Column("icd", "Code system of the diagnoses", "diagnoses", Level(icd.SYSTEMS), assumed=icd.SYSTEMS[0])
 
 #: Discharges after which a readmission is impossible: death and hospice (IDS_mapping.csv).
 EXCLUDED_DISPOSITIONS = frozenset({11, 13, 14, 19, 20, 21})

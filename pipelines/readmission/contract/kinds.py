@@ -16,8 +16,9 @@ Value = str | int
 #: Type of a column in the typed frame. Numbers are float64 because they may be missing; identifiers never are.
 Dtype = Literal["str", "float64", "int64"]
 
-#: ICD-9-CM codes as the file states them: 250.83, V27, E878.
-ICD9_PATTERN = r"(?:[0-9]{1,3}(?:\.[0-9]{1,2})?|V[0-9]{1,2}(?:\.[0-9]{1,2})?|E[0-9]{3}(?:\.[0-9])?)"
+#: ICD-9-CM codes as the file states them: 250.83, V27, E878. External causes begin with E800; below it, a code such as
+#: E119 is one of ICD-10-CM without its dot.
+ICD9_PATTERN = r"(?:[0-9]{1,3}(?:\.[0-9]{1,2})?|V[0-9]{1,2}(?:\.[0-9]{1,2})?|E[89][0-9]{2}(?:\.[0-9])?)"
 _ICD9 = re.compile(ICD9_PATTERN)
 _NO_DESCRIPTIONS: Mapping[str, str] = MappingProxyType({})
 

@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 import pandas as pd
 
 from readmission import contract
-from readmission.contract import codes
+from readmission.contract import codes, icd
 
 
 class Reason(TypedDict):
@@ -49,11 +49,12 @@ def _number(texts: "pd.Series[str]") -> "pd.Series[float]":
     return pd.to_numeric(texts, errors="coerce").fillna(float("inf"))
 
 
-def problems(frame: pd.DataFrame) -> dict[Any, list[Reason]]:
+def problems(frame: pd.DataFrame, system: icd.System = "9cm") -> dict[Any, list[Reason]]:
     """Find the rows that the contract refuses.
 
     Args:
         frame: Raw text, one row per encounter, with the columns of `contract.COLUMN_NAMES`.
+        system: Declared code system of the diagnoses.
 
     Returns:
         The reasons of each refused row by its index label, in the order of the columns. Accepted rows are absent.
@@ -61,12 +62,23 @@ def problems(frame: pd.DataFrame) -> dict[Any, list[Reason]]:
     reasons: dict[Any, list[Reason]] = {}
     for column in contract.COLUMNS:
         texts = frame[column.name]
-        wrong = {text: problem for text in texts.unique() if (problem := column.problem(text))}
+        wrong = {text: reason for text in texts.unique() if (reason := reason_for(column, text, system))}
         if wrong:
-            for label, problem in texts[texts.isin(list(wrong))].map(wrong).items():
-                reasons.setdefault(label, []).append(Reason(field=column.name, problem=problem, allowed=column.allowed))
+            for label, text in texts[texts.isin(list(wrong))].items():
+                reasons.setdefault(label, []).append(wrong[text])
     sound = frame.drop(index=list(reasons))
     for name, (contradicts, allowed) in CONTRADICTIONS.items():
         for label in sound.index[contradicts(sound)]:
             reasons.setdefault(label, []).append(Reason(field=name, problem="contradiction", allowed=allowed))
     return reasons
+
+
+def reason_for(column: contract.Column, text: str, system: icd.System) -> Reason | None:
+    """Return why one text is refused in a column; None if it is allowed."""
+    if column.name in contract.DIAGNOSES and text not in ("", contract.MISSING_TOKEN):
+        refusal = icd.refusal(text, system)
+        return refusal and Reason(
+            field=column.name, problem=refusal.problem, allowed=column.or_unknown(refusal.allowed)
+        )
+    problem = column.problem(text)
+    return Reason(field=column.name, problem=problem, allowed=column.allowed) if problem else None

@@ -129,6 +129,16 @@ def find(settings: Settings, up_to: int | None = None, role: Role = "train") -> 
     return Snapshot(objects.objects(settings), keys)
 
 
+def code_systems(settings: Settings, snapshot: Snapshot) -> tuple[str, ...]:
+    """Return the declared code systems of a snapshot's diagnoses, before they were translated."""
+    with postgres.transaction(settings, "train") as cursor:
+        cursor.execute(
+            "SELECT DISTINCT icd FROM raw.batches WHERE batch_id = ANY(%(batches)s) ORDER BY icd DESC",
+            {"batches": snapshot.batches},
+        )
+        return tuple(system for (system,) in cursor.fetchall())
+
+
 def is_synthetic(settings: Settings, snapshot: Snapshot) -> bool:
     """Return whether any batch of a snapshot comes from the synthetic sample."""
     with postgres.transaction(settings, "train") as cursor:

@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from readmission import contract
+from readmission.contract import icd
 from readmission.contract.kinds import Dtype, Value
 from readmission.features import icd9
 from readmission.features.icd9 import Grain
@@ -93,23 +94,30 @@ def _features() -> tuple[Feature, ...]:
 FEATURES: tuple[Feature, ...] = _features()
 
 
-def typed_frame(raw: pd.DataFrame) -> pd.DataFrame:
+def typed_frame(raw: pd.DataFrame, system: icd.System = "9cm") -> pd.DataFrame:
     """Give accepted raw text its types: the typed frame of docs/architecture.md.
 
-    Files, requests, logged predictions and the database all become a typed frame here and nowhere else.
+    Files, requests, logged predictions and the database all become a typed frame here and nowhere else. Diagnoses in
+    ICD-10-CM become those of ICD-9-CM at the grain of the training data (`icd.to_icd9`).
 
     Args:
         raw: Text columns of the contract, any subset. ``?`` or missing means not known. Other columns are kept
             as they are.
+        system: Declared code system of the diagnoses.
 
     Returns:
         A new frame with the same index. Each column has the `dtype` of the contract: numbers are float64 and texts
         pandas `str`, NaN where not known; identifiers are int64.
 
     Raises:
-        ValueError: A number that validation should have refused, or a missing identifier.
+        ValueError: A number or a code that validation should have refused, or a missing identifier.
     """
-    typed = _cast({name: raw[name].astype("str") for name in raw.columns if name in contract.BY_NAME})
+    texts = {name: raw[name].astype("str") for name in raw.columns if name in contract.BY_NAME}
+    if system != "9cm":
+        for name in set(contract.DIAGNOSES) & set(texts):
+            codes = {code: _in_icd9(code, system) for code in texts[name].dropna().unique()}
+            texts[name] = texts[name].map(codes).astype("str")
+    typed = _cast(texts)
     typed.index = raw.index
     return pd.DataFrame({name: typed[name] if name in typed else raw[name] for name in raw.columns}, index=raw.index)
 
@@ -118,9 +126,18 @@ def request_frame(records: Sequence[Mapping[str, Value | None]]) -> pd.DataFrame
     """Return the features of requests as a typed frame; an absent value is what the contract assumes.
 
     Args:
-        records: Values by column name, as requests state them. Other names are ignored.
+        records: Values by column name, as requests state them, and their `contract.ICD`. Other names are ignored.
     """
-    return _cast({c.name: [c.text(record.get(c.name)) for record in records] for c in contract.FEATURE_COLUMNS})
+    columns = {c.name: [c.text(record.get(c.name)) for record in records] for c in contract.FEATURE_COLUMNS}
+    for position, record in enumerate(records):
+        if record.get(contract.ICD.name) == "10cm":
+            for name in contract.DIAGNOSES:
+                columns[name][position] = _in_icd9(columns[name][position], "10cm")
+    return _cast(columns)
+
+
+def _in_icd9(text: str, system: icd.System) -> str:
+    return text if text == contract.MISSING_TOKEN else icd.to_icd9(text, system)
 
 
 def _cast(texts: Mapping[str, pd.Series | list[str]]) -> pd.DataFrame:

@@ -55,6 +55,7 @@ def compile_pipeline(
     points: tuple[OperatingPoint, ...] = (),
     bands: tuple[RiskBand, ...] = (),
     prevalence: float | None = None,
+    systems: tuple[str, ...] = ("9cm",),
 ) -> Manifest:
     """Write the artifact folder of one fitted Pipeline.
 
@@ -75,6 +76,7 @@ def compile_pipeline(
         points: Operating points, chosen on validation.
         bands: Bands of risk, from the lowest.
         prevalence: Share of early readmissions in the training data, 0 to 1.
+        systems: Code systems of the training data, before its diagnoses were translated.
 
     Returns:
         the manifest, with the largest difference found.
@@ -106,6 +108,7 @@ def compile_pipeline(
         points=points,
         bands=bands,
         prevalence=prevalence,
+        icd=systems,
         history={"patients": Visits(visits).patients, "visits": Visits(visits).count} if visits else {},
     )
     write_manifest(folder, manifest)

@@ -46,6 +46,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         bands: Bands of risk, from the lowest. If empty, answers name no band.
         prevalence: Share of encounters with a readmission within 30 days in the training data, 0 to 1. None for models
             that were compiled before the field existed.
+        icd: Code systems of the training data, before its diagnoses were translated (`contract.icd`).
         gates: how each gate was met (`gates.Check`).
         history: patients and visits whose history the model knows; empty: none.
         files: name -> sha256 of every other file of the folder.
@@ -66,6 +67,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[OperatingPoint, ...] = ()
     bands: tuple[RiskBand, ...] = ()
     prevalence: float | None = None
+    icd: tuple[str, ...] = ("9cm",)
     gates: tuple[Mapping[str, str | float | bool | None], ...] = ()
     history: Mapping[str, int] = {}
 

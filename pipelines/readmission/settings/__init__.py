@@ -59,6 +59,9 @@ class Settings(BaseSettings):
         "If empty, UCI.",
     )
     batch_size: int = Field(15_000, ge=1, description="Raw rows in a batch.")
+    icd: Literal["9cm", "10cm"] = Field(
+        "9cm", description="Code system of the diagnoses in files and feeds: ICD-9-CM or ICD-10-CM. Never guessed."
+    )
     seed: int = Field(7, description="Seed of every random choice.")
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people (text) or machines (json).")
     image: str = Field("", description="Image of this process, with its digest; model cards state it.")

@@ -13,7 +13,7 @@ import typer
 from psycopg2.extras import execute_values
 
 from readmission import contract, tracing
-from readmission.contract import validation
+from readmission.contract import icd, validation
 from readmission.data.feed import FeedSource
 from readmission.data.sources import RawBatch, Source, open_source
 from readmission.errors import UserError
@@ -105,7 +105,7 @@ def _ingest(settings: Settings, data: Source, number: int) -> int | None:
         )
         if cursor.fetchone():
             return None
-        result = sort_rows(raw, _stored_hashes(cursor, raw.frame))
+        result = sort_rows(raw, _stored_hashes(cursor, raw.frame), settings.icd)
         cursor.execute("SELECT coalesce(max(batch_id), 0) + 1 FROM raw.batches")
         batch_id = int(cursor.fetchone()[0])
         _store(cursor, batch_id, result)
@@ -115,6 +115,7 @@ def _ingest(settings: Settings, data: Source, number: int) -> int | None:
             "source_sha256": data.sha256,
             "source_batch": number,
             "synthetic": data.synthetic,
+            "icd": settings.icd,
             "rows_read": raw.rows_read,
             "accepted": len(result.accepted),
             "quarantined": len(result.refused),
@@ -133,15 +134,16 @@ def _ingest(settings: Settings, data: Source, number: int) -> int | None:
     return batch_id
 
 
-def sort_rows(raw: RawBatch, stored: dict[str, str]) -> SortedRows:
+def sort_rows(raw: RawBatch, stored: dict[str, str], system: icd.System = "9cm") -> SortedRows:
     """Sort a batch's rows; rows read = accepted + refused + duplicate, always.
 
     Args:
         raw: The batch.
         stored: Content hash by encounter_id of encounters that are already in RAW.
+        system: Declared code system of the diagnoses.
     """
     frame = raw.frame.assign(content_hash=content_hashes(raw.frame))
-    reasons = validation.problems(raw.frame)
+    reasons = validation.problems(raw.frame, system)
     sound = frame.drop(index=list(reasons))
     first = sound.drop_duplicates("encounter_id").set_index("encounter_id")["content_hash"].to_dict()
     original = sound["encounter_id"].map(lambda name: stored.get(name) or first[name])

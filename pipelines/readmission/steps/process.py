@@ -13,6 +13,7 @@ import pyarrow.parquet
 from psycopg2 import sql
 
 from readmission import contract, engine, tracing
+from readmission.contract import icd
 from readmission.data import snapshots
 from readmission.features import encoding, icd9
 from readmission.settings import Settings
@@ -102,16 +103,23 @@ def to_parquet(frame: pd.DataFrame) -> bytes:
 
 
 def _read_raw(cursor: Any, batch_id: int) -> pd.DataFrame:
+    cursor.execute("SELECT icd FROM raw.batches WHERE batch_id = %(batch)s", {"batch": batch_id})
+    (system,) = cursor.fetchone()
     query = sql.SQL("SELECT {} FROM raw.encounters WHERE batch_id = {}").format(
         sql.SQL(", ").join(map(sql.Identifier, contract.COLUMN_NAMES)), sql.Literal(batch_id)
     )
-    return typed_rows(postgres.copy_out(cursor, query))
+    return typed_rows(postgres.copy_out(cursor, query), system)
 
 
-def typed_rows(rows: BinaryIO) -> pd.DataFrame:
-    """Return the typed frame of rows that Postgres has copied out as csv with a header."""
+def typed_rows(rows: BinaryIO, system: icd.System = "9cm") -> pd.DataFrame:
+    """Return the typed frame of rows that Postgres has copied out as csv with a header.
+
+    Args:
+        rows: The csv.
+        system: Declared code system of the diagnoses.
+    """
     texts = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(contract.COLUMN_NAMES, pa.string()))
-    return encoding.typed_frame(pyarrow.csv.read_csv(rows, convert_options=texts).to_pandas())
+    return encoding.typed_frame(pyarrow.csv.read_csv(rows, convert_options=texts).to_pandas(), system)
 
 
 def _with_diagnoses(frame: pd.DataFrame) -> pa.Table:

@@ -176,6 +176,7 @@ def _judge(
             points=operating_points.choose_points(judged.scored["validation"]),
             bands=operating_points.choose_bands(judged.scored["validation"]),
             prevalence=data.prevalence,
+            systems=data.icd,
         )
         figures |= gate_metrics.serving_metrics(folder)
     except ArtifactError as error:
@@ -211,6 +212,7 @@ def _card(
         lineage={
             "data (sha256 of the snapshot)": data.sha256,
             "batches": candidate.batches,
+            "code systems of the diagnoses": ", ".join(f"ICD-{system.upper()}" for system in data.icd),
             "code": tracking.code_version(settings),
             "seed": str(settings.seed),
             "MLflow run": candidate.run_id,

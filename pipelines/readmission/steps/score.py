@@ -11,6 +11,8 @@ import typer
 from sklearn.pipeline import Pipeline
 
 from readmission import contract, tracing
+from readmission.contract import icd
+from readmission.contract.validation import reason_for
 from readmission.data import snapshots
 from readmission.errors import UserError
 from readmission.features import encoding, history
@@ -60,8 +62,10 @@ def run(
 
 def _score_file(settings: Settings, pipeline: Pipeline, file: Path, out: Path, version: str | int) -> int:
     """Score a CSV file into another, and return the number of rows."""
-    raw = read(file)
-    scores = pipeline.predict_proba(_with_history(settings, encoding.typed_frame(_without_partial_ids(raw))))
+    raw = read(file, settings.icd)
+    scores = pipeline.predict_proba(
+        _with_history(settings, encoding.typed_frame(_without_partial_ids(raw), settings.icd))
+    )
     names = [f"probability_{name}" for name in contract.CLASSES]
     predictions = pd.DataFrame(scores, columns=names, index=raw.index).round(6)
     predictions["prediction"] = np.array(contract.CLASSES)[scores.argmax(axis=1)]
@@ -94,10 +98,14 @@ def _with_history(settings: Settings, frame: pd.DataFrame) -> pd.DataFrame:
     return history.add(frame, Visits(snapshots.find(settings, role="score").visits()))
 
 
-def read(path: Path) -> pd.DataFrame:
+def read(path: Path, system: icd.System = "9cm") -> pd.DataFrame:
     """Read the raw columns of a request from a CSV file, in any order; other columns are kept.
 
     An absent optional column becomes unknown, or takes the value that the contract assumes.
+
+    Args:
+        path: The file.
+        system: Declared code system of the diagnoses.
 
     Raises:
         UserError: The file is not CSV, a required column is absent, or a value is not allowed.
@@ -116,16 +124,17 @@ def read(path: Path) -> pd.DataFrame:
             continue
         if not column.required:
             raw[column.name] = raw[column.name].replace("", column.assumed or contract.MISSING_TOKEN)
-        _check(path, raw[column.name], column)
+        _check(path, raw[column.name], column, system)
     return raw
 
 
-def _check(path: Path, values: pd.Series, column: contract.Column) -> None:
+def _check(path: Path, values: pd.Series, column: contract.Column, system: icd.System) -> None:
     for text in values.unique():
         # An optional value may be unknown even where the hospital's file always has one.
-        if column.problem(text) and (column.required or text != contract.MISSING_TOKEN):
+        reason = reason_for(column, text, system)
+        if reason and (column.required or text != contract.MISSING_TOKEN):
             row = int(np.flatnonzero((values == text).to_numpy())[0]) + 1
-            raise UserError(f"{path}, row {row}: {column.name} is {text!r}; allowed: {column.allowed}.")
+            raise UserError(f"{path}, row {row}: {column.name} is {text!r}; allowed: {reason['allowed']}.")
 
 
 def _store(settings: Settings, encounters: pd.Series, scores: np.ndarray, version: str) -> None:

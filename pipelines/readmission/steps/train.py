@@ -151,6 +151,7 @@ def _tags(data: Data, code: str) -> dict[str, str]:
         "data_sha256": data.sha256,
         "batches": f"{data.batches[0]}-{data.batches[-1]}",
         "synthetic": str(data.synthetic).lower(),
+        "icd": " ".join(data.icd),
         "contract_version": str(contract.CONTRACT_VERSION),
     }
 
@@ -187,8 +188,8 @@ def _record(settings: Settings, data: Data, candidate: FittedFamily, run_id: str
     with postgres.transaction(settings, "train") as cursor:
         cursor.execute(
             "INSERT INTO training.experiments"
-            " (run_id, family, first_batch, last_batch, data_sha256, synthetic, seed, git_sha, metrics)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+            " (run_id, family, first_batch, last_batch, data_sha256, synthetic, icd, seed, git_sha, metrics)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
             " ON CONFLICT (family, data_sha256, seed, git_sha) DO UPDATE SET run_id = excluded.run_id,"
             " metrics = excluded.metrics, trained_at = now()",
             (
@@ -198,6 +199,7 @@ def _record(settings: Settings, data: Data, candidate: FittedFamily, run_id: str
                 data.batches[-1],
                 data.sha256,
                 data.synthetic,
+                " ".join(data.icd),
                 settings.seed,
                 code,
                 json.dumps(metrics),

@@ -79,6 +79,7 @@ def load(settings: Settings, client: Any, up_to: int | None = None) -> DaskDatas
         counts=dataset.count_splits(pd.concat([index for _, index in scans], ignore_index=True)),
         snapshot=snapshot,
         synthetic=snapshots.is_synthetic(settings, snapshot),
+        icd=snapshots.code_systems(settings, snapshot),
         client=client,
         batches_read=batches,
         visits=visits,

@@ -32,11 +32,13 @@ class Data:
         counts: Encounters (`size`), patients (`nunique`) and readmissions within 30 days (`early`) of every split.
         snapshot: the batches.
         synthetic: whether any batch was made up by `--sample`.
+        icd: Declared code systems of the diagnoses, before they were translated.
     """
 
     counts: pd.DataFrame
     snapshot: Snapshot
     synthetic: bool
+    icd: tuple[str, ...] = ("9cm",)
 
     @property
     def sha256(self) -> str:
@@ -171,6 +173,7 @@ def load(settings: Settings, up_to: int | None = None, *, held_out: bool = False
         counts=count_splits(index),
         snapshot=snapshot,
         synthetic=snapshots.is_synthetic(settings, snapshot),
+        icd=snapshots.code_systems(settings, snapshot),
         matrix=matrix,
         y=index["y"].to_numpy(np.int64)[places],
         patients=index["patient_nbr"].to_numpy()[places],

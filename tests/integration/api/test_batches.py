@@ -104,3 +104,21 @@ def test_a_stream_that_cannot_go_on_says_so_and_ends_whole(api: Api, kind: str) 
     lines = [start, 'a\rb,"c\n', "x" * 70_000, "\n"]
     answer = api.http.post("/predict_batch", content="".join(lines).encode(), headers={"content-type": kind})
     assert answer.status_code == 200 and "larger than 65,536 bytes" in answer.text.splitlines()[-1]
+
+
+def test_icd10_codes_answer_as_their_icd9_codes_do_in_every_format(api: Api) -> None:
+    record = EXAMPLE | {"diag_1": "I50.9", "diag_2": "E1122", "diag_3": "E878", "icd": "10cm"}
+    expected = api.http.post("/predict", json=EXAMPLE | {"diag_1": "428", "diag_2": "250.4", "diag_3": "276"}).json()
+    single = api.http.post("/predict", json=record).json()
+    assert single["probabilities"] == expected["probabilities"]
+    undeclared = api.http.post("/predict", json={k: v for k, v in record.items() if k != "icd"})
+    assert undeclared.status_code == 400
+    problems = {(e["field"], e["problem"]) for e in undeclared.json()["errors"]}
+    assert problems == {("diag_1", "pattern"), ("diag_2", "pattern")}
+    many = api.http.post("/predict_batch", json={"records": [record, record | {"diag_3": "U07.1"}]}).json()
+    assert many["predictions"][0]["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-12)
+    assert [(e["field"], e["problem"]) for e in many["errors"][0]["errors"]] == [("diag_3", "unmapped")]
+    text = f"{','.join(record)}\n{','.join(str(value) for value in record.values())}\n"
+    answer = api.http.post("/predict_batch", content=text.encode(), headers={"content-type": "text/csv"})
+    risk = float(answer.text.splitlines()[1].split(",")[4])
+    assert risk == pytest.approx(expected["readmission_risk_30d"], abs=1e-8)

@@ -38,6 +38,18 @@ def test_predictions_reach_the_database_once_with_everything(
     assert not list((database.home / "spool").glob("*.log"))
 
 
+def test_the_codes_that_were_sent_are_stored_with_their_system(
+    start: Starter, database: Settings, compiled: dict[str, Path]
+) -> None:
+    install(database.home, compiled["lightgbm"], "1")
+    api = start().wait("/readyz")
+    record = EXAMPLE | {"diag_1": "I50.9", "diag_2": "E1122", "diag_3": "E878", "icd": "10cm"}
+    api.http.post("/predict", json=record)
+    text = f"{','.join(record)}\n{','.join(str(value) for value in record.values())}\n"
+    api.http.post("/predict_batch", content=text.encode(), headers={"content-type": "text/csv"})
+    until(lambda: rows(database, "SELECT inputs FROM serving.predictions") == [(record,), (record,)])
+
+
 def test_the_database_may_be_away(start: Starter, database: Settings, compiled: dict[str, Path]) -> None:
     install(database.home, compiled["lightgbm"], "1")
     api = start().wait("/readyz")

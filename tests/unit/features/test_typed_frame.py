@@ -15,14 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from readmission import contract
+from readmission.contract import icd
 from readmission.data import sources
 from readmission.features import encoding
 from readmission.scorer.pipeline import to_frame, to_values
 from readmission.steps import process, score
-from serving.predict import encounter
+from serving.predict import csv_rows, encounter
 
 Row = dict[str, str]
 FEATURES = list(contract.FEATURE_NAMES)
+#: Codes of each rule that translates, with and without dot.
+ICD10 = ("E11.9", "E1165", "I50.9", "I2510", "J44.9", "A41.9", "E878", "W19.XXXA", "N18.30", "Z79.4")
 
 
 def drawn_row(seed: int) -> Row:
@@ -65,7 +68,7 @@ def from_json(rows: list[Row]) -> pd.DataFrame:
 
 
 def from_uploaded_csv(rows: list[Row]) -> pd.DataFrame:
-    return to_frame([encounter.from_text(row) for row in csv.DictReader(io.StringIO(csv_text(rows)))])
+    return to_frame([csv_rows.read(row) for row in csv.DictReader(io.StringIO(csv_text(rows)))])
 
 
 def from_scored_csv(rows: list[Row]) -> pd.DataFrame:
@@ -94,6 +97,41 @@ def test_every_entry_gives_the_typed_frame_of_the_file(
         column.name: column.dtype for column in contract.COLUMNS
     }
     pd.testing.assert_frame_equal(entry(rows)[FEATURES], expected[FEATURES])
+
+
+def in_icd10(row: Row, random: Random) -> Row:
+    return row | {name: random.choice((contract.MISSING_TOKEN, *ICD10)) for name in contract.DIAGNOSES}
+
+
+def stated_in_icd10(rows: list[Row]) -> dict[str, pd.DataFrame]:
+    """Return the typed frame of rows in ICD-10-CM, by the way they enter the system."""
+    text = csv_text(rows).encode()
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.csv"
+        path.write_bytes(text)
+        scored = encoding.typed_frame(score.read(path, "10cm"), "10cm")
+    requests = [{**request(row), "icd": "10cm"} for row in rows]
+    return {
+        "file": encoding.typed_frame(sources.parse(text, "rows.csv")[0].to_pandas(), "10cm"),
+        "database": process.typed_rows(io.BytesIO(text), "10cm"),
+        "scored file": scored,
+        "JSON": to_frame([encounter.decode(msgspec.json.encode(body)) for body in requests]),
+        "CSV": to_frame([csv_rows.read({**row, "icd": "10cm"}) for row in rows]),
+        "prediction log": encoding.request_frame(requests),
+        "prediction log of CSV": encoding.request_frame([csv_rows.as_request({**row, "icd": "10cm"}) for row in rows]),
+    }
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(0, 2**32), min_size=1, max_size=4))
+def test_every_entry_translates_icd10_codes_alike(seeds: list[int]) -> None:
+    rows = [in_icd10(drawn_row(seed), Random(seed)) for seed in seeds]
+    translated = [
+        row | {name: icd.to_icd9(row[name], "10cm") for name in contract.DIAGNOSES if row[name] != "?"} for row in rows
+    ]
+    expected = from_file(translated)[FEATURES]
+    for entry, frame in stated_in_icd10(rows).items():
+        pd.testing.assert_frame_equal(frame[FEATURES], expected, obj=entry)
 
 
 @settings(max_examples=15)

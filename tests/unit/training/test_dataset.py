@@ -55,6 +55,7 @@ def snapshot(rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> Snapshot:
     snapshot = Snapshot(store, keys)
     monkeypatch.setattr(snapshots, "find", lambda settings, up_to=None: snapshot)
     monkeypatch.setattr(snapshots, "is_synthetic", lambda settings, snapshot: True)
+    monkeypatch.setattr(snapshots, "code_systems", lambda settings, snapshot: ("9cm", "10cm"))
     return snapshot
 
 
@@ -66,6 +67,10 @@ def settings() -> Settings:
 def test_each_object_is_read_once(snapshot: Snapshot, settings: Settings) -> None:
     dataset.load(settings)
     assert isinstance(snapshot.store, CountingStore) and dict(snapshot.store.reads) == {"1": 1, "2": 1, "3": 1}
+
+
+def test_the_code_systems_of_the_batches_are_known(snapshot: Snapshot, settings: Settings) -> None:
+    assert dataset.load(settings).icd == ("9cm", "10cm")
 
 
 def test_the_matrix_is_that_of_the_whole_frame(snapshot: Snapshot, settings: Settings, rows: pd.DataFrame) -> None:

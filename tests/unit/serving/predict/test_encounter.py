@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from readmission import contract
-from serving.predict import encounter
+from serving.predict import csv_rows, encounter
 from serving.predict.encounter import Aliased, Invalid
 
 EXAMPLE = dict(contract.EXAMPLE)
@@ -39,6 +39,11 @@ def test_the_example_decodes_to_its_values() -> None:
         ({"diag_1": "cancer"}, ("diag_1", "pattern")),
         ({"diag_1": "428\n"}, ("diag_1", "pattern")),
         ({"diag_1": "٤٢٨"}, ("diag_1", "pattern")),
+        ({"diag_1": "E119"}, ("diag_1", "pattern")),
+        ({"diag_1": "I50.9"}, ("diag_1", "pattern")),
+        ({"diag_1": 428}, ("diag_1", "type")),
+        ({"icd": "10"}, ("icd", "level")),
+        ({"icd": 10, "diag_1": "I50.9"}, ("icd", "type")),
         ({"insulin": "?"}, ("insulin", "level")),
         ({"patient_nbr": 0}, ("patient_nbr", "range")),
         ({"readmitted": "NO"}, ("readmitted", "unknown")),
@@ -47,6 +52,33 @@ def test_the_example_decodes_to_its_values() -> None:
 )
 def test_a_wrong_field_is_named(change: dict[str, object], expected: tuple[str, str]) -> None:
     assert problems({**EXAMPLE, **change}) == [expected]
+
+
+IN_ICD10: dict[str, object] = {**EXAMPLE, "icd": "10cm", "diag_1": "I50.9", "diag_2": "E1165", "diag_3": None}
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [("I50", "unlisted"), ("U07.1", "unmapped"), ("K52.89", "ambiguous"), ("428", "pattern"), (428, "type")],
+)
+def test_a_code_of_the_declared_system_is_translated_or_refused_by_name(code: object, problem: str) -> None:
+    values = encounter.decode(json.dumps(IN_ICD10).encode())
+    assert encounter.as_request(values) == {
+        name: value for name, value in {**EXAMPLE, "diag_1": "428", "diag_2": "250.8"}.items() if name != "diag_3"
+    }
+    assert problems({**IN_ICD10, "diag_3": code}) == [("diag_3", problem)]
+    text = {name: str(value) for name, value in {**IN_ICD10, "diag_3": code}.items()}
+    with pytest.raises(Invalid) as caught:
+        csv_rows.read(text)
+    assert [p.problem for p in caught.value.problems] == [problem if problem != "type" else "pattern"]
+
+
+def test_the_declaration_tells_e878_of_both_systems_apart() -> None:
+    body = {**EXAMPLE, "diag_1": "E878", "diag_2": None, "diag_3": "?"}
+    codes = [encounter.decode(json.dumps({**body, "icd": system}).encode()) for system in (None, "9cm", "10cm")]
+    first = contract.FEATURE_NAMES.index("diag_1")
+    assert [values[first] for values in codes] == ["E878", "E878", "276"]
+    assert len({len(values) for values in codes}) == 1
 
 
 def test_every_problem_is_listed_at_once() -> None:
@@ -135,7 +167,8 @@ def test_whatever_the_contract_allows_is_taken(record: dict[str, object]) -> Non
     values = encounter.decode(json.dumps(record).encode())
     assert encounter.as_request(values) == {k: v for k, v in record.items() if v is not None}
     text = {name: "?" if value is None else str(value) for name, value in record.items()}
-    assert encounter.from_text(text) == values
+    assert csv_rows.read(text) == values
+    assert csv_rows.as_request(text) == {k: v for k, v in record.items() if v not in (None, "?")}
 
 
 @given(VALID, st.dictionaries(st.sampled_from([*contract.COLUMN_NAMES, "x"]), JSON, min_size=1, max_size=3))
