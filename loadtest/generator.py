@@ -54,7 +54,11 @@ class Run:
         parts = urlsplit(url)
         self.host, self.port = parts.hostname or "127.0.0.1", parts.port or 80
         head = f"POST {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
-        self.requests = [f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in bodies]
+        # An id of its own each, because a canary draws by it; the prefix keeps them out of monitoring.
+        self.requests = [
+            f"{head}X-Request-ID: load-{number}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+            for number, body in enumerate(bodies)
+        ]
         self.connections, self.wait, self.rate, self.until = connections, wait, rate, until
         self.latencies: list[float] = []
         self.statuses: Counter[int] = Counter()

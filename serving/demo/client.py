@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
@@ -92,7 +93,8 @@ class Client:
     async def _ask(self, method: str, path: str, body: Any, timeout: float = TIMEOUT) -> dict[str, Any]:
         try:
             with tracing.span(f"{method} {path}", "CLIENT", http_request_method=method) as span:
-                answer = await self._http.request(method, path, json=body, timeout=timeout, headers=tracing.outgoing())
+                headers = {**tracing.outgoing(), "X-Request-ID": f"demo-{uuid4().hex}"}
+                answer = await self._http.request(method, path, json=body, timeout=timeout, headers=headers)
                 if span is not None:
                     span.set_attribute("http.response.status_code", answer.status_code)
         except httpx.TimeoutException as error:

@@ -8,27 +8,17 @@ unknown values), a bootstrap interval of every PSI, and the PSI that chance alon
 no false alarm on the real data, whose windows reach a PSI of 0.49; see docs/reports/2026-11-21-drift-rule.md.
 """
 
-import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.spatial.distance import jensenshannon
-from scipy.stats import wasserstein_distance
 
 from readmission import contract
-from readmission.features import icd9
+from readmission.monitoring.binning import SCORE, Binning, Counts, Floats
 
-Counts = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-
-#: Name of the score's row among the columns: the probability of the class "<30".
-SCORE = "score"
-_BINS = 10
-#: Levels that stand in their natural order, so that a distance has a meaning.
-_ORDERED = frozenset({"age", "weight", *contract.NUMERIC, SCORE})
 _RESAMPLES = 200
 
 
@@ -64,6 +54,8 @@ class ColumnDrift:
         jensen_shannon: Jensen-Shannon distance, from 0 (equal) to 1 (nothing in common).
         wasserstein: Wasserstein distance in standard deviations of the reference. None if the column is not ordered.
         missing_before, missing_now: Share of unknown values in the reference and in the window, 0 to 1.
+        absent_now: Share of the window's rows that do not state the column at all, 0 to 1. It is a habit of a client
+            and not a change of the patients, so it takes no part in the PSI.
     """
 
     column: str
@@ -76,96 +68,11 @@ class ColumnDrift:
     wasserstein: float | None
     missing_before: float
     missing_now: float
+    absent_now: float = 0.0
 
     def beyond(self, threshold: float) -> bool:
         """Return whether the PSI reaches a threshold and exceeds what chance explains."""
         return self.psi >= threshold and self.low > self.noise
-
-
-class Binning:
-    """Bins of every column: the contract's levels, ICD-9 chapters, or deciles of the reference.
-
-    The last bin of every column is for the unknown values.
-    """
-
-    def __init__(self, reference: pd.DataFrame) -> None:
-        """Take the deciles of integers and of the score from the reference, and count its rows.
-
-        Args:
-            reference: Typed frame. A column `SCORE` (0 to 1, NaN if not scored) is optional.
-        """
-        self._code: dict[str, Callable[[pd.Series], Floats]] = {}
-        self.labels: dict[str, list[str]] = {}
-        for column in contract.FEATURE_COLUMNS:
-            self._add(column, reference)
-        if SCORE in reference and reference[SCORE].notna().any():
-            self._add_numeric(SCORE, reference[SCORE], digits=3)
-        #: Rows of the reference in every bin of every column.
-        self.before: dict[str, Counts] = self.counts(reference)
-        #: Its ordered columns: how often each value occurs.
-        self.values = {name: self._frequencies(name, reference) for name in _ORDERED & self.labels.keys()}
-
-    def _add(self, column: contract.Column, reference: pd.DataFrame) -> None:
-        if column.name in contract.NUMERIC:
-            self._add_numeric(column.name, reference[column.name], digits=0)
-            return
-        if column.name in contract.DIAGNOSES:
-            self._code[column.name] = _chapters
-            self.labels[column.name] = [*icd9.CHAPTER_NAMES, "unknown"]
-            return
-        position = {value: i for i, value in enumerate(column.values())}
-        self._code[column.name] = lambda values: values.map(position).to_numpy(np.float64)
-        self.labels[column.name] = [*column.levels, "unknown"]
-
-    def _add_numeric(self, name: str, reference: pd.Series, digits: int) -> None:
-        present = reference.dropna().to_numpy(np.float64)
-        edges = np.unique(np.quantile(present, np.linspace(0, 1, _BINS + 1)[1:-1])) if len(present) else np.zeros(0)
-
-        def code(values: pd.Series) -> Floats:
-            numbers = values.to_numpy(np.float64)
-            return np.where(np.isnan(numbers), np.nan, np.searchsorted(edges, numbers, side="right"))
-
-        self._code[name] = code
-        ends = [f"{edge:.{digits}f}" for edge in edges]
-        inner = [f"{low}–<{high}" for low, high in itertools.pairwise(ends)]
-        self.labels[name] = [f"<{ends[0]}", *inner, f"≥{ends[-1]}", "unknown"] if ends else ["all", "unknown"]
-
-    def _frequencies(self, name: str, frame: pd.DataFrame) -> pd.Series:
-        raw = name in contract.NUMERIC or name == SCORE
-        values = frame[name].round(3) if raw else pd.Series(self.codes(name, frame[name]))
-        return values.value_counts()
-
-    def distance(self, name: str, window: pd.DataFrame) -> float | None:
-        """Return the Wasserstein distance of an ordered column in standard deviations; None for others."""
-        if name not in self.values:
-            return None
-        before, now = self.values[name], self._frequencies(name, window)
-        if not len(before) or not len(now):
-            return None
-        numbers = before.index.to_numpy(np.float64)
-        spread = float(np.sqrt(np.cov(numbers, fweights=before.to_numpy(), ddof=0))) or 1.0
-        return float(wasserstein_distance(numbers, now.index, before, now)) / spread
-
-    def codes(self, name: str, values: pd.Series) -> Floats:
-        """Return the bin of each value, NaN where it is unknown."""
-        return self._code[name](values)
-
-    def counts(self, frame: pd.DataFrame) -> dict[str, Counts]:
-        """Count the rows of a typed frame in every bin of every column that it has."""
-        counts = {}
-        for name, labels in self.labels.items():
-            if name in frame:
-                # A missing score says that the encounter was not scored, and nothing about the patient.
-                codes = self.codes(name, frame[name].dropna() if name == SCORE else frame[name])
-                filled = np.where(np.isnan(codes), len(labels) - 1, codes).astype(np.int64)
-                counts[name] = np.bincount(filled, minlength=len(labels))
-        return counts
-
-
-def _chapters(values: pd.Series) -> Floats:
-    chapter_of = {code: icd9.parse(code).chapter for code in values.dropna().unique()}
-    chapters: Floats = values.map(chapter_of).to_numpy(np.float64)
-    return chapters
 
 
 def psi(before: npt.NDArray[np.generic], now: npt.NDArray[np.generic]) -> Floats:
@@ -181,24 +88,32 @@ def psi(before: npt.NDArray[np.generic], now: npt.NDArray[np.generic]) -> Floats
     return result
 
 
-def compare(reference: Binning | pd.DataFrame, window: pd.DataFrame, seed: int = 7) -> list[ColumnDrift]:
+def compare(
+    reference: Binning | pd.DataFrame, window: pd.DataFrame, seed: int = 7, absent: pd.DataFrame | None = None
+) -> list[ColumnDrift]:
     """Measure the drift of every column, and of the score when both frames have it.
 
     Args:
         reference: Typed frame, or the `Binning` of one that is compared many times.
         window: Typed frame. A column `SCORE` (0 to 1, NaN if not scored) is optional.
         seed: Seed of the bootstrap.
+        absent: Which values the rows of the window do not state; see `Binning.counts`. The score of rows that lack a
+            column which the reference mostly knows is left out: it differs because of the request, not of the patient.
 
     Returns:
-        One entry a column, the largest PSI first.
+        One entry a column that some row states, the largest PSI first.
     """
     rng = np.random.default_rng(seed)
     binning = reference if isinstance(reference, Binning) else Binning(reference)
-    columns = [
-        _column(name, binning.before[name], now, binning.distance(name, window), rng)
-        for name, now in binning.counts(window).items()
-        if now.any()
-    ]
+    if absent is not None and SCORE in window:
+        window = window.assign(**{SCORE: window[SCORE].mask(binning.partial(absent))})
+    columns = []
+    for name, now in binning.counts(window, absent).items():
+        if now.any():
+            left_out = absent[name] if absent is not None and name in absent else None
+            stated = window if left_out is None else window[~left_out]
+            entry = _column(name, binning.before[name], now, binning.distance(name, stated), rng)
+            columns.append(entry if left_out is None else replace(entry, absent_now=float(left_out.mean())))
     return sorted(columns, key=lambda drift: -drift.psi)
 
 

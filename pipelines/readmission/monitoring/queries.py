@@ -59,7 +59,7 @@ _RECORDED = (
 _REPORT = (
     "SELECT DISTINCT ON (subject) report_id, subject, alarm, judged, measured_at,"
     " CASE subject WHEN 'batch' THEN 'batch' ELSE (SELECT window_name FROM monitoring.drift d"
-    " WHERE d.report_id = r.report_id ORDER BY window_rows LIMIT 1) END AS window_name"
+    " WHERE d.report_id = r.report_id ORDER BY window_name NOT LIKE 'last %%', window_rows LIMIT 1) END AS window_name"
     " FROM monitoring.drift_reports r ORDER BY subject, batch_id DESC NULLS LAST, measured_at DESC"
 )
 _DRIFT = f"FROM ({_REPORT}) r JOIN monitoring.drift d USING (report_id, window_name)"
@@ -179,6 +179,12 @@ QUERIES: tuple[Query, ...] = (
         "Share of unknown values in the newest report of a subject.",
         "subject column",
         f"SELECT subject, column_name, missing_now {_DRIFT} WHERE column_name <> 'score'",
+    ),
+    _gauge(
+        "drift_absent_ratio",
+        "Share of the newest predictions whose request leaves a column out.",
+        "column",
+        f"SELECT column_name, absent_now {_DRIFT} WHERE subject = 'predictions' AND column_name <> 'score'",
     ),
     _gauge(
         "drift_columns",

@@ -28,13 +28,14 @@ VALUES (%(report_id)s, %(subject)s, %(batch_id)s, %(reference)s, %(model_version
 _INSERT_COLUMNS = """
 INSERT INTO monitoring.drift
     (report_id, window_name, window_rows, column_name, administrative, drifted, psi, psi_low, psi_high, psi_noise,
-    jensen_shannon, wasserstein, missing_before, missing_now)
+    jensen_shannon, wasserstein, missing_before, missing_now, absent_now)
 VALUES %s
 """
 #: Values of one row of `_INSERT_COLUMNS`, as `column_rows` names them.
 _COLUMN = """
 (%(report_id)s, %(window_name)s, %(window_rows)s, %(column_name)s, %(administrative)s, %(drifted)s, %(psi)s,
-    %(psi_low)s, %(psi_high)s, %(psi_noise)s, %(jensen_shannon)s, %(wasserstein)s, %(missing_before)s, %(missing_now)s)
+    %(psi_low)s, %(psi_high)s, %(psi_noise)s, %(jensen_shannon)s, %(wasserstein)s, %(missing_before)s, %(missing_now)s,
+    %(absent_now)s)
 """
 
 
@@ -143,6 +144,7 @@ def column_rows(report_id: str, report: DriftReport) -> list[dict[str, Any]]:
             "wasserstein": column.wasserstein,
             "missing_before": column.missing_before,
             "missing_now": column.missing_now,
+            "absent_now": column.absent_now,
         }
         for name, columns in report.windows.items()
         for column in columns

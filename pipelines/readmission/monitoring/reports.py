@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from readmission import contract
 from readmission.monitoring import drift
-from readmission.monitoring.drift import Binning, ColumnDrift, DriftRule
+from readmission.monitoring.binning import SCORE, Binning
+from readmission.monitoring.drift import ColumnDrift, DriftRule
 
 _RED, _BLUE, _GREY, _LIGHT = "#b3261e", "#2b5f9e", "#8a8a8a", "#9ec1e8"
 _STYLE = """
@@ -22,7 +23,8 @@ td:first-child,th:first-child{text-align:left}img{max-width:100%}div{overflow-x:
 _FIGURES = (
     "PSI: 0 is the same, below 0.1 hardly different. Band: where it lies with 95 % confidence. Noise: the PSI that "
     "chance alone would give a window of this size. Jensen-Shannon: 0 the same, 1 nothing in common. Wasserstein: by "
-    "how many standard deviations the values have moved."
+    "how many standard deviations the values have moved. Not sent: the share of requests that leave the column "
+    "out; it is a habit of the client and no drift of patients, so it is left out of every other figure."
 )
 
 
@@ -50,13 +52,13 @@ class DriftReport:
 
     @property
     def columns(self) -> Sequence[ColumnDrift]:
-        """Return the drift of the last, widest window."""
+        """Return the drift of the last window: the whole batch, or the newest predictions."""
         return self.windows[list(self.windows)[-1]]
 
 
 def label(column: str) -> str:
     """Return a column's name for a person."""
-    return "Predicted risk" if column == drift.SCORE else contract.BY_NAME[column].label
+    return "Predicted risk" if column == SCORE else contract.BY_NAME[column].label
 
 
 def verdict(report: DriftReport) -> str:
@@ -75,18 +77,19 @@ def verdict(report: DriftReport) -> str:
     return f"No alarm: no clinical column reaches PSI {rule.moderate}."
 
 
-def html(report: DriftReport, reference: Binning, window: pd.DataFrame) -> str:
+def html(report: DriftReport, reference: Binning, window: pd.DataFrame, absent: pd.DataFrame | None = None) -> str:
     """Render the page.
 
     Args:
         report: Figures of the report.
         reference: Bins of what the windows were compared with.
         window: Typed frame of the last window.
+        absent: Which of its values the rows do not state. If omitted, all are stated.
     """
     sizes = ", ".join(f"{name} ({rows:,} rows)" for name, rows in report.sizes.items())
     pictures = [
         ("PSI of every column", overview(report)),
-        ("Largest differences", distributions(report, reference, window)),
+        ("Largest differences", distributions(report, reference, window, absent)),
     ]
     if len(report.windows) > 2:
         pictures.append(("Window by window", timeline(report)))
@@ -102,13 +105,23 @@ def html(report: DriftReport, reference: Binning, window: pd.DataFrame) -> str:
 
 
 def _table(report: DriftReport) -> str:
-    names = ("column", "PSI", "95 % band", "noise", "Jensen-Shannon", "Wasserstein / sd", "unknown before", "now")
+    names = (
+        "column",
+        "PSI",
+        "95 % band",
+        "noise",
+        "Jensen-Shannon",
+        "Wasserstein / sd",
+        "unknown before",
+        "now",
+        "not sent",
+    )
     rows = "".join(
         f"<tr{' class=admin' if entry.administrative else ''}><td>{escape(label(entry.column))}</td>"
         f"<td>{entry.psi:.3f}</td><td>{entry.low:.3f}–{entry.high:.3f}</td><td>{entry.noise:.3f}</td>"
         f"<td>{entry.jensen_shannon:.3f}</td>"
         f"<td>{'' if entry.wasserstein is None else f'{entry.wasserstein:.3f}'}</td>"
-        f"<td>{entry.missing_before:.1%}</td><td>{entry.missing_now:.1%}</td></tr>"
+        f"<td>{entry.missing_before:.1%}</td><td>{entry.missing_now:.1%}</td><td>{entry.absent_now:.1%}</td></tr>"
         for entry in report.columns
     )
     return f"<div><table><tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>{rows}</table></div>"
@@ -133,10 +146,12 @@ def overview(report: DriftReport) -> str:
     return image(figure)
 
 
-def distributions(report: DriftReport, reference: Binning, window: pd.DataFrame, most: int = 6) -> str:
+def distributions(
+    report: DriftReport, reference: Binning, window: pd.DataFrame, absent: pd.DataFrame | None = None, most: int = 6
+) -> str:
     """Draw the clinical columns that differ most, before and now."""
     clinical = [entry for entry in report.columns if not entry.administrative][:most]
-    counts = reference.counts(window)
+    counts = reference.counts(window, absent)
     figure = Figure(figsize=(10, 7), layout="constrained")
     for axes, entry in zip(figure.subplots(2, 3).flat, clinical, strict=False):
         before = drift.shares(reference, reference.before[entry.column], entry.column)

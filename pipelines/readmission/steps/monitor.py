@@ -1,29 +1,44 @@
 """Measurement of drift: a new batch against all before it, the predictions against the champion's training data."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 import typer
 
-from readmission import tracing
+from readmission import contract, tracing
 from readmission.data import snapshots
 from readmission.features.encoding import request_frame
-from readmission.monitoring import drift, records, reports
+from readmission.monitoring import drift, records, reports, windows
+from readmission.monitoring.binning import SCORE, Binning
 from readmission.monitoring.records import ServedModel
 from readmission.monitoring.reports import DriftReport
 from readmission.monitoring.rules import rule_of
+from readmission.monitoring.traffic import NOT_PATIENTS
 from readmission.settings import Settings
 from readmission.stores import postgres
 
 log = logging.getLogger(__name__)
 
-#: Windows of the predictions, the longest first; days.
-WINDOWS = {"30 days": 30, "7 days": 7, "1 day": 1}
-#: Maximum number of predictions of one window that are read, the newest first.
+#: Number of predictions of one window above which a sample is read, drawn evenly over its time.
 MOST = 50_000
+
+_BY_DAY = """
+SELECT floor(extract(epoch FROM now() - predicted_at) / 86400)::int AS day, count(*) FROM serving.predictions
+WHERE model_name = %(model_name)s AND model_version = %(version)s AND request_id NOT LIKE ALL (%(not_patients)s)
+  AND predicted_at > now() - make_interval(days => %(span)s) GROUP BY 1
+"""
+# A hash of the id draws a sample that is even over time and the same at every run.
+_SAMPLE = """
+SELECT inputs, p_early FROM serving.predictions
+WHERE model_name = %(model_name)s AND model_version = %(version)s AND request_id NOT LIKE ALL (%(not_patients)s)
+  AND predicted_at > now() - make_interval(days => %(end)s)
+  AND predicted_at <= now() - make_interval(days => %(start)s)
+  AND (hashtextextended(prediction_id::text, 0) & 2147483647) < %(below)s
+"""
 
 
 def run(
@@ -33,7 +48,8 @@ def run(
 ) -> list[str]:
     """Measure the drift of new batches and of recent predictions; write tables, HTML reports and MLflow runs.
 
-    A report replaces the one of the same subject. Health probes among the predictions are skipped.
+    A report replaces the one of the same subject. Predictions that are not about patients (health probes, load tests,
+    the demo page) are skipped.
 
     Args:
         settings: Stores and rule.
@@ -88,25 +104,27 @@ def _with_score(settings: Settings, frame: pd.DataFrame, champion: ServedModel |
         )
         return frame
     score = frame["encounter_id"].map(scores).astype(np.float64)
-    return frame.assign(**{drift.SCORE: score.where(frame["split"] != "train")})
+    return frame.assign(**{SCORE: score.where(frame["split"] != "train")})
 
 
 def _batch(settings: Settings, frame: pd.DataFrame, batch_id: int, champion: ServedModel | None) -> str:
     rule = rule_of(settings)
-    reference, window = frame[frame["batch_id"] < batch_id], frame[frame["batch_id"] == batch_id]
-    tracing.count(rows=len(window))
-    bins = drift.Binning(reference)
-    parts = slices(window, rule, settings.drift.window_rows)
+    reference, window = windows.batch_window(frame, batch_id, rule)
+    tracing.count(rows=int((window["batch_id"] == batch_id).sum()))
+    bins = Binning(reference)
+    parts = windows.slices(window, rule, settings.drift.window_rows)
     measured = [drift.compare(bins, part, settings.seed) for part in parts]
-    judged = min(map(len, parts)) >= rule.minimum
+    judged = min(len(reference), *map(len, parts)) >= rule.minimum
     alarms = [drift.alarm(measured[: i + 1], rule) for i in range(len(measured))] if judged else []
     names = [f"part {i + 1}" for i in range(len(parts))]
+    first, last = int(window["batch_id"].min()), int(reference["batch_id"].max())
     report = DriftReport(
-        title=f"batch {batch_id}",
-        reference_name=f"batches 1–{batch_id - 1} ({len(reference):,} rows)",
+        title=f"batch {batch_id}" + (f" with batches {first}–{batch_id - 1}" if first < batch_id else ""),
+        reference_name=f"batches 1–{last} ({len(reference):,} rows)",
         windows=dict(zip(names, measured, strict=True)) | {"batch": drift.compare(bins, window, settings.seed)},
         sizes=dict(zip(names, map(len, parts), strict=True)) | {"batch": len(window)},
-        alarm=sorted(set().union(*alarms)),
+        # Columns that drifted at different times are no common alarm: the largest single one counts.
+        alarm=max(alarms, key=len, default=[]),
         judged=judged,
         rule=rule,
     )
@@ -115,47 +133,57 @@ def _batch(settings: Settings, frame: pd.DataFrame, batch_id: int, champion: Ser
     )
 
 
-def slices(window: pd.DataFrame, rule: drift.DriftRule, rows: int) -> list[pd.DataFrame]:
-    """Cut a batch into windows of about `rows` rows, in the encounters' order; at least as many as the rule needs."""
-    count = max(rule.windows, len(window) // rows)
-    return [window.iloc[positions] for positions in np.array_split(np.arange(len(window)), count)]
-
-
 def _predictions(settings: Settings, frame: pd.DataFrame, champion: ServedModel) -> list[str]:
-    recent = {name: _recent(settings, champion, days) for name, days in WINDOWS.items()}
-    recent = {name: window for name, window in recent.items() if len(window)}
+    rule = rule_of(settings)
+    recent = _recent(settings, champion, rule.minimum)
     if not recent:
-        log.info("no predictions of version %s in the last 30 days: nothing to compare", champion.version)
+        log.info("no predictions of version %s in the last %s days: nothing to compare", champion.version, windows.SPAN)
         return []
     last = champion.last_batch or int(frame["batch_id"].max())
-    reference, rule = frame[frame["batch_id"] <= last], rule_of(settings)
-    bins = drift.Binning(reference)
-    measured = {name: drift.compare(bins, window, settings.seed) for name, window in recent.items()}
-    judged = len(recent) >= rule.windows and all(len(w) >= rule.minimum for w in list(recent.values())[-rule.windows :])
+    reference = frame[frame["batch_id"] <= last]
+    bins = Binning(reference)
+    measured = {
+        name: drift.compare(bins, window, settings.seed, absent=absent) for name, (window, absent) in recent.items()
+    }
+    sizes = {name: len(window) for name, (window, _) in recent.items()}
+    judged = len(recent) >= rule.windows and min(list(sizes.values())[-rule.windows :]) >= rule.minimum
     report = DriftReport(
         title=f"predictions of version {champion.version}",
         reference_name=f"the training data of version {champion.version}: batches 1–{last} ({len(reference):,} rows)",
         windows=measured,
-        sizes={name: len(window) for name, window in recent.items()},
+        sizes=sizes,
         alarm=drift.alarm(list(measured.values()), rule) if judged else [],
         judged=judged,
         rule=rule,
     )
-    newest = list(recent.values())[-1]
+    newest, absent = list(recent.values())[-1]
     report_id = f"predictions={datetime.now(UTC):%Y-%m-%d}"
-    return [records.keep_drift(settings, report_id, report, reports.html(report, bins, newest), champion, None)]
+    page = reports.html(report, bins, newest, absent)
+    return [records.keep_drift(settings, report_id, report, page, champion, None)]
 
 
-def _recent(settings: Settings, champion: ServedModel, days: int) -> pd.DataFrame:
+def _recent(settings: Settings, champion: ServedModel, minimum: int) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
+    """Return, by window, the newest last, the typed frame of its predictions and what their requests left out."""
+    arguments = {
+        "model_name": settings.mlflow.model_name,
+        "version": champion.version,
+        "not_patients": list(NOT_PATIENTS),
+        "span": windows.SPAN,
+    }
     with postgres.transaction(settings, "monitor") as cursor:
-        cursor.execute(
-            "SELECT inputs, p_early FROM serving.predictions"
-            " WHERE model_name = %(model_name)s AND model_version = %(version)s"
-            " AND predicted_at > now() - make_interval(days => %(days)s) AND request_id NOT LIKE 'probe-%%'"
-            " ORDER BY predicted_at DESC LIMIT %(most)s",
-            {"model_name": settings.mlflow.model_name, "version": champion.version, "days": days, "most": MOST},
-        )
-        rows = cursor.fetchall()
-    return request_frame([inputs for inputs, _ in rows]).assign(
-        **{drift.SCORE: np.array([early for _, early in rows], np.float64)}
-    )
+        cursor.execute(_BY_DAY, arguments)
+        by_day = dict(cursor.fetchall())
+        rows = [by_day.get(day, 0) for day in range(windows.SPAN)]
+        recent = {}
+        for span in windows.day_spans(rows, minimum):
+            share = min(1.0, MOST / sum(rows[span.start : span.end]))
+            cursor.execute(_SAMPLE, {**arguments, "start": span.start, "end": span.end, "below": int(share * 2**31)})
+            recent[str(span)] = _frames(cursor.fetchall())
+    return recent
+
+
+def _frames(rows: Sequence[tuple[Mapping[str, Any], float]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    inputs = [record for record, _ in rows]
+    frame = request_frame(inputs).assign(**{SCORE: np.array([early for _, early in rows], np.float64)})
+    absent = {name: [record.get(name) is None for record in inputs] for name in contract.FEATURE_NAMES}
+    return frame, pd.DataFrame(absent, index=frame.index)

@@ -14,6 +14,7 @@ from psycopg2.extras import execute_values
 from readmission import contract, tracing
 from readmission.evaluation import metrics
 from readmission.evaluation.metrics import Interval, Scored
+from readmission.monitoring.traffic import NOT_PATIENTS
 from readmission.settings import Settings
 from readmission.stores import postgres
 
@@ -32,8 +33,8 @@ SPAN_DAYS = 365
 # A served prediction's outcome is what its sender reported or, when the encounter came in with a later batch, what that
 # batch says. A prediction that was made after its encounter came in is left out: a model may have learned that outcome.
 # "<30" is final at once, anything else only once the delay has passed between prediction and observation; and nothing
-# is used before the delay is over, since early outcomes are all readmissions. Probes are no patients. Of an encounter
-# that was predicted twice by one version, the newest counts.
+# is used before the delay is over, since early outcomes are all readmissions. Only requests about patients count. Of an
+# encounter that was predicted twice by one version, the newest counts.
 SERVED = """
 SELECT DISTINCT ON (p.model_version, coalesce(p.inputs->>'encounter_id', p.prediction_id::text))
   p.model_version, p.p_no, p.p_late, p.p_early, coalesce(p.inputs->>'patient_nbr', p.prediction_id::text) AS patient,
@@ -52,7 +53,7 @@ CROSS JOIN LATERAL (SELECT CASE WHEN f.outcome = '<30' OR f.observed_at >= p.pre
   THEN f.outcome END AS outcome) reported
 CROSS JOIN LATERAL (SELECT CASE WHEN e.readmitted = '<30' OR b.finished >= p.predicted_at + %(delay)s
   THEN e.readmitted END AS outcome) arrived
-WHERE p.model_name = %(model_name)s AND p.request_id NOT LIKE 'probe-%%'
+WHERE p.model_name = %(model_name)s AND p.request_id NOT LIKE ALL (%(not_patients)s)
   AND p.predicted_at >= now() - %(span)s AND (b.finished IS NULL OR p.predicted_at < b.finished)
 ORDER BY p.model_version, coalesce(p.inputs->>'encounter_id', p.prediction_id::text), p.predicted_at DESC
 """
@@ -146,6 +147,7 @@ def _read(settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
                 "model_name": settings.mlflow.model_name,
                 "delay": timedelta(days=settings.monitoring.outcome_delay_days),
                 "span": timedelta(days=SPAN_DAYS),
+                "not_patients": list(NOT_PATIENTS),
             },
         )
         served = pd.DataFrame(cursor.fetchall(), columns=COLUMNS)

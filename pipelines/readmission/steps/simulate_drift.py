@@ -14,6 +14,7 @@ from readmission.contract import codes
 from readmission.data import snapshots
 from readmission.errors import UserError
 from readmission.monitoring import drift
+from readmission.monitoring.binning import Binning
 from readmission.monitoring.rules import rule_of
 from readmission.settings import Settings
 
@@ -96,7 +97,7 @@ def run(
     typer.echo(f"Real order, batches {batches[1]}–{batches[-1]}: {false_alarms} false alarms.")
     typer.echo(f"Injected from batch {first} on, into a share of the encounters: found after so many encounters.")
     typer.echo(f"{'':<28}" + "".join(f"{share:>10.0%}" for share in tried))
-    bins, window = drift.Binning(frame[frame["batch_id"] < first]), frame[frame["batch_id"] == first]
+    bins, window = Binning(frame[frame["batch_id"] < first]), frame[frame["batch_id"] == first]
     drawn = np.random.default_rng(settings.seed).random(len(window))
     alarms: dict[str, list[Finding | None]] = {}
     for name, corrupt in CORRUPTIONS.items():
@@ -139,10 +140,10 @@ def _shares(text: str) -> list[float]:
 
 def _watch(frame: pd.DataFrame, batch: int, rule: drift.DriftRule, rows: int) -> Finding | None:
     log.info("replaying batch %s", batch)
-    return replay(drift.Binning(frame[frame["batch_id"] < batch]), frame[frame["batch_id"] == batch], rule, rows)
+    return replay(Binning(frame[frame["batch_id"] < batch]), frame[frame["batch_id"] == batch], rule, rows)
 
 
-def replay(bins: drift.Binning, window: pd.DataFrame, rule: drift.DriftRule, rows: int) -> Finding | None:
+def replay(bins: Binning, window: pd.DataFrame, rule: drift.DriftRule, rows: int) -> Finding | None:
     """Return the first alarm of one batch, compared window by window with all before it; None if there is none."""
     seen: list[list[drift.ColumnDrift]] = []
     for positions in np.array_split(np.arange(len(window)), max(rule.windows, len(window) // rows)):

@@ -89,15 +89,15 @@ def test_a_batch_of_too_few_rows_is_not_judged(batches: Settings) -> None:
     assert query(config, "SELECT DISTINCT judged, alarm FROM monitoring.drift_reports") == [(False, [])]
 
 
-def serve(config: Settings, records: list[dict[str, str | int]], request_id: str) -> None:
-    """Write what the API would have logged."""
+def serve(config: Settings, records: list[dict[str, str | int]], request_id: str, hours: int = 1) -> None:
+    """Write what the API would have logged so many hours ago."""
     with postgres.transaction(config, "serving") as cursor:
         for record in records:
             cursor.execute(
                 "INSERT INTO serving.predictions (prediction_id, predicted_at, model_name, model_version, inputs,"
                 " inputs_sha256, prediction, p_no, p_late, p_early, missing, latency_ms, request_id)"
-                " VALUES (%s, now() - interval '1 hour', %s, '1', %s, '', 'NO', 0.6, 0.3, 0.1, '{}', 1, %s)",
-                (str(uuid.uuid4()), config.mlflow.model_name, json.dumps(record), request_id),
+                " VALUES (%s, now() - make_interval(hours => %s), %s, '1', %s, '', 'NO', 0.6, 0.3, 0.1, '{}', 1, %s)",
+                (str(uuid.uuid4()), hours, config.mlflow.model_name, json.dumps(record), request_id),
             )
 
 
@@ -124,20 +124,70 @@ def requests(config: Settings, rows: int) -> list[dict[str, str | int]]:
     ]
 
 
-def test_predictions_are_compared_with_the_training_data_and_probes_are_left_out(batches: Settings) -> None:
-    config = batches
-    promote(config)
-    assert not [name for name in monitor.run(config) if name.startswith("predictions=")]
-    move_alias(config, "1")
-    serve(config, requests(config, 400), "r-1")
-    serve(config, [dict(contract.EXAMPLE)] * 400, "probe-status")
-    [written] = [name for name in monitor.run(config) if name.startswith("predictions=")]
-    report = f"FROM monitoring.drift_reports WHERE report_id = '{written}'"
-    assert query(config, f"SELECT rows, judged, alarm {report}") == [(400, True, [])]
+@pytest.fixture
+def served(batches: Settings) -> Settings:
+    """Give settings whose champion is version 1, trained on batches 1 and 2."""
+    promote(batches)
+    move_alias(batches, "1")
+    return batches
 
-    serve(config, [record | {"age": "[0-10)"} for record in requests(config, 700)] * 3, "r-2")
+
+def newest_report(config: Settings) -> tuple[int, bool, list[str]]:
+    [written] = [name for name in monitor.run(config) if name.startswith("predictions=")]
+    [report] = query(config, f"SELECT rows, judged, alarm FROM monitoring.drift_reports WHERE report_id = '{written}'")
+    return report
+
+
+def shifted(config: Settings, rows: int) -> list[dict[str, str | int]]:
+    return [record | {"age": "[0-10)"} for record in requests(config, rows)]
+
+
+def test_predictions_are_compared_with_the_training_data_in_windows_that_share_no_day(served: Settings) -> None:
+    assert not [name for name in monitor.run(served) if name.startswith("predictions=")]
+    serve(served, requests(served, 400), "r-1", hours=60)
+    serve(served, requests(served, 400), "r-1")
+    assert newest_report(served) == (400, True, [])
+    windows = query(served, "SELECT DISTINCT window_name, window_rows FROM monitoring.drift WHERE report_id LIKE 'p%'")
+    assert sorted(windows) == [("1 to 7 days ago", 400), ("last day", 400)]
+
+    serve(served, shifted(served, 700) * 2, "r-2")
+    assert newest_report(served)[1:] == (True, []), "one bad day does not confirm itself"
+    serve(served, shifted(served, 700) * 2, "r-2", hours=60)
+    assert newest_report(served)[1:] == (True, ["age"])
+
+
+def test_what_is_not_about_patients_is_left_out(served: Settings) -> None:
+    for prefix in ("probe-status", "load-17", "demo-0a"):
+        serve(served, [dict(contract.EXAMPLE)] * 300, prefix)
+    assert not [name for name in monitor.run(served) if name.startswith("predictions=")]
+
+
+def test_requests_that_leave_columns_out_are_no_drift_of_patients(served: Settings) -> None:
+    sent = {c.name for c in contract.FEATURE_COLUMNS if c.required} | {"number_inpatient", "diag_1"}
+    partial = [{name: record[name] for name in sent if name in record} for record in requests(served, 600)]
+    for hours in (1, 60):
+        serve(served, partial, "r-1", hours)
+    assert newest_report(served) == (600, True, [])
+    absent = dict(query(served, "SELECT column_name, absent_now FROM monitoring.drift WHERE window_name = 'last day'"))
+    assert set(absent) == sent, "columns that nobody sends have no figures"
+    assert absent["age"] == 0
+
+
+def test_small_batches_are_judged_together(batches: Settings, sample: Path) -> None:
+    config = batches.replace(drift_minimum_rows=500)
     monitor.run(config)
-    assert query(config, f"SELECT alarm {report}") == [(["age"],)]
+    reports = query(config, "SELECT report_id, judged, rows FROM monitoring.drift_reports ORDER BY 1")
+    assert reports[0][:2] == ("batch=0002", False), "nothing would be left to compare with"
+    assert reports[1][0] == "batch=0003"
+    assert (reports[1][1], reports[1][2] > 1000) == (True, True), "with the rows of batch 2"
+
+
+def test_alarms_of_different_windows_are_not_united(batches: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {2: ["age"], 3: ["race"], 4: ["gender"]}
+    monkeypatch.setattr(drift, "alarm", lambda windows, rule: names.get(len(windows), []))
+    config = batches.replace(drift_minimum_rows=50, drift_window_rows=150)
+    monitor.run(config)
+    assert {tuple(row[0]) for row in query(config, "SELECT alarm FROM monitoring.drift_reports")} == {("age",)}
 
 
 def test_predictions_of_the_version_that_the_alias_names_are_compared(batches: Settings) -> None:

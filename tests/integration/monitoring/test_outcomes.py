@@ -175,7 +175,7 @@ def test_predictions_of_more_than_a_year_ago_are_not_read(database: Settings) ->
 
 
 def test_an_index_serves_the_look_up_of_a_patient(database: Settings) -> None:
-    values = {"model_name": "m", "delay": timedelta(days=30), "span": timedelta(days=365)}
+    values = {"model_name": "m", "delay": timedelta(days=30), "span": timedelta(days=365), "not_patients": []}
     with postgres.transaction(database, "monitor") as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("EXPLAIN " + outcomes.SERVED, values)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from readmission import contract
 from readmission.monitoring import drift
+from readmission.monitoring.binning import SCORE
 
 RULE = drift.DriftRule(minimum=100)
 
@@ -106,8 +107,8 @@ def test_a_handful_of_rows_is_noise() -> None:
 
 def test_the_score_is_a_column_as_well() -> None:
     rng = np.random.default_rng(3)
-    reference = typed(5000, 1, **{drift.SCORE: rng.beta(2, 16, 5000)})
-    window = typed(1000, 2, **{drift.SCORE: rng.beta(4, 16, 1000)})
-    score = by_name(drift.compare(reference, window))[drift.SCORE]
+    reference = typed(5000, 1, **{SCORE: rng.beta(2, 16, 5000)})
+    window = typed(1000, 2, **{SCORE: rng.beta(4, 16, 1000)})
+    score = by_name(drift.compare(reference, window))[SCORE]
     assert not score.administrative
     assert score.beyond(RULE.large)

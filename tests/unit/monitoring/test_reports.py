@@ -6,6 +6,7 @@ import pytest
 
 from readmission import contract
 from readmission.monitoring import drift, reports
+from readmission.monitoring.binning import Binning
 from readmission.monitoring.reports import DriftReport
 
 RULE = drift.DriftRule(minimum=100)
@@ -54,7 +55,7 @@ def test_the_verdict_says_what_the_rule_decided(drift_report: DriftReport, sente
 def test_the_page_escapes_its_title_and_loads_nothing() -> None:
     columns = {column.name: pd.Series([np.nan] * 8) for column in contract.FEATURE_COLUMNS}
     frame = pd.DataFrame(columns).assign(age=[contract.BY_NAME["age"].levels[0]] * 8)
-    page = reports.html(report(0.3, alarm=("age",), title="a < b"), drift.Binning(frame), frame)
+    page = reports.html(report(0.3, alarm=("age",), title="a < b"), Binning(frame), frame)
     assert "<h1>Drift: a &lt; b</h1>" in page and "class=alarm" in page
     assert page.count("src='data:image/png;base64,") == page.count("src=") == 3
     assert "http" not in page and "12.5%" in page
