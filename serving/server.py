@@ -11,10 +11,13 @@ from pathlib import Path
 from readmission.errors import UserError
 from readmission.logs import JsonFormatter
 from readmission.settings import load_settings
+from serving.sidecar import launch
 
 #: Seconds that an idle connection stays open: longer than ingresses and clients keep theirs (usually 60), or they
 #: would send into one that is just being closed.
 KEEP_ALIVE = 75
+#: Seconds that the end waits for the database to take the last predictions.
+CARRY = 15.0
 #: Open files of a worker, where the system allows them.
 FILES = 65_536
 #: File system in memory, where there is one.
@@ -79,6 +82,7 @@ def main() -> None:
     try:
         cli(arguments)
     finally:
+        launch.finish(settings.home, CARRY)
         shutil.rmtree(metric_files, ignore_errors=True)
 
 

@@ -46,10 +46,11 @@ class Drain:
                 loop.call_soon_threadsafe(leave, number)
 
         def leave(number: int) -> None:
-            # New connections go to another worker, which listens on the same socket.
-            for listener in server.servers if isinstance(server, uvicorn.Server) else ():
-                listener.close()
             loop.call_later(seconds, end, number)
+            # New connections go to another worker, which listens on the same socket. A server that has just started
+            # does not listen yet.
+            for listener in getattr(server, "servers", ()) if isinstance(server, uvicorn.Server) else ():
+                listener.close()
 
         def end(number: int) -> None:
             for each, handler in handlers.items():

@@ -7,8 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import IO
+
+from serving.prediction_log.segments import SUFFIX
 
 LOCK = "sidecar.lock"
 
@@ -40,3 +43,25 @@ def ensure(home: Path) -> "subprocess.Popen[bytes] | None":
         return None
     held.close()
     return subprocess.Popen([sys.executable, "-m", "serving.sidecar", str(os.getpid())])
+
+
+def finish(home: Path, seconds: float) -> None:
+    """Wait, after the workers have ended, until the sidecar has stored what they left.
+
+    In a container the end of the first process ends all others, and the spool may go with it.
+
+    Args:
+        home: Folder of the state.
+        seconds: How long to wait at most, as when the database is away.
+    """
+    deadline = time.monotonic() + seconds
+    while (held := lock(home)) is None:
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.05)
+    held.close()
+    if any((home / "spool").glob(f"*{SUFFIX}")):
+        # The worker that the sidecar belonged to was not the last one: once more, for the segments of the others.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            command = [sys.executable, "-m", "serving.sidecar", "0"]
+            subprocess.run(command, timeout=max(1.0, deadline - time.monotonic()), check=False)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import psycopg2
 import pytest
 
 from readmission import contract
@@ -137,3 +138,19 @@ def test_the_api_cannot_change_what_is_not_its_own(database: Settings) -> None:
         cursor.execute("SELECT serving.ensure_month('2026-11-05'), serving.ensure_month('1999-01-01')")
     connection.close()
     assert len(contract.CLASSES) == 3
+
+
+def test_the_end_waits_until_everything_is_stored(
+    start: Starter, database: Settings, compiled: dict[str, Path]
+) -> None:
+    """Where the server is the first process of a container, its end is the end of the spool."""
+    install(database.home, compiled["lightgbm"], "7")
+    api = start(READMISSION_API_WORKERS=2).wait("/readyz")
+    assert api.http.post("/predict_batch", json={"records": [EXAMPLE] * 5000}).status_code == 200
+    owner = psycopg2.connect(database.database_url("owner").replace("+psycopg2", ""))
+    owner.cursor().execute("LOCK TABLE serving.predictions IN ACCESS EXCLUSIVE MODE")
+    timer = threading.Timer(4, owner.close)
+    timer.start()
+    assert api.stop() == 0
+    timer.join()
+    assert rows(database, "SELECT count(*) FROM serving.predictions") == [(5000,)]
