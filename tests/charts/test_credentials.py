@@ -1,6 +1,7 @@
 """The Job that makes the Secrets; the API server it talks to is held in memory (the real one: `make e2e`)."""
 
 import base64
+import hashlib
 import importlib.util
 from typing import Any
 
@@ -80,3 +81,14 @@ def test_killed_at_any_point_it_ends_the_same(calls: int) -> None:
     server.killed_after = None
     credentials.make(WANTED, "z", server)
     assert server.value("b", "url", "url").split(":")[2].split("@")[0] == server.value("a", "all", "one")
+
+
+def test_a_file_of_keys_has_the_hash_of_a_value_that_another_secret_has() -> None:
+    server = Server()
+    declared = [
+        {"namespace": "a", "name": "keys", "data": {"keys": "demo:{sha256:api-demo}:predict\n"}},
+        {"namespace": "a", "name": "demo", "data": {"key": "{api-demo}"}},
+    ]
+    credentials.make(declared, "z", server)
+    key = server.value("a", "demo", "key")
+    assert server.value("a", "keys", "keys") == f"demo:{hashlib.sha256(key.encode()).hexdigest()}:predict\n"

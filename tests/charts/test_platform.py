@@ -15,6 +15,7 @@ SELECTOR = {f"app.kubernetes.io/{k}" for k in ("name", "instance", "component")}
 #: Monitors of services that charts of others bring.
 OTHERS = {"readmission-observability-airflow-statsd"}
 HOST = {"global": {"postgres": {"host": "db"}}}
+OPEN = {"apiKeys": {"open": True}}
 SOURCE = {"source": "s3://b/k"}
 
 
@@ -155,7 +156,9 @@ def test_values_that_are_unknown_are_refused(name: str, values: dict[str, Any], 
     ("name", "values", "message"),
     [
         ("mlflow", {}, r"global\.postgres\.host: name the Postgres server"),
-        ("inference", HOST | {"ingress": {"enabled": True}}, r"ingress\.host: name the host"),
+        ("inference", HOST | OPEN | {"ingress": {"enabled": True}}, r"ingress\.host: name the host"),
+        ("inference", HOST | {"ingress": {"enabled": True, "host": "h"}}, r"ingress\.enabled: without API keys"),
+        ("inference", HOST | {"tmpSize": "1G"}, r"tmpSize 1G: give it in Ki, Mi, Gi or Ti"),
         ("feed", {}, r"feed\.source: name the data"),
         ("foundation", {"networkPolicies": {"flows": [{"from": ["mars"], "to": ["x"]}]}}, 'names the endpoint "mars"'),
     ],
@@ -163,6 +166,28 @@ def test_values_that_are_unknown_are_refused(name: str, values: dict[str, Any], 
 def test_wrong_combinations_say_what_is_missing(name: str, values: dict[str, Any], message: str) -> None:
     with pytest.raises(helm.HelmError, match=message):
         chartlib.render_ours(name, values)
+
+
+@pytest.mark.parametrize(("size", "spool"), [("1Gi", 2**29), ("512Mi", 2**28), ("4096Ki", 2**21)])
+def test_the_spool_leaves_half_of_tmp_to_models_and_metrics(size: str, spool: int) -> None:
+    assert environment(chartlib.render_ours("inference", HOST | {"tmpSize": size}))["READMISSION_SPOOL_BYTES"] == str(
+        spool
+    )
+
+
+def test_the_file_of_api_keys_is_mounted_whole_so_that_a_change_reaches_it() -> None:
+    objects = chartlib.render_ours("inference", HOST | {"apiKeys": {"existingSecret": "doors"}})
+    [pod] = [o["spec"]["template"]["spec"] for o in objects if o["kind"] == "Deployment"]
+    assert {"name": "api-keys", "secret": {"secretName": "doors"}} in pod["volumes"]
+    [mount] = [m for m in pod["containers"][0]["volumeMounts"] if m["name"] == "api-keys"]
+    assert "subPath" not in mount and mount["readOnly"]
+    assert environment(objects)["READMISSION_API_KEYS"] == mount["mountPath"] + "/keys"
+
+
+def environment(objects: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the environment of the only Deployment's container."""
+    [pod] = [o["spec"]["template"]["spec"] for o in objects if o["kind"] == "Deployment"]
+    return {entry["name"]: entry.get("value") for entry in pod["containers"][0]["env"]}
 
 
 @pytest.mark.parametrize("name", chartlib.PARTS)

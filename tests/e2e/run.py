@@ -7,6 +7,7 @@ from collections.abc import Callable
 import alerts
 import chains
 import changes
+import doors
 import environments
 import foreign
 import install
@@ -60,6 +61,7 @@ def upgrades(prove: Prove) -> None:
     """Prove that syncs, updates and load change what they should and nothing else."""
     prove("helmfile sync twice changes nothing", changes.idempotent)
     prove("update of the API under requests", changes.rolling_restart)
+    prove("API keys: none, a foreign one, a new one", doors.locked)
     prove("upgrade with changed values", changes.upgrade)
     prove("the HPA adds replicas under load", changes.scaling)
     prove("every replica serves the champion", install.replicas)

@@ -76,6 +76,14 @@ volumeMounts:
   {{- with .mounts }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- end }}
 
+{{/* Bytes of a quantity in Ki, Mi, Gi or Ti, such as 512Mi. */}}
+{{- define "common.bytes" -}}
+{{- $units := dict "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- $unit := regexFind "[KMGT]i$" . -}}
+{{- if not $unit }}{{ fail (printf "tmpSize %s: give it in Ki, Mi, Gi or Ti, such as 512Mi" .) }}{{ end -}}
+{{- mul (trimSuffix $unit . | int64) (get $units $unit | int64) -}}
+{{- end }}
+
 {{- define "common.volumes" -}}
 volumes:
   - {name: tmp, emptyDir: {sizeLimit: {{ .Values.tmpSize | default "1Gi" }}}}

@@ -1,6 +1,6 @@
 {{/*
 Pod of `helm test`: it sends GET (or POST with `body`) to `url` until the answer contains `expect`, for up to a
-minute. It runs the component's own image, so that tests need no other image.
+minute. A refusal counts as an answer, with its status in front. It runs the component's own image, so that tests need no other image.
 */}}
 {{- define "common.testPod" -}}
 {{- with .context -}}
@@ -26,7 +26,9 @@ spec:
                   if expected in answer:
                       sys.exit(print(f"{url}: {answer[:300]}"))
               except urllib.error.HTTPError as error:
-                  answer = f"{error}: {error.read().decode()[:500]}"
+                  answer = f"{error.code} {error.read().decode()[:500]}"
+                  if expected in answer:
+                      sys.exit(print(f"{url}: {answer[:300]}"))
               except OSError as error:
                   answer = str(error)
               time.sleep(2)

@@ -1,9 +1,10 @@
 """Make the Secrets that are absent, with random values: credentials.py SECRETS_JSON NAMESPACE.
 
 SECRETS_JSON is a list of {namespace, name, data: {key: text}}, where `{name}` in a text stands for the random
-value of that name. Every random value is kept in the Secret `credentials` of NAMESPACE, so that a Secret made
-later gets the value that the others already have. What exists is never changed: to bring a password of your
-own, make its Secrets first. Standard library only: it runs in a pod of the cluster, with that pod's account.
+value of that name and `{sha256:name}` for its SHA-256. Every random value is kept in the Secret `credentials` of
+NAMESPACE, so that a Secret made later gets the value that the others already have. What exists is never changed: to
+bring a password of your own, make its Secrets first. Standard library only: it runs in a pod of the cluster, with
+that pod's account.
 """
 
 import base64
@@ -16,11 +17,12 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-PLACEHOLDER = re.compile(r"\{([a-z0-9-]+)\}")
+PLACEHOLDER = re.compile(r"\{(sha256:)?([a-z0-9-]+)\}")
 
 Call = Callable[[str, str, "dict[str, Any] | None"], "dict[str, Any] | None"]
 
@@ -57,6 +59,13 @@ def encoded(data: dict[str, str]) -> dict[str, str]:
     return {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
 
 
+def fill(text: str, values: dict[str, str]) -> str:
+    """Replace the placeholders of a text by random values, or by their SHA-256."""
+    return PLACEHOLDER.sub(
+        lambda match: sha256(values[match[2]].encode()).hexdigest() if match[1] else values[match[2]], text
+    )
+
+
 def make(declared: list[dict[str, Any]], namespace: str, call: Call) -> list[str]:
     """Make the declared Secrets that are absent; return their `namespace/name`."""
     absent = [s for s in declared if call("GET", f"{s['namespace']}/secrets/{s['name']}", None) is None]
@@ -64,7 +73,7 @@ def make(declared: list[dict[str, Any]], namespace: str, call: Call) -> list[str
         return []
     store = call("GET", f"{namespace}/secrets/credentials", None)
     stored = {k: base64.b64decode(v).decode() for k, v in ((store or {}).get("data") or {}).items()}
-    names = {n for s in absent for text in s["data"].values() for n in PLACEHOLDER.findall(text)}
+    names = {n for s in absent for text in s["data"].values() for _, n in PLACEHOLDER.findall(text)}
     fresh = {name: random_value(name) for name in sorted(names - stored.keys())}
     # The store first: a Job killed after this line finds the same values again.
     if store is None:
@@ -75,7 +84,7 @@ def make(declared: list[dict[str, Any]], namespace: str, call: Call) -> list[str
         call("PATCH", f"{namespace}/secrets/credentials", {"data": encoded(fresh)})
     values = stored | fresh
     for secret in absent:
-        data = {k: PLACEHOLDER.sub(lambda m: values[m[1]], text) for k, text in secret["data"].items()}
+        data = {k: fill(text, values) for k, text in secret["data"].items()}
         body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret["name"]}, "data": encoded(data)}
         call("POST", f"{secret['namespace']}/secrets", body)
     return [f"{s['namespace']}/{s['name']}" for s in absent]
