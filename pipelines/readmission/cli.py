@@ -106,6 +106,14 @@ VERBS: dict[str, tuple[str, str]] = {
         "readmission.steps.simulate_drift",
         "Prove the drift rule: replay the clean batches as they are and with injected drift, and print the alarms.",
     ),
+    "purge": (
+        "readmission.steps.purge",
+        "Drop what is older than the retention settings allow, and write down how many rows were dropped.",
+    ),
+    "privacy": (
+        "readmission.privacy.questions",
+        "Show every place that holds patients' data, or who asked about one patient.",
+    ),
     "exporter": (
         "readmission.monitoring.exporter",
         "Serve the metrics of what only the database knows, on GET /metrics, until it is stopped.",
@@ -122,6 +130,7 @@ RECORDED: dict[str, Role] = {
     "monitor": "monitor",
     "outcomes": "monitor",
     "retrain": "monitor",
+    "purge": "privacy",
 }
 
 

@@ -68,8 +68,17 @@ def test_a_secret_of_the_users_own_stays() -> None:
     server = Server()
     mine = {"data": {"one": "bWluZQ=="}}
     server.secrets["a", "all"] = mine
-    assert credentials.make(WANTED, "z", server) == ["b/url"]
-    assert server.secrets["a", "all"] is mine
+    assert credentials.make(WANTED, "z", server) == ["a/all", "b/url"]
+    assert server.value("a", "all", "one") == "mine"
+
+
+def test_a_secret_gets_the_keys_that_a_later_release_adds() -> None:
+    server = Server()
+    credentials.make(WANTED, "z", server)
+    before = server.value("a", "all", "one")
+    later = [{"namespace": "a", "name": "all", "data": {"one": "{x}", "two": "{y}", "three": "{z}"}}]
+    assert credentials.make(later, "z", server) == ["a/all"]
+    assert server.value("a", "all", "one") == before and len(server.value("a", "all", "three")) >= 32
 
 
 @pytest.mark.parametrize("calls", [0, 1, 2])

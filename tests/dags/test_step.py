@@ -27,6 +27,7 @@ PASSWORDS = {
     "reload": set(),
     "score": {"READMISSION_POSTGRES_PASSWORD_SCORE"},
     **{verb: {"READMISSION_POSTGRES_PASSWORD_MONITOR"} for verb in ("monitor", "outcomes", "retrain")},
+    "purge": {"READMISSION_POSTGRES_PASSWORD_PRIVACY"},
 }
 
 

@@ -2,9 +2,9 @@
 
 SECRETS_JSON is a list of {namespace, name, data: {key: text}}, where `{name}` in a text stands for the random
 value of that name and `{sha256:name}` for its SHA-256. Every random value is kept in the Secret `credentials` of
-NAMESPACE, so that a Secret made later gets the value that the others already have. What exists is never changed: to
-bring a password of your own, make its Secrets first. Standard library only: it runs in a pod of the cluster, with
-that pod's account.
+NAMESPACE, so that a Secret made later gets the value that the others already have. What exists is never changed, but
+keys that a later release needs are added: to bring a password of your own, make its Secrets first. Standard library
+only: it runs in a pod of the cluster, with that pod's account.
 """
 
 import base64
@@ -67,8 +67,13 @@ def fill(text: str, values: dict[str, str]) -> str:
 
 
 def make(declared: list[dict[str, Any]], namespace: str, call: Call) -> list[str]:
-    """Make the declared Secrets that are absent; return their `namespace/name`."""
-    absent = [s for s in declared if call("GET", f"{s['namespace']}/secrets/{s['name']}", None) is None]
+    """Make the declared Secrets that are absent, and absent keys of others; return their `namespace/name`."""
+    absent = []
+    for secret in declared:
+        present = call("GET", f"{secret['namespace']}/secrets/{secret['name']}", None)
+        missing = {k: text for k, text in secret["data"].items() if k not in ((present or {}).get("data") or {})}
+        if missing:
+            absent.append({**secret, "data": missing, "exists": present is not None})
     if not absent:
         return []
     store = call("GET", f"{namespace}/secrets/credentials", None)
@@ -85,8 +90,13 @@ def make(declared: list[dict[str, Any]], namespace: str, call: Call) -> list[str
     values = stored | fresh
     for secret in absent:
         data = {k: fill(text, values) for k, text in secret["data"].items()}
+        data = {k: fill(text, values) for k, text in secret["data"].items()}
+        path = f"{secret['namespace']}/secrets"
+        if secret["exists"]:
+            call("PATCH", f"{path}/{secret['name']}", {"data": encoded(data)})
+            continue
         body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret["name"]}, "data": encoded(data)}
-        call("POST", f"{secret['namespace']}/secrets", body)
+        call("POST", path, body)
     return [f"{s['namespace']}/{s['name']}" for s in absent]
 
 

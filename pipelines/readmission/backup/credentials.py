@@ -20,6 +20,8 @@ _SALT = _NONCE = 16
 _LEAST = 20
 #: Secrets under which restored rows are encrypted; they follow the data. The others belong to the server they open.
 FOLLOW_DATA = ("READMISSION_AIRFLOW_SECRET",)
+#: Secret under which patients have pseudonyms, and its earlier values: those of a backup join those that are there.
+_PATIENT_KEY, _PREVIOUS_KEYS = "READMISSION_PATIENT_KEY", "READMISSION_PREVIOUS_PATIENT_KEYS"
 
 
 class Export(msgspec.Struct, frozen=True):
@@ -97,10 +99,18 @@ def write_home(export: Export, home: Path) -> None:
 
 
 def follow_data(export: Export, home: Path) -> None:
-    """Replace those secrets of an embedded home folder under which restored rows are encrypted."""
+    """Give an embedded home folder the secrets under which restored rows are encrypted or keyed.
+
+    The present key of patients stays, because later tombstones are made with it; the backup's becomes an earlier one.
+    """
     path = home / "secrets.env"
     present = dict(line.split("=", 1) for line in path.read_text().splitlines() if "=" in line)
     merged = present | {name: export.variables[name] for name in FOLLOW_DATA if name in export.variables}
+    earlier = [present.get(_PREVIOUS_KEYS), export.variables.get(_PATIENT_KEY), export.variables.get(_PREVIOUS_KEYS)]
+    keys = dict.fromkeys(key for text in earlier if text for key in text.split(","))
+    keys.pop(present.get(_PATIENT_KEY, ""), None)
+    if keys:
+        merged[_PREVIOUS_KEYS] = ",".join(keys)
     if merged != present:
         _write_variables(path, merged)
 

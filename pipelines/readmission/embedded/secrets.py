@@ -17,7 +17,8 @@ def ensure(home: Path) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     path = home / "secrets.env"
     names = [f"READMISSION_POSTGRES_PASSWORD_{role.upper()}" for role in ("admin", *get_args(Role))]
-    names += [f"READMISSION_{name}" for name in ("RELOAD_TOKEN", "FEED_TOKEN", "AIRFLOW_PASSWORD", "AIRFLOW_SECRET")]
+    others = ("RELOAD_TOKEN", "FEED_TOKEN", "AIRFLOW_PASSWORD", "AIRFLOW_SECRET", "PATIENT_KEY")
+    names += [f"READMISSION_{name}" for name in others]
     content = path.read_text() if path.exists() else ""
     present = {line.partition("=")[0] for line in content.splitlines()}
     if missing := [name for name in names if name not in present]:

@@ -256,6 +256,27 @@ QUERIES: tuple[Query, ...] = (
         "SELECT DISTINCT ON (step) step, (result = 'failure')::int FROM monitoring.step_runs"
         " ORDER BY step, finished DESC",
     ),
+    _gauge(
+        "oldest_entry_timestamp_seconds",
+        "Moment of the oldest entry of a place that has a retention.",
+        "place",
+        "SELECT 'serving.predictions', extract(epoch FROM min(predicted_at)) FROM serving.predictions"
+        " UNION ALL SELECT 'serving.feedback', extract(epoch FROM min(received_at)) FROM serving.feedback"
+        " UNION ALL SELECT 'raw.quarantine', extract(epoch FROM min(quarantined_at)) FROM raw.quarantine WHERE content <> '{}'"
+        " UNION ALL SELECT 'privacy.accesses', extract(epoch FROM min(accessed_at)) FROM privacy.accesses",
+    ),
+    _gauge(
+        "retention_seconds",
+        "How long the last purge kept the entries of a place.",
+        "place",
+        "SELECT DISTINCT ON (place) place, keep_days * 86400 FROM privacy.purges ORDER BY place, id DESC",
+    ),
+    _counter(
+        "purged_rows",
+        "Rows dropped because of their age.",
+        "place",
+        "SELECT place, sum(dropped) FROM privacy.purges GROUP BY 1",
+    ),
     _gauge("database_size_bytes", "Size of the database.", "", "SELECT pg_database_size(current_database())"),
     _gauge(
         "database_connections",

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from readmission.errors import UserError
+from readmission.pseudonyms import PatientKey, read_keys
 from readmission.settings.groups import (
     Airflow,
     Api,
@@ -34,9 +35,14 @@ from readmission.settings.groups import (
     Trace,
     Training,
 )
+from readmission.settings.privacy import Privacy
 
 #: Database roles, one per component. Each may do what its component needs and nothing else.
-Role = Literal["owner", "ingest", "process", "train", "score", "serving", "monitor", "mlflow", "airflow"]
+Role = Literal[
+    "owner", "ingest", "process", "train", "score", "serving", "monitor", "privacy", "analyst", "mlflow", "airflow"
+]
+#: Roles that an installation may leave without a password; then nobody can log in as one.
+OPTIONAL_ROLES: frozenset[Role] = frozenset({"privacy", "analyst"})
 
 
 #: Every variable begins with it, in any case of letters.
@@ -84,6 +90,7 @@ class Settings(BaseSettings):
     drift: Drift = Drift()
     airflow: Airflow = Airflow()
     backup: Backup = Backup()
+    privacy: Privacy = Privacy()
 
     @field_validator("home")
     @classmethod
@@ -123,6 +130,12 @@ class Settings(BaseSettings):
     def without_secrets(self, keep: str = "") -> Self:
         """Return a copy without any secret but the one of the flat name `keep`: workers get it over the network."""
         return self.replace(**dict.fromkeys(SECRETS - {keep}))
+
+    @property
+    def patient_keys(self) -> tuple[PatientKey, ...]:
+        """Return the keys of patients' pseudonyms, the current one first; empty if none is set."""
+        current, previous = self.privacy.patient_key, self.privacy.previous_patient_keys
+        return read_keys(current.get_secret_value() if current else "", previous.get_secret_value() if previous else "")
 
     @property
     def object_store_url(self) -> str:

@@ -10,7 +10,7 @@ from alembic import command
 from alembic.config import Config
 from psycopg2 import sql
 
-from readmission.settings import Role, Settings
+from readmission.settings import OPTIONAL_ROLES, Role, Settings
 from readmission.stores import postgres
 
 log = logging.getLogger(__name__)
@@ -33,10 +33,18 @@ def run(settings: Settings) -> None:
 
 
 def create_roles(settings: Settings) -> None:
-    """Create the roles that are missing, and set every role's password."""
+    """Create the roles that are missing, and set every role's password.
+
+    A role that may be without a password cannot log in until it has one.
+    """
     with _admin(settings) as cursor:
         for role in get_args(Role):
-            _ensure_role(cursor, role, settings.password(role))
+            optional = role in OPTIONAL_ROLES and settings.value(f"postgres_password_{role}") is None
+            if optional:
+                log.warning(
+                    "%s is not set: nobody can log in as that role", f"READMISSION_POSTGRES_PASSWORD_{role.upper()}"
+                )
+            _ensure_role(cursor, role, None if optional else settings.password(role))
 
 
 def upgrade(settings: Settings) -> None:
@@ -65,13 +73,12 @@ def _admin(settings: Settings) -> Iterator["psycopg2.extensions.cursor"]:
             yield cursor
 
 
-def _ensure_role(cursor: "psycopg2.extensions.cursor", role: str, password: str) -> None:
+def _ensure_role(cursor: "psycopg2.extensions.cursor", role: str, password: str | None) -> None:
     name = f"readmission_{role}"
     cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
     verb = "ALTER" if cursor.fetchone() else "CREATE"
-    cursor.execute(
-        sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(sql.SQL(verb), sql.Identifier(name), sql.Literal(password))
-    )
+    right = sql.SQL("NOLOGIN") if password is None else sql.SQL("LOGIN PASSWORD {}").format(sql.Literal(password))
+    cursor.execute(sql.SQL("{} ROLE {} {}").format(sql.SQL(verb), sql.Identifier(name), right))
     # An administrator who is not superuser must belong to a role to make it an owner.
     cursor.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(name)))
 

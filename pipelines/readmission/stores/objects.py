@@ -28,6 +28,12 @@ class ObjectStore(Protocol):
     def exists(self, key: str) -> bool:
         """Return whether the object exists."""
 
+    def delete(self, key: str) -> None:
+        """Delete an object; nothing happens if it is absent."""
+
+    def keys(self, prefix: str) -> list[str]:
+        """Return the keys that begin with a prefix that ends in a slash, sorted."""
+
 
 class FolderStore:
     """Objects as files below a folder."""
@@ -51,6 +57,15 @@ class FolderStore:
     def exists(self, key: str) -> bool:
         """Return whether the file exists."""
         return (self._root / key).is_file()
+
+    def delete(self, key: str) -> None:
+        """Delete the file."""
+        (self._root / key).unlink(missing_ok=True)
+
+    def keys(self, prefix: str) -> list[str]:
+        """Return the files below a folder."""
+        paths = (path for path in (self._root / prefix).rglob("*") if path.is_file())
+        return sorted(path.relative_to(self._root).as_posix() for path in paths)
 
 
 class S3Store:
@@ -82,6 +97,16 @@ class S3Store:
         """Return whether the bucket has the object."""
         answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._key(key), MaxKeys=1)
         return any(item["Key"] == self._key(key) for item in answer.get("Contents", ()))
+
+    def delete(self, key: str) -> None:
+        """Delete the object. A bucket with versions keeps the old one until its own rules delete it."""
+        self._client.delete_object(Bucket=self._bucket, Key=self._key(key))
+
+    def keys(self, prefix: str) -> list[str]:
+        """Return the keys below a prefix."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._key(prefix))
+        keys = (item["Key"] for page in pages for item in page.get("Contents", ()))
+        return sorted(key[len(self._key("x")) - 1 :] for key in keys)
 
 
 def objects(settings: Settings) -> ObjectStore:

@@ -34,6 +34,12 @@ class CountingStore:
     def put(self, key: str, data: bytes) -> None:
         self.objects[key] = data
 
+    def delete(self, key: str) -> None:
+        self.objects.pop(key, None)
+
+    def keys(self, prefix: str) -> list[str]:
+        return [key for key in self.objects if key.startswith(prefix)]
+
 
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:

@@ -1,0 +1,1 @@
+"""Privacy by command: what is kept, who asked, and how it is forgotten."""

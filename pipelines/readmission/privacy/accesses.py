@@ -1,0 +1,36 @@
+"""Access log: who asked about a patient."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from readmission.errors import UserError
+from readmission.settings import Settings
+from readmission.stores import postgres
+
+_QUERY = """
+SELECT accessed_at, client, route, model_name || ' ' || model_version, request_id FROM privacy.accesses
+WHERE (token, key_id) IN %(tokens)s ORDER BY accessed_at"""
+
+
+class Access(NamedTuple):
+    """One question about a patient: when, by whom, on which route, answered by which model, in which request."""
+
+    moment: datetime
+    client: str
+    route: str
+    model: str
+    request_id: str
+
+
+def read_accesses(settings: Settings, patient: int) -> list[Access]:
+    """Return every recorded access to a patient, the oldest first.
+
+    Raises:
+        UserError: There is no key of pseudonyms.
+    """
+    if not settings.patient_keys:
+        raise UserError("READMISSION_PATIENT_KEY is not set: without it nobody's accesses can be found.")
+    tokens = tuple((key.token(patient), key.id) for key in settings.patient_keys)
+    with postgres.transaction(settings, "privacy") as cursor:
+        cursor.execute(_QUERY, {"tokens": tokens})
+        return [Access(*row) for row in cursor.fetchall()]
