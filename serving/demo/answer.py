@@ -5,7 +5,8 @@ from html import escape
 from typing import Any
 
 from readmission import contract
-from serving.demo.labels import RISK_BANDS, title
+from serving.demo.labels import ASSUMPTIONS, RISK_BANDS, title
+from serving.demo.reasons import draw_reasons
 
 #: Words and style of each outcome.
 OUTCOMES = {
@@ -13,13 +14,17 @@ OUTCOMES = {
     ">30": ("after 30 days", "late"),
     "NO": ("not readmitted", "none"),
 }
+#: Visits of the year before this stay, by column.
+_VISITS = {
+    "number_inpatient": "inpatient stays",
+    "number_emergency": "emergency visits",
+    "number_outpatient": "outpatient visits in the year before",
+}
 _COURSES = {
     "<30": "readmission within 30 days",
     ">30": "readmission after more than 30 days",
     "NO": "no readmission",
 }
-#: What a field that was left out is assumed to mean, by the value that the contract assumes for it.
-_ASSUMPTIONS = {"No": "Drug not prescribed", "None": "Not tested", "": "Not known"}
 
 
 def round_to_hundred(probabilities: Mapping[str, float]) -> dict[str, int]:
@@ -32,25 +37,36 @@ def round_to_hundred(probabilities: Mapping[str, float]) -> dict[str, int]:
     return {"<30": early, ">30": late, "NO": 100 - early - late}
 
 
-def draw_answer(content: Mapping[str, Any], prevalence: float | None = None) -> str:
+def draw_answer(
+    content: Mapping[str, Any],
+    info: Mapping[str, Any] | None = None,
+    explanation: Mapping[str, Any] | None = None,
+    record: Mapping[str, str | int] | None = None,
+) -> str:
     """Draw one answer of POST /predict.
 
     Args:
         content: The answer.
-        prevalence: Share of early readmissions in the data of the version that answered, 0 to 1. If omitted, the
-            risk is compared with nothing.
+        info: /model-info of the version that answered, which has the prevalence in its data and what became of the
+            test patients of each band. If omitted, the risk is compared with nothing.
+        explanation: Answer of POST /explain to the same request. If omitted, no reasons are drawn.
+        record: The request. If omitted, reasons and history are not in the user's words.
     """
     probabilities = content["probabilities"]
     counts = round_to_hundred(probabilities)
     headline, style = _band(str(content.get("risk_band") or ""))
+    comparison = _comparison(counts["<30"], (info or {}).get("prevalence"))
     return f"""<section class="answer {style}" aria-live="polite">
 <p class="stale-note" role="status">The form has changed. Choose “Estimate risk” again.</p>
 {headline}
 <p class="risk"><strong>{float(content["readmission_risk_30d"]):.0%}</strong>
 <span>risk of readmission within 30 days</span></p>
-<p class="words">{_comparison(counts["<30"], prevalence)} Most likely: <b>{_COURSES[content["prediction"]]}</b>.</p>
+<p class="words">{comparison} Most likely: <b>{_COURSES[content["prediction"]]}</b>.</p>
+{_certainty(str(content.get("risk_band") or ""), info or {})}
 {draw_patients(counts)}
 {draw_bars(probabilities)}
+{draw_reasons(explanation, record or {})}
+{_history(record)}
 {_assumed(content.get("missing", ()))}
 {_notes(content.get("notes") or ())}
 <p class="provenance">{escape(str(content["model_name"]))} · version {escape(str(content["model_version"]))}
@@ -96,15 +112,41 @@ def _comparison(early: int, prevalence: float | None) -> str:
     return f"{sentence}." if prevalence is None else f"{sentence}; of all patients, about {100 * prevalence:.0f} do."
 
 
+def _certainty(band: str, info: Mapping[str, Any]) -> str:
+    """Say what became of the test patients of the band, with the interval that their number allows."""
+    outcome = next((b["tested"] for b in info.get("risk_bands") or () if b["name"] == band and b.get("tested")), None)
+    if outcome is None:
+        return ""
+    rate, low, high = (100 * float(outcome[name]) for name in ("rate", "low", "high"))
+    return (
+        f'<p class="certainty">How sure is this? Of 100 test patients in this band, <b>{rate:.0f}</b> came back within '
+        f"30 days ({low:.0f} to {high:.0f}).</p>"
+    )
+
+
+def _history(record: Mapping[str, str | int] | None) -> str:
+    """Say which history of the patient the estimate rests on, so that nobody scores a stay against itself."""
+    if record is None:
+        return ""
+    parts = [
+        f"{record[name]} {words}" if name in record else f"an unknown number of {words}"
+        for name, words in _VISITS.items()
+    ]
+    return (
+        f'<p class="history">History used: {", ".join(parts)}, as entered. No patient number is sent, so no stored '
+        "stay of this patient is looked up.</p>"
+    )
+
+
 def _assumed(missing: Sequence[str]) -> str:
     if not missing:
         return ""
-    assumed: dict[str, list[str]] = {value: [] for value in _ASSUMPTIONS}
+    assumed: dict[str, list[str]] = {value: [] for value in ASSUMPTIONS}
     for field in missing:
         column = contract.BY_NAME.get(field)
         assumed[(column.assumed if column else None) or ""].append(title(field))
     lists = "".join(
-        f"<dt>{_ASSUMPTIONS[value]}</dt><dd>{escape(', '.join(titles))}</dd>"
+        f"<dt>{ASSUMPTIONS[value]}</dt><dd>{escape(', '.join(titles))}</dd>"
         for value, titles in assumed.items()
         if titles
     )

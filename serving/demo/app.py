@@ -15,6 +15,8 @@ from serving.demo.page import KEYBOARD_LISTENER, STALE_LISTENER, TITLE, build
 HERE = Path(__file__).parent
 #: An uploaded file of encounters may not be larger; 100,000 encounters are about 20 MB.
 MAX_UPLOAD = "100mb"
+#: How often Gradio looks into its queue, in seconds: far below what a person notices.
+QUEUE_POLL = 0.1
 #: Gradio's page needs inline scripts and styles and evaluates templates; nothing may come from elsewhere.
 HEADERS = {
     "Content-Security-Policy": (
@@ -73,6 +75,8 @@ def create(api: str, key: str = "") -> FastAPI:
     )
     # Gradio refuses paths that nobody uploaded only if this is set, and only `launch` sets it.
     page.has_launched = True
+    # Gradio polls its queue a thousand times a second: 2 % of a core while nobody is there.
+    page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = QUEUE_POLL
     return mounted
 
 

@@ -57,6 +57,14 @@ class Client:
         """
         return await self._ask("POST", "/predict", record)
 
+    async def explain(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what each field contributed to the answer to one encounter.
+
+        Raises:
+            RejectedError, UnavailableError: As for `predict`; the model may also be one that cannot explain.
+        """
+        return await self._ask("POST", "/explain", record)
+
     async def predict_batch(self, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Return the API's answer to up to 10,000 encounters; errors are in it, by index.
 

@@ -6,7 +6,8 @@ from typing import Any
 import gradio as gr
 
 from readmission import contract
-from readmission.contract import Column, Group
+from readmission.contract import Column, Group, suggestions
+from serving.demo import diagnoses
 from serving.demo.batch import row_to_record
 from serving.demo.labels import describe_level, label
 
@@ -14,7 +15,7 @@ from serving.demo.labels import describe_level, label
 GROUPS: Mapping[Group, tuple[str, str]] = {
     "patient": ("Patient", ""),
     "stay": ("Hospital stay", "As known at discharge."),
-    "diagnoses": ("Diagnoses", "ICD-9 codes, such as 250.83, 428, V27 or E878."),
+    "diagnoses": ("Diagnoses", "Search by name, or type any ICD-9 code, such as 250.83, 428, V27 or E878."),
     "labs": ("Laboratory", "The highest result of this stay."),
     "drugs": ("Diabetes drugs", "Prescribed during the stay, and how the dose changed."),
 }
@@ -41,13 +42,18 @@ def field(column: Column) -> gr.components.Component:
         "elem_classes": ["field"],
         "min_width": 120,
     }
+    if column.pattern:
+        # Searched by code or name; any other code may be typed.
+        named = [NOT_KNOWN, *((diagnoses.describe(code), code) for code in diagnoses.COMMON)]
+        return gr.Dropdown(choices=named, value="", allow_custom_value=True, **common)
     if not column.levels:
         # Not gr.Number: an empty one shows 0, which is an answer.
         hint = f"{column.minimum}–{column.maximum}" if column.is_number else "Not known"
         return gr.Textbox(value="", placeholder=hint, max_lines=1, **common)
     optional = not column.required and column.assumed is None
     choices = [*([NOT_KNOWN] if optional else []), *((describe_level(column, v), v) for v in column.levels)]
-    return gr.Dropdown(choices=choices, value=default(column), **common)
+    # Typed years are mapped to their range (`mend`).
+    return gr.Dropdown(choices=choices, value=default(column), allow_custom_value=column.name == "age", **common)
 
 
 def default(column: Column) -> Value:
@@ -60,20 +66,53 @@ def fill(record: Mapping[str, str | int]) -> list[Value]:
     return [str(record[c.name]) if c.name in record else default(c) for c in contract.FEATURE_COLUMNS]
 
 
+def mend(values: Sequence[Value]) -> tuple[list[Value], list[str]]:
+    """Repair what a person may type: the spelling of diagnosis codes, and an age in years.
+
+    Args:
+        values: The form's values, in contract order.
+
+    Returns:
+        The values to send, and a sentence for each that was repaired.
+    """
+    mended, notes = list(values), []
+    for position, column in enumerate(contract.FEATURE_COLUMNS):
+        text = (values[position] or "").strip()
+        if not text or not (column.pattern or column.name == "age") or column.problem(text) is None:
+            continue
+        meant = suggestions.mend_code(text) if column.pattern else _range_of(column, text)
+        if meant:
+            mended[position] = meant
+            read = diagnoses.describe(meant) if column.pattern else describe_level(column, meant)
+            notes.append(f"{column.label}: “{text}” was read as {read}.")
+    return mended, notes
+
+
+def _range_of(column: Column, text: str) -> str | None:
+    years = text.casefold().removesuffix("years").removesuffix("year").strip()
+    return str(suggestions.nearest(column, years) or "") or None if years.isdigit() else None
+
+
 def to_record(values: Sequence[Value]) -> dict[str, str | int]:
     """Build the request from the form's values, in contract order; empty fields are left out."""
     return row_to_record(dict(zip(contract.FEATURE_NAMES, values, strict=True)))
 
 
-def mark(problems: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return the update of every field: the API's objection where there is one, none elsewhere."""
-    return [
-        gr.update(
-            info=_sentence(problems.get(column.name, "")),
-            elem_classes=["field", "invalid"] if column.name in problems else ["field"],
-        )
-        for column in contract.FEATURE_COLUMNS
-    ]
+def mark(problems: Mapping[str, str], repaired: Mapping[str, Value] | None = None) -> list[dict[str, Any]]:
+    """Return the update of every field.
+
+    Args:
+        problems: Objection of the API by field.
+        repaired: New value by field that was repaired. If omitted, no value changes.
+    """
+    marks = []
+    for column in contract.FEATURE_COLUMNS:
+        classes = ["field", "invalid"] if column.name in problems else ["field"]
+        update: dict[str, Any] = gr.update(info=_sentence(problems.get(column.name, "")), elem_classes=classes)
+        if repaired and column.name in repaired:
+            update["value"] = repaired[column.name]
+        marks.append(update)
+    return marks
 
 
 def _sentence(objection: str) -> str:

@@ -20,6 +20,8 @@ _LEVELS = {
     "PhysicianNotFound": "Physician not found",
 }
 _DOSES = {"No": "No", "Steady": "Steady", "Up": "Increased", "Down": "Decreased"}
+#: What a field that was left out is assumed to mean, by the value that the contract assumes for it.
+ASSUMPTIONS = {"No": "Drug not prescribed", "None": "Not tested", "": "Not known"}
 _PROBLEMS = {
     "missing": "is required",
     "unknown": "is not a known column",
@@ -28,6 +30,8 @@ _PROBLEMS = {
     "level": "is not one of the allowed values",
     "pattern": "is not a valid code",
 }
+#: Most allowed values that an error lists.
+_FEW = 12
 #: What the API adds for optional columns; on the page, the field is simply left empty.
 _TAIL = re.compile(r"(?:, or '\?' for unknown)?(?:; may be absent or null)?$")
 _RANGE = re.compile(r"\[(\d+)-(\d+)\)")
@@ -71,4 +75,19 @@ def objection(error: Mapping[str, Any]) -> str:
     allowed = _TAIL.sub("", str(error.get("allowed") or ""))
     if code in ("missing", "unknown") or not allowed:
         return f"{problem}."
-    return f"{problem}: give {allowed}."
+    column, nearest = contract.BY_NAME.get(str(error["field"])), error.get("nearest")
+    if column and column.levels:
+        # A list of seventy specialties is no help; the form has it.
+        choices = "" if len(column.levels) > _FEW else f" Choose {_listed(column)}."
+        allowed = f"{problem}.{choices}"
+    else:
+        allowed = f"{problem}: give {allowed}."
+    if nearest is None or column is None:
+        return allowed
+    meant = describe_level(column, str(nearest)) if column.levels else str(nearest)
+    return f"{allowed} Did you mean {meant}?"
+
+
+def _listed(column: Column) -> str:
+    *first, last = (describe_level(column, level) for level in column.levels)
+    return f"{', '.join(first)} or {last}"

@@ -1,6 +1,7 @@
 """The page's layout and events: one patient, many patients."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -82,8 +83,8 @@ def _one(client: Client) -> None:
     with gr.Row(elem_id="one"):
         with gr.Column(elem_id="form", scale=7):
             with gr.Row(elem_id="presets"):
-                gr.HTML("<span>Start from an example</span>")
-                buttons = [gr.Button(preset.label, size="sm") for preset in PRESETS]
+                gr.HTML("<span>Start from a patient who</span>")
+                buttons = [gr.Button(preset.outcome, size="sm") for preset in PRESETS]
                 clear = gr.Button("Empty form", size="sm", elem_id="clear")
             fields = _fields()
         with gr.Column(elem_id="result", scale=5):
@@ -91,8 +92,10 @@ def _one(client: Client) -> None:
             answer = gr.HTML(notices.EMPTY, elem_id="answer")
 
     async def ask(*values: form.Value) -> list[Any]:
-        html, problems = await _predict(client, values)
-        return [html, *form.mark(problems)]
+        mended, notes = form.mend(values)
+        html, problems = await _predict(client, mended, notes)
+        pairs = zip(contract.FEATURE_NAMES, values, mended, strict=True)
+        return [html, *form.mark(problems, {name: new for name, old, new in pairs if new != old})]
 
     shown = [answer, *fields]
     asked = gr.on([estimate.click], ask, fields, shown, api_name="estimate", **_quiet())
@@ -134,7 +137,7 @@ def _emptied() -> list[dict[str, Any]]:
     return marks
 
 
-async def _predict(client: Client, values: tuple[form.Value, ...]) -> tuple[str, dict[str, str]]:
+async def _predict(client: Client, values: Sequence[form.Value], repairs: list[str]) -> tuple[str, dict[str, str]]:
     start, outcome, record = perf_counter(), "answered", form.to_record(values)
     try:
         content = await client.predict(record)
@@ -149,17 +152,24 @@ async def _predict(client: Client, values: tuple[form.Value, ...]) -> tuple[str,
         SECONDS.labels("predict").observe(perf_counter() - start)
     if str(record.get("discharge_disposition_id")) in map(str, contract.EXCLUDED_DISPOSITIONS):
         return notices.NOT_POSSIBLE, {}
-    return draw_answer(content, await _prevalence(client, str(content["model_version"]))), {}
+    version = str(content["model_version"])
+    info, explanation = await asyncio.gather(
+        _of_version(version, client.model_info()), _of_version(version, client.explain(record))
+    )
+    content["notes"] = [*repairs, *(content.get("notes") or ())]
+    return draw_answer(content, info, explanation, record), {}
 
 
-async def _prevalence(client: Client, version: str) -> float | None:
-    """Return the prevalence in the data of one model version, or None if the API does not say."""
+async def _of_version(version: str, answer: Awaitable[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return an answer about one model version, or None if there is none or it is about another.
+
+    The challenger may have answered the prediction, or the champion may just have changed.
+    """
     try:
-        info = await client.model_info()
+        content = await answer
     except (UnavailableError, RejectedError):
         return None
-    # The challenger may have answered, or the champion may just have changed.
-    return info.get("prevalence") if str(info["model_version"]) == version else None
+    return content if str(content["model_version"]) == version else None
 
 
 def _many(client: Client) -> None:

@@ -13,16 +13,14 @@ Record = Mapping[str, str | int]
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """One example: the label of its button, what happened to the patient, the request."""
+    """One example: what happened to the patient, which is the label of its button, and the request."""
 
-    label: str
     outcome: str
     record: Record
 
 
 PRESETS: tuple[Preset, ...] = (
     Preset(
-        "Lower risk",
         "was not readmitted",
         {
             "race": "Caucasian",
@@ -51,8 +49,7 @@ PRESETS: tuple[Preset, ...] = (
         },
     ),
     Preset(
-        "Medium risk",
-        "was readmitted after more than 30 days",
+        "came back after 30 days",
         {
             "race": "Caucasian",
             "gender": "Female",
@@ -80,8 +77,7 @@ PRESETS: tuple[Preset, ...] = (
         },
     ),
     Preset(
-        "Higher risk",
-        "was readmitted within 30 days",
+        "came back within 30 days",
         {
             "race": "Asian",
             "gender": "Male",

@@ -66,7 +66,7 @@ def scheme(request: pytest.FixtureRequest) -> str:
 @pytest.mark.parametrize("width", [1280, 390])
 def test_preset_is_answered_and_the_page_fits_its_width(browser: Any, demo: str, scheme: str, width: int) -> None:
     for page in opened(browser, demo, width, scheme):
-        page.get_by_role("button", name="Medium risk").click()
+        page.get_by_role("button", name="came back after 30 days").click()
         page.wait_for_selector("#answer .answer")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.locator("#estimate").is_visible()
@@ -75,7 +75,7 @@ def test_preset_is_answered_and_the_page_fits_its_width(browser: Any, demo: str,
 def test_texts_and_graphics_have_contrast(browser: Any, demo: str, scheme: str) -> None:
     for page in opened(browser, demo, scheme=scheme):
         page.wait_for_selector(".banner")
-        page.get_by_role("button", name="Higher risk").click()
+        page.get_by_role("button", name="came back within 30 days").click()
         page.wait_for_selector("#answer .answer")
         page.wait_for_timeout(500)  # colours change in a transition
         required = [(selector, "color", TEXT) for selector in TEXTS] + [(*shape, GRAPHICS) for shape in SHAPES]

@@ -122,7 +122,7 @@ def test_page_says_the_data_are_synthetic_and_loads_nothing_from_outside(page: A
 
 
 def test_preset_fills_the_form_and_draws_one_hundred_patients(page: Any) -> None:
-    page.get_by_role("button", name="Higher risk").click()
+    page.get_by_role("button", name="came back within 30 days").click()
     page.wait_for_selector("#answer .answer")
     assert page.input_value("#field-number_inpatient input") == "4"
     assert page.locator("#answer svg use").count() == 100
@@ -137,9 +137,9 @@ def test_preset_fills_the_form_and_draws_one_hundred_patients(page: Any) -> None
 def test_emptied_number_is_not_known_and_shows_nothing(page: Any) -> None:
     page.wait_for_function("document.querySelector('#field-number_inpatient input')")
     assert page.input_value("#field-number_inpatient input") == ""
-    page.get_by_role("button", name="Higher risk").click()
+    page.get_by_role("button", name="came back within 30 days").click()
     page.wait_for_selector("#answer .answer")
-    assert "Inpatient stays" not in page.text_content("#answer")
+    assert "Inpatient stays" not in page.text_content("#answer .assumed")
     page.fill("#field-number_inpatient input", "")
     page.wait_for_selector("#answer .stale")
     page.click("#estimate")
@@ -147,8 +147,31 @@ def test_emptied_number_is_not_known_and_shows_nothing(page: Any) -> None:
     assert "Inpatient stays" in page.text_content("#answer .assumed")
 
 
+def test_typed_years_and_codes_are_repaired_and_reasons_are_in_the_users_words(page: Any) -> None:
+    page.get_by_role("button", name="came back within 30 days").click()
+    page.wait_for_selector("#answer .reasons")
+    page.fill("#field-age input", "72")
+    page.fill("#field-diag_1 input", "4280")
+    page.click("#estimate")
+    page.wait_for_selector("#answer .answer:not(.stale) .note")
+    notes = page.locator("#answer .note").all_inner_texts()
+    assert notes == [
+        "Age: “72” was read as 70–79 years.",
+        "Primary diagnosis: “4280” was read as 428.0 · Heart failure.",
+    ]
+    assert page.input_value("#field-age input") == "70–79 years"
+    assert "Inpatient stays in the year before: 4" in page.inner_text("#answer .reasons")
+
+
+def test_diagnosis_is_found_by_its_name(page: Any) -> None:
+    page.wait_for_selector("#field-diag_1 input")
+    page.fill("#field-diag_1 input", "asthma")
+    page.locator("[role=option]", has_text="493 · Asthma").click()
+    assert page.input_value("#field-diag_1 input") == "493 · Asthma"
+
+
 def test_error_stands_at_its_field_and_goes_away(page: Any) -> None:
-    page.get_by_role("button", name="Lower risk").click()
+    page.get_by_role("button", name="was not readmitted").click()
     page.wait_for_selector("#answer .answer")
     page.fill("#field-time_in_hospital input", "99")
     page.click("#estimate")
@@ -161,7 +184,7 @@ def test_error_stands_at_its_field_and_goes_away(page: Any) -> None:
 
 
 def test_error_is_reached_and_mended_by_keyboard(page: Any) -> None:
-    page.get_by_role("button", name="Lower risk").click()
+    page.get_by_role("button", name="was not readmitted").click()
     page.wait_for_selector("#answer .answer")
     page.fill("#field-time_in_hospital input", "99")
     page.keyboard.press("Enter")
@@ -183,7 +206,7 @@ def test_error_is_reached_and_mended_by_keyboard(page: Any) -> None:
 
 def test_api_down_is_said_kindly_and_entries_stay(browser: Any, demo_alone: str) -> None:
     for page in opened(browser, demo_alone):
-        page.get_by_role("button", name="Medium risk").click()
+        page.get_by_role("button", name="came back after 30 days").click()
         page.wait_for_selector("#answer .down")
         assert "cannot be reached" in page.inner_text("#answer")
         assert "Traceback" not in page.inner_text("body")

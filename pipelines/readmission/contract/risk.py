@@ -34,13 +34,31 @@ class OperatingPoint(msgspec.Struct, frozen=True, kw_only=True):
     precision: float
 
 
-class RiskBand(msgspec.Struct, frozen=True):
+class Tested(msgspec.Struct, frozen=True):
+    """What became of the test encounters of a band.
+
+    Attributes:
+        encounters: How many there are.
+        rate: Share of them that was readmitted within 30 days, 0 to 1.
+        low, high: Ends of the 95 % interval of that share, by bootstrap of patients.
+    """
+
+    encounters: int
+    rate: float
+    low: float
+    high: float
+
+
+class RiskBand(msgspec.Struct, frozen=True, omit_defaults=True):
     """A band of risk.
 
     Attributes:
         name: One of BAND_NAMES.
         at_least: Risk at which the band begins, 0 to 1. It ends where the next band begins.
+        tested: What became of its test encounters. None for a band without any, and for models that were compiled
+            before the field existed.
     """
 
     name: str
     at_least: float
+    tested: Tested | None = None

@@ -5,9 +5,10 @@ Net benefit and its decision curve: Vickers and Elkin 2006, doi:10.1177/0272989X
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 
-from readmission.contract.risk import BAND_NAMES, OperatingPoint, RiskBand
+from readmission.contract.risk import BAND_NAMES, OperatingPoint, RiskBand, Tested
 from readmission.evaluation.fairness import threshold_at
 from readmission.evaluation.metrics import ALERT_RATES, Array, Scored
 
@@ -34,6 +35,39 @@ def choose_bands(scored: Scored) -> tuple[RiskBand, ...]:
     """
     starts = (0.0, *(threshold_at(scored, rate) for rate in sorted(ALERT_RATES, reverse=True)))
     return tuple(RiskBand(name, start) for name, start in zip(BAND_NAMES, starts, strict=True))
+
+
+def measure_bands(
+    bands: Sequence[RiskBand], scored: Scored, resamples: int = 500, seed: int = 7
+) -> tuple[RiskBand, ...]:
+    """Return the bands with what became of the test encounters in each.
+
+    Args:
+        bands: From the lowest risk.
+        scored: Test rows.
+        resamples: Number of resamples of patients.
+        seed: Seed of the bootstrap.
+    """
+    positions = np.searchsorted([band.at_least for band in bands[1:]], scored.early, side="right")
+    _, patients = np.unique(scored.patients, return_inverse=True)
+    size = int(patients.max()) + 1
+    members = [positions == position for position in range(len(bands))]
+    # Encounters and events of each patient in each band: a resample of patients is a weight for each row.
+    sums = np.column_stack(
+        [np.bincount(patients[rows], minlength=size) for inside in members for rows in (inside, inside & scored.event)]
+    )
+    random = np.random.default_rng(seed)
+    drawn = np.array([random.multinomial(size, np.full(size, 1 / size)) @ sums for _ in range(resamples)])
+    shares = drawn[:, 1::2] / np.maximum(drawn[:, ::2], 1)
+    lows, highs = np.quantile(shares, (0.025, 0.975), axis=0)
+    return tuple(
+        msgspec.structs.replace(
+            band, tested=Tested(int(inside.sum()), float(scored.event[inside].mean()), float(low), float(high))
+        )
+        if inside.any()
+        else band
+        for band, inside, low, high in zip(bands, members, lows, highs, strict=True)
+    )
 
 
 def net_benefit(scored: Scored, thresholds: Sequence[float] | Array) -> Array:

@@ -174,7 +174,9 @@ def _judge(
             model_name=settings.mlflow.model_name,
             visits=data.visits,
             points=operating_points.choose_points(judged.scored["validation"]),
-            bands=operating_points.choose_bands(judged.scored["validation"]),
+            bands=operating_points.measure_bands(
+                operating_points.choose_bands(judged.scored["validation"]), judged.scored["test"]
+            ),
             prevalence=data.prevalence,
             systems=data.icd,
         )

@@ -178,7 +178,7 @@ def test_the_description_is_complete_and_nothing_loads_from_outside(api: Api) ->
     document = api.http.get("/openapi.json").json()
     assert set(document["paths"]) >= {"/predict", "/predict_batch", "/explain", "/feedback", "/model-info", "/health"}
     schema = document["components"]["schemas"]["Encounter"]
-    assert set(schema["properties"]) == {c.name for c in contract.REQUEST_COLUMNS}
+    assert set(schema["properties"]) == {"icd", *(c.name for c in contract.REQUEST_COLUMNS)}
     for path in ("/", "/docs", "/docs/columns"):
         page = api.http.get(path)
         assert page.status_code == 200 and not re.search(r"(src|href)=[\"']?(https?:)?//", page.text)

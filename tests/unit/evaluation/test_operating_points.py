@@ -54,3 +54,21 @@ def test_net_benefit_by_hand() -> None:
     assert operating_points.net_benefit(few, [0.5])[0] == pytest.approx((1 - 1 * 1) / 4)
     assert operating_points.net_benefit(few, [0.25])[0] == pytest.approx((2 - 1 / 3) / 4)
     assert operating_points.net_benefit(few, [0.95])[0] == 0
+
+
+def test_bands_say_what_became_of_their_test_patients(calibrated: Scored) -> None:
+    bands = operating_points.measure_bands(operating_points.choose_bands(calibrated), calibrated)
+    for band, following in zip(bands, [*(b.at_least for b in bands[1:]), 1.1], strict=True):
+        inside = (calibrated.early >= band.at_least) & (calibrated.early < following)
+        assert band.tested is not None and band.tested.encounters == inside.sum()
+        assert band.tested.rate == calibrated.event[inside].mean()
+        error = 1.96 * (band.tested.rate * (1 - band.tested.rate) / band.tested.encounters) ** 0.5
+        assert (band.tested.low, band.tested.high) == pytest.approx(
+            (band.tested.rate - error, band.tested.rate + error), abs=0.3 * error
+        )
+
+
+def test_a_band_without_test_patients_says_nothing() -> None:
+    bands = operating_points.choose_bands(scored([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1]))
+    tested = operating_points.measure_bands(bands, scored([0.01, 0.02], [0, 1]))
+    assert [band.tested is None for band in tested] == [False, True, True, True]

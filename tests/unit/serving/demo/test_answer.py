@@ -42,7 +42,7 @@ def test_model_without_bands_shows_none(values: dict[str, Any]) -> None:
 
 
 def test_risk_is_compared_with_the_versions_prevalence_only() -> None:
-    assert "of all patients, about 12 do" in draw_answer(content(), 0.115)
+    assert "of all patients, about 12 do" in draw_answer(content(), {"prevalence": 0.115})
     assert "of all patients" not in draw_answer(content())
 
 
@@ -60,3 +60,18 @@ def test_assumed_fields_are_listed_by_what_was_assumed() -> None:
     assert "3 fields were assumed" in drawn
     for meaning in ("Drug not prescribed</dt><dd>Insulin", "Not tested</dt><dd>", "Not known</dt><dd>Race"):
         assert meaning in drawn
+
+
+def test_certainty_is_what_became_of_the_test_patients_of_the_band() -> None:
+    tested = {"encounters": 700, "rate": 0.354, "low": 0.311, "high": 0.405}
+    info = {"risk_bands": [{"name": "usual"}, {"name": "raised", "tested": tested}]}
+    assert "Of 100 test patients in this band, <b>35</b> came back within 30 days (31 to 40)" in draw_answer(
+        content(), info
+    )
+    assert "test patients" not in draw_answer(content(risk_band="usual"), info)
+
+
+def test_history_is_stated_as_it_was_entered() -> None:
+    drawn = draw_answer(content(), record={"number_inpatient": 4})
+    assert "History used: 4 inpatient stays, an unknown number of emergency visits" in drawn
+    assert "no stored stay" in drawn

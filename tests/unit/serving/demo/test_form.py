@@ -8,7 +8,7 @@ from serving.demo import form
 from serving.demo.presets import PRESETS, Preset
 
 
-@pytest.mark.parametrize("preset", PRESETS, ids=lambda p: p.label)
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.outcome)
 def test_preset_is_a_request_of_the_contract(preset: Preset) -> None:
     for name, value in preset.record.items():
         assert contract.BY_NAME[name].problem(str(value)) is None, name
@@ -16,7 +16,7 @@ def test_preset_is_a_request_of_the_contract(preset: Preset) -> None:
     assert not set(contract.IDENTIFIERS) & set(preset.record)
 
 
-@pytest.mark.parametrize("preset", PRESETS, ids=lambda p: p.label)
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.outcome)
 def test_form_gives_back_what_it_was_filled_with(preset: Preset) -> None:
     request = form.to_record(form.fill(preset.record))
     assert preset.record.items() <= request.items()
@@ -27,6 +27,8 @@ def test_form_gives_back_what_it_was_filled_with(preset: Preset) -> None:
 def test_form_has_an_input_for_every_feature_with_every_level() -> None:
     for column in contract.FEATURE_COLUMNS:
         component = form.field(column)
+        if column.pattern:
+            assert isinstance(component, gr.Dropdown) and component.allow_custom_value
         if column.levels:
             assert isinstance(component, gr.Dropdown)
             assert {value for _, value in component.choices} - {""} == set(column.levels)
@@ -49,3 +51,16 @@ def test_mark_shows_the_objection_at_its_field_only() -> None:
     assert marks["age"]["info"] == "Required."
     assert "invalid" in marks["age"]["elem_classes"]
     assert not any("invalid" in mark["elem_classes"] for name, mark in marks.items() if name != "age")
+
+
+def test_codes_and_years_are_repaired_visibly() -> None:
+    values = form.fill({"diag_1": "v27", "diag_2": "25083", "diag_3": "E11.9", "age": "72"})
+    mended, notes = form.mend(values)
+    by_name = dict(zip(contract.FEATURE_NAMES, mended, strict=True))
+    assert [by_name[name] for name in ("diag_1", "diag_2", "diag_3", "age")] == ["V27", "250.83", "E11.9", "[70-80)"]
+    assert notes == [
+        "Age: “72” was read as 70–79 years.",
+        "Primary diagnosis: “v27” was read as V27.",
+        "Second diagnosis: “25083” was read as 250.83 · Diabetes mellitus.",
+    ]
+    assert form.mend(mended)[1] == []

@@ -28,7 +28,7 @@ class Api(Client):
 @pytest.mark.parametrize("disposition", [1, *contract.EXCLUDED_DISPOSITIONS])
 def test_death_and_hospice_get_a_sentence_and_no_number(disposition: int) -> None:
     values = form.fill({**contract.EXAMPLE, "discharge_disposition_id": disposition})
-    html, problems = asyncio.run(_predict(Api("http://api"), tuple(values)))
+    html, problems = asyncio.run(_predict(Api("http://api"), values, []))
     assert problems == {}
     excluded = disposition in contract.EXCLUDED_DISPOSITIONS
     assert ("died or went to hospice care" in html) == excluded

@@ -1,0 +1,67 @@
+"""What moved an estimate: the largest contributions as two-sided bars, in the words of the form."""
+
+import math
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from readmission import contract
+from serving.demo import diagnoses
+from serving.demo.labels import ASSUMPTIONS, describe_level
+
+#: How many contributions are drawn; the others are summed.
+SHOWN = 5
+#: Contributions that are of no single column.
+_COMBINED = {
+    "diagnoses": "Diseases that the diagnoses name together",
+    "history": "No earlier stay of this patient on record",
+}
+
+
+def draw_reasons(explanation: Mapping[str, Any] | None, record: Mapping[str, str | int]) -> str:
+    """Draw what raised and what lowered the estimate.
+
+    Args:
+        explanation: Answer of POST /explain to the same request. If None, nothing is drawn.
+        record: The request, for the values in the form's words.
+    """
+    if not explanation:
+        return ""
+    contributions = sorted(explanation["contributions"].items(), key=lambda pair: -abs(pair[1]))
+    shown, others = contributions[:SHOWN], contributions[SHOWN:]
+    rest = sum(value for _, value in others)
+    widest = max((abs(value) for value in (*(value for _, value in shown), rest)), default=0.0) or 1.0
+    odds = explanation["unit"] == "log_odds"
+    rows = "".join(_row(_words(name, record), value, widest, odds) for name, value in shown)
+    rows += _row(f"The other {len(others)} entries together", rest, widest, odds) if others else ""
+    compared = "Compared with the average patient of the training data. " if odds else ""
+    return (
+        f'<section class="reasons" aria-label="What moves this estimate"><h3>What moves this estimate</h3>'
+        f"<dl>{rows}</dl><p>{compared}These are associations, not causes: changing a value does not change the risk by "
+        "this much.</p></section>"
+    )
+
+
+def _row(words: str, value: float, widest: float, odds: bool) -> str:
+    direction = "raises" if value > 0 else "lowers"
+    figure = f" <small>odds × {math.exp(value):.2f}</small>" if odds else ""
+    return (
+        f'<div class="reason {direction}"><dt>{escape(words)}</dt>'
+        f'<dd class="track" aria-hidden="true"><i style="width:{50 * abs(value) / widest:.1f}%"></i></dd>'
+        f"<dd>{direction}{figure}</dd></div>"
+    )
+
+
+def _words(name: str, record: Mapping[str, str | int]) -> str:
+    """Return one entry as the form states it, such as ``Inpatient stays in the year before: 4``."""
+    if name in _COMBINED:
+        return _COMBINED[name]
+    column = contract.BY_NAME.get(name)
+    if column is None:
+        return name
+    text = str(record.get(name, column.assumed or ""))
+    if not text:
+        return f"{column.label}: {ASSUMPTIONS[''].lower()}"
+    if column.pattern:
+        return f"{column.label}: {diagnoses.describe(text)}"
+    return f"{column.label}: {describe_level(column, text) if text in column.levels else text}"
