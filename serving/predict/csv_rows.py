@@ -1,6 +1,7 @@
 """Encounters of a CSV file: the same values and the same problems as those of a JSON request."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from readmission import contract
 from readmission.contract import icd, suggestions
@@ -38,6 +39,18 @@ def read(row: Mapping[str, str]) -> Values:
     if listed:
         raise Invalid(listed)
     return encounter.in_icd9(tuple(values)) if system == "10cm" else tuple(values[: len(encounter.STATED) - 1])
+
+
+def header_problems(names: Sequence[str]) -> list[Problem]:
+    """Return what is wrong with the names of the columns; those that no request has (the outcome) are passed over."""
+    allowed = {column.name for column in encounter.STATED} | set(contract.COLUMN_NAMES)
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    problems = [Problem(name[:64], "twice", "each column once") for name in twice]
+    for name in dict.fromkeys(names):
+        if name not in allowed:
+            near = suggestions.closest(name, sorted(allowed))
+            problems.append(Problem(name[:64], "unknown", "a column of GET /docs/columns", near))
+    return problems
 
 
 def _problem(column: contract.Column, cell: str) -> Problem | None:

@@ -30,9 +30,21 @@ _SYSTEM = len(_ORDER)
 #: What a request states.
 STATED: tuple[Column, ...] = (*_ORDER, contract.ICD)
 PATIENT = tuple(column.name for column in _ORDER).index("patient_nbr")
+#: What may be wrong with a field, a record or a body.
 PROBLEMS = (
-    "missing", "unknown", "type", "range", "level", "pattern", "unlisted", "unmapped", "ambiguous", "json", "size",
-)  # fmt: skip
+    "missing",
+    "unknown",
+    "twice",
+    "type",
+    "range",
+    "level",
+    "pattern",
+    "unlisted",
+    "unmapped",
+    "ambiguous",
+    "json",
+    "size",
+)
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):

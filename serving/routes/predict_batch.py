@@ -164,6 +164,10 @@ class PredictBatch:
             if not names:
                 names = table.pop(0)
                 yield write_csv_line(_CSV)
+                if problems := csv_rows.header_problems(names):
+                    self._predictor.metrics.refused(problems)
+                    yield _csv_refusal("; ".join(map(_sentence, problems)))
+                    return
             async with self._turns.next():
                 part = await self._csv_part(names, table, model, request_id)
             yield part
@@ -176,6 +180,8 @@ class PredictBatch:
         for cells in table:
             row = dict(zip(names, cells, strict=False))
             try:
+                if len(cells) > len(names):
+                    raise Invalid([Problem("", "size", f"{len(names)} cells, as the header has")])
                 rows.append(csv_rows.read(row))
                 inputs.append(encode(csv_rows.as_request(row)))
                 lines.append(None)

@@ -35,9 +35,12 @@ def fetch_aliases(http: httpx.Client, model_name: str) -> dict[str, str]:
         model = answer.raise_for_status().json()["registered_model"]
         return {entry["alias"]: str(entry["version"]) for entry in model.get("aliases", ())}
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        raise RegistryError(
-            f"MLflow at {http.base_url} cannot be read ({type(error).__name__}: {error}): see `readmission status`."
-        ) from error
+        # The text of an error of httpx has the URL, which may hold a password.
+        reason = (
+            f"HTTP {error.response.status_code}" if isinstance(error, httpx.HTTPStatusError) else type(error).__name__
+        )
+        where = http.base_url.copy_with(userinfo=b"")
+        raise RegistryError(f"MLflow at {where} cannot be read ({reason}): see `readmission status`.") from None
 
 
 def find_champion(settings: Settings, timeout: float = 10) -> str | None:

@@ -97,6 +97,18 @@ def test_csv_answers_line_by_line(api: Api) -> None:
     assert "age: level" in bad
 
 
+def test_csv_refuses_what_json_refuses(api: Api) -> None:
+    names = ",".join(REQUIRED) + ",number_diagnoses"
+    row = ",".join(str((EXAMPLE | {"number_diagnoses": 9})[name]) for name in names.split(","))
+    kind = {"content-type": "text/csv"}
+    answer = api.http.post("/predict_batch", content=f"{names},insulinn\n{row},Up\n".encode(), headers=kind)
+    assert len(answer.text.splitlines()) == 2
+    assert "insulinn: unknown (allowed: a column of GET /docs/columns; nearest: insulin)" in answer.text
+    answer = api.http.post("/predict_batch", content=f"{names}\n{row}\n{row},Up\n".encode(), headers=kind)
+    _, good, surplus = answer.text.splitlines()
+    assert good.split(",")[1] in contract.CLASSES and "size (allowed: 7 cells, as the header has)" in surplus
+
+
 @pytest.mark.parametrize("kind", ["text/csv", "application/x-ndjson"])
 def test_a_stream_that_cannot_go_on_says_so_and_ends_whole(api: Api, kind: str) -> None:
     names = ",".join(REQUIRED) + ",number_diagnoses\n"

@@ -1,5 +1,7 @@
 """The alias of the champion, read over HTTP from a registry that answers in every way."""
 
+import traceback
+
 import httpx
 import pytest
 
@@ -36,3 +38,11 @@ def test_any_other_answer_is_a_sentence(status: int, content: object) -> None:
 def test_no_answer_is_a_sentence() -> None:
     with httpx.Client(base_url="http://127.0.0.1:9", timeout=1) as http, pytest.raises(RegistryError):
         fetch_aliases(http, "model")
+
+
+def test_no_sentence_has_the_password_of_the_url() -> None:
+    secret = httpx.MockTransport(lambda request: httpx.Response(403))
+    http = httpx.Client(base_url="http://svc:top-secret@mlflow", transport=secret)
+    with http, pytest.raises(RegistryError, match=r"MLflow at http://mlflow cannot be read \(HTTP 403\)") as caught:
+        fetch_aliases(http, "model")
+    assert "top-secret" not in "".join(traceback.format_exception(caught.value))

@@ -28,3 +28,13 @@ def test_the_request_keeps_the_codes_and_the_declaration() -> None:
     assert csv_rows.read(row)[contract.FEATURE_NAMES.index("diag_1")] == "428"
     sent = csv_rows.as_request(row)
     assert (sent["icd"], sent["diag_1"], sent["diag_2"], "diag_3" in sent) == ("10cm", "I50.9", "E1122", False)
+
+
+def test_columns_that_are_unknown_or_come_twice_are_problems_of_the_file() -> None:
+    assert csv_rows.header_problems([*contract.COLUMN_NAMES, "icd"]) == []
+    problems = csv_rows.header_problems(["age", "insulinn", "gender", "age", "ward"])
+    assert [(p.field, p.problem, p.nearest) for p in problems] == [
+        ("age", "twice", None),
+        ("insulinn", "unknown", "insulin"),
+        ("ward", "unknown", None),
+    ]
