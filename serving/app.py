@@ -6,6 +6,7 @@ from time import perf_counter
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -13,13 +14,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from readmission.settings import Settings
 from serving import http
+from serving.clinic import hooks
+from serving.clinic.clients import CdsClients
 from serving.edge.auth import ApiKeys, KeyRequired, KeyScope
 from serving.edge.drain import Drain, closing
 from serving.metrics import Metrics, in_flight
 from serving.predict.predictor import Predictor
-from serving.routes import docs, predict
+from serving.routes import docs, fhir, predict
+from serving.routes.cds_hooks import CdsHooks
+from serving.routes.clinical import Clinical
 from serving.routes.explain import Explain
 from serving.routes.feedback import Feedback
+from serving.routes.fhir import RiskAssessments
 from serving.routes.info import Info
 from serving.routes.predict import Predict
 from serving.routes.predict_batch import PredictBatch
@@ -33,7 +39,27 @@ BENTOML = frozenset({"/schema.json", "/healthz"})
 _UNKNOWN = http.sentence(404, "there is no such path; /docs lists all")
 
 
-def build_routes(settings: Settings, predictor: Predictor, keys: ApiKeys, info: Info) -> list[Route]:
+def build_clinic(settings: Settings, clinical: Clinical, clients: CdsClients) -> list[Route]:
+    """Return the routes for record systems: CDS Hooks with tokens, and FHIR."""
+    cds = CdsHooks(clinical, clients)
+    origins = [origin.strip() for origin in settings.clinic.origins.split(",") if origin.strip()]
+    browsers = [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type"],
+        )
+    ]
+    return [
+        Route(hooks.DISCOVERY, cds.discover, methods=["GET", "OPTIONS"], middleware=browsers),
+        Route(hooks.CALL, cds.call, methods=["POST", "OPTIONS"], middleware=browsers),
+    ]
+
+
+def build_routes(
+    settings: Settings, predictor: Predictor, keys: ApiKeys, info: Info, clinical: Clinical
+) -> list[Route]:
     """Return every route but the lean one, with its methods and the scope of the keys it needs."""
 
     def key(scope: KeyScope) -> list[Middleware]:
@@ -45,6 +71,7 @@ def build_routes(settings: Settings, predictor: Predictor, keys: ApiKeys, info: 
         Route("/predict_batch", batch, methods=["POST"], middleware=key("predict")),
         Route("/explain", explain, methods=["POST"], middleware=key("predict")),
         Route("/feedback", Feedback(settings).answer, methods=["POST"], middleware=key("feedback")),
+        Route(fhir.PATH, RiskAssessments(clinical).answer, methods=["POST"], middleware=key("predict")),
         *(Route(path, info.reload, methods=["POST"], middleware=key("admin")) for path in RELOAD),
         Route("/model-info", info.model),
         Route("/model-card", info.card),

@@ -21,7 +21,8 @@ from starlette.types import ASGIApp
 from readmission import tracing
 from readmission.logs import configure_logging
 from readmission.settings import Settings, load_settings
-from serving.app import Api, build_routes
+from serving.app import Api, build_clinic, build_routes
+from serving.clinic.clients import CdsClients
 from serving.edge import protocol
 from serving.edge.auth import ApiKeys
 from serving.edge.drain import QUIET, Drain
@@ -30,6 +31,7 @@ from serving.metrics import Metrics
 from serving.predict.loaded_models import LoadedModels
 from serving.predict.predictor import Predictor
 from serving.prediction_log.spool import PredictionLog
+from serving.routes.clinical import Clinical
 from serving.routes.info import Info
 from serving.routes.predict import Predict
 from serving.sidecar import launch
@@ -66,6 +68,7 @@ class Worker:
         self.predict = Predict(
             self._predictor, self._keys, max_body=settings.api.max_body, max_waiting=settings.api.max_waiting
         )
+        self._clients = CdsClients(settings.clinic.clients, settings.home)
         self._drain = Drain()
         self._tasks: list[asyncio.Task[None]] = []
         self._sidecar: subprocess.Popen[bytes] | None = None
@@ -73,7 +76,9 @@ class Worker:
     def build_app(self, fallback: ASGIApp) -> ASGIApp:
         """Return the API in front of BentoML's application, traced if a collector is configured."""
         info = Info(self._predictor, self._models_folder, self._drain, self._keys)
-        routes = build_routes(self._settings, self._predictor, self._keys, info)
+        clinical = Clinical(self.predict, self._predictor, self._settings)
+        routes = build_routes(self._settings, self._predictor, self._keys, info, clinical)
+        routes += build_clinic(self._settings, clinical, self._clients)
         api = Api(self.predict, routes, fallback, self._metrics, self._drain)
         return Traced(api, api.paths) if self._settings.trace.endpoint else api
 
@@ -108,6 +113,7 @@ class Worker:
             try:
                 self._metrics.flush()
                 self._keys.refresh()
+                self._clients.refresh()
                 if self._sidecar is None or self._sidecar.poll() is not None:
                     self._sidecar = launch.ensure(self._settings.home)
             except Exception:

@@ -19,7 +19,7 @@ from serving.predict import batches, encounter
 from serving.predict.batches import ScoredBatch
 from serving.predict.encounter import Aliased, Values
 from serving.predict.loaded_models import LoadedModel, LoadedModels
-from serving.prediction_log.entries import Block, Entry
+from serving.prediction_log.entries import Block, ClinicalEntry, Discharge, Entry
 from serving.prediction_log.ids import Ids
 from serving.prediction_log.spool import PredictionLog
 
@@ -147,6 +147,7 @@ class Predictor:
         variant: str,
         request_id: bytes,
         started: float,
+        discharge: Discharge | None = None,
     ) -> Answer:
         """Count and log one result, and return it as an answer.
 
@@ -160,6 +161,7 @@ class Predictor:
             variant: ``champion``, ``challenger`` or ``shadow``.
             request_id: The client's; empty means the prediction's id.
             started: When the request began (`perf_counter`).
+            discharge: What a record system says of the patient, if one asked.
         """
         absent = encounter.missing(values)
         notes = [EXCLUDED] if values[_DISPOSITION] in EXCLUDED_DISPOSITIONS else None
@@ -184,6 +186,8 @@ class Predictor:
                 latency=perf_counter() - started,
                 request_id=request_id.decode("ascii") or prediction_id,
             )
+            if discharge is not None:
+                entry = ClinicalEntry(**msgspec.structs.asdict(entry), discharge=discharge)
             self.log.append(entry)
         return Answer(
             prediction_id=prediction_id,

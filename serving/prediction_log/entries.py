@@ -7,6 +7,24 @@ import msgspec
 _DOUBLES = struct.Struct("<3d")
 
 
+class Discharge(msgspec.Struct, array_like=True, kw_only=True, frozen=True):
+    """What a record system says of a prediction's patient. The order of the fields is that of stored segments.
+
+    Attributes:
+        source: ``encounter-discharge``, ``patient-view`` or ``fhir``.
+        patient: Reference to the FHIR Patient.
+        stay: Reference to the FHIR Encounter.
+        discharged_on: ISO date of the discharge; empty while there is none.
+        columns: Columns of the encounter by where their values come from.
+    """
+
+    source: str
+    patient: str
+    stay: str
+    discharged_on: str
+    columns: dict[str, list[str]]
+
+
 class Entry(msgspec.Struct, array_like=True, kw_only=True, gc=False):
     """Record of one answer. The order of the fields is that of stored segments.
 
@@ -31,6 +49,16 @@ class Entry(msgspec.Struct, array_like=True, kw_only=True, gc=False):
     probabilities: tuple[float, float, float]
     latency: float
     request_id: str
+
+
+class ClinicalEntry(Entry, array_like=True, kw_only=True, gc=False):
+    """Record of one answer as it is read back: a request of a record system has one field more than the others.
+
+    Attributes:
+        discharge: What a record system says of the patient; None for other requests.
+    """
+
+    discharge: Discharge | None = None
 
 
 class Block(msgspec.Struct, kw_only=True, gc=False):

@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from serving.prediction_log.entries import Block, Entry
+from serving.prediction_log.entries import Block, ClinicalEntry, Entry
 
 SUFFIX = ".log"
 #: Head of a frame: length and CRC-32.
 FRAME = struct.Struct("<II")
 #: Bytes of the disk that stay free: this, or a twentieth of a small disk.
 _LEAST_FREE = 256 << 20
-_decode: Callable[[bytes], list[Entry] | Block] = msgspec.msgpack.Decoder(list[Entry] | Block).decode
+_decode: Callable[[bytes], list[ClinicalEntry] | Block] = msgspec.msgpack.Decoder(list[ClinicalEntry] | Block).decode
 
 
 class DamagedError(Exception):
@@ -58,7 +58,7 @@ def frames(path: Path) -> Iterator[list[Entry]]:
                 return
             try:
                 group = _decode(body)
-                entries = group.entries() if isinstance(group, Block) else group
+                entries: list[Entry] = group.entries() if isinstance(group, Block) else [*group]
             except (msgspec.MsgspecError, ValueError, struct.error) as error:
                 raise DamagedError(f"a frame of {length} bytes cannot be decoded: {type(error).__name__}") from error
             yield entries

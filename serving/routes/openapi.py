@@ -13,7 +13,7 @@ from readmission.contract import CLASSES, codes
 from serving.http import Sentence
 from serving.predict.encounter import Encounter
 from serving.predict.predictor import Answer
-from serving.routes import examples
+from serving.routes import clinical_operations, examples
 from serving.routes.explain import Explanation
 from serving.routes.feedback import Report
 from serving.routes.operations import REF, operations, ref
@@ -40,6 +40,7 @@ TYPES = (
 _TAGS = {
     "Predictions": "One encounter, many encounters, and what moved an estimate.",
     "Outcomes": "What happened to a patient, for the measurement of live quality.",
+    "Record systems": "CDS Hooks and FHIR R4; docs/clinic.md says how to register the service.",
     "Model": "Which model answers, and how good it is.",
     "Operation": "Probes, metrics, and the poll of the registry.",
 }
@@ -67,12 +68,18 @@ def document() -> dict[str, Any]:
         "info": info,
         "servers": [{"url": "/", "description": "This installation."}],
         "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
-        "paths": operations(),
+        "paths": operations() | clinical_operations.operations(),
         "components": {
             "schemas": _schemas(),
             "parameters": {"RequestId": _REQUEST_ID},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "A key, if the installation has keys."},
+                "jwt": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "Signed by a client.",
+                },
                 "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
             },
         },

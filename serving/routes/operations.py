@@ -23,7 +23,8 @@ _ID = {"description": "Id of the request: the client's own, or of the prediction
 _RETRY = {"description": "Seconds to wait before the next try.", "schema": {"type": "integer"}}
 _CHALLENGE = {"description": "How to authenticate: Bearer.", "schema": _TEXT}
 _HEADERS = {"503": {"Retry-After": _RETRY}, "401": {"WWW-Authenticate": _CHALLENGE}}
-_KEY: list[dict[str, list[str]]] = [{"bearer": []}, {"key": []}]
+#: Either header of an API key.
+KEYS: list[dict[str, list[str]]] = [{"bearer": []}, {"key": []}]
 #: Streams of /predict_batch.
 _STREAMS = ("application/x-ndjson", "text/csv")
 
@@ -55,17 +56,20 @@ def ref(name: str) -> dict[str, str]:
     return {"$ref": REF.format(name=name)}
 
 
-def _json(schema: dict[str, Any], example: object = None) -> dict[str, Any]:
+def json_content(schema: dict[str, Any], example: object = None) -> dict[str, Any]:
+    """Return JSON content of a body or answer."""
     return {"application/json": {"schema": schema, **({"example": example} if example is not None else {})}}
 
 
-def _answer(description: str, content: dict[str, Any], code: str = "200") -> dict[str, Any]:
+def answer(description: str, content: dict[str, Any], code: str = "200") -> dict[str, Any]:
+    """Return one answer of an operation."""
     return {"description": description, "headers": {"X-Request-Id": _ID} | _HEADERS.get(code, {}), "content": content}
 
 
-def _refused(code: str) -> dict[str, Any]:
+def refused(code: str) -> dict[str, Any]:
+    """Return the answer of a refusal."""
     schema, description = _REFUSALS[code]
-    return _answer(description, _json(ref(schema), examples.REFUSALS.get(code)), code)
+    return answer(description, json_content(ref(schema), examples.REFUSALS.get(code)), code)
 
 
 def _operation(
@@ -92,9 +96,9 @@ def _operation(
         "summary": name,
         "description": description,
         "operationId": name.lower().replace(" ", "_"),
-        "responses": answers | {code: _refused(code) for code in refusals},
+        "responses": answers | {code: refused(code) for code in refusals},
         # The administrative scope needs a key always, the others only where keys are configured.
-        "security": [] if "401" not in refusals else [{}, *_KEY] if body else _KEY,
+        "security": [] if "401" not in refusals else [{}, *KEYS] if body else KEYS,
     }
     if body:
         operation["requestBody"] = {"required": True, "content": body}
@@ -107,8 +111,8 @@ def _predict() -> dict[str, Any]:
         "Predictions",
         "Predict",
         "Predicts one encounter. Absent columns are unknown; absent drugs mean “No”.",
-        answers={"200": _answer("The prediction.", _json(ref("Answer")))},
-        body=_json(ref("Encounter")),
+        answers={"200": answer("The prediction.", json_content(ref("Answer")))},
+        body=json_content(ref("Encounter")),
         refusals=_KEYED,
     )
 
@@ -116,14 +120,14 @@ def _predict() -> dict[str, Any]:
 def _predict_batch() -> dict[str, Any]:
     lines = {"schema": _TEXT | {"description": "Any number of lines, answered line by line."}}
     line = {"schema": _TEXT | {"description": "One answer or error per line, in the order of the request."}}
-    scored = _json(ref("Answers")) | dict.fromkeys(_STREAMS, line)
+    scored = json_content(ref("Answers")) | dict.fromkeys(_STREAMS, line)
     return _operation(
         "Predictions",
         "Predict batch",
         "Predicts up to 10,000 encounters as JSON, or any number as lines of NDJSON or CSV. "
         "A record that breaks the contract does not refuse the others.",
-        answers={"200": _answer("Predictions of the valid records, and the errors of the others.", scored)},
-        body=_json(ref("Records")) | dict.fromkeys(_STREAMS, lines),
+        answers={"200": answer("Predictions of the valid records, and the errors of the others.", scored)},
+        body=json_content(ref("Records")) | dict.fromkeys(_STREAMS, lines),
         refusals=_KEYED,
     )
 
@@ -133,8 +137,8 @@ def _explain() -> dict[str, Any]:
         "Predictions",
         "Explain",
         "Returns what each column contributed to an estimate (TreeSHAP). These are associations, not causes.",
-        answers={"200": _answer("The contributions, largest first.", _json(ref("Explanation")))},
-        body=_json(ref("Encounter")),
+        answers={"200": answer("The contributions, largest first.", json_content(ref("Explanation")))},
+        body=json_content(ref("Encounter")),
         refusals=(*_KEYED, "501"),
     )
 
@@ -142,16 +146,16 @@ def _explain() -> dict[str, Any]:
 def _feedback() -> dict[str, Any]:
     outcomes = {"type": "array", "items": ref("Report"), "minItems": 1, "maxItems": MAX_OUTCOMES}
     settled = {"oneOf": [ref("Recorded"), ref("RecordedMany")]}
-    waiting = _json(ref("Recorded"), {"status": "pending"})
+    waiting = json_content(ref("Recorded"), {"status": "pending"})
     return _operation(
         "Outcomes",
         "Feedback",
         "Records what happened to a patient, by the id of the prediction. A list of outcomes works too.",
         answers={
-            "200": _answer("The outcome is stored; of a list, what became of each.", _json(settled)),
-            "202": _answer("The outcome waits for its prediction.", waiting),
+            "200": answer("The outcome is stored; of a list, what became of each.", json_content(settled)),
+            "202": answer("The outcome waits for its prediction.", waiting),
         },
-        body=_json({"oneOf": [ref("Report"), outcomes]}, examples.BY_TYPE["Report"]),
+        body=json_content({"oneOf": [ref("Report"), outcomes]}, examples.BY_TYPE["Report"]),
         refusals=(*_KEYED, "404"),
     )
 
@@ -161,7 +165,7 @@ def _model_info() -> dict[str, Any]:
         "Model",
         "Model info",
         "Describes the champion and the challenger: metrics, gates, risk bands, operating points.",
-        answers={"200": _answer("The models that answer.", _json(ref("ModelInfo")))},
+        answers={"200": answer("The models that answer.", json_content(ref("ModelInfo")))},
         refusals=("503",),
     )
 
@@ -172,34 +176,34 @@ def _model_card() -> dict[str, Any]:
         "Model card",
         "Returns the model card of the champion as a page.",
         answers={
-            "200": _answer("The card.", {"text/html": {"schema": _TEXT}}),
-            "404": _answer("The model has no card.", _json(ref("Sentence"), {"error": "the model has no card"})),
+            "200": answer("The card.", {"text/html": {"schema": _TEXT}}),
+            "404": answer("The model has no card.", json_content(ref("Sentence"), {"error": "the model has no card"})),
         },
     )
 
 
 def _health() -> dict[str, Any]:
-    state = _json(ref("Health"))
+    state = json_content(ref("Health"))
     return _operation(
         "Operation",
         "Health",
         "Describes the state of every part in words.",
         answers={
-            "200": _answer("Predictions are answered.", state),
-            "503": _answer("No prediction can be made.", state),
+            "200": answer("Predictions are answered.", state),
+            "503": answer("No prediction can be made.", state),
         },
     )
 
 
 def _probe(name: str, description: str, refusals: tuple[str, ...] = ()) -> dict[str, Any]:
-    ready = {"200": _answer("Yes.", _json(ref("Status")))}
+    ready = {"200": answer("Yes.", json_content(ref("Status")))}
     return _operation("Operation", name, description, answers=ready, refusals=refusals)
 
 
 def _metrics() -> dict[str, Any]:
     text = {"text/plain": {"schema": _TEXT}}
     return _operation(
-        "Operation", "Metrics", "Returns the metrics for Prometheus.", answers={"200": _answer("The metrics.", text)}
+        "Operation", "Metrics", "Returns the metrics for Prometheus.", answers={"200": answer("The metrics.", text)}
     )
 
 
@@ -208,6 +212,6 @@ def _reload() -> dict[str, Any]:
         "Operation",
         "Reload model",
         "Polls the registry now instead of within seconds. `/reload_model` answers the same.",
-        answers={"202": _answer("The registry is polled.", _json(ref("Status")))},
+        answers={"202": answer("The registry is polled.", json_content(ref("Status")))},
         refusals=("401", "403"),
     )

@@ -21,6 +21,7 @@ from serving.predict import encounter
 from serving.predict.encounter import Values
 from serving.predict.loaded_models import LoadedModel
 from serving.predict.predictor import Answer, Predictor, encode
+from serving.prediction_log.entries import Discharge
 from serving.routes.refusals import REFUSALS, refuse, wrong_method
 
 PATH = "/predict"
@@ -89,13 +90,26 @@ class Predict:
         if self._predictor.shadow:
             self._predictor.in_shadow(body, answer.prediction_id)
 
-    async def answer(self, body: bytes, request_id: bytes, started: float) -> Answer:
+    async def admit(self) -> None:
+        """Wait for a turn in the line that all single predictions share.
+
+        Raises:
+            Refused: The line is too long.
+        """
+        turn = self._admission.enter()
+        if turn is not None:
+            await turn
+
+    async def answer(
+        self, body: bytes, request_id: bytes, started: float, discharge: Discharge | None = None
+    ) -> Answer:
         """Answer one encounter.
 
         Args:
             body: JSON object of the encounter.
             request_id: The client's; empty if it sent none.
             started: When the request began (`perf_counter`).
+            discharge: What a record system says of the patient; a canary's share then goes by the FHIR Patient.
 
         Raises:
             Invalid: The encounter does not follow the contract.
@@ -103,13 +117,21 @@ class Predict:
             Refused: The model is slow and too many requests wait for it.
         """
         values = encounter.decode(body)
-        model, variant = self._predictor.choose(values, request_id, body)
+        key = discharge.patient.encode() if discharge is not None else request_id
+        model, variant = self._predictor.choose(values, key, body)
         if model.inline:
             probabilities = model.scorer.score(values)
         else:
             probabilities = await self._score_in_thread(model, values)
         return self._predictor.record(
-            body, values, probabilities, model, variant=variant, request_id=request_id, started=started
+            body,
+            values,
+            probabilities,
+            model,
+            variant=variant,
+            request_id=request_id,
+            started=started,
+            discharge=discharge,
         )
 
     async def _score_in_thread(self, model: LoadedModel, values: Values) -> Probabilities:

@@ -24,6 +24,7 @@ from readmission.errors import UserError
 from readmission.logs import configure_logging
 from readmission.settings import Settings, load_settings
 from serving import metrics
+from serving.clinic.key_sets import KeySets
 from serving.predict.encounter import Invalid
 from serving.predict.loaded_models import POKE
 from serving.prediction_log import segments
@@ -200,6 +201,7 @@ def main() -> None:
     # Passed as an argument: if the worker dies at once, getppid() would name another parent.
     parent = int(sys.argv[1]) if len(sys.argv) > 1 else os.getppid()
     models, shipper, process = ModelSync(settings), Shipper(settings), metrics.Process()
+    key_sets = KeySets(settings.clinic.clients, settings.home)
     poke, next_poll = models.folder / POKE, 0.0
     while os.getppid() == parent:
         if time.monotonic() >= next_poll or poke.exists():
@@ -209,6 +211,7 @@ def main() -> None:
             process.flush()
             next_poll = time.monotonic() + settings.api.reload_interval
         attempt(shipper.ship, "storing predictions")
+        attempt(key_sets.poll, "fetching key sets")
         time.sleep(_POLL)
     attempt(shipper.ship, "storing predictions")
 

@@ -22,6 +22,7 @@ from readmission.settings.groups import (
     Api,
     Backup,
     Challenger,
+    Clinic,
     Dask,
     Demo,
     Drift,
@@ -84,6 +85,7 @@ class Settings(BaseSettings):
     api: Api = Api()
     prediction_log: PredictionLog = PredictionLog()
     challenger: Challenger = Challenger()
+    clinic: Clinic = Clinic()
     demo: Demo = Demo()
     feed: Feed = Feed()
     monitoring: Monitoring = Monitoring()

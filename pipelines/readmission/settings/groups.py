@@ -115,6 +115,36 @@ class Api(Group):
         return (self.url or f"http://127.0.0.1:{self.port}").rstrip("/")
 
 
+class Clinic(Group):
+    """Record systems: CDS Hooks, FHIR, and the discharge team's list."""
+
+    clients: Path | None = Field(
+        None,
+        alias="cds_clients",
+        description="File of the record systems that may call CDS Hooks (docs/clinic.md). If unset, CDS Hooks is off.",
+    )
+    url: str = Field("", alias="cds_url", description="URL at which record systems and browsers find the API.")
+    origins: str = Field(
+        "", alias="cds_origins", description="Origins of browsers that may call CDS Hooks, separated by commas."
+    )
+    max_body: int = Field(
+        2_097_152, ge=65_536, alias="fhir_max_body", description="Largest FHIR or CDS Hooks request, in bytes."
+    )
+    patient_system: str = Field(
+        "",
+        alias="fhir_patient_system",
+        description="System of the Patient identifier that is the data's patient number. If empty, none is.",
+    )
+    encounter_system: str = Field(
+        "",
+        alias="fhir_encounter_system",
+        description="System of the Encounter identifier that is the data's encounter number. If empty, none is.",
+    )
+    capacity: int = Field(
+        20, ge=1, alias="worklist_capacity", description="Discharges that the follow-up team can call in a day."
+    )
+
+
 class PredictionLog(Group):
     """Prediction log and its spool."""
 

@@ -4,7 +4,7 @@ import struct
 
 import msgspec
 
-from serving.prediction_log.entries import Block, Entry
+from serving.prediction_log.entries import Block, ClinicalEntry, Discharge, Entry
 
 #: MessagePack written by version 0.1.0: a list of one entry, and a block of one answer.
 OLD_ENTRIES = bytes.fromhex(
@@ -56,3 +56,14 @@ def test_entries_and_blocks_are_stored_as_before() -> None:
 def test_a_block_has_an_entry_for_each_answer_and_ids_for_request_ids() -> None:
     (only,) = block().entries()
     assert only == entry(prediction_id="a", inputs=b'{"x":1}', latency=0.5, request_id="a")
+
+
+def test_a_discharge_is_one_field_more_that_older_code_ignores() -> None:
+    discharge = Discharge(
+        source="fhir", patient="Patient/1", stay="Encounter/1", discharged_on="", columns={"sent": []}
+    )
+    clinical = ClinicalEntry(**msgspec.structs.asdict(entry()), discharge=discharge)
+    stored = msgspec.msgpack.encode([clinical, entry()])
+    first, second = msgspec.msgpack.decode(stored, type=list[ClinicalEntry])
+    assert (first.discharge, second.discharge) == (discharge, None)
+    assert msgspec.msgpack.decode(stored, type=list[Entry]) == [entry(), entry()]

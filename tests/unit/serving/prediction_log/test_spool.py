@@ -35,8 +35,13 @@ def confirm(done: threading.Event, kept: bool) -> None:
     done.set()
 
 
+def plain(read_back: Entry) -> Entry:
+    """Return an entry as it was written: what is read back has one field more."""
+    return Entry(**{name: getattr(read_back, name) for name in Entry.__struct_fields__})
+
+
 def read(folder: Path) -> list[Entry]:
-    return [e for path in sorted(folder.glob("*.log")) for group in segments.frames(path) for e in group]
+    return [plain(e) for path in sorted(folder.glob("*.log")) for group in segments.frames(path) for e in group]
 
 
 def test_what_is_appended_by_many_is_on_disk_in_order(tmp_path: Path) -> None:
@@ -131,7 +136,7 @@ def test_a_frame_that_is_damaged_in_the_middle_is_an_error(tmp_path: Path) -> No
     content[ends[1] - 1] ^= 1
     path.write_bytes(content)
     groups = segments.frames(path)
-    assert next(groups) == [entry(0)]
+    assert [plain(e) for e in next(groups)] == [entry(0)]
     with pytest.raises(segments.DamagedError):
         next(groups)
 

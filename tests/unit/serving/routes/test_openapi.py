@@ -83,7 +83,9 @@ def test_the_document_is_valid_and_every_answer_of_json_has_a_schema() -> None:
                 assert answer["content"], (path, code)
                 assert "X-Request-Id" in answer["headers"]
                 assert code != "503" or path == "/health" or "Retry-After" in answer["headers"]
-            assert "401" not in operation["responses"] or {"key": []} in operation["security"]
+                # Record systems sign their calls; everybody else has a key.
+                scheme = "jwt" if path.startswith("/cds-services") else "key"
+                assert "401" not in operation["responses"] or {scheme: []} in operation["security"]
 
 
 @pytest.mark.parametrize("type_", openapi.TYPES, ids=lambda type_: type_.__name__)
@@ -95,7 +97,9 @@ def test_examples_are_of_their_type(type_: Any) -> None:
 def test_examples_of_refusals_are_of_their_type() -> None:
     for operation in (o for methods in DOCUMENT["paths"].values() for o in methods.values()):
         for code in set(operation["responses"]) - {"200", "202"}:
-            content = operation["responses"][code]["content"]["application/json"]
+            content = operation["responses"][code]["content"].get("application/json", {})
+            if "$ref" not in content.get("schema", {}):
+                continue  # of a standard, which has examples of its own
             if "example" in content:
                 type_ = {"Refusal": Refusal, "Sentence": Sentence}[content["schema"]["$ref"].rpartition("/")[2]]
                 msgspec.convert(content["example"], type_)

@@ -1,0 +1,107 @@
+"""Cards of CDS Hooks: what a clinician reads."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID, uuid5
+
+from readmission import contract
+from readmission.contract.risk import BAND_NAMES, INTENDED_USE
+from readmission.fhir.assessment import SAID, Estimate
+from readmission.fhir.mapping import MappedEncounter
+
+#: Longest summary, by the standard.
+LONGEST_SUMMARY = 139
+SYSTEM = "urn:readmission:cds"
+#: Why a card was overridden: code -> words.
+OVERRIDE_REASONS: Mapping[str, str] = {
+    "follow-up-arranged": "Follow-up is arranged already",
+    "declined": "The patient declines a follow-up",
+    "not-indicated": "A follow-up is not indicated",
+    "data-wrong": "The data of this estimate are wrong or incomplete",
+    "disagree": "I judge the risk differently",
+}
+_FOLLOW_UP = "Plan a follow-up call within 48 hours"
+_REASONS = 5
+
+
+def suggestion_id(prediction_id: str) -> str:
+    """Return the id of the suggestion on a prediction's card."""
+    return str(uuid5(UUID(prediction_id), "follow-up"))
+
+
+def card(
+    estimate: Estimate, mapped: MappedEncounter, contributions: Sequence[tuple[str, float]], unit: str
+) -> dict[str, Any]:
+    """Return the card of one answer.
+
+    Args:
+        estimate: The answer.
+        mapped: The encounter and where its values come from.
+        contributions: Contribution of each raw column, the largest first; empty if the model cannot say.
+        unit: Unit of the contributions.
+    """
+    risk = estimate.probabilities["<30"]
+    is_raised = estimate.band in BAND_NAMES[1:]
+    average = f"; all patients: {estimate.prevalence:.0%}" if estimate.prevalence else ""
+    band = f", {estimate.band} risk" if estimate.band else ""
+    source = {
+        "label": f"{estimate.model}, version {estimate.version}"[:80],
+        "topic": {"system": SYSTEM, "code": "readmission-risk", "display": "Readmission risk"},
+    }
+    content: dict[str, Any] = {
+        "uuid": estimate.prediction_id,
+        "summary": f"Readmission within 30 days: {risk:.0%}{band}{average}"[:LONGEST_SUMMARY],
+        "indicator": "warning" if estimate.band in BAND_NAMES[2:] else "info",
+        "detail": _detail(estimate, mapped, contributions, unit),
+        "source": source,
+        "overrideReasons": [
+            {"system": SYSTEM, "code": code, "display": words} for code, words in OVERRIDE_REASONS.items()
+        ],
+    }
+    if estimate.card_url:
+        source["url"] = estimate.card_url
+        content["links"] = [{"label": "Model card", "url": estimate.card_url, "type": "absolute"}]
+    if is_raised:
+        suggestion = {"label": _FOLLOW_UP, "uuid": suggestion_id(estimate.prediction_id)}
+        content |= {"suggestions": [suggestion], "selectionBehavior": "at-most-one"}
+    return content
+
+
+def _detail(estimate: Estimate, mapped: MappedEncounter, contributions: Sequence[tuple[str, float]], unit: str) -> str:
+    shares = estimate.probabilities
+    lines = [
+        f"**{shares['<30']:.1%}** within 30 days, {shares['>30']:.1%} later, {shares['NO']:.1%} not at all.",
+    ]
+    if estimate.prevalence:
+        lines[0] += f" Of all patients of the training data, {estimate.prevalence:.1%} came back within 30 days."
+    lines += _why(contributions, unit)
+    for source, words in SAID.items():
+        if columns := mapped.columns[source]:
+            lines += ["", f"**{words}:** " + "; ".join(_said(mapped, name) for name in columns)]
+    derived = len(mapped.columns["sent"]), len(mapped.columns["derived"])
+    lines += ["", f"{derived[0]} values were sent and {derived[1]} derived from what was sent."]
+    lines += ["", f"_{INTENDED_USE}_"]
+    return "\n".join(lines)
+
+
+def _why(contributions: Sequence[tuple[str, float]], unit: str) -> list[str]:
+    if not contributions:
+        return ["", "What moved this estimate is not known: the model cannot say, or not in time for this card."]
+    rows = [
+        f"| {_label(name)} | {'raises' if share > 0 else 'lowers'} | {share:+.2f} |"
+        for name, share in contributions[:_REASONS]
+        if share
+    ]
+    return ["", f"| What moved it most | | {unit.replace('_', '-')} |", "|---|---|---|", *rows]
+
+
+def _label(name: str) -> str:
+    if name in contract.BY_NAME:
+        return contract.BY_NAME[name].label
+    return {"diagnoses": "Diagnoses together", "history": "Earlier stays known here"}.get(name, name)
+
+
+def _said(mapped: MappedEncounter, name: str) -> str:
+    """Return a column with how its value was found; drugs are told by name alone, since there are many."""
+    how = mapped.origins[name].how
+    return f"{_label(name)} ({how})" if how and contract.BY_NAME[name].group != "drugs" else _label(name)
