@@ -19,9 +19,9 @@ import pytest
 
 from readmission import models
 from readmission.data import synthetic
+from readmission.data.sorting import content_hashes
 from readmission.data.sources import FileSource, open_source
 from readmission.settings import Role, Settings
-from readmission.steps.ingest import content_hashes
 from readmission.stores import objects, postgres
 from tests.conftest import REAL_DATA, free_port, make_settings
 

@@ -8,12 +8,13 @@ reader finds every column in one table.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from random import Random
 from types import MappingProxyType
 from typing import Literal
 
 from readmission.contract import codes, icd
-from readmission.contract.kinds import Coded, Dtype, Icd9, Identifier, Integer, Kind, Level, Value
+from readmission.contract.kinds import Coded, Dtype, Icd9, Identifier, Integer, Kind, Level, Moment, Value
 
 #: Raise it when a column, level, range or meaning changes: a model serves only its own version.
 CONTRACT_VERSION = 1
@@ -26,8 +27,10 @@ TARGET = "readmitted"
 CLASSES = ("NO", ">30", "<30")
 #: Position in CLASSES of the event that matters: readmission within 30 days.
 EARLY = CLASSES.index("<30")
+#: Time after discharge in which a readmission counts as early; before it is over, no other outcome can be known.
+HORIZON = timedelta(days=30)
 
-Group = Literal["identifiers", "patient", "stay", "diagnoses", "labs", "drugs", "outcome"]
+Group = Literal["identifiers", "patient", "stay", "diagnoses", "labs", "drugs", "outcome", "times"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +210,18 @@ COLUMNS: tuple[Column, ...] = (
     *map(_drug, codes.DRUGS),
     Column("change", "Change of diabetes medication", "drugs", Level(("No", "Ch"))),
     Column("diabetesMed", "Diabetes medication prescribed", "drugs", Level(("No", "Yes"))),
-    Column(TARGET, "Readmitted", "outcome", Level(CLASSES)),
+    Column(TARGET, "Readmitted", "outcome", Level(CLASSES), nullable=True),
 )
 
 BY_NAME: Mapping[str, Column] = MappingProxyType({column.name: column for column in COLUMNS})
 COLUMN_NAMES: tuple[str, ...] = tuple(BY_NAME)
+#: Columns that a file may have in addition: when the patient left, and when the row (its outcome above all) was known.
+#: A model does not see them, and a request does not state them.
+TIME_COLUMNS: tuple[Column, ...] = (
+    Column("discharged_at", "Discharged", "times", Moment(), nullable=True),
+    Column("known_at", "Known", "times", Moment(), nullable=True),
+)
+TIME_NAMES: tuple[str, ...] = tuple(column.name for column in TIME_COLUMNS)
 IDENTIFIERS = ("encounter_id", "patient_nbr")
 #: What a model sees of one encounter: everything but identifiers and outcome.
 FEATURE_COLUMNS: tuple[Column, ...] = tuple(c for c in COLUMNS if c.group not in ("identifiers", "outcome"))

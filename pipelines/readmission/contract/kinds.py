@@ -7,6 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from random import Random
 from types import MappingProxyType
 from typing import ClassVar, Literal
@@ -188,6 +189,39 @@ class Identifier(Integer):
     def values(self) -> tuple[Value, ...]:
         """Return nothing."""
         return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Moment(Kind):
+    """A date, or a date and time, in ISO 8601; without an offset in UTC."""
+
+    violation: ClassVar[str] = "pattern"
+
+    @property
+    def allowed(self) -> str:
+        """The forms of a moment."""
+        return "a date or a time in ISO 8601 such as '2008-03-31' or '2008-03-31T14:30:00Z'"
+
+    def problem(self, text: str) -> str | None:
+        """Refuse what is no moment after the year 1900."""
+        try:
+            return None if moment(text).year > 1900 else "range"
+        except (ValueError, OverflowError):
+            return "pattern"
+
+    def draw(self, random: Random) -> Value:
+        """Draw a date of the years of the data set."""
+        return (datetime(1999, 1, 1, tzinfo=UTC) + timedelta(days=random.randrange(3650))).date().isoformat()
+
+
+def moment(text: str) -> datetime:
+    """Return the moment of a text in ISO 8601, with its offset, or in UTC without one.
+
+    Raises:
+        ValueError: The text is not a moment.
+    """
+    when = datetime.fromisoformat(text)
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def _is_digits(text: str) -> bool:

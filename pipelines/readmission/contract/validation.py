@@ -1,12 +1,14 @@
 """The contract applied to a frame of raw text."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict
 
 import pandas as pd
 
 from readmission import contract
 from readmission.contract import codes, icd
+from readmission.contract.kinds import moment
 
 
 class Reason(TypedDict):
@@ -39,8 +41,10 @@ CONTRADICTIONS: dict[str, tuple[Callable[[pd.DataFrame], "pd.Series[bool]"], str
         "at least the number of diabetes drugs that are given",
     ),
     contract.TARGET: (
-        lambda f: f["discharge_disposition_id"].isin(["11", "19", "20", "21"]) & (f[contract.TARGET] != "NO"),
-        "'NO' after a death",
+        lambda f: (
+            f["discharge_disposition_id"].isin(["11", "19", "20", "21"]) & f[contract.TARGET].isin([">30", "<30"])
+        ),
+        "'NO' or unknown after a death",
     ),
 }
 
@@ -53,14 +57,16 @@ def problems(frame: pd.DataFrame, system: icd.System = "9cm") -> dict[Any, list[
     """Find the rows that the contract refuses.
 
     Args:
-        frame: Raw text, one row per encounter, with the columns of `contract.COLUMN_NAMES`.
+        frame: Raw text, one row per encounter, with the columns of `contract.COLUMN_NAMES` and, if there are times,
+            `contract.TIME_NAMES`.
         system: Declared code system of the diagnoses.
 
     Returns:
         The reasons of each refused row by its index label, in the order of the columns. Accepted rows are absent.
     """
     reasons: dict[Any, list[Reason]] = {}
-    for column in contract.COLUMNS:
+    times = [column for column in contract.TIME_COLUMNS if column.name in frame]
+    for column in (*contract.COLUMNS, *times):
         texts = frame[column.name]
         wrong = {text: reason for text in texts.unique() if (reason := reason_for(column, text, system))}
         if wrong:
@@ -69,6 +75,30 @@ def problems(frame: pd.DataFrame, system: icd.System = "9cm") -> dict[Any, list[
     sound = frame.drop(index=list(reasons))
     for name, (contradicts, allowed) in CONTRADICTIONS.items():
         for label in sound.index[contradicts(sound)]:
+            reasons.setdefault(label, []).append(Reason(field=name, problem="contradiction", allowed=allowed))
+    if len(times) == len(contract.TIME_COLUMNS):
+        reasons |= _time_problems(sound.drop(index=list(reasons), errors="ignore"))
+    return reasons
+
+
+def moments(texts: "pd.Series[str]") -> "pd.Series[Any]":
+    """Return the moments of allowed texts, pandas timestamps in UTC; NaT where not known."""
+    parsed = {text: moment(text) for text in texts.unique() if text not in ("", contract.MISSING_TOKEN)}
+    return pd.to_datetime(texts.map(parsed), utc=True)
+
+
+def _time_problems(frame: pd.DataFrame) -> dict[Any, list[Reason]]:
+    """Find rows that were known before the discharge, or that lie in the future. A day is left for time zones."""
+    day = timedelta(days=1)
+    discharged, known = (moments(frame[name]) for name in contract.TIME_NAMES)
+    tomorrow = datetime.now(UTC) + day
+    wrong = {
+        "discharged_at": (discharged > tomorrow, "no later than today"),
+        "known_at": ((known > tomorrow) | (known + day < discharged), "no later than today, nor before discharged_at"),
+    }
+    reasons: dict[Any, list[Reason]] = {}
+    for name, (rows, allowed) in wrong.items():
+        for label in frame.index[rows]:
             reasons.setdefault(label, []).append(Reason(field=name, problem="contradiction", allowed=allowed))
     return reasons
 

@@ -3,8 +3,9 @@
 import gzip
 import hashlib
 import io
+import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
@@ -19,7 +20,7 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
-from readmission.data.sources import RawBatch, Unreadable, parse
+from readmission.data.sources import RawBatch, SourceClosedError, Unreadable, parse
 from readmission.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -75,10 +76,16 @@ class FeedSource:
             )
         return int(status["available"])
 
+    @property
+    def batch_hashes(self) -> Sequence[str]:
+        """Return the hash of each batch's csv; empty if the feed is of a version that does not announce them."""
+        return list(self._status.get("batch_sha256", ()))
+
     def batch(self, number: int) -> RawBatch:
         """Return one batch.
 
         Raises:
+            SourceClosedError: the feed has closed since it was asked for its status.
             UserError: the feed has no such batch now, did not deliver, or sent what is no table.
         """
         if not 1 <= number <= self.batches:
@@ -94,7 +101,7 @@ class FeedSource:
         numbers = sorted(set(range(first + 1, first + total + 1)) - {line.row_number for line in bad})
         frame = table.to_pandas()
         frame.index = pd.Index(numbers, name="row_number")
-        return RawBatch(number, frame, bad)
+        return RawBatch(number, frame, bad, hashlib.sha256(content).hexdigest())
 
     @cached_property
     def _status(self) -> dict[str, Any]:
@@ -150,6 +157,8 @@ class _Download:
         with self.client.stream("GET", url, params=params, headers=headers) as answer:
             if answer.status_code != 206:
                 self.body.clear()
+            if answer.status_code == 503 and (opens := _opening(answer)):
+                raise SourceClosedError(f"The feed has closed until {opens}; batch {self.number} is taken then.")
             if answer.status_code not in (200, 206):
                 raise UnfinishedError(f"it answered {answer.status_code} {answer.reason_phrase}")
             self.etag = answer.headers.get("ETag", "")
@@ -162,3 +171,11 @@ class _Download:
                 f"batch {self.number} arrived with sha256 {digest}, announced was {self.etag or 'none'}"
             )
         return gzip.GzipFile(fileobj=io.BytesIO(self.body)).read()
+
+
+def _opening(answer: httpx.Response) -> str:
+    """Return when a closed feed opens, as its answer says; empty if the answer is another error."""
+    try:
+        return str(json.loads(answer.read())["opens_at"])
+    except (ValueError, KeyError, TypeError):
+        return ""

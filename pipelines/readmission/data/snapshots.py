@@ -1,7 +1,7 @@
 """Read the clean snapshots that `process` wrote: one Parquet object a batch, checked against its recorded hash."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -17,6 +17,7 @@ from readmission.settings import Role, Settings
 from readmission.stores import objects, postgres
 
 _BY_DTYPE = {"float64": pa.float64(), "int64": pa.int64()}
+_TIME = pa.timestamp("us", tz="UTC")
 #: Types of a clean batch. They are stated, not inferred: a column without a value has no type of its own.
 SCHEMA = pa.schema(
     [
@@ -25,6 +26,12 @@ SCHEMA = pa.schema(
         pa.field("split", pa.large_string()),
     ]
 )
+_DATED = pa.schema([*SCHEMA, *(pa.field(name, _TIME) for name in history.TIMES)])
+
+
+def schema_of(columns: Iterable[str]) -> pa.Schema:
+    """Return the types of some columns of a clean batch; `history.TIMES` are among them if it has discharge dates."""
+    return pa.schema([_DATED.field(name) for name in columns])
 
 
 @dataclass(frozen=True)
@@ -44,10 +51,12 @@ class CleanBatch:
             columns: Columns to read. If omitted, all.
             splits: Splits to read rows of. If omitted, all.
         """
-        names = None if columns is None else list(columns)
+        stored = pyarrow.parquet.read_schema(io.BytesIO(self.data)).names
+        # Only a batch with discharge dates has times.
+        names = None if columns is None else [n for n in columns if n in stored or n not in history.TIMES]
         if not pyarrow.parquet.read_metadata(io.BytesIO(self.data)).num_rows:
             # Older versions wrote empty batches with inferred types, which no filter on `split` can read.
-            return SCHEMA.empty_table().select(SCHEMA.names if names is None else names)
+            return schema_of(SCHEMA.names if names is None else names).empty_table()
         chosen = None if splits is None else pyarrow.compute.field("split").isin(splits)
         return pyarrow.parquet.read_table(io.BytesIO(self.data), columns=names, filters=chosen)
 
@@ -96,7 +105,9 @@ class Snapshot:
 
     def visits(self) -> bytes:
         """Return what later encounters see of every row: the table that `Visits` reads."""
-        return history.join([history.seen(table.to_pandas()) for table in self.tables(history.VISIT_COLUMNS)])
+        return history.join(
+            [history.seen(table.to_pandas()) for table in self.tables((*history.VISIT_COLUMNS, *history.TIMES))]
+        )
 
     def frame(self) -> pd.DataFrame:
         """Read the whole typed frame at once, ordered by batch and encounter.
@@ -107,7 +118,7 @@ class Snapshot:
 
 
 def find(settings: Settings, up_to: int | None = None, role: Role = "train") -> Snapshot:
-    """Return the clean batches that have rows, up to one of them or all.
+    """Return the newest snapshots of the clean batches that have rows, up to one of them or all.
 
     Args:
         settings: Addresses of the stores.
@@ -119,7 +130,7 @@ def find(settings: Settings, up_to: int | None = None, role: Role = "train") -> 
     """
     with postgres.transaction(settings, role) as cursor:
         cursor.execute(
-            "SELECT batch_id, snapshot, snapshot_sha256 FROM clean.batches WHERE rows > 0 AND batch_id <= %(up_to)s"
+            "SELECT batch_id, snapshot, snapshot_sha256 FROM clean.snapshots WHERE rows > 0 AND batch_id <= %(up_to)s"
             " ORDER BY batch_id",
             {"up_to": up_to if up_to is not None else 2**31 - 1},
         )

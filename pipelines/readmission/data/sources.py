@@ -4,6 +4,7 @@ import hashlib
 import io
 import logging
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Protocol
 import httpx
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.csv
 
 from readmission import contract
@@ -28,6 +30,8 @@ UCI_SHA256 = "0689e7ec031237dc63031b938805c48377748761a3b26acab621567afa24df97"
 CSV_NAME = "diabetic_data.csv"
 #: The first line of a generated sample is this comment: a file that says of itself that it is not real.
 SYNTHETIC_MARK = b"# synthetic"
+#: Columns of a batch.
+_NAMES = (*contract.COLUMN_NAMES, *contract.TIME_NAMES)
 
 
 @dataclass(frozen=True)
@@ -46,18 +50,25 @@ class RawBatch:
 
     Attributes:
         number: position in the source, from 1.
-        frame: text, columns `contract.COLUMN_NAMES`, index = row number in the source (1 = first below the header).
+        frame: text, columns `contract.COLUMN_NAMES` and `contract.TIME_NAMES`, index = row number in the source
+            (1 = first below the header).
         unreadable: lines of this batch that are no rows.
+        sha256: Hash of the batch's own content where the source announces it, else empty.
     """
 
     number: int
     frame: pd.DataFrame
     unreadable: list[Unreadable]
+    sha256: str = ""
 
     @property
     def rows_read(self) -> int:
         """Count every line of the batch, readable or not."""
         return len(self.frame) + len(self.unreadable)
+
+
+class SourceClosedError(UserError):
+    """The source was open and gives nothing any more, until it opens again."""
 
 
 class Source(Protocol):
@@ -79,16 +90,23 @@ class Source(Protocol):
     def batches(self) -> int:
         """How many batches are available now."""
 
+    @property
+    def batch_hashes(self) -> Sequence[str]:
+        """The hash of each batch's own content, if they are announced: a source that has grown goes on with them."""
+
     def batch(self, number: int) -> RawBatch:
         """Return one batch, from 1.
 
         Raises:
+            SourceClosedError: it has closed meanwhile; what was not taken is taken another time.
             UserError: it is no table of the contract, or has no such batch now.
         """
 
 
 class FileSource:
     """Batches of the content of one csv file."""
+
+    batch_hashes: Sequence[str] = ()
 
     def __init__(self, name: str, content: bytes, batch_size: int) -> None:
         self.name = name
@@ -153,7 +171,7 @@ def parse(content: bytes, name: str) -> tuple[pa.Table, list[Unreadable]]:
             read_options=pyarrow.csv.ReadOptions(use_threads=False, skip_rows=comment, block_size=1 << 22),
             parse_options=pyarrow.csv.ParseOptions(invalid_row_handler=set_aside, ignore_empty_lines=False),
             convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(contract.COLUMN_NAMES, pa.string()), strings_can_be_null=False
+                column_types=dict.fromkeys(_NAMES, pa.string()), strings_can_be_null=False
             ),
         )
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
@@ -161,12 +179,26 @@ def parse(content: bytes, name: str) -> tuple[pa.Table, list[Unreadable]]:
     _check_columns(table, name)
     if not table.num_rows:
         raise UserError(f"{name} has a header and no rows.")
-    return table.select(list(contract.COLUMN_NAMES)), unreadable
+    return _with_unknown(table), unreadable
+
+
+def _with_unknown(table: pa.Table) -> pa.Table:
+    """Add absent times, and make an empty outcome or time unknown: exports often leave empty what is not known yet."""
+    for name in (contract.TARGET, *contract.TIME_NAMES):
+        if name not in table.column_names:
+            table = table.append_column(name, pa.array([contract.MISSING_TOKEN] * len(table), pa.string()))
+            continue
+        texts = table[name]
+        if pyarrow.compute.any(empty := pyarrow.compute.equal(texts, "")).as_py():
+            position = table.column_names.index(name)
+            filled = pyarrow.compute.if_else(empty, contract.MISSING_TOKEN, texts)
+            table = table.set_column(position, name, filled)
+    return table.select(list(_NAMES))
 
 
 def _check_columns(table: pa.Table, name: str) -> None:
     missing = [column for column in contract.COLUMN_NAMES if column not in table.column_names]
-    unknown = [column for column in table.column_names if column not in contract.BY_NAME]
+    unknown = [column for column in table.column_names if column not in _NAMES]
     if repeated := sorted({column for column in table.column_names if table.column_names.count(column) > 1}):
         raise UserError(f"{name} is a table with a column more than once: {', '.join(repeated)[:300]}.")
     if missing or unknown:

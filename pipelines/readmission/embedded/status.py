@@ -61,9 +61,10 @@ def batches(settings: Settings) -> list[dict[str, Any]]:
     try:
         with postgres.transaction(settings, "monitor") as cursor:
             cursor.execute(
-                "SELECT batch_id, rows_read, accepted, quarantined, duplicate, synthetic FROM raw.batches ORDER BY 1"
+                "SELECT batch_id, rows_read, accepted, quarantined, duplicate, coalesce(immature, 0), synthetic"
+                " FROM raw.batches LEFT JOIN clean.snapshots USING (batch_id) ORDER BY 1"
             )
-            names = ("batch_id", "read", "accepted", "quarantined", "duplicate", "synthetic")
+            names = ("batch_id", "read", "accepted", "quarantined", "duplicate", "immature", "synthetic")
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     except UserError:
         return []
@@ -85,6 +86,8 @@ def render(state: dict[str, Any]) -> str:
         lines.append(f"  {mark} {name:<10} {part['url']}" + (f"  (pid {part['pid']})" if part["pid"] else ""))
     for batch in state["batches"]:
         counts = ", ".join(f"{name} {batch[name]}" for name in ("read", "accepted", "quarantined", "duplicate"))
+        if batch.get("immature"):
+            counts += f"; outcome not known yet of {batch['immature']}"
         lines.append(f"  batch {batch['batch_id']}: {counts}{' (synthetic)' if batch['synthetic'] else ''}")
     model = state["model"]
     if model:

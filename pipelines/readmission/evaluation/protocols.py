@@ -64,8 +64,14 @@ class Table:
 
     @classmethod
     def of(cls, frame: pd.DataFrame) -> "Table":
-        """Encode a typed frame with encounter_id, patient_nbr, batch_id and readmitted."""
-        matrix = encoding.encode(history.add(frame), models.Encoder(models.SERVED).features)
+        """Encode the rows of a typed frame whose outcome is known; the others are history of later ones.
+
+        Args:
+            frame: Typed frame with encounter_id, patient_nbr, batch_id and readmitted.
+        """
+        frame = history.add(frame)
+        frame = frame[frame[contract.TARGET].notna()]
+        matrix = encoding.encode(frame, models.Encoder(models.SERVED).features)
         patients, batches = (frame[name].to_numpy(dtype=np.int64) for name in ("patient_nbr", "batch_id"))
         return cls(matrix=matrix, names=models.SERVED, y=encoding.target(frame), patients=patients, batches=batches)
 

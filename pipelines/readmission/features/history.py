@@ -20,9 +20,11 @@ HISTORY_FEATURES: tuple[Feature, ...] = tuple(
 #: Columns of an encounter that later ones see, as `visits.ROW` has them; the chapter comes after them.
 _SMALL = ("time_in_hospital", "num_medications", "number_inpatient", "number_diagnoses", "discharge_disposition_id")
 _ROW = np.dtype([("encounter", "=i8"), ("code", "=f8"), ("final", "?"), ("small", "u1", (len(_SMALL) + 1,))])
-_SEEN = np.dtype([("patient", "=i8"), ("visit", _ROW)])
+_SEEN = np.dtype([("patient", "=i8"), ("visit", _ROW), ("arrived", "=f8")])
 #: Columns that `seen` reads.
 VISIT_COLUMNS = (*contract.IDENTIFIERS, "diag_1", contract.TARGET, *_SMALL)
+#: Columns of a frame with discharge dates: when the patient left, and when the encounter was first known.
+TIMES = ("discharged_at", "arrived_at")
 
 
 def pack(frame: pd.DataFrame) -> bytes:
@@ -35,17 +37,18 @@ def pack(frame: pd.DataFrame) -> bytes:
 
 
 def seen(frame: pd.DataFrame) -> npt.NDArray[np.void]:
-    """Return what later encounters see of each row, 41 bytes a row; parts of the data are put together by `join`.
+    """Return what later encounters see of each row, 49 bytes a row; parts of the data are put together by `join`.
 
     Args:
-        frame: typed frame with VISIT_COLUMNS.
+        frame: typed frame with VISIT_COLUMNS and, if it has dates, TIMES.
     """
     chapters, codes = _codes(frame)
     rows = np.zeros(len(frame), dtype=_SEEN)
     rows["patient"] = frame["patient_nbr"]
     visit = rows["visit"]
     visit["encounter"], visit["code"] = frame["encounter_id"], codes
-    visit["final"] = frame[contract.TARGET] == "NO"
+    rows["arrived"] = np.where(np.isnan(_seconds(frame, "discharged_at")), np.nan, _seconds(frame, "arrived_at"))
+    visit["final"] = (frame[contract.TARGET] == "NO") & np.isnan(rows["arrived"])
     small = [*(frame[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in _SMALL), chapters]
     visit["small"] = np.nan_to_num(np.column_stack(small), nan=visits.MISSING_BYTE)
     return rows
@@ -58,7 +61,13 @@ def join(parts: Sequence[npt.NDArray[np.void]]) -> bytes:
     patients, starts = np.unique(rows["patient"], return_index=True)
     table = rows["visit"]
     newest = int(table["encounter"].max(initial=0))
-    head = visits.HEAD.pack(visits.MAGIC, len(patients), len(rows), newest)
+    dated = not np.isnan(rows["arrived"]).all()
+    head = visits.HEAD.pack(visits.DATED_MAGIC if dated else visits.MAGIC, len(patients), len(rows), newest)
+    if dated:
+        table = np.zeros(len(rows), np.dtype([*((name, _ROW[name]) for name in _ROW.names or ()), ("arrived", "=f8")]))
+        for name in _ROW.names or ():
+            table[name] = rows["visit"][name]
+        table["arrived"] = rows["arrived"]
     bounds = np.append(starts, len(rows)).astype(np.uint32)
     return b"".join((head, patients.tobytes(), bounds.tobytes(), table.tobytes()))
 
@@ -89,9 +98,20 @@ def _look_up(frame: pd.DataFrame, table: Visits, grain: Grain) -> npt.NDArray[np
     again = table.revisits(patients.tolist(), encounters.tolist())
     if len(again):
         inpatient = frame["number_inpatient"].to_numpy() if "number_inpatient" in frame else np.full(len(frame), np.nan)
-        columns = (patients, encounters, inpatient, *_codes(frame, grain))
+        asked = np.nan_to_num(_seconds(frame, "discharged_at"), nan=np.inf)
+        columns = (patients, encounters, inpatient, *_codes(frame, grain), asked)
         past[again] = [table.summarise(*row) for row in zip(*(c[again].tolist() for c in columns), strict=True)]
     return past
+
+
+def _seconds(frame: pd.DataFrame, name: str) -> npt.NDArray[np.float64]:
+    """Return a column of moments in seconds since 1970, NaN where unknown or absent."""
+    if name not in frame:
+        return np.full(len(frame), np.nan)
+    moments = frame[name]
+    seconds: pd.Series = (moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
+    numbers: npt.NDArray[np.float64] = seconds.to_numpy(np.float64, na_value=np.nan)
+    return numbers
 
 
 def _codes(

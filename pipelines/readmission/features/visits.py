@@ -10,6 +10,9 @@ sees the future. Hence the strict rule:
 2. history is blanked where an encounter shows that the ids run backwards: within about half a year of the last
    earlier one (SMALL_GAP), `number_inpatient`, the stays of the year before, is 0 or below that one's.
 
+Visits with a discharge date need neither rule: their time is known. They are history of an encounter if they had
+arrived when it was predicted, which is what the API would have seen then, whatever their outcome became later.
+
 Gaps between ids are used for this rule alone, never as a feature: they extrapolate badly forward in time.
 Pure but for reading the table's file (`history.pack` writes it); no pandas, because the API imports it.
 """
@@ -53,9 +56,11 @@ class Visit(NamedTuple):
 
     Attributes:
         encounter: encounter_id.
-        final: labelled NO, never readmitted.
+        final: labelled NO, never readmitted, and without a discharge date.
         days, medications, inpatient, diagnoses, disposition: the encounter's columns.
         chapter, code: of the primary diagnosis (`icd9.Code`).
+        arrived: when the visit was known, in seconds since 1970, of a visit with a discharge date. NaN without one:
+            then only encounter_id orders it.
     """
 
     encounter: float
@@ -67,10 +72,17 @@ class Visit(NamedTuple):
     disposition: float
     chapter: float
     code: float
+    arrived: float = math.nan
 
 
 def summarise(
-    visits: Sequence[Visit], newest: float, encounter: float, inpatient: float, chapter: float, code: float
+    visits: Sequence[Visit],
+    newest: float,
+    encounter: float,
+    inpatient: float,
+    chapter: float,
+    code: float,
+    at: float = math.inf,
 ) -> tuple[float, ...]:
     """Return what the visits before an encounter say.
 
@@ -81,16 +93,19 @@ def summarise(
         inpatient: its number_inpatient; NaN: not known.
         chapter: of its primary diagnosis; NaN: not known.
         code: number of its primary diagnosis; NaN: not known.
+        at: when it is asked, in seconds since 1970; dated visits that arrived later are ignored. Infinity: now.
 
     Returns:
         the numbers of HISTORY_NAMES; `NONE` without history.
     """
     within = encounter <= newest
-    earlier = [v for v in visits if v.encounter < encounter and not (within and v.final)]
+    # A visit that had not arrived is none; `v.arrived > at` is false for visits without a date.
+    earlier = [v for v in visits if v.encounter < encounter and not (within and v.final) and not v.arrived > at]
     if not earlier:
         return NONE
     last = earlier[-1]
-    if encounter - last.encounter < SMALL_GAP and (inpatient == 0 or inpatient < last.inpatient):
+    dated = last.arrived == last.arrived
+    if not dated and encounter - last.encounter < SMALL_GAP and (inpatient == 0 or inpatient < last.inpatient):
         return NONE
     stays = [v.inpatient for v in earlier if v.inpatient == v.inpatient]
     count = len(earlier)
@@ -118,6 +133,9 @@ def _same(now: float, then: float) -> float:
 ROW = struct.Struct("=qd?6B")
 HEAD = struct.Struct("=8sQQq")
 MAGIC = b"visits 1"
+#: A visit with its time of arrival, in a table that has any; software of older versions refuses it.
+DATED_ROW = struct.Struct("=qd?6Bd")
+DATED_MAGIC = b"visits 2"
 _NEWER = np.iinfo(np.int64).max
 #: Stands for what is not known among a visit's small numbers.
 MISSING_BYTE = 255
@@ -146,13 +164,14 @@ class Visits:
             raise ValueError("not a table of visits: it is too short") from error
         starts = HEAD.size + 8 * patients
         self._rows = starts + 4 * (patients + 1)
-        if magic != MAGIC or len(view) != self._rows + ROW.size * count:
+        self._row = DATED_ROW if magic == DATED_MAGIC else ROW
+        if magic not in (MAGIC, DATED_MAGIC) or len(view) != self._rows + self._row.size * count:
             raise ValueError("not a table of visits, or not a whole one")
         self._view = view
         self._patients = view[HEAD.size : starts].cast("q")
         self._starts = view[starts : self._rows].cast("I")
         # The encounters of the visits, one a ROW.
-        self._encounters = np.ndarray(count, "=i8", data, self._rows, (ROW.size,))
+        self._encounters = np.ndarray(count, "=i8", data, self._rows, (self._row.size,))
         self.count = count
 
     @classmethod
@@ -175,8 +194,8 @@ class Visits:
         position = bisect_left(self._patients, patient)
         if position == len(self._patients) or self._patients[position] != patient:
             return []
-        low, high = (self._rows + ROW.size * i for i in self._starts[position : position + 2])
-        return [_visit(row) for row in ROW.iter_unpack(self._view[low:high])]
+        low, high = (self._rows + self._row.size * i for i in self._starts[position : position + 2])
+        return [_visit(*row) for row in self._row.iter_unpack(self._view[low:high])]
 
     def revisits(self, patients: Sequence[Any], encounters: Sequence[Any]) -> npt.NDArray[np.int64]:
         """Return which of many encounters have an earlier one here; what `summarise` says of the others is `NONE`.
@@ -198,7 +217,13 @@ class Visits:
         return np.flatnonzero((numbers[positions] == queried) & (first < now))
 
     def summarise(
-        self, patient: int, encounter: float | None, inpatient: float, chapter: float, code: float
+        self,
+        patient: int,
+        encounter: float | None,
+        inpatient: float,
+        chapter: float,
+        code: float,
+        at: float = math.inf,
     ) -> tuple[float, ...]:
         """Return what the visits of a patient before an encounter say; see the function of that name.
 
@@ -208,14 +233,16 @@ class Visits:
             inpatient: number_inpatient of the encounter; NaN: not known.
             chapter: of its primary diagnosis; NaN: not known.
             code: number of its primary diagnosis; NaN: not known.
+            at: When it is asked, in seconds since 1970; infinity: now.
         """
         visits = self.of(patient)
         if not visits:
             return NONE
-        return summarise(visits, self.newest, math.inf if encounter is None else encounter, inpatient, chapter, code)
+        now = math.inf if encounter is None else encounter
+        return summarise(visits, self.newest, now, inpatient, chapter, code, at)
 
 
-def _visit(row: tuple[Any, ...]) -> Visit:
-    encounter, code, final, *small = row
-    days, medications, inpatient, diagnoses, disposition, chapter = [_SMALL[n] for n in small]
-    return Visit(encounter, final, days, medications, inpatient, diagnoses, disposition, chapter, code)
+def _visit(encounter: int, code: float, final: bool, *rest: float) -> Visit:
+    days, medications, inpatient, diagnoses, disposition, chapter = [_SMALL[int(n)] for n in rest[:6]]
+    arrived = rest[6] if len(rest) > 6 else _NAN
+    return Visit(encounter, final, days, medications, inpatient, diagnoses, disposition, chapter, code, arrived)

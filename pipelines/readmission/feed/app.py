@@ -107,6 +107,8 @@ class Feed:
         now, schedule = self.clock(), self.schedule
         available = schedule.available(now)
         more = available < schedule.total
+        numbers = range(1, available + 1)
+        hashes = await asyncio.to_thread(lambda: [self.chunks.get(n, "csv", compressed=False).sha256 for n in numbers])
         return JSONResponse(
             {
                 "open": self.is_open(),
@@ -116,6 +118,7 @@ class Feed:
                 "batch_size": self.batch_size,
                 "batches": schedule.total,
                 "rows": list(self.chunks.rows),
+                "batch_sha256": hashes,
                 "available": available,
                 "next_at": schedule.available_at(available + 1).isoformat() if more else None,
                 "interval_seconds": self.interval.total_seconds(),

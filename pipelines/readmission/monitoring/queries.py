@@ -76,14 +76,14 @@ QUERIES: tuple[Query, ...] = (
         "batches",
         "Batches in a layer (raw, clean).",
         "layer",
-        "SELECT 'raw', count(*) FROM raw.batches UNION ALL SELECT 'clean', count(*) FROM clean.batches",
+        "SELECT 'raw', count(*) FROM raw.batches UNION ALL SELECT 'clean', count(*) FROM clean.snapshots WHERE rows > 0",
     ),
     _gauge(
         "batch_finished_timestamp_seconds",
         "When the newest batch of a layer was finished.",
         "layer",
         "SELECT 'raw', extract(epoch FROM max(finished)) FROM raw.batches"
-        " UNION ALL SELECT 'clean', extract(epoch FROM max(finished)) FROM clean.batches",
+        " UNION ALL SELECT 'clean', extract(epoch FROM max(finished)) FROM clean.snapshots WHERE rows > 0",
     ),
     _gauge(
         "batch_rows",
@@ -124,6 +124,12 @@ QUERIES: tuple[Query, ...] = (
         "SELECT split, count(*) FROM clean.encounters GROUP BY 1",
     ),
     _gauge(
+        "immature_outcomes",
+        "Encounters of the clean table whose outcome is unknown, or cannot be known yet.",
+        "",
+        "SELECT coalesce(sum(immature), 0) FROM clean.snapshots",
+    ),
+    _gauge(
         "champion_info",
         "1 for the version that MLflow's alias champion names.",
         "model_version family",
@@ -145,7 +151,7 @@ QUERIES: tuple[Query, ...] = (
         "champion_batches_behind",
         "Clean batches that the champion was not trained on.",
         "",
-        f"SELECT (SELECT count(*) FROM clean.batches WHERE batch_id > e.last_batch) FROM ({_CHAMPION}) c"
+        f"SELECT (SELECT count(*) FROM clean.snapshots WHERE rows > 0 AND batch_id > e.last_batch) FROM ({_CHAMPION}) c"
         " JOIN training.experiments e USING (run_id)",
     ),
     _gauge(

@@ -103,9 +103,9 @@ TABLES: tuple[Table, ...] = (
         patient=(
             *contract.COLUMN_NAMES,
             *_DIAGNOSES,
-            *_names("split"),
+            *_names("split discharged_at"),
         ),
-        other=_names("batch_id"),
+        other=_names("batch_id arrived_at known_at"),
         erase=PATIENT,
     ),
     Table(
@@ -118,13 +118,22 @@ TABLES: tuple[Table, ...] = (
         setting="retention_quarantine_days",
     ),
     Table(
+        name="raw.corrections",
+        contents="a later version of an encounter",
+        patient=_names("encounter_id content content_hash discharged_at"),
+        other=_names("id batch_id known_at"),
+        erase=ENCOUNTERS,
+        moment="known_at",
+        setting="retention_raw_days",
+    ),
+    Table(
         name="raw.encounters",
         contents="an encounter as text",
         patient=(
             *contract.COLUMN_NAMES,
-            *_names("content_hash"),
+            *_names("content_hash discharged_at"),
         ),
-        other=_names("batch_id ingested_at"),
+        other=_names("batch_id ingested_at known_at"),
         erase=PATIENT,
         moment="ingested_at",
         setting="retention_raw_days",
@@ -160,10 +169,17 @@ TABLES: tuple[Table, ...] = (
         name="raw.batches",
         other=_names(
             "batch_id source source_sha256 source_batch synthetic rows_read"
-            " accepted quarantined duplicate started finished icd"
+            " accepted quarantined duplicate started finished icd corrected known_through content_sha256"
         ),
     ),
-    Table(name="clean.batches", other=("batch_id", "rows", "excluded", "snapshot", "snapshot_sha256", "finished")),
+    Table(
+        name="clean.batches",
+        other=_names("batch_id rows excluded snapshot snapshot_sha256 finished immature through_batch"),
+    ),
+    Table(
+        name="clean.revisions",
+        other=_names("batch_id revision rows excluded immature through_batch snapshot snapshot_sha256 finished"),
+    ),
     Table(
         name="training.experiments",
         other=_names("run_id family first_batch last_batch data_sha256 synthetic seed git_sha metrics trained_at icd"),

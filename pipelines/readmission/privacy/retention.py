@@ -24,6 +24,9 @@ _STATEMENTS = {
     "serving.predictions": "SELECT privacy.drop_months('serving.predictions', %(before)s)",
     "privacy.accesses": "SELECT privacy.drop_months('privacy.accesses', %(before)s)",
     "serving.scores": _SCORES,
+    # As of an encounter, numbers and hash of its later versions stay.
+    "raw.corrections": "UPDATE raw.corrections r SET content = '{}' FROM raw.batches b WHERE b.batch_id = r.batch_id"
+    " AND b.finished < %(before)s AND r.content <> '{}'",
     # The row stays: the ledger counts it, and its reasons quote nothing.
     "raw.quarantine": "UPDATE raw.quarantine SET content = '{}' WHERE quarantined_at < %(before)s AND content <> '{}'",
 }

@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     icd: Literal["9cm", "10cm"] = Field(
         "9cm", description="Code system of the diagnoses in files and feeds: ICD-9-CM or ICD-10-CM. Never guessed."
     )
+    quarantine_limit: float = Field(
+        0.5, ge=0, le=1, description="Share of a batch that the contract may refuse before `ingest` fails; 1: any."
+    )
     seed: int = Field(7, description="Seed of every random choice.")
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people (text) or machines (json).")
     image: str = Field("", description="Image of this process, with its digest; model cards state it.")

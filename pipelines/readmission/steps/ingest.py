@@ -1,9 +1,7 @@
-"""Take batches of raw rows into RAW: validated, counted, each row once; bad rows to quarantine."""
+"""Take batches of raw rows into RAW: validated, counted, each version of a row once; bad rows to quarantine."""
 
-import hashlib
 import json
 import logging
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -13,29 +11,15 @@ import typer
 from psycopg2.extras import execute_values
 
 from readmission import contract, tracing
-from readmission.contract import icd, validation
 from readmission.data.feed import FeedSource
-from readmission.data.sources import RawBatch, Source, open_source
+from readmission.data.sorting import SortedRows, sort_rows, version_of
+from readmission.data.sources import Source, SourceClosedError, open_source
+from readmission.data.versions import Version, with_arrow_times
 from readmission.errors import UserError
 from readmission.settings import Settings
 from readmission.stores import postgres
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SortedRows:
-    """Rows of one batch, sorted into accepted, refused and duplicate ones.
-
-    Attributes:
-        accepted: Text columns of the contract and `content_hash`.
-        refused: Row number -> (the row, its reasons).
-        duplicate: Number of rows that are already stored, the same to the letter.
-    """
-
-    accepted: pd.DataFrame
-    refused: dict[int, tuple[dict[str, Any], list[validation.Reason]]]
-    duplicate: int
 
 
 def run(
@@ -48,7 +32,7 @@ def run(
     """Ingest one named batch, the next one, or all that are missing; done ones are left alone.
 
     Rows that the contract refuses go to raw.quarantine, with their reasons; a file that is not the contract's
-    table stops the step and changes nothing.
+    table stops the step and changes nothing. A row with other content than before is a later version of its encounter.
 
     Args:
         settings: Database, source and batch size.
@@ -60,7 +44,8 @@ def run(
         The batch ids that this run added; empty if there was nothing to do.
 
     Raises:
-        UserError: The source is absent or not the contract's table. Nothing was changed.
+        UserError: The source is absent or not the contract's table, and nothing was changed. Or more than
+            READMISSION_QUARANTINE_LIMIT of a batch was refused: its rows are stored, in quarantine above all.
     """
     location = source or settings.source
     data: Source
@@ -74,13 +59,35 @@ def run(
     numbers = missing if every else missing[:1]
     if not numbers:
         log.info("nothing to ingest: %s of %s batches of %s are in", len(done), data.batches, data.name)
-    return [added for n in numbers if (added := _ingest(settings, data, n)) is not None]
+    added, refused = [], []
+    for number in numbers:
+        try:
+            batch_id, share = _ingest(settings, data, number)
+        except SourceClosedError as closed:
+            log.info("%s", closed)
+            break
+        added += [batch_id] if batch_id else []
+        refused += [f"{share:.0%} of batch {batch_id}"] if share > settings.quarantine_limit else []
+    if refused:
+        raise UserError(
+            f"The contract refuses {', '.join(refused)} of {data.name}, and READMISSION_QUARANTINE_LIMIT is "
+            f"{settings.quarantine_limit:.0%}. The rows are in raw.quarantine with their reasons; the batches count as "
+            "ingested. Correct them at the source and deliver them again."
+        )
+    return added
 
 
 def _done(settings: Settings, data: Source) -> set[int]:
+    """Return the batches of the source that are in, also those of a shorter source that this one continues."""
     with postgres.transaction(settings, "ingest") as cursor:
         cursor.execute("SELECT source_batch FROM raw.batches WHERE source_sha256 = %(source)s", {"source": data.sha256})
         done = {row[0] for row in cursor.fetchall()}
+        cursor.execute(
+            "SELECT b.number FROM unnest(%(hashes)s::text[]) WITH ORDINALITY b (content, number)"
+            " JOIN raw.batches r ON r.source_batch = b.number AND r.content_sha256 = b.content",
+            {"hashes": list(data.batch_hashes)},
+        )
+        done |= {int(row[0]) for row in cursor.fetchall()}
         cursor.execute(
             "SELECT 1 FROM raw.batches WHERE synthetic <> %(synthetic)s LIMIT 1", {"synthetic": data.synthetic}
         )
@@ -93,8 +100,11 @@ def _done(settings: Settings, data: Source) -> set[int]:
     return done
 
 
-def _ingest(settings: Settings, data: Source, number: int) -> int | None:
-    """Ingest one batch in one transaction; None when another run has just done it."""
+def _ingest(settings: Settings, data: Source, number: int) -> tuple[int | None, float]:
+    """Ingest one batch in one transaction; return its id and the share of refused rows.
+
+    The id is None when another run has just done it.
+    """
     started = datetime.now(UTC)
     raw = data.batch(number)
     with postgres.transaction(settings, "ingest") as cursor:
@@ -104,11 +114,11 @@ def _ingest(settings: Settings, data: Source, number: int) -> int | None:
             {"source": data.sha256, "number": number},
         )
         if cursor.fetchone():
-            return None
-        result = sort_rows(raw, _stored_hashes(cursor, raw.frame), settings.icd)
+            return None, 0.0
+        result = sort_rows(raw, _stored_versions(cursor, raw.frame), started, settings.icd)
         cursor.execute("SELECT coalesce(max(batch_id), 0) + 1 FROM raw.batches")
         batch_id = int(cursor.fetchone()[0])
-        _store(cursor, batch_id, result)
+        _store(cursor, batch_id, result, started)
         batch = {
             "batch_id": batch_id,
             "source": data.name,
@@ -117,79 +127,74 @@ def _ingest(settings: Settings, data: Source, number: int) -> int | None:
             "synthetic": data.synthetic,
             "icd": settings.icd,
             "rows_read": raw.rows_read,
-            "accepted": len(result.accepted),
+            "accepted": len(result.accepted) + len(result.corrections),
+            "corrected": len(result.corrections),
             "quarantined": len(result.refused),
             "duplicate": result.duplicate,
+            "known_through": result.known_through,
+            "content_sha256": raw.sha256,
             "started": started,
             "finished": datetime.now(UTC),
         }
         values = ", ".join(f"%({name})s" for name in batch)
         cursor.execute(f"INSERT INTO raw.batches ({', '.join(batch)}) VALUES ({values})", batch)  # noqa: S608  our names
-    tracing.count(rows=raw.rows_read, accepted=len(result.accepted), quarantined=len(result.refused))
+    tracing.count(
+        rows=raw.rows_read, accepted=len(result.accepted) + len(result.corrections), quarantined=len(result.refused)
+    )
     log.info(
         "batch %(batch_id)s: read %(rows_read)s, accepted %(accepted)s, quarantined %(quarantined)s,"
-        " duplicate %(duplicate)s",
+        " duplicate %(duplicate)s; later versions of earlier encounters %(corrected)s",
         batch,
     )
-    return batch_id
+    return batch_id, len(result.refused) / max(raw.rows_read, 1)
 
 
-def sort_rows(raw: RawBatch, stored: dict[str, str], system: icd.System = "9cm") -> SortedRows:
-    """Sort a batch's rows; rows read = accepted + refused + duplicate, always.
-
-    Args:
-        raw: The batch.
-        stored: Content hash by encounter_id of encounters that are already in RAW.
-        system: Declared code system of the diagnoses.
-    """
-    frame = raw.frame.assign(content_hash=content_hashes(raw.frame))
-    reasons = validation.problems(raw.frame, system)
-    sound = frame.drop(index=list(reasons))
-    first = sound.drop_duplicates("encounter_id").set_index("encounter_id")["content_hash"].to_dict()
-    original = sound["encounter_id"].map(lambda name: stored.get(name) or first[name])
-    repeated = sound["encounter_id"].isin(stored) | sound["encounter_id"].duplicated()
-    contradicting = sound.index[repeated & (original != sound["content_hash"])]
-    for label in contradicting:
-        reasons[label] = [
-            validation.Reason(
-                field="encounter_id",
-                problem="duplicate",
-                allowed="an encounter once, or the same again to the letter",
-            )
-        ]
-    rows = raw.frame.loc[sorted(reasons)].to_dict("index")
-    refused: dict[int, tuple[dict[str, Any], list[validation.Reason]]] = {
-        int(label): (rows[label], reasons[label]) for label in rows
-    }
-    for line in raw.unreadable:
-        problem = validation.Reason(
-            field="", problem=f"{line.fields} fields", allowed=f"a row of {line.expected} fields"
-        )
-        refused[line.row_number] = ({"text": line.text}, [problem])
-    accepted = sound[~repeated]
-    return SortedRows(accepted, refused, int(repeated.sum()) - len(contradicting))
-
-
-def content_hashes(frame: pd.DataFrame) -> list[str]:
-    """Hash each row's text (sha256 of the values joined by the unit separator), in the contract's column order."""
-    columns = [frame[name].tolist() for name in contract.COLUMN_NAMES]
-    return [hashlib.sha256("\x1f".join(row).encode()).hexdigest() for row in zip(*columns, strict=True)]
-
-
-def _stored_hashes(cursor: Any, frame: pd.DataFrame) -> dict[str, str]:
+def _stored_versions(cursor: Any, frame: pd.DataFrame) -> dict[str, list[Version]]:
     column = contract.BY_NAME["encounter_id"]
     ids = [int(text) for text in frame["encounter_id"].unique() if not column.problem(text)]
     cursor.execute(
-        "SELECT encounter_id, content_hash FROM raw.encounters WHERE encounter_id = ANY(%(ids)s)", {"ids": ids}
+        "SELECT encounter_id, content_hash, patient_nbr::text, readmitted, discharged_at,"
+        " coalesce(known_at, ingested_at) FROM raw.encounters WHERE encounter_id = ANY(%(ids)s)",
+        {"ids": ids},
     )
-    return {str(encounter): digest for encounter, digest in cursor.fetchall()}
+    versions = {str(encounter): [_stored(*values)] for encounter, *values in cursor.fetchall()}
+    cursor.execute(
+        "SELECT encounter_id, c.content_hash, patient_nbr::text, coalesce(content->>'readmitted', ''), c.discharged_at,"
+        " c.known_at FROM raw.corrections c JOIN raw.encounters e USING (encounter_id)"
+        " WHERE encounter_id = ANY(%(ids)s) ORDER BY id",
+        {"ids": ids},
+    )
+    for encounter, *values in cursor.fetchall():
+        versions[str(encounter)].append(_stored(*values))
+    return versions
 
 
-def _store(cursor: Any, batch_id: int, result: SortedRows) -> None:
+def _stored(content: str, patient: str, outcome: str, discharged: datetime | None, known: datetime) -> Version:
+    return Version(content_hash=content, patient=patient, outcome=outcome, discharged_at=discharged, known_at=known)
+
+
+def _store(cursor: Any, batch_id: int, result: SortedRows, now: datetime) -> None:
     if len(result.accepted):
-        table = pa.Table.from_pandas(result.accepted, preserve_index=False)
+        table = pa.Table.from_pandas(with_arrow_times(result.accepted), preserve_index=False)
         ids = pa.array([batch_id] * len(result.accepted), pa.int32())
         postgres.copy_in(cursor, "raw.encounters", table.append_column("batch_id", ids))
+    corrections = [(row, version_of(row, now)) for row in result.corrections.to_dict("records")]
+    execute_values(
+        cursor,
+        "INSERT INTO raw.corrections (batch_id, encounter_id, content, content_hash, discharged_at, known_at)"
+        " VALUES %s",
+        [
+            (
+                batch_id,
+                int(row["encounter_id"]),
+                json.dumps({name: row[name] for name in contract.COLUMN_NAMES}),
+                version.content_hash,
+                version.discharged_at,
+                version.known_at,
+            )
+            for row, version in corrections
+        ],
+    )
     execute_values(
         cursor,
         "INSERT INTO raw.quarantine (batch_id, row_number, content, reasons) VALUES %s",

@@ -77,7 +77,7 @@ def run(
 
 def _any_clean(settings: Settings) -> bool:
     with postgres.transaction(settings, "monitor") as cursor:
-        cursor.execute("SELECT EXISTS (SELECT FROM clean.batches)")
+        cursor.execute("SELECT EXISTS (SELECT FROM clean.snapshots WHERE rows > 0)")
         return bool(cursor.fetchone()[0])
 
 

@@ -22,8 +22,8 @@ LEAST_OUTCOMES = 500
 PATIENCE_HOURS = 2.0
 
 _UNTRAINED = """
-SELECT count(*) FROM clean.batches
-WHERE batch_id > coalesce((SELECT max(last_batch) FROM training.experiments), 0)
+SELECT count(*) FROM clean.snapshots
+WHERE rows > immature AND batch_id > coalesce((SELECT max(last_batch) FROM training.experiments), 0)
   AND finished < now() - make_interval(secs => %(patience)s)
 """
 _ALARMS = """

@@ -21,7 +21,7 @@ from readmission.settings import Settings
 JUDGED = {"validation": "val_", "test": "test_"}
 _SPLIT = pd.CategoricalDtype(sorted(["train", *JUDGED]))
 #: What is read of every row of the snapshot, whatever is trained or judged on.
-_SCANNED = sorted({*history.VISIT_COLUMNS, "patient_nbr", "split", contract.TARGET})
+_SCANNED = sorted({*history.VISIT_COLUMNS, *history.TIMES, "patient_nbr", "split", contract.TARGET})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,23 +62,26 @@ def scan_batch(batch: CleanBatch) -> tuple[npt.NDArray[np.void], pd.DataFrame]:
     """Return what later encounters see of each row of a batch, and its patient, split and outcome.
 
     Returns:
-        What `history.join` takes, and a frame with columns patient_nbr, split and `y`, the position of the outcome in
-        contract.CLASSES.
+        What `history.join` takes of every row, and of the rows whose outcome is known a frame with columns patient_nbr,
+        split and `y`, the position of the outcome in contract.CLASSES.
     """
     frame = batch.table(_SCANNED).to_pandas()
+    seen = history.seen(frame)
+    frame = frame[frame[contract.TARGET].notna()]
     index = frame[["patient_nbr", "split"]].astype({"split": _SPLIT})
-    return history.seen(frame), index.assign(y=encoding.target(frame).astype(np.int8))
+    return seen, index.assign(y=encoding.target(frame).astype(np.int8))
 
 
 def read_frame(batch: CleanBatch, splits: Sequence[str], visits: Visits) -> pd.DataFrame:
-    """Return the typed frame of a batch's rows of some splits, with history.
+    """Return the typed frame of a batch's rows of some splits whose outcome is known, with history.
 
     Args:
         batch: The batch.
         splits: Splits whose rows to return.
         visits: Encounters of the whole snapshot.
     """
-    return history.add(batch.table(splits=splits).to_pandas(), visits)
+    frame = batch.table(splits=splits).to_pandas()
+    return history.add(frame[frame[contract.TARGET].notna()].reset_index(drop=True), visits)
 
 
 def count_splits(index: pd.DataFrame) -> pd.DataFrame:
@@ -107,7 +110,7 @@ class Dataset(Data):
         matrix: every feature, float64 (n, names).
         y: outcomes, positions in contract.CLASSES, (n,).
         patients: patient_nbr, (n,).
-        places: which row of the snapshot, ordered by batch and encounter, each row is, (n,).
+        places: which row of those whose outcome is known, ordered by batch and encounter, each row is, (n,).
         bounds: where each split stands.
         frames: typed frames of validation and test, with history, where `load` was asked for them.
         visits: what later encounters see of every row of the snapshot (`history.join`).

@@ -1,5 +1,6 @@
 """Deliveries without a clean row: they are counted, and change nothing that is trained on."""
 
+import contextlib
 import hashlib
 import io
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 
 from readmission.data import snapshots
 from readmission.data.snapshots import Snapshot
+from readmission.errors import UserError
 from readmission.settings import Settings
 from readmission.steps import process
 from readmission.stores import objects, postgres
@@ -37,7 +39,8 @@ def test_a_delivery_without_a_clean_row_changes_no_training_data(
     load(database, as_csv(rows))
     process.run(database)
     before = dataset.load(database)
-    load(database, as_csv(change(rows)), "next.csv")
+    with pytest.raises(UserError, match="100%") if change is refuse_outcomes else contextlib.nullcontext():
+        load(database, as_csv(change(rows)), "next.csv")
     process.run(database)
     after = dataset.load(database)
     assert query(database, "SELECT count(*) FROM clean.batches") == [(clean_batches,)]

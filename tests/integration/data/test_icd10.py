@@ -44,6 +44,6 @@ def test_the_setting_alone_decides(database: Settings, sample: Path) -> None:
     rows = rows_of(sample, 5)
     for row in rows:
         row |= {"diag_1": "E119", "diag_2": "?", "diag_3": "?"}
-    load(database, as_csv(rows), "undeclared.csv")
+    load(database.replace(quarantine_limit=1), as_csv(rows), "undeclared.csv")
     assert ledger(database)[0][1:3] == (0, 5)
     assert ingest.run(database.replace(icd="10cm", source=str(database.home / "undeclared.csv"))) == []

@@ -34,7 +34,9 @@ def test_bad_rows_go_to_quarantine_whole_and_with_reasons(database: Settings, sa
     assert query(database, "SELECT content FROM raw.quarantine WHERE row_number = 4") == [(rows[3],)]
 
 
-def test_repeated_rows_are_duplicates_and_changed_ones_contradict(database: Settings, sample: Path) -> None:
+def test_repeated_rows_are_duplicates_and_changed_ones_contradict_within_a_delivery(
+    database: Settings, sample: Path
+) -> None:
     rows = rows_of(sample, 10)
     changed = rows[0] | {"time_in_hospital": "9" if rows[0]["time_in_hospital"] != "9" else "8"}
     load(database, as_csv([*rows, rows[1], changed]))

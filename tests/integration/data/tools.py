@@ -18,7 +18,8 @@ def rows_of(path: Path, count: int = 20) -> list[dict[str, str]]:
 
 def as_csv(rows: list[dict[str, str]]) -> bytes:
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, contract.COLUMN_NAMES, lineterminator="\n")
+    times = [name for name in contract.TIME_NAMES if name in rows[0]]
+    writer = csv.DictWriter(buffer, [*contract.COLUMN_NAMES, *times], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return b"# synthetic\n" + buffer.getvalue().encode()

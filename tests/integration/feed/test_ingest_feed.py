@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from readmission.data.sources import FileSource
+from readmission.data.feed import FeedSource
+from readmission.data.sources import FileSource, RawBatch
 from readmission.feed.app import Feed
 from readmission.feed.chunks import Chunks
 from readmission.feed.schedule import Window
@@ -54,6 +55,44 @@ def test_each_batch_comes_once_and_is_the_files(database: Settings, sample: Path
     assert [row[4] for row in from_feed] == [700, 700, 600]
     assert ingest.run(settings, source=str(sample), every=True) == []  # the same rows by another way
     assert tables(settings) == from_feed
+
+
+def test_a_feed_that_has_grown_goes_on_where_it_was(database: Settings, sample: Path, tmp_path: Path) -> None:
+    """Its file has another hash by then; whole batches stay as they are, and the last one has got more rows."""
+    settings, lines = database.replace(batch_size=SIZE), sample.read_bytes().splitlines(keepends=True)
+    added = []
+    for rows in (1000, 2000):
+        content = b"".join(lines[: 2 + rows])
+        chunks = Chunks.cut(FileSource("sample.csv", content, SIZE), tmp_path / "feed", SIZE)
+        with serve(Feed(chunks, SIZE, None, timedelta(0), None, tmp_path / "feed" / "started", Clock())) as url:
+            added.append(ingest.run(settings, source=f"feed+{url}", every=True))
+            assert ingest.run(settings, source=f"feed+{url}", every=True) == []
+    assert added == [[1, 2], [3, 4]]
+    assert [row[2:3] + row[4:] for row in tables(settings)] == [
+        (1, 700, 700, 0, 0),
+        (2, 300, 300, 0, 0),
+        (2, 700, 400, 0, 300),
+        (3, 600, 600, 0, 0),
+    ]
+
+
+def test_a_feed_that_closes_meanwhile_is_no_failure(
+    database: Settings, feed: tuple[Feed, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, running = database.replace(source=feed[1], batch_size=SIZE), feed[0]
+    assert isinstance(running.clock, Clock)
+    running.clock.now += timedelta(days=1)
+    download = FeedSource.batch
+
+    def close_after(source: FeedSource, number: int) -> RawBatch:
+        batch = download(source, number)
+        running.window = Window.parse("01:00-01:05", "UTC")
+        return batch
+
+    monkeypatch.setattr(FeedSource, "batch", close_after)
+    assert ingest.run(settings, every=True) == [1]
+    running.window = None
+    assert ingest.run(settings) == [2]
 
 
 def test_the_command_says_by_its_exit_code_that_there_was_nothing(database: Settings, feed: tuple[Feed, str]) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from readmission.data.feed import FeedSource
+from readmission.data.sources import SourceClosedError
 from readmission.errors import UserError
 from readmission.feed.schedule import Window
 
@@ -61,6 +62,15 @@ def test_a_closed_feed_offers_nothing_and_is_no_error(running: Running) -> None:
     running.feed.window = Window.parse("09:00-23:55", "America/Lima")
     running.clock.now = running.clock.now.replace(hour=12)
     assert feed_source(running.url).batches == 0
+
+
+def test_a_feed_that_closes_before_the_download_is_closed_at_once(running: Running) -> None:
+    source = feed_source(running.url)
+    assert source.batches == 4
+    running.feed.window = Window.parse("09:00-23:55", "America/Lima")
+    running.clock.now = running.clock.now.replace(hour=12)
+    with pytest.raises(SourceClosedError, match="batch 1 is taken then"):
+        source.batch(1)
 
 
 def test_no_feed_another_service_and_another_batch_size_are_named(running: Running) -> None:

@@ -18,7 +18,7 @@ def test_batches_cover_every_row_once_with_its_number() -> None:
     batches = [source.batch(number) for number in range(1, source.batches + 1)]
     assert [len(batch.frame) for batch in batches] == [10, 10, 5]
     assert [label for batch in batches for label in batch.frame.index] == list(range(1, 26))
-    assert [tuple(batch.frame.columns) for batch in batches] == [contract.COLUMN_NAMES] * 3
+    assert [tuple(batch.frame.columns) for batch in batches] == [(*contract.COLUMN_NAMES, *contract.TIME_NAMES)] * 3
     assert source.synthetic
 
 

@@ -22,6 +22,12 @@ def test_text_shows_parts_batches_and_model() -> None:
     assert "NOT ready" not in text
 
 
+def test_text_says_how_many_outcomes_are_immature() -> None:
+    batch = {"batch_id": 1, "read": 9, "accepted": 9, "quarantined": 0, "duplicate": 0, "synthetic": False}
+    assert "outcome not known yet of 4" in status.render(state(batches=[batch | {"immature": 4}]))
+    assert "not known" not in status.render(state(batches=[batch | {"immature": 0}]))
+
+
 def test_text_says_what_is_down() -> None:
     part = {"url": "http://127.0.0.1:1", "pid": None, "healthy": False}
     text = status.render(state(ready=False, parts={"api": part}, model={}))

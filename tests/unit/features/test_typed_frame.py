@@ -52,7 +52,8 @@ def request(row: Row) -> dict[str, str | int]:
 def from_file(rows: list[Row]) -> pd.DataFrame:
     table, unreadable = sources.parse(csv_text(rows).encode(), "rows.csv")
     assert not unreadable
-    return encoding.typed_frame(table.to_pandas())
+    assert table.column_names[-2:] == list(contract.TIME_NAMES)
+    return encoding.typed_frame(table.to_pandas().drop(columns=list(contract.TIME_NAMES)))
 
 
 def from_database(rows: list[Row]) -> pd.DataFrame:
