@@ -89,8 +89,8 @@ bench-check: $(VENV)/.installed ## fail if the API is slower than the stored rat
 	@$(BIN)/python -m bench check
 
 .PHONY: codes
-codes: $(VENV)/.installed ## build the table of ICD-10-CM codes anew and compare it with the packaged one; SOURCE=..., ARGS=--write
-	@$(BIN)/python scripts/codes.py $(if $(SOURCE),--source $(SOURCE)) $(ARGS)
+codes: $(VENV)/.installed ## build the table of ICD-10-CM codes anew, compare it with the packaged one, measure what translation costs; SOURCE=..., ARGS=--write
+	@$(BIN)/python scripts/codes.py --model $(if $(SOURCE),--source $(SOURCE)) $(ARGS)
 
 .PHONY: lock
 lock: $(BIN)/uv ## resolve the dependencies anew; UPGRADE=1 takes newer versions

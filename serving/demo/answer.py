@@ -5,6 +5,7 @@ from html import escape
 from typing import Any
 
 from readmission import contract
+from serving.demo.known_scores import draw_known_scores
 from serving.demo.labels import ASSUMPTIONS, RISK_BANDS, title
 from serving.demo.reasons import draw_reasons
 
@@ -66,6 +67,7 @@ def draw_answer(
 {draw_patients(counts)}
 {draw_bars(probabilities)}
 {draw_reasons(explanation, record or {})}
+{draw_known_scores(content.get("known_scores") or ())}
 {_history(record)}
 {_assumed(content.get("missing", ()))}
 {_notes(content.get("notes") or ())}

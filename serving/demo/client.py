@@ -55,7 +55,7 @@ class Client:
             RejectedError: A field is not allowed.
             UnavailableError: The API is down, has no model, is busy or broken.
         """
-        return await self._ask("POST", "/predict", record)
+        return await self._ask("POST", "/predict?include=known_scores", record)
 
     async def explain(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """Return what each field contributed to the answer to one encounter.

@@ -18,6 +18,7 @@ from serving.metrics import Metrics
 from serving.predict import batches, encounter
 from serving.predict.batches import ScoredBatch
 from serving.predict.encounter import Aliased, Values
+from serving.predict.known_scores import Points
 from serving.predict.loaded_models import LoadedModel, LoadedModels
 from serving.prediction_log.entries import Block, ClinicalEntry, Discharge, Entry
 from serving.prediction_log.ids import Ids
@@ -56,6 +57,7 @@ class Answer(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     missing: Annotated[list[str], Meta(description="Absent fields; for drugs and lab tests this means none given.")]
     timestamp: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
     notes: list[str] | None = None
+    known_scores: Annotated[list[Points], Meta(description="Only if the query asks for it.")] | None = None
 
 
 encode = msgspec.json.Encoder().encode

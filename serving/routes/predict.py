@@ -19,6 +19,7 @@ from serving.edge.auth import ApiKeys
 from serving.http import Refused
 from serving.predict import encounter
 from serving.predict.encounter import Values
+from serving.predict.known_scores import asks_for_scores, describe_scores
 from serving.predict.loaded_models import LoadedModel
 from serving.predict.predictor import Answer, Predictor, encode
 from serving.prediction_log.entries import Discharge
@@ -68,7 +69,8 @@ class Predict:
                 raise http.gone()
             if message.get("more_body", False):
                 body = await http.whole_body(receive, self._max_body, body)
-            answer = await self.answer(body, request_id, started)
+            query: bytes = scope.get("query_string") or b""
+            answer = await self.answer(body, request_id, started, with_scores=query != b"" and asks_for_scores(query))
             if self._settles:
                 await self._predictor.settle()
         except REFUSALS as refusal:
@@ -101,7 +103,13 @@ class Predict:
             await turn
 
     async def answer(
-        self, body: bytes, request_id: bytes, started: float, discharge: Discharge | None = None
+        self,
+        body: bytes,
+        request_id: bytes,
+        started: float,
+        discharge: Discharge | None = None,
+        *,
+        with_scores: bool = False,
     ) -> Answer:
         """Answer one encounter.
 
@@ -110,6 +118,7 @@ class Predict:
             request_id: The client's; empty if it sent none.
             started: When the request began (`perf_counter`).
             discharge: What a record system says of the patient; a canary's share then goes by the FHIR Patient.
+            with_scores: Whether to add the scores that clinicians know.
 
         Raises:
             Invalid: The encounter does not follow the contract.
@@ -123,7 +132,7 @@ class Predict:
             probabilities = model.scorer.score(values)
         else:
             probabilities = await self._score_in_thread(model, values)
-        return self._predictor.record(
+        answer = self._predictor.record(
             body,
             values,
             probabilities,
@@ -133,6 +142,9 @@ class Predict:
             started=started,
             discharge=discharge,
         )
+        if with_scores:
+            answer.known_scores = describe_scores(values)
+        return answer
 
     async def _score_in_thread(self, model: LoadedModel, values: Values) -> Probabilities:
         """Score with a model that takes milliseconds, in its one thread, with a short line before it."""

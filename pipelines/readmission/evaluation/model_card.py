@@ -9,9 +9,11 @@ from markdown_it import MarkdownIt
 
 from readmission import contract
 from readmission.contract.risk import INTENDED_USE, OperatingPoint
+from readmission.evaluation import score_comparison
 from readmission.evaluation.fairness import Slice
 from readmission.evaluation.gates import Verdict
 from readmission.evaluation.metrics import ALERT_RATES, Interval
+from readmission.evaluation.score_comparison import Comparison
 
 _METRICS = {
     "roc_auc_30": "ROC-AUC, readmission within 30 days",
@@ -51,6 +53,7 @@ class Facts:
         intervals: Metrics on test.
         points: Operating points, from validation.
         slices: Quality on groups of people.
+        comparisons: The model beside the scores that clinicians know.
         verdict: Verdict of the gates.
         importance: Columns permutation, shap and own (`importance.table`); one row a feature, the largest first.
         earlier: The last champions, one row each (`ledger.champions`).
@@ -65,6 +68,7 @@ class Facts:
     intervals: Mapping[str, Interval]
     points: tuple[OperatingPoint, ...]
     slices: list[Slice]
+    comparisons: list[Comparison]
     verdict: Verdict
     importance: pd.DataFrame
     earlier: pd.DataFrame
@@ -78,6 +82,7 @@ def markdown(facts: Facts) -> str:
         "Data": _data(facts),
         "Quality on test": _quality(facts),
         "Operating points": _operating_points(facts),
+        "Beside the scores that clinicians know": score_comparison.markdown(facts.comparisons),
         "Groups of people": _groups(facts),
         "Gates": _gates(facts),
         "What it leans on": _importance(facts),

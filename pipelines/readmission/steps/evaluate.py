@@ -14,11 +14,12 @@ import numpy as np
 import typer
 from matplotlib.figure import Figure
 
-from readmission import models
+from readmission import contract, models
 from readmission.data import snapshots
 from readmission.data.snapshots import Snapshot
-from readmission.evaluation import metrics, model_card, plots, protocols, reference_models
-from readmission.evaluation.metrics import Interval, Scored
+from readmission.evaluation import metrics, model_card, plots, protocols, reference_models, score_comparison
+from readmission.evaluation.metrics import Array, Interval, Scored
+from readmission.features.known_scores import SCORES
 from readmission.registry import tracking
 from readmission.settings import Settings
 
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 Lines = dict[str, dict[str, Interval]]
 Wait = Callable[[], Scored]
 _SHOWN = ("roc_auc_30", "pr_auc_30", "ece_30", "accuracy", "f1_macro")
+#: What is shown of a score: points are no probabilities, so they have neither calibration nor classes.
+_RANKS = ("roc_auc_30", "pr_auc_30")
 _HEAD = "| what | ROC-AUC <30 | PR-AUC <30 | ECE | accuracy | macro F1 |\n|---|---|---|---|---|---|"
 _PUBLISHED = "| published results without leaks (range) | 0.65 to 0.684 | 0.19 to 0.235 | | | |"
 
@@ -55,8 +58,9 @@ def run(
     began, code = time.perf_counter(), tracking.code_version(settings)
     client = tracking.connect(settings)
     data = snapshots.find(settings)
-    table = protocols.Table.of(data.frame())
-    lines = _measure(table, family, settings.seed, seeds, quick)
+    frame = data.frame()
+    table, points = protocols.Table.of(frame), score_comparison.score_frame(frame)
+    lines = _measure(table, points, family, settings.seed, seeds, quick)
     minutes = (time.perf_counter() - began) / 60
     text = _render(settings, data, table, family, seeds, lines, minutes, code)
     files = report_files(text, lines)
@@ -105,12 +109,14 @@ def _write(report: Path, files: Mapping[str, str | Figure]) -> None:
             content.savefig(path)
 
 
-def _measure(table: protocols.Table, family: str, seed: int, seeds: int, quick: bool) -> Lines:
+def _measure(
+    table: protocols.Table, points: Mapping[str, Array], family: str, seed: int, seeds: int, quick: bool
+) -> Lines:
     """Return every line of the table; the fits run on one core each, beside the intervals of earlier lines."""
     began, measured = time.perf_counter(), {}
     pool = ThreadPoolExecutor(os.cpu_count() or 1)
     try:
-        lines = list(_scores(pool, table, family, seed, seeds, quick))
+        lines = [*_scores(pool, table, family, seed, seeds, quick), *_known_scores(table, points)]
         for number, (label, scored) in enumerate(lines, 1):
             measured[label] = metrics.intervals(scored(), 200, seed)
             took, headline = time.perf_counter() - began, measured[label]["roc_auc_30"]
@@ -157,6 +163,13 @@ def _scores(
     yield from _ensemble(fit, names, seed)
 
 
+def _known_scores(table: protocols.Table, points: Mapping[str, Array]) -> Iterator[tuple[str, Wait]]:
+    """Yield the lines of the scores that clinicians know, on the same rows."""
+    blank = Scored(table.y, np.zeros((len(table.y), len(contract.CLASSES))), table.patients)
+    for name, score in SCORES.items():
+        yield score.label, partial(score_comparison.as_scored, blank, points[name])
+
+
 def _ensemble(fit: Callable[..., Wait], names: Sequence[str], seed: int) -> Iterator[tuple[str, Wait]]:
     """Start the reference ensemble's fits; yield its lines and those of its members."""
     builders = {label: partial(build, tuple(names), seed) for label, build in reference_models.MEMBERS.items()}
@@ -182,9 +195,8 @@ def _render(
     minutes: float,
     code: str,
 ) -> str:
-    rows = [
-        f"| {label} | " + " | ".join(_cell(figures[name]) for name in _SHOWN) + " |" for label, figures in lines.items()
-    ]
+    scores = {score.label: score.limits for score in SCORES.values()}
+    rows = [_row(label, figures, _RANKS if label in scores else _SHOWN) for label, figures in lines.items()]
     warning = " **The data is SYNTHETIC: the figures say nothing.**" if snapshots.is_synthetic(settings, data) else ""
     return "\n".join(
         [
@@ -204,10 +216,17 @@ def _render(
             *rows,
             *([] if warning else [_PUBLISHED]),
             "",
+            *(f"- {label}: {limits}" for label, limits in scores.items()),
+            "",
             f"Reproduce: `readmission evaluate --report evaluation.md --family {family} --seeds {seeds}`.",
             "",
         ]
     )
+
+
+def _row(label: str, figures: Mapping[str, Interval], shown: Sequence[str]) -> str:
+    cells = (_cell(figures[name]) if name in shown else "" for name in _SHOWN)
+    return f"| {label} | {' | '.join(cells)} |"
 
 
 def _cell(interval: Interval) -> str:

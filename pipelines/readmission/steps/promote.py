@@ -14,8 +14,9 @@ from sklearn.pipeline import Pipeline
 
 from readmission import models, tracing
 from readmission.errors import UserError
-from readmission.evaluation import gates, importance, metrics, model_card, operating_points
+from readmission.evaluation import gates, importance, metrics, model_card, operating_points, score_comparison
 from readmission.evaluation.gates import Check, Verdict
+from readmission.evaluation.score_comparison import Comparison
 from readmission.registry import ledger, tracking
 from readmission.scorer.compiler import compile_pipeline
 from readmission.scorer.manifest import CARD, ArtifactError, complete_artifact
@@ -110,11 +111,13 @@ def _try(
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
         judged = gate_metrics.held_out_metrics(data, pipeline)
+        comparisons = score_comparison.compare_held_out(judged.scored, data.frames, settings.seed)
+        judged.figures.update(score_comparison.gate_figures(comparisons))
         verdict = _judge(settings, data, candidate, pipeline, judged, champion, folder)
         if ledger.is_rolled_back(settings, candidate.run_id):
             verdict = Verdict((*verdict.checks, _check_return(why)))
         log.info("%s, run %s:\n%s", candidate.family, candidate.run_id, verdict)
-        card = _card(settings, data, candidate, pipeline, judged, verdict)
+        card = _card(settings, data, candidate, pipeline, judged, verdict, comparisons)
         card["verdict.json"] = json.dumps(verdict.as_data(), indent=2)
         tracking.log_files(client, candidate.run_id, card)
         replaced = str(champion.version.version) if champion else None
@@ -203,6 +206,7 @@ def _card(
     pipeline: Pipeline,
     judged: gate_metrics.HeldOutMetrics,
     verdict: Verdict,
+    comparisons: list[Comparison],
 ) -> dict[str, str]:
     """Write the model card, as Markdown and as HTML, by file name."""
     leaning = importance.table(
@@ -227,6 +231,7 @@ def _card(
         intervals=metrics.intervals(judged.scored["test"], 200, settings.seed),
         points=operating_points.choose_points(judged.scored["validation"]),
         slices=judged.slices,
+        comparisons=comparisons,
         verdict=verdict,
         importance=leaning,
         earlier=ledger.champions(settings, candidate.data_sha256),

@@ -215,3 +215,12 @@ def test_logs_hold_no_values_of_patients(api: Api) -> None:
     api.http.post("/predict_batch", content=b"SECRET-VALUE")
     text = api.log.read_text()
     assert "SECRET-VALUE" not in text and "987654321" not in text
+
+
+def test_known_scores_come_only_when_asked_for(api: Api) -> None:
+    assert "known_scores" not in api.predict().json()
+    answer = api.http.post("/predict?include=known_scores", json=EXAMPLE)
+    scores = {score["name"]: score["points"] for score in answer.json()["known_scores"]}
+    assert answer.status_code == 200 and set(scores) == {"lace", "hospital", "inpatient_stays"}
+    assert scores["inpatient_stays"] == EXAMPLE["number_inpatient"]
+    assert api.http.post("/predict?include=risk", json=EXAMPLE).status_code == 400

@@ -18,6 +18,9 @@ GOOD = {
     "scorer_microseconds": 40.0,
     "artifact_megabytes": 1.0,
     "difference_low": 0.001,
+    "found_over_lace_low": 0.08,
+    "found_over_hospital_low": 0.06,
+    "found_over_inpatient_stays_low": 0.03,
 }
 ALL = {"real", "champion", "same_data"}
 
@@ -47,6 +50,9 @@ def test_an_honest_model_passes() -> None:
         ({"recall_below_promise": 0.101}, "fair_recall_promise"),
         ({"risk_ratio": 1.26}, "fair_risk"),
         ({"slice_calibration_gap": 0.05}, "fair_calibration"),
+        ({"found_over_lace_low": -0.001}, "finds_more_than_lace"),
+        ({"found_over_hospital_low": -0.001}, "finds_more_than_hospital"),
+        ({"found_over_inpatient_stays_low": float("nan")}, "finds_more_than_inpatient_stays"),
         ({"difference_low": -0.0001}, "better_than_champion"),
         ({"difference_low": 0.0}, "better_than_champion"),
         ({"golden_difference": 1e-3}, "answers_as_the_pipeline"),

@@ -10,6 +10,7 @@ from readmission.evaluation import model_card
 from readmission.evaluation.fairness import Slice
 from readmission.evaluation.gates import Check, Verdict
 from readmission.evaluation.metrics import ALERT_RATES, Interval
+from readmission.evaluation.score_comparison import Comparison
 
 _AT_ALERTS = [f"{name}_at_alert_{rate * 100:.0f}" for name in ("recall", "precision") for rate in ALERT_RATES]
 
@@ -39,6 +40,16 @@ def facts() -> model_card.Facts:
         intervals={name: Interval(0.5, 0.4, 0.6) for name in [*model_card._METRICS, *_AT_ALERTS]},
         points=(OperatingPoint(rule="alert 10%", threshold=0.2, alerts=0.1, recall=0.25, precision=0.3),),
         slices=[group],
+        comparisons=[
+            Comparison(
+                score="lace",
+                roc_auc=0.571,
+                pr_auc=0.142,
+                found=0.143,
+                model_found=0.245,
+                difference=Interval(0.1018, 0.0842, 0.1168),
+            )
+        ],
         verdict=Verdict((check,)),
         importance=pd.DataFrame({"permutation": [0.02], "shap": [float("nan")], "own": [0.4]}, index=["age"]),
         earlier=pd.DataFrame(),
@@ -49,7 +60,7 @@ def test_the_card_states_the_intended_use_and_every_section_once(facts: model_ca
     card = model_card.markdown(facts)
     assert INTENDED_USE in card and "SYNTHETIC" not in card
     titles = [line for line in card.splitlines() if line.startswith("## ")]
-    assert len(titles) == len(set(titles)) == 9
+    assert len(titles) == len(set(titles)) == 10
     assert "SYNTHETIC" in model_card.markdown(replace(facts, synthetic=True))
 
 
@@ -57,6 +68,8 @@ def test_the_card_states_the_intended_use_and_every_section_once(facts: model_ca
     "row",
     [
         "| train | 7,000 | 5,000 |",
+        "| LACE | 0.571 | 0.142 | 0.143 | 0.245 | 0.1018 [0.0842, 0.1168] | Approximation: comorbidity from three "
+        "diagnoses instead of all, emergency visits of a year instead of six months. |",
         "| alert 10% | 0.200 | 10.0% | 0.250 | 0.300 |",
         "| race Asian | 1,234 | 0.101 | 0.102 | 0.105 | 0.103 | 0.104 | 0.606 | no |",
         "| auc | test_roc_auc_30 | missing | at least 0.6 | **no** | a \\| b |",

@@ -3,7 +3,9 @@
 import gzip
 from pathlib import Path
 
+import code_round_trip
 import codes as script
+import pandas as pd
 import pytest
 
 from readmission.contract import icd
@@ -50,6 +52,15 @@ def test_a_code_newer_than_the_crosswalk_takes_that_of_its_relatives() -> None:
     assert script.build(newer) == {
         "E103391": ("250.51", "", "n"), "S99002D": ("V54", "", "n"), "U071": ("", "", "U")
     }  # fmt: skip
+
+
+def test_codes_go_to_icd10_and_back() -> None:
+    codes = ["428", "250.8", "999", None]
+    frame = pd.DataFrame({name: pd.Series(codes, dtype="str") for name in ("diag_1", "diag_2", "diag_3")})
+    ways = {"4280": ["I509"], "25080": ["E11649", "E11649"], "99999": ["U071"]}
+    returned, unknown = code_round_trip.there_and_back(frame, ways, script.at_grain)
+    assert returned["diag_2"].fillna("?").tolist() == ["428", "250.8", "?", "?"]
+    assert unknown == pytest.approx(1 / 3)
 
 
 @pytest.mark.real

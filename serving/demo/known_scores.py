@@ -1,0 +1,26 @@
+"""Scores that clinicians know, beside the model's risk, as HTML."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+
+def draw_known_scores(scores: Sequence[Mapping[str, Any]]) -> str:
+    """Draw the points of each score with its limits.
+
+    Args:
+        scores: `known_scores` of an answer. If empty, nothing is drawn.
+    """
+    if not scores:
+        return ""
+    rows = "".join(
+        f"<dt>{escape(str(score['label']))}: <b>{_points(score)}</b></dt><dd>{escape(str(score['limits']))}</dd>"
+        for score in scores
+    )
+    return f'<details class="assumed"><summary>Scores that you may know</summary><dl>{rows}</dl></details>'
+
+
+def _points(score: Mapping[str, Any]) -> str:
+    if score.get("maximum") is None:
+        return str(int(score["points"]))
+    return f"{int(score['points'])} of {int(score['maximum'])} points"
