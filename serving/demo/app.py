@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.base import RequestResponseEndpoint
 
+from serving.demo import table
 from serving.demo.client import Client, UnavailableError
 from serving.demo.page import KEYBOARD_LISTENER, STALE_LISTENER, TITLE, build
 
@@ -100,6 +101,16 @@ def _add_routes(app: FastAPI, client: Client) -> None:
             return Response(str(error), 503, media_type="text/plain")
         headers = {"Content-Security-Policy": CARD_POLICY}
         return Response(page or "This model has no card.", 200 if page else 404, headers, media_type="text/html")
+
+    @app.get("/template.csv")
+    async def template() -> Response:
+        """Return a file with the names of all columns."""
+        return Response(table.template(), media_type="text/csv")
+
+    @app.get("/example.csv")
+    async def example() -> Response:
+        """Return a file with three encounters."""
+        return Response(table.example(), media_type="text/csv")
 
 
 async def _harden(request: Request, call_next: RequestResponseEndpoint) -> Response:

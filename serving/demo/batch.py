@@ -6,29 +6,28 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from readmission import contract
 from serving.demo.client import Client
-from serving.demo.labels import objection
+from serving.demo.labels import objection, title
+from serving.demo.table import NotScorableError, harmless, open_table
 
 #: Rows in one request; the API takes up to 10,000.
 CHUNK = 2_000
-#: Errors shown on the page; the scored file has them all.
+#: Errors and highest risks shown on the page; the scored file has all of them.
 SHOWN = 10
 RESULT_COLUMNS = (
     "prediction",
     "probability_no",
     "probability_after_30",
     "probability_within_30",
+    "risk_band",
     "model_version",
     "error",
 )
+_SURPLUS = {"errors": [{"field": "", "problem": "This row has more cells than the first line."}]}
 _PROBABILITIES = dict(zip(("NO", ">30", "<30"), RESULT_COLUMNS[1:4], strict=True))
-
-
-class NotScorableError(Exception):
-    """The file cannot be read as encounters; the text says why, for a person."""
 
 
 @dataclass
@@ -37,44 +36,52 @@ class Tally:
 
     Attributes:
         rows: Rows read.
-        failed: Rows that the API could not score.
+        failed: Rows that could not be scored.
         bands: Scored rows by the risk band of the model version; empty for a model without bands.
-        errors: Row number and reason of the first failures, at most `SHOWN`.
+        errors: Row number, as a spreadsheet shows it, and reason of the first failures, at most `SHOWN`.
+        highest: Risk, row number, encounter and band of the highest risks, the highest first, at most `SHOWN`.
+        notes: How the file was read, where that is worth a sentence.
     """
 
     rows: int = 0
     failed: int = 0
     bands: Counter[str] = field(default_factory=Counter)
     errors: list[tuple[int, str]] = field(default_factory=list)
+    highest: list[tuple[float, int, str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 async def score(client: Client, source: Path, target: Path) -> AsyncIterator[Tally]:
     """Write `source` with the API's answers to `target`; yield the counts after each chunk.
 
-    The outcome column is neither sent nor copied. Columns the contract does not know are copied, not sent.
+    The outcome column is neither sent nor copied. Columns the contract does not know are copied, not sent. The target
+    has the separator of the source, so that the same spreadsheet opens it.
 
     Raises:
-        NotScorableError: The file is not a CSV with the required columns.
+        NotScorableError: The file is not a table with the required columns.
         UnavailableError, RejectedError: The API gave no answer.
     """
-    tally = Tally()
+    table = open_table(source)
+    tally = Tally(notes=table.notes)
+    kept = [name for name in table.names if name != contract.TARGET and name not in RESULT_COLUMNS]
     try:
-        with (
-            source.open(encoding="utf-8-sig", newline="") as lines,
-            target.open("w", encoding="utf-8", newline="") as out,
-        ):
-            reader = _reader(lines)
-            kept = [name for name in reader.fieldnames or () if name != contract.TARGET]
-            writer = csv.DictWriter(out, [*kept, *RESULT_COLUMNS], extrasaction="ignore", restval="")
+        with target.open("w", encoding="utf-8-sig", newline="") as out:
+            names = [*kept, *RESULT_COLUMNS]
+            writer = csv.DictWriter(out, names, extrasaction="ignore", restval="", delimiter=table.separator)
             writer.writeheader()
-            while rows := list(islice(reader, CHUNK)):
-                content = await client.predict_batch([row_to_record(row) for row in rows])
-                for row, result in zip(rows, results(content, len(rows)), strict=True):
+            rows = table.rows()
+            while chunk := list(islice(rows, CHUNK)):
+                sent = [row_to_record(cells) for _, cells, surplus in chunk if not surplus]
+                content = await client.predict_batch(sent) if sent else {"predictions": [], "errors": []}
+                answers = results(content, len(sent))
+                for number, cells, surplus in chunk:
+                    result = _SURPLUS if surplus else next(answers)
                     tally.rows += 1
-                    writer.writerow({**row, **_columns(result, tally)})
+                    copied = {name: harmless(cells.get(name, "")) for name in kept}
+                    writer.writerow(copied | _columns(result, number, cells, tally))
                 yield tally
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise NotScorableError("This is not a CSV file of UTF-8 text.") from error
+    except csv.Error as error:
+        raise NotScorableError("The file has a cell that does not end: a quotation mark is missing.") from error
     if not tally.rows:
         raise NotScorableError("The file has a header but no rows.")
 
@@ -102,30 +109,24 @@ def results(content: Mapping[str, Any], count: int) -> Iterator[Mapping[str, Any
         yield failed[index] if index in failed else next(answers)
 
 
-def _reader(lines: TextIO) -> "csv.DictReader[str]":
-    reader = csv.DictReader(lines)
-    names = set(reader.fieldnames or ())
-    required = [column.name for column in contract.REQUEST_COLUMNS if column.required]
-    if absent := [name for name in required if name not in names]:
-        raise NotScorableError(
-            f"The first line must name the data set's columns; missing: {', '.join(absent)}. "
-            "The columns are separated by commas."
-        )
-    return reader
-
-
-def _columns(result: Mapping[str, Any], tally: Tally) -> dict[str, str]:
+def _columns(result: Mapping[str, Any], number: int, cells: Mapping[str, str], tally: Tally) -> dict[str, str]:
     if errors := result.get("errors"):
-        sentence = "; ".join(f"{error['field']}: {objection(error)}" for error in errors)
+        sentence = "; ".join(f"{title(str(error['field']))} {objection(error)}".strip() for error in errors)
         tally.failed += 1
         if len(tally.errors) < SHOWN:
-            tally.errors.append((tally.rows, sentence))
+            tally.errors.append((number, sentence))
         return {"error": sentence}
-    if risk_band := result.get("risk_band"):
+    risk, risk_band = float(result["probabilities"]["<30"]), str(result.get("risk_band") or "")
+    if risk_band:
         tally.bands[risk_band] += 1
+    if len(tally.highest) < SHOWN or risk > tally.highest[-1][0]:
+        tally.highest.append((risk, number, cells.get("encounter_id", ""), risk_band))
+        tally.highest.sort(key=lambda entry: -entry[0])
+        del tally.highest[SHOWN:]
     probabilities = {_PROBABILITIES[name]: f"{p:.6f}" for name, p in result["probabilities"].items()}
     return {
         "prediction": result["prediction"],
         **probabilities,
+        "risk_band": risk_band,
         "model_version": str(result.get("model_version", "")),
     }

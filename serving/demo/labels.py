@@ -71,7 +71,7 @@ def objection(error: Mapping[str, Any]) -> str:
         error: One of the API's {field, problem, allowed}.
     """
     code = str(error["problem"])
-    problem = _PROBLEMS.get(code, code)
+    problem = _PROBLEMS.get(code, code).removesuffix(".")
     allowed = _TAIL.sub("", str(error.get("allowed") or ""))
     if code in ("missing", "unknown") or not allowed:
         return f"{problem}."

@@ -17,8 +17,10 @@ Examples: UCI data set “Diabetes 130-US hospitals”, 1999–2008 (CC BY 4.0).
 NOT_POSSIBLE = """<section class="notice down" aria-live="polite"><h3>No estimate for this patient</h3>
 <p>This patient died or went to hospice care, so a readmission cannot be predicted.</p></section>"""
 CSV_HELP = """<h2>Score a file</h2><p>Upload one encounter per line, with the data set's column names in the first
-line. The column <code>readmitted</code> is dropped. A row that cannot be scored keeps its place, with the reason.
-Files are deleted from this server after 15 minutes.</p>"""
+line, separated by commas, semicolons or tabs. The column <code>readmitted</code> is dropped. A row that cannot be
+scored keeps its place, with the reason. Files are deleted from this server after 15 minutes.</p>
+<p><a href="template.csv" download>Template with all columns</a> · <a href="example.csv" download>Example with three
+encounters</a></p>"""
 
 
 def draw_header(info: Mapping[str, Any] | None, problem: str = "") -> str:
@@ -82,7 +84,8 @@ def draw_report(tally: Tally) -> str:
     scored = tally.rows - tally.failed
     return (
         f'<section class="report" aria-live="polite"><h3>{scored:,} of {tally.rows:,} rows scored</h3>'
-        f"{_band_counts(tally)}{_row_errors(tally)}</section>"
+        f"{''.join(f'<p>{escape(note)}</p>' for note in tally.notes)}"
+        f"{_band_counts(tally)}{_highest(tally)}{_row_errors(tally)}</section>"
     )
 
 
@@ -96,6 +99,21 @@ def _band_counts(tally: Tally) -> str:
         for name, (label, style) in RISK_BANDS.items()
     )
     return f'<dl class="bars">{bars}</dl>'
+
+
+def _highest(tally: Tally) -> str:
+    if not tally.highest:
+        return ""
+    rows = "".join(
+        f"<tr><td>{number:,}</td><td>{escape(encounter) or '–'}</td><td>{risk:.0%}</td>"
+        f"<td>{escape(RISK_BANDS.get(band, (band, ''))[0]) or '–'}</td></tr>"
+        for risk, number, encounter, band in tally.highest
+    )
+    heading = "The highest risk" if len(tally.highest) == 1 else f"The {len(tally.highest)} highest risks"
+    return (
+        f'<h3>{heading}</h3><div class="scroll"><table><thead><tr><th>Row</th><th>Encounter</th>'
+        f"<th>Risk within 30 days</th><th>Band</th></tr></thead><tbody>{rows}</tbody></table></div>"
+    )
 
 
 def _row_errors(tally: Tally) -> str:

@@ -14,12 +14,15 @@ from readmission import contract
 from readmission.contract import Column
 from serving.demo import form, notices
 from serving.demo.answer import draw_answer
-from serving.demo.batch import NotScorableError, Tally, score
+from serving.demo.batch import Tally, score
 from serving.demo.client import Client, RejectedError, UnavailableError
 from serving.demo.labels import objection
 from serving.demo.presets import PRESETS, Preset
+from serving.demo.table import NotScorableError
 
 TITLE = "Readmission risk"
+#: Names that a table may have; what a file is, its content says.
+FILES = [".csv", ".txt", ".tsv", ".xlsx", ".xls"]
 #: How often to ask the API for its model, in seconds.
 REFRESH = 15
 #: Uploaded and scored files hold patients' data: Gradio deletes them at this age (seconds).
@@ -175,7 +178,7 @@ async def _of_version(version: str, answer: Awaitable[dict[str, Any]]) -> dict[s
 def _many(client: Client) -> None:
     with gr.Column(elem_classes="card", elem_id="many"):
         gr.HTML(notices.CSV_HELP, elem_classes="card-title")
-        upload = gr.File(label="CSV file of encounters", file_types=[".csv"], elem_id="upload", height=140)
+        upload = gr.File(label="File of encounters", file_types=FILES, elem_id="upload", height=140)
         report = gr.HTML(elem_id="report")
         download = gr.DownloadButton("Download the scored CSV", visible=False, variant="primary", elem_id="download")
 

@@ -71,11 +71,12 @@ def test_a_file_is_scored_with_its_errors(demo: str, sample_rows: Path) -> None:
     html, download = score_csv(demo, upload(demo, sample_rows))["output"]["data"]
     assert "2,599 of 2,600 rows scored" in html
     scored = httpx.get(f"{demo}/gradio_api/file={download['value']['path']}").raise_for_status()
-    rows = list(csv.DictReader(scored.text.splitlines()))
+    rows = list(csv.DictReader(scored.content.decode("utf-8-sig").splitlines()))
     assert len(rows) == 2600
     assert contract.TARGET not in rows[0]
     assert [number for number, row in enumerate(rows) if row["error"]] == [2]
-    assert rows[2]["error"].startswith("age: is not one of the allowed values")
+    assert rows[2]["error"].startswith("Age is not one of the allowed values")
+    assert "The 10 highest risks" in html and "<td>4</td>" in html
     shares = ("probability_no", "probability_after_30", "probability_within_30")
     assert all(abs(sum(float(row[name]) for name in shares) - 1) < 1e-5 for row in rows if not row["error"])
 
@@ -95,6 +96,13 @@ def test_file_that_nobody_uploaded_is_neither_read_nor_copied(demo: str, sample_
     assert "data" not in answer["output"]
     assert list(below.parent.rglob(private.name)) == []
     assert sorted(p.name for p in private.parent.glob("*scored*")) == []
+
+
+def test_template_and_example_can_be_downloaded(demo: str) -> None:
+    for name, lines in (("template.csv", 1), ("example.csv", 4)):
+        answer = httpx.get(f"{demo}/{name}").raise_for_status()
+        assert answer.headers["content-type"].startswith("text/csv")
+        assert len(answer.content.decode("utf-8-sig").splitlines()) == lines
 
 
 def test_scripts_of_a_model_card_do_not_run(demo: str) -> None:

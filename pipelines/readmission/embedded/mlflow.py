@@ -13,6 +13,7 @@ def main() -> None:
     environment = os.environ | {
         "MLFLOW_BACKEND_STORE_URI": database,
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_AI_GATEWAY": "false",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_S3_ENDPOINT_URL": settings.objects.s3_endpoint,
     }

@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from readmission import contract
-from serving.demo.batch import NotScorableError, Tally, results, row_to_record, score
+from serving.demo.batch import Tally, results, row_to_record, score
 from serving.demo.client import Client
+from serving.demo.table import open_table
 
 
 class Api(Client):
@@ -48,7 +47,7 @@ def test_file_is_scored_with_errors_at_their_rows_and_counts_by_band(tmp_path: P
             writer.writerow({**contract.EXAMPLE, "age": age, contract.TARGET: "NO"})
     [tally] = collect(score(Api("http://api"), source, target))
     assert (tally.rows, tally.failed, dict(tally.bands)) == (3, 1, {"raised": 2})
-    with target.open(newline="") as file:
+    with target.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [bool(row["error"]) for row in rows] == [False, True, False]
     assert rows[0]["probability_within_30"] == "0.100000"
@@ -60,17 +59,39 @@ def test_results_come_in_the_order_of_the_records() -> None:
     assert [result.get("p") for result in results(content, 3)] == [0, None, 2]
 
 
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (b"a,b\n1,2\n", "missing: gender"),
-        (b"\xff\xfe\x00", "not a CSV file"),
-        (b"", "missing: gender"),
-        ((",".join(contract.COLUMN_NAMES) + "\n").encode(), "no rows"),
-    ],
-)
-def test_wrong_file_is_refused_with_a_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
-    source = tmp_path / "in.csv"
+def scored(tmp_path: Path, content: bytes, name: str = "in.csv") -> tuple[Tally, list[dict[str, str]]]:
+    """Score a file of one row for each line of content; return the counts and the rows of the scored file."""
+    source, target = tmp_path / name, tmp_path / "out.csv"
     source.write_bytes(content)
-    with pytest.raises(NotScorableError, match=sentence):
-        collect(score(Client("http://127.0.0.1:9"), source, tmp_path / "out.csv"))
+    tally = collect(score(Api("http://api"), source, target))[-1]
+    with target.open(encoding="utf-8-sig", newline="") as file:
+        return tally, list(csv.DictReader(file, delimiter=open_table(source).separator))
+
+
+REQUIRED = [column.name for column in contract.REQUEST_COLUMNS if column.required]
+ROW = ["Female", "[70-80)", "6", "52", "1", "18", "9"]
+
+
+def test_the_highest_risks_come_first_with_their_rows(tmp_path: Path) -> None:
+    lines = "\n".join([",".join([*REQUIRED, "encounter_id"]), *(",".join([*ROW, str(n)]) for n in range(12))])
+    tally, rows = scored(tmp_path, lines.encode())
+    assert [entry[1:] for entry in tally.highest] == [(n + 2, str(n), "raised") for n in range(10)]
+    assert {row["risk_band"] for row in rows} == {"raised"}
+
+
+def test_surplus_cells_are_an_error_at_the_row_that_a_spreadsheet_shows(tmp_path: Path) -> None:
+    content = "\n".join([",".join(REQUIRED), ",".join(ROW), ",".join([*ROW, "more"]), ",".join([*ROW, ""])])
+    tally, rows = scored(tmp_path, content.encode())
+    assert tally.errors == [(3, "This row has more cells than the first line.")]
+    assert [bool(row["error"]) for row in rows] == [False, True, False]
+
+
+def test_formulas_of_copied_cells_are_harmless(tmp_path: Path) -> None:
+    content = ",".join([*REQUIRED, "note"]) + "\n" + ",".join([*ROW, "=1+1"]) + "\n" + ",".join([*ROW, "-5"])
+    _, rows = scored(tmp_path, content.encode())
+    assert [row["note"] for row in rows] == ["'=1+1", "-5"]
+
+
+def test_an_error_is_in_the_words_of_the_form(tmp_path: Path) -> None:
+    tally, _ = scored(tmp_path, (",".join(REQUIRED) + "\n" + ",".join([ROW[0], "old", *ROW[2:]])).encode())
+    assert tally.errors[0][1].startswith("Age is not one of the allowed values. Choose 0–9 years")
