@@ -29,12 +29,16 @@ _RESAMPLES = 200
 
 #: Older predictions say nothing of the model's quality now, and the monthly partitions before it are not read.
 SPAN_DAYS = 365
+#: Windows of live quality: outcomes that became due in the last so many days, so that a bad month is seen by itself.
+WINDOWS = {"30 days": 30, "90 days": 90}
+#: Newest batches of scores that are measured by themselves.
+MOST_BATCHES = 20
 
 # A served prediction's outcome is what its sender reported or, when the encounter came in with a later batch, what that
 # batch says. A prediction that was made after its encounter came in is left out: a model may have learned that outcome.
-# "<30" is final at once, anything else only once the delay has passed between prediction and observation; and nothing
-# is used before the delay is over, since early outcomes are all readmissions. Only requests about patients count. Of an
-# encounter that was predicted twice by one version, the newest counts.
+# An outcome is due when the delay has passed since the discharge, or the prediction where that is not known. "<30" is
+# final at once, anything else only if observed when it was due; nothing is used before, since early outcomes are all
+# readmissions. Only requests about patients count. Of two predictions of an encounter by one version the newest counts.
 SERVED = """
 SELECT DISTINCT ON (p.model_version, coalesce(p.inputs->>'encounter_id', p.prediction_id::text))
   p.model_version, p.p_no, p.p_late, p.p_early, coalesce(p.inputs->>'patient_nbr', p.prediction_id::text) AS patient,
@@ -42,29 +46,35 @@ SELECT DISTINCT ON (p.model_version, coalesce(p.inputs->>'encounter_id', p.predi
   CASE WHEN reported.outcome IS NOT NULL THEN 'feedback' WHEN arrived.outcome IS NOT NULL THEN 'encounters' END
     AS source,
   coalesce(reported.outcome, arrived.outcome) AS outcome,
-  p.predicted_at <= now() - %(delay)s AS mature,
+  due.at <= now() AS mature,
   EXISTS (SELECT 1 FROM clean.encounters l WHERE l.patient_nbr = (p.inputs->>'patient_nbr')::bigint
-    AND l.encounter_id > (p.inputs->>'encounter_id')::bigint) AS came_back
+    AND l.encounter_id > (p.inputs->>'encounter_id')::bigint) AS came_back,
+  extract(epoch FROM now() - due.at) / 86400.0 AS days_due, NULL AS batch
 FROM serving.predictions p
 LEFT JOIN serving.feedback f USING (prediction_id)
 LEFT JOIN clean.encounters e ON e.encounter_id = (p.inputs->>'encounter_id')::bigint
 LEFT JOIN raw.batches b USING (batch_id)
-CROSS JOIN LATERAL (SELECT CASE WHEN f.outcome = '<30' OR f.observed_at >= p.predicted_at + %(delay)s
+CROSS JOIN LATERAL (SELECT coalesce(e.discharged_at, p.predicted_at) + %(delay)s AS at) due
+CROSS JOIN LATERAL (SELECT CASE WHEN f.outcome = '<30' OR f.observed_at >= due.at
   THEN f.outcome END AS outcome) reported
-CROSS JOIN LATERAL (SELECT CASE WHEN e.readmitted = '<30' OR b.finished >= p.predicted_at + %(delay)s
+CROSS JOIN LATERAL (SELECT CASE WHEN e.readmitted = '<30' OR coalesce(e.known_at, b.finished) >= due.at
   THEN e.readmitted END AS outcome) arrived
 WHERE p.model_name = %(model_name)s AND p.request_id NOT LIKE ALL (%(not_patients)s)
   AND p.predicted_at >= now() - %(span)s AND (b.finished IS NULL OR p.predicted_at < b.finished)
 ORDER BY p.model_version, coalesce(p.inputs->>'encounter_id', p.prediction_id::text), p.predicted_at DESC
 """
-# Batch scores of encounters that came in after the version's training data: their outcome stands in the batch.
+# Batch scores of encounters that came in after the version's training data, where the outcome is known. Figures of one
+# batch are prequential: the champion of the batches before, on one it was not trained on.
 SCORED = """
 SELECT s.model_version, s.p_no, s.p_late, s.p_early, c.patient_nbr::text AS patient, c.race, c.gender, c.age,
-  'scores' AS source, c.readmitted AS outcome, true AS mature, false AS came_back
+  'scores' AS source, c.readmitted AS outcome, true AS mature, false AS came_back,
+  extract(epoch FROM now() - coalesce(c.discharged_at + %(delay)s, c.known_at, s.scored_at)) / 86400.0 AS days_due,
+  c.batch_id::text AS batch
 FROM serving.scores s JOIN clean.encounters c USING (encounter_id)
 JOIN (SELECT p.model_version, max(e.last_batch) AS last_batch FROM training.promotions p
   JOIN training.experiments e USING (run_id) WHERE p.model_name = %(model_name)s GROUP BY 1) t USING (model_version)
-WHERE s.model_name = %(model_name)s AND c.batch_id > t.last_batch
+WHERE s.model_name = %(model_name)s AND c.batch_id > t.last_batch AND c.readmitted IS NOT NULL
+  AND s.scored_at >= now() - %(span)s
 """
 COLUMNS = (
     "model_version",
@@ -79,6 +89,8 @@ COLUMNS = (
     "outcome",
     "mature",
     "came_back",
+    "days_due",
+    "batch",
 )
 
 
@@ -141,17 +153,15 @@ def run(settings: Settings) -> list[str]:
 def _read(settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the served predictions and the batch scores, with their outcomes as far as they are known."""
     with postgres.transaction(settings, "monitor") as cursor:
-        cursor.execute(
-            SERVED,
-            {
-                "model_name": settings.mlflow.model_name,
-                "delay": timedelta(days=settings.monitoring.outcome_delay_days),
-                "span": timedelta(days=SPAN_DAYS),
-                "not_patients": list(NOT_PATIENTS),
-            },
-        )
+        arguments = {
+            "model_name": settings.mlflow.model_name,
+            "delay": timedelta(days=settings.monitoring.outcome_delay_days),
+            "span": timedelta(days=SPAN_DAYS),
+            "not_patients": list(NOT_PATIENTS),
+        }
+        cursor.execute(SERVED, arguments)
         served = pd.DataFrame(cursor.fetchall(), columns=COLUMNS)
-        cursor.execute(SCORED, {"model_name": settings.mlflow.model_name})
+        cursor.execute(SCORED, arguments)
         return served, pd.DataFrame(cursor.fetchall(), columns=COLUMNS)
 
 
@@ -177,7 +187,8 @@ def figures(outcomes: pd.DataFrame, seed: int) -> Iterator[Figure]:
     """Measure everybody, then each group with enough rows.
 
     Args:
-        outcomes: columns p_no, p_late, p_early, patient, outcome and SLICES.
+        outcomes: columns p_no, p_late, p_early, patient, outcome, SLICES, days_due (days since the outcome was due) and
+            batch (missing for served predictions).
         seed: of the bootstrap of patients.
     """
     outcomes = outcomes.reset_index(drop=True)
@@ -185,6 +196,11 @@ def figures(outcomes: pd.DataFrame, seed: int) -> Iterator[Figure]:
     for column in SLICES:
         for level, rows in outcomes.groupby(outcomes[column].fillna("unknown")):
             yield from _group(rows, column, str(level), seed)
+    for name, days in WINDOWS.items():
+        yield from _group(outcomes[outcomes["days_due"].astype(float) <= days], "window", name, seed)
+    batches = sorted(outcomes["batch"].dropna().unique(), key=int)
+    for batch in batches[-MOST_BATCHES:]:
+        yield from _group(outcomes[outcomes["batch"] == batch], "batch", batch, seed)
 
 
 def _group(rows: pd.DataFrame, column: str, level: str, seed: int) -> Iterator[Figure]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from readmission.errors import UserError
@@ -100,6 +101,7 @@ def test_late_and_partial_outcomes_are_judged_when_they_are_due(database: Settin
         "gender",
         "race",
         "age",
+        "window",
     }
     assert outcomes.run(database) == ["1 feedback"]
     assert len(query(database, "SELECT 1 FROM monitoring.quality WHERE slice = 'all' AND metric = 'roc_auc_30'")) == 1
@@ -145,6 +147,8 @@ def test_a_later_batch_tells_the_outcome_of_a_served_encounter_and_of_scores(dat
         " FROM clean.encounters WHERE batch_id = 2",
     )
     assert counts == {"encounters": clean[0][0], "scores": clean[0][1]}
+    prequential = "SELECT DISTINCT source, level, n FROM monitoring.quality WHERE slice = 'batch'"
+    assert query(config, prequential) == [("scores", "2", clean[0][1])]
 
     # Whatever the delay, neither what a model was trained on nor what was predicted after its outcome came in counts.
     outcomes.run(config.replace(outcome_delay_days=0))
@@ -166,6 +170,37 @@ def test_an_outcome_that_was_observed_too_early_is_not_final(database: Settings)
     assert query(database, "SELECT DISTINCT n, positives, coverage FROM monitoring.quality WHERE slice = 'all'") == [
         (300, 100, 0.5)
     ]
+
+
+def test_windows_hold_the_outcomes_that_became_due_in_them(database: Settings) -> None:
+    promote(database)
+    for count, days_ago in ((200, 40), (300, 100), (400, 200)):
+        report(database, predict(database, count, days_ago))
+    outcomes.run(database)
+    windows = "SELECT DISTINCT level, n FROM monitoring.quality WHERE slice = 'window' ORDER BY n"
+    assert query(database, windows) == [("30 days", 200), ("90 days", 500)]
+
+
+def test_an_outcome_that_becomes_known_late_counts_from_then_on(database: Settings, sample: Path) -> None:
+    """The batch of the encounters comes without outcomes, and the outcomes with a later one: both after predictions."""
+    config = database.replace(batch_size=1000)
+    ingest_batch(config, sample, 1)
+    promote(config)
+    for name in encounters_of(sample, 2)[:500]:
+        predict(config, 1, 40, encounter_id=name)
+    table = pd.read_csv(sample, dtype=str, keep_default_na=False, skiprows=1)
+    for outcome in ("?", None):
+        path = sample.with_name(f"outcomes-{outcome}.csv")
+        rows = table.iloc[1000:2000].assign(**{"readmitted": outcome} if outcome else {})
+        path.write_text("# synthetic\n" + rows.to_csv(index=False))
+        ingest_batch(config, path, 1)
+        with postgres.transaction(config, "score") as cursor:
+            cursor.execute(
+                "INSERT INTO serving.scores (encounter_id, model_name, model_version, p_no, p_late, p_early)"
+                " SELECT encounter_id, %s, '1', 0.6, 0.2, 0.2 FROM clean.encounters ON CONFLICT DO NOTHING",
+                (config.mlflow.model_name,),
+            )
+        assert outcomes.run(config) == ([] if outcome else ["1 encounters", "1 scores"])
 
 
 def test_predictions_of_more_than_a_year_ago_are_not_read(database: Settings) -> None:
