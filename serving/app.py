@@ -30,6 +30,7 @@ from serving.routes.info import Info
 from serving.routes.predict import Predict
 from serving.routes.predict_batch import PredictBatch
 from serving.routes.refusals import REFUSALS, refuse, wrong_method
+from serving.routes.worklist import Worklists
 
 #: Paths that make the API poll the registry; the second spelling is taken too.
 RELOAD = ("/reload-model", "/reload_model")
@@ -41,7 +42,7 @@ _UNKNOWN = http.sentence(404, "there is no such path; /docs lists all")
 
 def build_clinic(settings: Settings, clinical: Clinical, clients: CdsClients) -> list[Route]:
     """Return the routes for record systems: CDS Hooks with tokens, and FHIR."""
-    cds = CdsHooks(clinical, clients)
+    cds = CdsHooks(clinical, clients, settings.home / "spool" / "clinic")
     origins = [origin.strip() for origin in settings.clinic.origins.split(",") if origin.strip()]
     browsers = [
         Middleware(
@@ -54,6 +55,7 @@ def build_clinic(settings: Settings, clinical: Clinical, clients: CdsClients) ->
     return [
         Route(hooks.DISCOVERY, cds.discover, methods=["GET", "OPTIONS"], middleware=browsers),
         Route(hooks.CALL, cds.call, methods=["POST", "OPTIONS"], middleware=browsers),
+        Route(hooks.FEEDBACK, cds.feedback, methods=["POST", "OPTIONS"], middleware=browsers),
     ]
 
 
@@ -66,11 +68,14 @@ def build_routes(
         return [Middleware(KeyRequired, keys=keys, key_scope=scope)]
 
     batch = PredictBatch(predictor, settings.api.max_batch_body, settings.api.max_records)
+    worklists = Worklists(settings)
     explain = Explain(predictor, settings.api.max_body).answer
     return [
         Route("/predict_batch", batch, methods=["POST"], middleware=key("predict")),
         Route("/explain", explain, methods=["POST"], middleware=key("predict")),
         Route("/feedback", Feedback(settings).answer, methods=["POST"], middleware=key("feedback")),
+        Route("/worklist", worklists.list, middleware=key("worklist")),
+        Route("/follow-ups", worklists.follow_up, methods=["POST"], middleware=key("worklist")),
         Route(fhir.PATH, RiskAssessments(clinical).answer, methods=["POST"], middleware=key("predict")),
         *(Route(path, info.reload, methods=["POST"], middleware=key("admin")) for path in RELOAD),
         Route("/model-info", info.model),

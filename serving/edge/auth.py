@@ -1,7 +1,8 @@
 """API keys: hashed, several, with scopes, read again when their file changes.
 
 Each line of the file is one key: `name:sha256 of the key in hex:scopes`, with scopes separated by commas out of
-predict, feedback, admin; `#` begins a comment. Clients send `Authorization: Bearer <key>` or `X-API-Key: <key>`.
+predict, feedback, worklist, admin; `#` begins a comment. Clients send `Authorization: Bearer <key>` or
+`X-API-Key: <key>`.
 """
 
 import hmac
@@ -16,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serving import http
 from serving.http import Header, Refused
 
-KeyScope = Literal["predict", "feedback", "admin"]
+KeyScope = Literal["predict", "feedback", "worklist", "admin"]
 _SCOPES = frozenset(get_args(KeyScope))
 #: Digest of no key at all, which a script writes when its variable is empty.
 _EMPTY = sha256(b"").digest()

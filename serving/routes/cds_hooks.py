@@ -1,5 +1,7 @@
 """CDS Hooks: discovery, calls, and what clinicians did with the cards."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
@@ -7,11 +9,14 @@ from starlette.responses import Response
 
 from readmission.fhir.resources import NotUsableError
 from serving import http, metrics
-from serving.clinic import cards, hooks
+from serving.clinic import cards, events, hooks
 from serving.clinic.clients import CdsClients
 from serving.clinic.hooks import PreconditionError
 from serving.http import JsonResponse
 from serving.routes.clinical import Clinical
+
+#: Largest body of feedback, in bytes.
+_MAX_FEEDBACK = 1_048_576
 
 
 class CdsHooks:
@@ -20,10 +25,11 @@ class CdsHooks:
     Args:
         clinical: Predictions for record systems.
         clients: Record systems that may call.
+        folder: Folder in which feedback waits for the sidecar.
     """
 
-    def __init__(self, clinical: Clinical, clients: CdsClients) -> None:
-        self._clinical, self._clients = clinical, clients
+    def __init__(self, clinical: Clinical, clients: CdsClients, folder: Path) -> None:
+        self._clinical, self._clients, self._folder = clinical, clients, folder
         self._discovery = JsonResponse(hooks.discovery())
 
     async def discover(self, request: Request) -> Response:
@@ -53,6 +59,23 @@ class CdsHooks:
                 issue.where.startswith(("hook", "context", "request", "prefetch")) for issue in error.issues
             )
             return JsonResponse({"errors": _problems(error)}, 400 if is_request else code)
+
+    async def feedback(self, request: Request) -> Response:
+        """Record what clinicians did with cards."""
+        self._verify(request, hooks.FEEDBACK)
+        body = await http.whole_body(request.receive, _MAX_FEEDBACK)
+        try:
+            received = events.read_feedback(body)
+            await asyncio.to_thread(self._keep, received)
+        except NotUsableError as error:
+            return JsonResponse({"errors": _problems(error)}, 400)
+        except OSError:
+            return http.sentence(503, "feedback cannot be kept now: try again later", {"retry-after": "30"})
+        return JsonResponse({"status": "recorded"})
+
+    def _keep(self, received: list[events.CardFeedback]) -> None:
+        for event in received:
+            events.write_event(self._folder, event)
 
     async def _cards(self, body: bytes, request_id: bytes) -> dict[str, Any]:
         request = hooks.read_call(body)

@@ -3,8 +3,9 @@
 from typing import Any
 
 from serving.clinic import hooks
+from serving.clinic.events import ACTIONS
 from serving.routes import fhir
-from serving.routes.operations import KEYS, answer, json_content, refused
+from serving.routes.operations import KEYS, answer, json_content, ref, refused
 
 _OBJECT = {"type": "object"}
 _PROBLEMS = {"type": "object", "properties": {"errors": {"type": "array", "items": _OBJECT}}}
@@ -26,6 +27,9 @@ def operations() -> dict[str, dict[str, Any]]:
     return {
         hooks.DISCOVERY: {"get": _discovery()},
         hooks.CALL: {"post": _call()},
+        hooks.FEEDBACK: {"post": _feedback()},
+        "/worklist": {"get": _worklist()},
+        "/follow-ups": {"post": _follow_up()},
         fhir.PATH: {"post": _risk_assessment()},
     }
 
@@ -67,6 +71,46 @@ def _call() -> dict[str, Any]:
     }
     description = "Answers a call of the hook encounter-discharge or patient-view from prefetched data alone."
     return _operation("Call readmission risk", description, json_content(_OBJECT), responses)
+
+
+def _feedback() -> dict[str, Any]:
+    responses = {
+        "200": answer("The feedback is kept.", json_content(_OBJECT)),
+        "400": answer("The feedback does not follow the standard.", json_content(_PROBLEMS)),
+        **{code: refused(code) for code in ("401", "408", "413", "503")},
+    }
+    description = "Records whether clinicians accepted or overrode cards. It is never an outcome of a patient."
+    return _operation("Card feedback", description, json_content(_OBJECT), responses)
+
+
+def _worklist() -> dict[str, Any]:
+    listed = {**json_content(ref("Worklist")), "text/csv": {"schema": {"type": "string"}}}
+    responses = {"200": answer("The discharges, the highest risk first.", listed)}
+    responses |= {code: refused(code) for code in ("401", "403", "503")}
+    description = "Lists today's and yesterday's discharges for the follow-up team; `?format=csv` is a file."
+    operation = _operation("Worklist", description, None, responses)
+    return operation | {"security": [{}, *KEYS], "parameters": [_FORMAT]}
+
+
+_FORMAT = {"name": "format", "in": "query", "schema": {"type": "string", "enum": ["json", "csv"]}}
+
+
+def _follow_up() -> dict[str, Any]:
+    body = {
+        "type": "object",
+        "properties": {
+            "prediction_id": {"type": "string", "format": "uuid"},
+            "action": {"type": "string", "enum": list(ACTIONS)},
+        },
+        "required": ["prediction_id", "action"],
+    }
+    responses = {
+        "200": answer("It is kept.", json_content(_OBJECT)),
+        "400": answer("The body is not allowed.", json_content(_PROBLEMS)),
+        **{code: refused(code) for code in ("401", "403", "408", "413", "503")},
+    }
+    description = "Records what the follow-up team did about one discharge."
+    return _operation("Follow up", description, json_content(body), responses) | {"security": [{}, *KEYS]}
 
 
 def _risk_assessment() -> dict[str, Any]:

@@ -20,6 +20,7 @@ from serving.routes.operations import REF, operations, ref
 from serving.routes.predict_batch import Answers, Records
 from serving.routes.refusals import Refusal
 from serving.routes.states import Health, ModelInfo, Recorded, RecordedMany, Status
+from serving.routes.worklist import Worklist
 
 #: Types of bodies and answers that the document describes.
 TYPES = (
@@ -34,6 +35,7 @@ TYPES = (
     ModelInfo,
     Health,
     Status,
+    Worklist,
     Refusal,
     Sentence,
 )

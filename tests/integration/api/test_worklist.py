@@ -1,0 +1,85 @@
+"""Feedback on cards and the follow-up team's list, from the call to the database and back."""
+
+import csv
+import datetime
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from readmission.fhir import invented
+from readmission.settings import Settings
+from serving.clinic import hooks
+from tests.integration.api.test_clinic import ISSUER, RECORD, URL, call, key_set, request, token
+from tests.integration.api.tools import Api, Starter, install, rows, until
+
+
+def started(start: Starter, database: Settings, compiled: dict[str, Path]) -> Api:
+    install(database.home, compiled["lightgbm"], "1")
+    (database.home / "jwks.json").write_text(json.dumps(key_set()))
+    clients = [{"name": "st-mary", "issuer": ISSUER, "jwks_file": "jwks.json"}]
+    (database.home / "clients.json").write_text(json.dumps({"clients": clients}))
+    api: Api = start(
+        READMISSION_CDS_CLIENTS=database.home / "clients.json",
+        READMISSION_CDS_URL=URL,
+        READMISSION_WORKLIST_CAPACITY=1,
+    )
+    return api.wait("/readyz")
+
+
+def discharge(api: Api, stay: str, **changes: Any) -> str:
+    """Discharge a patient and return the card's id."""
+    prefetched = invented.prefetch({**RECORD, **changes}, datetime.date.today(), "p1", stay)
+    context = {"userId": "Practitioner/1", "patientId": "p1", "encounterId": stay}
+    answer = call(api, request(context=context, prefetch=prefetched))
+    assert answer.status_code == 200, answer.text
+    card: str = answer.json()["cards"][0]["uuid"]
+    return card
+
+
+def test_cards_are_answered_for_and_discharges_followed_up(
+    start: Starter, database: Settings, compiled: dict[str, Path]
+) -> None:
+    api = started(start, database, compiled)
+    low = discharge(api, "low", number_inpatient=0, number_emergency=0)
+    discharge(api, "high", number_inpatient=2)
+    high = discharge(api, "high", number_inpatient=6)  # the discharge is repeated: its last card counts
+    assert api.predict(encounter_id=77, patient_nbr=5).status_code == 200
+    assert api.predict().status_code == 200  # of nobody whom a team could call
+    call(api, request("patient-view"))
+
+    def listed() -> list[dict[str, Any]]:
+        answer = api.http.get("/worklist")
+        assert answer.status_code == 200, answer.text
+        found: list[dict[str, Any]] = answer.json()["discharges"]
+        assert len(found) == 3
+        return found
+
+    found = until(listed, 30)
+    by_stay = {each["stay"]: each for each in found}
+    assert set(by_stay) == {"Encounter/low", "Encounter/high", "77"}
+    assert by_stay["Encounter/high"]["prediction_id"] == high and by_stay["77"]["patient"] == "5"
+    risks = [each["readmission_risk_30d"] for each in found]
+    assert risks == sorted(risks, reverse=True)
+    assert [each["within_capacity"] for each in found] == [True, False, False]
+
+    done = {"prediction_id": low, "action": "called"}
+    assert api.http.post("/follow-ups", json=done).status_code == 200
+    assert api.http.post("/follow-ups", json={**done, "action": "ignored"}).status_code == 400
+    until(lambda: any(each["follow_up"] == "called" for each in listed()), 30)
+    exported = list(csv.DictReader(io.StringIO(api.http.get("/worklist?format=csv").text)))
+    assert {line["stay"]: line["follow_up"] for line in exported}["Encounter/low"] == "called"
+
+    override = {"reason": {"code": "disagree", "system": "urn:readmission:cds"}}
+    at = "2026-11-27T08:00:00Z"
+    feedback = {
+        "feedback": [{"card": high, "outcome": "overridden", "overrideReason": override, "outcomeTimestamp": at}]
+    }
+    signed = {"authorization": f"Bearer {token(aud=URL + hooks.FEEDBACK)}"}
+    assert api.http.post(hooks.FEEDBACK, json=feedback, headers=signed).status_code == 200
+    wrong = {"authorization": f"Bearer {token()}"}
+    assert api.http.post(hooks.FEEDBACK, json=feedback, headers=wrong).status_code == 401
+    query = "SELECT prediction_id::text, outcome, reason FROM serving.card_feedback"
+    assert until(lambda: rows(database, query), 30) == [(high, "overridden", "disagree")]
+    # What a clinician thinks of a card says nothing of the patient's outcome.
+    assert rows(database, "SELECT count(*) FROM serving.feedback") == [(0,)]
