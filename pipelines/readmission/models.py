@@ -16,7 +16,7 @@ What a compiler of the fitted object (`readmission.scorer`) finds in `classify`:
 | random_forest, decision_tree | the sklearn classifier, three classes |
 | logistic_regression | Pipeline: `prepare` (ColumnTransformer `numbers`, `levels`), `regress` |
 
-The module is longer than 250 lines: stored models name its classes, and a family is one record beside its builder.
+More than 250 lines, because stored models name its classes, and a family is one record beside its builder.
 """
 
 from collections.abc import Callable, Mapping

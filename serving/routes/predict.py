@@ -50,7 +50,7 @@ class Predict:
         self._thread = ThreadPoolExecutor(1, "score")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request; more than 40 lines, because a further call on every request is not free."""
         started = perf_counter()
         request_id = http.request_id(scope["headers"])
         try:

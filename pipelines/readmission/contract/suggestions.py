@@ -32,7 +32,7 @@ def nearest(column: Column, value: object) -> str | int | None:
         # Text instead of a number, or the words of a code.
         if isinstance(value, str) and column.problem(text) is None and text != contract.MISSING_TOKEN:
             return int(text)
-        codes = {words: code for code, words in column.descriptions.items()}
+        codes = {text: code for code, text in column.descriptions.items()}
         meant = closest(text, list(codes))
         return int(codes[meant]) if meant else None
     if column.pattern:

@@ -186,14 +186,14 @@ def test_the_description_is_complete_and_nothing_loads_from_outside(api: Api) ->
 
 
 def test_the_words_of_the_first_system_are_taken_and_noted(api: Api) -> None:
-    words = EXAMPLE | {"change": "yes", "diabetesMed": "yes"}
+    worded = EXAMPLE | {"change": "yes", "diabetesMed": "yes"}
     notes = ["change was read as 'Ch'", "diabetesMed was read as 'Yes'"]
     own = api.predict().json()
-    answer = api.http.post("/predict", json=words).json()
+    answer = api.http.post("/predict", json=worded).json()
     assert answer["notes"] == notes and answer["probabilities"] == own["probabilities"]
-    batch = api.http.post("/predict_batch", json={"records": [EXAMPLE, words]}).json()
-    assert [found.get("notes") for found in batch["predictions"]] == [None, notes]
-    assert api.http.post("/explain", json=words).json()["notes"] == notes
+    batch = api.http.post("/predict_batch", json={"records": [EXAMPLE, worded]}).json()
+    assert [prediction.get("notes") for prediction in batch["predictions"]] == [None, notes]
+    assert api.http.post("/explain", json=worded).json()["notes"] == notes
 
 
 def test_both_spellings_of_the_reload_answer_alike(api: Api) -> None:

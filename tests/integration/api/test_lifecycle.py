@@ -42,28 +42,34 @@ def test_overload_is_refused_at_once_and_passes(compiled: dict[str, Path], tmp_p
         api.stop()
 
 
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """Write a certificate of localhost and its key."""
+    certificate, key = folder / "tls.crt", folder / "tls.key"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost"
+    subprocess.run([*command.split(), "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    return certificate, key
+
+
+def ask(api: Api, stopping: threading.Event, failures: list[str]) -> None:
+    """Ask until nobody takes new connections, and note every answer but 200."""
+    with httpx.Client(base_url=api.http.base_url, verify=False, trust_env=False) as client:
+        while True:
+            try:
+                code = client.post("/predict", json=EXAMPLE).status_code
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                # Nobody takes new connections any more (over TLS the handshake then waits): nothing was lost.
+                if not stopping.is_set():
+                    failures.append(repr(error))
+                return
+            except httpx.HTTPError as error:
+                failures.append(repr(error))
+                return
+            if code != 200:
+                failures.append(str(code))
+
+
 def test_shadow_drain_and_tls(compiled: dict[str, Path], tmp_path: Path) -> None:
-    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
-    subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "1",
-            "-subj",
-            "/CN=localhost",
-            "-keyout",
-            str(key),
-            "-out",
-            str(certificate),
-        ],
-        check=True,
-        capture_output=True,
-    )
+    certificate, key = make_certificate(tmp_path)
     install(tmp_path, compiled["lightgbm"], "1")
     install(tmp_path, compiled["decision_tree"], "2", alias="challenger")
     api = Api(
@@ -79,24 +85,7 @@ def test_shadow_drain_and_tls(compiled: dict[str, Path], tmp_path: Path) -> None
 
     failures: list[str] = []
     stopping = threading.Event()
-
-    def load() -> None:
-        with httpx.Client(base_url=api.http.base_url, verify=False, trust_env=False) as client:
-            while True:
-                try:
-                    code = client.post("/predict", json=EXAMPLE).status_code
-                except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                    # Nobody takes new connections any more (over TLS the handshake then waits): nothing was lost.
-                    if not stopping.is_set():
-                        failures.append(repr(error))
-                    return
-                except httpx.HTTPError as error:
-                    failures.append(repr(error))
-                    return
-                if code != 200:
-                    failures.append(str(code))
-
-    threads = [threading.Thread(target=load) for _ in range(3)]
+    threads = [threading.Thread(target=ask, args=(api, stopping, failures)) for _ in range(3)]
     for thread in threads:
         thread.start()
     time.sleep(0.5)

@@ -71,6 +71,28 @@ def test_the_gauges_of_all_processes_tell_the_truth(
     assert min(memory) > 1e7
 
 
+def corrupt(folder: Path) -> None:
+    (folder / "trees.txt").write_text("tree\nnonsense")
+
+
+def another_contract(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"contract_version": 99}))
+
+
+def no_manifest(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+
+
+def wrong_answers(folder: Path) -> None:
+    golden = json.loads((folder / "golden.json").read_text())
+    golden[0]["probabilities"] = [0.1, 0.2, 0.7]
+    (folder / "golden.json").write_text(json.dumps(golden))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["golden.json"] = file_sha256(folder / "golden.json")
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
 def test_what_must_not_be_served_is_not(
     start: Starter, registry: Registry, compiled: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -82,24 +104,6 @@ def test_what_must_not_be_served_is_not(
         shutil.copytree(compiled["decision_tree"], folder)
         change(folder)
         return folder
-
-    def corrupt(folder: Path) -> None:
-        (folder / "trees.txt").write_text("tree\nnonsense")
-
-    def another_contract(folder: Path) -> None:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        (folder / "manifest.json").write_text(json.dumps(manifest | {"contract_version": 99}))
-
-    def no_manifest(folder: Path) -> None:
-        (folder / "manifest.json").unlink()
-
-    def wrong_answers(folder: Path) -> None:
-        golden = json.loads((folder / "golden.json").read_text())
-        golden[0]["probabilities"] = [0.1, 0.2, 0.7]
-        (folder / "golden.json").write_text(json.dumps(golden))
-        manifest = json.loads((folder / "manifest.json").read_text())
-        manifest["files"]["golden.json"] = file_sha256(folder / "golden.json")
-        (folder / "manifest.json").write_text(json.dumps(manifest))
 
     def is_refused(version: str, reason: str) -> bool:
         problem = api.info()["problem"] or ""
@@ -154,6 +158,14 @@ def test_a_version_that_ends_its_process_is_left_alone(compiled: dict[str, Path]
     api.stop()
 
 
+def ask(api: Api, stop: threading.Event, answers: list[tuple[int, dict]]) -> None:
+    """Ask until told to stop, and keep every answer."""
+    with httpx.Client(base_url=api.http.base_url, trust_env=False) as client:
+        while not stop.is_set():
+            answer = client.post("/predict", json=EXAMPLE)
+            answers.append((answer.status_code, answer.json()))
+
+
 def test_twenty_swaps_under_load_drop_and_mix_nothing(
     start: Starter, database: Settings, compiled: dict[str, Path]
 ) -> None:
@@ -171,19 +183,13 @@ def test_twenty_swaps_under_load_drop_and_mix_nothing(
     answers: list[tuple[int, dict]] = []
     stop = threading.Event()
 
-    def load() -> None:
-        with httpx.Client(base_url=api.http.base_url, trust_env=False) as client:
-            while not stop.is_set():
-                answer = client.post("/predict", json=EXAMPLE)
-                answers.append((answer.status_code, answer.json()))
-
     def is_loaded(version: str) -> bool:
         return all(worker["champion"] == version for worker in api.info()["workers"])
 
     def is_answering(version: str) -> bool:
         return bool(answers[-1][1]["model_version"] == version)
 
-    threads = [threading.Thread(target=load) for _ in range(4)]
+    threads = [threading.Thread(target=ask, args=(api, stop, answers)) for _ in range(4)]
     for thread in threads:
         thread.start()
     until(lambda: len(answers) > 10)
@@ -196,9 +202,7 @@ def test_twenty_swaps_under_load_drop_and_mix_nothing(
         thread.join()
     assert len(answers) > 100
     assert {code for code, _ in answers} == {200}
-    versions = set()
     for _, answer in answers:
-        versions.add(answer["model_version"])
         kind = "odd" if int(answer["model_version"]) % 2 else "even"
         assert answer["probabilities"] == expected[kind]
-    assert len(versions) == 21
+    assert len({answer["model_version"] for _, answer in answers}) == 21

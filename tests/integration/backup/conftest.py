@@ -6,16 +6,19 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from readmission import models
-from readmission.backup import databases
+from readmission.backup import collection, databases, manifest
+from readmission.backup.locations import Folder
+from readmission.backup.manifest import BackupManifest
 from readmission.data import synthetic
 from readmission.embedded import pgserver
 from readmission.features import encoding
@@ -143,3 +146,29 @@ def installation(server: Settings, compiled: Path, sample: Path, tmp_path: Path)
     with databases.administer(settings) as cursor:
         for database in it.databases() - {"postgres"}:
             databases.drop(cursor, database)
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "backups"
+
+
+def backup(installation: Installation, target: Path) -> Path:
+    done = installation.run("backup", str(target))
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
+
+
+def rewrite(path: Path, change: Callable[[BackupManifest], BackupManifest]) -> None:
+    """Write another manifest with a digest that matches."""
+    content = manifest.encode_manifest(change(collection.read_backup_manifest(Folder(path))))
+    for name, data in zip((manifest.NAME, manifest.DIGEST), content, strict=True):
+        (path / name).write_bytes(data)
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }

@@ -174,27 +174,6 @@ def test_values_and_frames_are_each_others_inverse(frame: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(back, frame[names].reset_index(drop=True))
 
 
-def test_a_family_without_a_compiler_is_served_by_its_pipeline(frame: pd.DataFrame, tmp_path: Path) -> None:
-    from sklearn.naive_bayes import GaussianNB
-
-    encode = models.Encoder(("age", "time_in_hospital"))
-    complete = frame.fillna({"age": "[50-60)"})
-    fitted = Pipeline([("encode", encode), ("classify", GaussianNB())]).fit(complete, encoding.target(frame))
-    rows = invented_rows(50)
-    folder = tmp_path / "nb"
-    compiler_rows, compiler._INVENTED_ROWS = compiler._INVENTED_ROWS, 50
-    try:
-        manifest = compiler.compile_pipeline(
-            fitted, folder, family="naive_bayes", sample=complete[:50], metrics={}, synthetic=True
-        )
-    finally:
-        compiler._INVENTED_ROWS = compiler_rows
-    assert manifest.engine == "pipeline"
-    loaded = scorer.load(folder)
-    assert np.allclose(loaded.score_many(columns_of(rows)), fitted.predict_proba(to_frame(rows)))
-    assert loaded.explain(rows[0]) is None
-
-
 def test_a_wrong_translation_is_not_served(
     compiled: Compiled, frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

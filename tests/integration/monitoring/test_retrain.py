@@ -1,0 +1,58 @@
+"""The decision to retrain: by the alias, on live quality, kept with its figures."""
+
+import pytest
+
+from readmission.registry.aliases import RegistryError
+from readmission.settings import Settings
+from readmission.steps import outcomes, retrain
+from tests.integration.monitoring.conftest import move_alias, predict, promote, query, report
+
+
+def test_outcomes_of_a_few_decide_nothing(registered: Settings) -> None:
+    promote(registered)
+    move_alias(registered, "1")
+    ids = predict(registered, 1500, 40)
+    report(registered, ids[:600])
+    outcomes.run(registered)
+    assert query(registered, "SELECT DISTINCT coverage FROM monitoring.quality") == [(0.4,)]
+    assert retrain.run(registered) == []
+    [(reason, live)] = query(registered, "SELECT reason, figures->>'live_roc_auc_high' FROM monitoring.decisions")
+    assert "live quality is not known" in reason
+    assert live is None
+
+
+def test_every_decision_is_kept_with_its_figures(registered: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    assert retrain.run(registered) == []
+    promote(registered)
+    move_alias(registered, "1")
+    report(registered, predict(registered, 700, 40))
+    outcomes.run(registered)
+    [reason] = retrain.run(registered)
+    assert "live ROC-AUC" in reason
+    assert retrain.run(registered) == []
+    kept = query(registered, "SELECT retrain, reason, figures->>'test_roc_auc' FROM monitoring.decisions ORDER BY id")
+    assert [row[0] for row in kept] == [False, True, False]
+    assert "cooldown" in kept[2][1]
+    assert kept[1][2] == "0.9"
+    assert "Did not retrain because" in capsys.readouterr().out
+
+
+def test_the_version_of_the_alias_is_judged_and_not_the_newest_of_the_ledger(registered: Settings) -> None:
+    promote(registered)
+    assert retrain.read_figures(registered).champion == ""
+    report(registered, predict(registered, 700, 40) + predict(registered, 800, 40, version="2"))
+    outcomes.run(registered)
+    move_alias(registered, "1")
+    first = retrain.read_figures(registered)
+    assert (first.champion, first.test_roc_auc) == ("1", 0.9)
+    move_alias(registered, "2")
+    second = retrain.read_figures(registered)
+    assert (second.champion, second.test_roc_auc) == ("2", None)
+    assert second.live_roc_auc_high != first.live_roc_auc_high
+
+
+def test_without_mlflow_nothing_is_decided(database: Settings) -> None:
+    away = database.replace(mlflow_uri="http://127.0.0.1:9")
+    with pytest.raises(RegistryError, match=r"MLflow at http://127\.0\.0\.1:9"):
+        retrain.run(away)
+    assert query(database, "SELECT count(*) FROM monitoring.decisions") == [(0,)]

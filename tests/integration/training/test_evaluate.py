@@ -1,0 +1,33 @@
+"""The written evaluation."""
+
+import json
+from pathlib import Path
+
+from readmission.settings import Settings
+from readmission.steps import evaluate
+from tests.integration.training.conftest import clean
+
+
+def test_the_evaluation_is_written_to_its_end(system: Settings, sample: Path, tmp_path: Path) -> None:
+    config = clean(system, sample, batch_size=400)
+    lines = evaluate.run(config, report=tmp_path / "evaluation.md", seeds=2)
+    text = (tmp_path / "evaluation.md").read_text()
+    for phrase in (
+        "folds pooled",
+        "forward in time",
+        "new patients",
+        "trained on 3 of the batches",
+        "SYNTHETIC",
+        "without causal history",
+        "reference ensemble",
+        "logistic regression",
+        "macro F1",
+    ):
+        assert phrase in text, phrase
+    assert "published" not in text  # made-up data is not compared with papers
+    numbers = json.loads((tmp_path / "evaluation.json").read_text())
+    assert len(numbers) == len(lines) == text.count("\n| ") - 1
+    headline = numbers["lightgbm, as served, folds pooled"]["roc_auc_30"]
+    assert headline["low"] <= headline["value"] <= headline["high"]
+    assert "<table>" in (tmp_path / "evaluation.html").read_text()
+    assert (tmp_path / "evaluation.png").read_bytes().startswith(b"\x89PNG")
