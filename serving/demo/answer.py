@@ -131,8 +131,8 @@ def _history(record: Mapping[str, str | int] | None) -> str:
     if record is None:
         return ""
     parts = [
-        f"{record[name]} {words}" if name in record else f"an unknown number of {words}"
-        for name, words in _VISITS.items()
+        f"{record[name]} {meaning}" if name in record else f"an unknown number of {meaning}"
+        for name, meaning in _VISITS.items()
     ]
     return (
         f'<p class="history">History used: {", ".join(parts)}, as entered. No patient number is sent, so no stored '

@@ -42,11 +42,11 @@ def draw_reasons(explanation: Mapping[str, Any] | None, record: Mapping[str, str
     )
 
 
-def _row(words: str, value: float, widest: float, odds: bool) -> str:
+def _row(sentence: str, value: float, widest: float, odds: bool) -> str:
     direction = "raises" if value > 0 else "lowers"
     figure = f" <small>odds × {math.exp(value):.2f}</small>" if odds else ""
     return (
-        f'<div class="reason {direction}"><dt>{escape(words)}</dt>'
+        f'<div class="reason {direction}"><dt>{escape(sentence)}</dt>'
         f'<dd class="track" aria-hidden="true"><i style="width:{50 * abs(value) / widest:.1f}%"></i></dd>'
         f"<dd>{direction}{figure}</dd></div>"
     )

@@ -4,12 +4,12 @@ from readmission.pseudonyms import PatientKey, find_key, read_keys
 
 
 def test_a_patient_has_one_pseudonym_a_key() -> None:
-    one, again, other = PatientKey("a secret"), PatientKey("a secret"), PatientKey("another")
-    assert one.token(8222157) == again.token(8222157) != other.token(8222157)
-    assert one.number(8222157) == again.number(8222157) != other.number(8222157)
-    assert len(one.token(1)) == 32 and -(2**63) <= one.number(1) < 2**63
-    assert "8222157" not in one.token(8222157)
-    assert len({one.token(n) for n in range(1000)}) == 1000
+    key, again, other = PatientKey("a secret"), PatientKey("a secret"), PatientKey("another")
+    assert key.token(8222157) == again.token(8222157) != other.token(8222157)
+    assert key.number(8222157) == again.number(8222157) != other.number(8222157)
+    assert len(key.token(1)) == 32 and -(2**63) <= key.number(1) < 2**63
+    assert "8222157" not in key.token(8222157)
+    assert len({key.token(n) for n in range(1000)}) == 1000
 
 
 def test_keys_are_the_current_one_and_earlier_ones() -> None:

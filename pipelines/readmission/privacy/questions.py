@@ -40,12 +40,12 @@ def run(
 def _inventory(settings: Settings, as_json: bool) -> None:
     places = list(report.places(settings))
     if as_json:
-        typer.echo(json.dumps([asdict(place) for place in places], indent=2))
+        typer.echo(json.dumps([asdict(location) for location in places], indent=2))
         return
-    for place in places:
-        oldest = f", oldest {place.oldest}" if place.oldest else ""
-        typer.echo(f"{place.name}: {place.count}{oldest}")
-        typer.echo(f"    holds {place.contents}; kept {place.retention}; readers: {place.readers}")
+    for location in places:
+        oldest = f", oldest {location.oldest}" if location.oldest else ""
+        typer.echo(f"{location.name}: {location.count}{oldest}")
+        typer.echo(f"    holds {location.contents}; kept {location.retention}; readers: {location.readers}")
 
 
 def _accesses(settings: Settings, patient: int, as_json: bool) -> None:

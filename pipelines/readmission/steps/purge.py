@@ -22,6 +22,6 @@ def run(settings: Settings) -> list[str]:
         RegistryError: MLflow does not answer, so the champion, whose scores stay, is not known.
     """
     dropped = retention.purge(settings, find_champion(settings))
-    for place, count in dropped.items():
-        typer.echo(f"{place}: {count} rows dropped")
-    return [place for place, count in dropped.items() if count]
+    for name, count in dropped.items():
+        typer.echo(f"{name}: {count} rows dropped")
+    return [name for name, count in dropped.items() if count]

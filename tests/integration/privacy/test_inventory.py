@@ -47,7 +47,7 @@ def test_the_report_counts_rows_and_names_readers(database: Settings, sample: Pa
     config = database.replace(batch_size=1000)
     ingest.run(config, source=str(sample))
     process.run(config)
-    places = {place.name: place for place in report.places(config)}
+    places = {location.name: location for location in report.places(config)}
     raw, clean = places["raw.encounters"], places["clean.encounters"]
     assert raw.count == 1000 and raw.oldest.startswith("20") and raw.retention == "until erased"
     assert clean.count > 700 and clean.readers == "monitor, owner, privacy, process, score, train"
@@ -71,5 +71,5 @@ def test_the_verb_prints_every_place(database: Settings) -> None:
         text=True,
         check=True,
     )
-    names = {place["name"] for place in json.loads(done.stdout)}
+    names = {location["name"] for location in json.loads(done.stdout)}
     assert {table.name for table in inventory.TABLES if table.contents} <= names
