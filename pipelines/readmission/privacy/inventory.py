@@ -299,6 +299,12 @@ FILES: tuple[Files, ...] = (
         retention="an hour at most",
     ),
     Files(
+        patterns=("spool/clinic/*",),
+        contents="feedback on cards and follow-ups on their way to the database",
+        retention="seconds, while the database answers",
+    ),
+    Files(patterns=("cds/*",), retention="keys of record systems, and used tokens until they expire"),
+    Files(
         patterns=("spool/unreadable/*",),
         contents="pieces of the log that cannot be stored",
         retention="retention_spool_days",
