@@ -126,6 +126,9 @@ def test_answers_are_as_the_description_says(api: Api) -> None:
             "coverage,fuzzing",
             "--generation-database",
             "none",
+            # It reads the database, which this API does not have: 503 is the right answer. See test_worklist.py.
+            "--exclude-path",
+            "/worklist",
             "-H",
             "Authorization: Bearer the-reload-token",
         ],
