@@ -108,6 +108,10 @@ bento: $(VENV)/.installed ## build the API as a Bento (into BENTOML_HOME)
 migration: $(VENV)/.installed ## write the migration of new columns of the contract: NAME=add_blood_pressure
 	@$(BIN)/python -m readmission.migrations.generate $(NAME)
 
+.PHONY: privacy
+privacy: $(VENV)/.installed ## put a patient in by every door, erase them, and look for every byte that is left
+	@$(BIN)/pytest -s -n 0 tests/integration/api/test_erasure.py
+
 .PHONY: drill
 drill: $(VENV)/.installed ## back up, destroy and restore a system of its own, and compare: SOURCE=...
 	@$(BIN)/python -m readmission.backup.drill $(SOURCE)

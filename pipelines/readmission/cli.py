@@ -113,6 +113,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "readmission.steps.purge",
         "Drop what is older than the retention settings allow, and write down how many rows were dropped.",
     ),
+    "erase": (
+        "readmission.privacy.erase",
+        "Erase one patient everywhere, and refuse every later delivery of their rows.",
+    ),
     "privacy": (
         "readmission.privacy.questions",
         "Show every place that holds patients' data, or who asked about one patient.",

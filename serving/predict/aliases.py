@@ -14,6 +14,7 @@ class Aliases(msgspec.Struct, frozen=True, kw_only=True):
         registry: ``ok``, or why the registry could not be read.
         error: Why the registry's version is not served; empty if it is.
         checked_at: ISO 8601, UTC.
+        reissued: Changes when the files of versions on local disk were written anew.
     """
 
     champion: str = ""
@@ -21,6 +22,7 @@ class Aliases(msgspec.Struct, frozen=True, kw_only=True):
     registry: str = ""
     error: str = ""
     checked_at: str = ""
+    reissued: str = ""
 
 
 def read_aliases(folder: Path) -> Aliases:

@@ -78,6 +78,7 @@ class LoadedModels:
         self.champion: LoadedModel | None = None
         self.challenger: LoadedModel | None = None
         self._errors: dict[Variant, str] = {}
+        self._reissued, self._stale = "", set[str]()
         self._modified = 0.0
         self._retry_at = 0.0
         self._stop = threading.Event()
@@ -119,6 +120,10 @@ class LoadedModels:
         """Load what aliases.json names and is not served yet."""
         aliases = self.aliases
         self._workers_folder.mkdir(parents=True, exist_ok=True)
+        if aliases.reissued != self._reissued:
+            # The files of these versions were written anew, so they are loaded anew.
+            self._stale = {_version(self.champion), _version(self.challenger)} - {""}
+            self._reissued = aliases.reissued
         self._change("champion", aliases.champion)
         self._change("challenger", aliases.challenger)
         status = WorkerStatus(os.getpid(), _version(self.champion), _version(self.challenger), self.error)
@@ -143,7 +148,7 @@ class LoadedModels:
 
     def _change(self, variant: Variant, version: str) -> None:
         serving = self.champion if variant == "champion" else self.challenger
-        if version == _version(serving):
+        if version == _version(serving) and version not in self._stale:
             if version:
                 self._errors.pop(variant, None)
             return
@@ -166,6 +171,7 @@ class LoadedModels:
                 self._fall_back(version)
             return
         self._swap(variant, fresh)
+        self._stale.discard(version)
         self._errors.pop(variant, None)
         metrics.reloads.labels("swapped").inc()
         if variant == "champion":

@@ -15,7 +15,7 @@ import httpx
 import msgspec
 
 from readmission.files import write_atomic
-from readmission.registry.aliases import CHALLENGER, CHAMPION, RegistryError, fetch_aliases
+from readmission.registry.aliases import CHALLENGER, CHAMPION, RegistryError, fetch_aliases, fetch_reissue
 from readmission.scorer.manifest import MANIFEST, ArtifactError, read_manifest
 from readmission.settings import Settings
 from serving import metrics
@@ -58,6 +58,7 @@ class ModelSync:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         try:
             versions = fetch_aliases(self._http, self._settings.mlflow.model_name)
+            reissued = fetch_reissue(self._http, self._settings.mlflow.model_name)
         except RegistryError as error:
             metrics.registry_up.set(0)
             registry = f"cannot be read: {type(error.__cause__).__name__}"
@@ -69,7 +70,16 @@ class ModelSync:
             if self._settings.challenger.mode != "off":
                 challenger, other = self._provide(versions.get(CHALLENGER, ""), "")
                 problem = problem or other
-            new = Aliases(champion=champion, challenger=challenger, registry="ok", error=problem, checked_at=now)
+            if reissued != old.reissued and not self._refresh_copies():
+                reissued = old.reissued  # tried again at the next poll
+            new = Aliases(
+                champion=champion,
+                challenger=challenger,
+                registry="ok",
+                error=problem,
+                checked_at=now,
+                reissued=reissued,
+            )
         # Workers watch the time of the file, so it is written only if there is something to do.
         if msgspec.structs.replace(new, checked_at="") != msgspec.structs.replace(old, checked_at=""):
             log.info("aliases: %s", new)
@@ -96,6 +106,17 @@ class ModelSync:
         self._failed.pop(version, None)
         self._checked.add(version)
         return version, ""
+
+    def _refresh_copies(self) -> bool:
+        """Download every version on local disk anew, since a patient was erased from it; return whether all were."""
+        complete = True
+        for version in sorted(path.name for path in self.folder.iterdir() if path.name.isdigit()):
+            try:
+                self._download(version)
+            except Exception as error:
+                log.error("version %s cannot be refreshed: %s", version, _reason(error))
+                complete = False
+        return complete
 
     def _is_whole(self, version: str) -> bool:
         """Return whether a version is on disk as it was compiled; each version is checked once."""

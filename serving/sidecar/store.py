@@ -10,6 +10,7 @@ import psycopg2
 from psycopg2 import extras
 
 from readmission import contract
+from readmission.privacy.tombstones import read_tombstones
 from readmission.settings import Settings
 from serving.clinic.events import Event
 from serving.predict import encounter
@@ -75,7 +76,7 @@ class Store:
         return self._connection.cursor()
 
     def add(self, entries: Sequence[Entry]) -> None:
-        """Store predictions; those that are stored already are skipped.
+        """Store predictions; those that are stored already, and those of erased patients, are skipped.
 
         Raises:
             psycopg2.Error: The database is not available; nothing was stored.
@@ -86,8 +87,10 @@ class Store:
                     cursor.execute("SELECT serving.ensure_month(%s::date)", (month,))
                     self._connection.commit()
                     self._months.add(month)
-                extras.execute_values(cursor, _INSERT, list(map(_row, entries)), template=_ROW, page_size=1000)
-                clinic_store.add_discharges(cursor, entries)
+                erased = read_tombstones(cursor, self._settings.patient_keys)
+                kept = [entry for entry in entries if not (erased and erased.cover(_patient(entry)))]
+                extras.execute_values(cursor, _INSERT, list(map(_row, kept)), template=_ROW, page_size=1000)
+                clinic_store.add_discharges(cursor, kept)
             self._connection.commit()
         except psycopg2.Error:
             self.close()
@@ -146,6 +149,10 @@ class Store:
             self.close()
             raise
         return rows
+
+
+def _patient(entry: Entry) -> object:
+    return encounter.decode(entry.inputs)[encounter.PATIENT]
 
 
 def _time(milliseconds: int) -> datetime:

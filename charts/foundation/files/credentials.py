@@ -90,7 +90,6 @@ def make(declared: list[dict[str, Any]], namespace: str, call: Call) -> list[str
     values = stored | fresh
     for secret in absent:
         data = {k: fill(text, values) for k, text in secret["data"].items()}
-        data = {k: fill(text, values) for k, text in secret["data"].items()}
         path = f"{secret['namespace']}/secrets"
         if secret["exists"]:
             call("PATCH", f"{path}/{secret['name']}", {"data": encoded(data)})

@@ -12,6 +12,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from readmission.backup import areas, champion, collection, credentials, databases
+from readmission.backup.erasures import repeat_erasures
 from readmission.backup.locations import Folder, Location, copy_file, open_location
 from readmission.backup.manifest import BackupManifest
 from readmission.backup.programs import find_programs
@@ -42,7 +43,8 @@ def run(
     """Restore databases, files and secrets of a backup, into a new or an existing installation that does not run.
 
     Everything is checked first and restored beside what is there; one transaction then puts it in place. Rows,
-    hashes, the champion and its answers are compared with the backup's. Ends with 0 only if all of it holds.
+    hashes, the champion and its answers are compared with the backup's. Then patients who were erased since are erased
+    again. Ends with 0 only if all of it holds.
 
     Raises:
         UserError: The backup is damaged, unfinished, of another format or installation; or something runs; or what
@@ -83,6 +85,7 @@ def _replace(
                 credentials.follow_data(export, settings.home)
             migrate.run(settings)
             _verify(settings, manifest)
+            repeat_erasures(settings, backup, export)
             for name in replaced:
                 databases.drop(cursor, name)
         with step_runs.recorded(settings, "restore", "monitor"):

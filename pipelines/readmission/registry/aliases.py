@@ -11,11 +11,33 @@ from readmission.errors import UserError
 from readmission.settings import Settings
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+#: Tag of the registered model that tells the API of compiled models that were written anew.
+REISSUED = "reissued"
 _PATH = "/api/2.0/mlflow/registered-models/get"
 
 
 class RegistryError(UserError):
     """The registry does not answer, or not as MLflow does."""
+
+
+def fetch_reissue(http: httpx.Client, model_name: str) -> str:
+    """Return the tag that changes whenever compiled models were written anew; empty if none ever was.
+
+    Args:
+        http: Client whose base URL is the MLflow server's.
+        model_name: Registered model.
+
+    Raises:
+        RegistryError: MLflow does not answer, or its answer cannot be read.
+    """
+    try:
+        answer = http.get(_PATH, params={"name": model_name})
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return ""
+        tags = answer.raise_for_status().json()["registered_model"].get("tags", ())
+        return next((str(tag["value"]) for tag in tags if tag["key"] == REISSUED), "")
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        raise RegistryError(f"MLflow at {http.base_url} cannot be read ({type(error).__name__}).") from error
 
 
 def fetch_aliases(http: httpx.Client, model_name: str) -> dict[str, str]:

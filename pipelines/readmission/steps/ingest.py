@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -11,11 +12,14 @@ import typer
 from psycopg2.extras import execute_values
 
 from readmission import contract, tracing
+from readmission.contract import validation
 from readmission.data.feed import FeedSource
 from readmission.data.sorting import SortedRows, sort_rows, version_of
 from readmission.data.sources import Source, SourceClosedError, open_source
 from readmission.data.versions import Version, with_arrow_times
 from readmission.errors import UserError
+from readmission.privacy import tombstones
+from readmission.privacy.tombstones import Tombstones
 from readmission.settings import Settings
 from readmission.stores import postgres
 
@@ -115,7 +119,9 @@ def _ingest(settings: Settings, data: Source, number: int) -> tuple[int | None, 
         )
         if cursor.fetchone():
             return None, 0.0
+        erased = tombstones.read_tombstones(cursor, settings.patient_keys)
         result = sort_rows(raw, _stored_versions(cursor, raw.frame), started, settings.icd)
+        result = without_erased(result, erased)
         cursor.execute("SELECT coalesce(max(batch_id), 0) + 1 FROM raw.batches")
         batch_id = int(cursor.fetchone()[0])
         _store(cursor, batch_id, result, started)
@@ -147,6 +153,24 @@ def _ingest(settings: Settings, data: Source, number: int) -> tuple[int | None, 
         batch,
     )
     return batch_id, len(result.refused) / max(raw.rows_read, 1)
+
+
+def without_erased(rows: SortedRows, erased: Tombstones) -> SortedRows:
+    """Refuse rows of erased patients, and keep the content of none of them."""
+    if not erased:
+        return rows
+    reason = validation.Reason(field="patient_nbr", problem=tombstones.ERASED, allowed="a patient who is not erased")
+    refused: dict[int, tuple[dict[str, Any], list[validation.Reason]]] = {}
+    kept = []
+    for frame in (rows.accepted, rows.corrections):
+        covered = frame["patient_nbr"].map(erased.cover).astype(bool)
+        refused |= {int(label): ({}, [reason]) for label in frame.index[covered]}
+        kept.append(frame[~covered])
+    for label, (row, reasons) in rows.refused.items():
+        cells = [row.get("patient_nbr"), *str(row.get("text", "")).split(",")]
+        gone = any(map(erased.cover, cells))
+        refused[label] = ({}, [reason]) if gone else (row, reasons)
+    return replace(rows, accepted=kept[0], corrections=kept[1], refused=refused)
 
 
 def _stored_versions(cursor: Any, frame: pd.DataFrame) -> dict[str, list[Version]]:

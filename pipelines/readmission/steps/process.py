@@ -17,6 +17,7 @@ from readmission import contract, engine, tracing
 from readmission.contract import icd
 from readmission.data import snapshots, versions
 from readmission.features import encoding, history, icd9
+from readmission.privacy import tombstones
 from readmission.settings import Settings
 from readmission.stores import objects, postgres
 
@@ -90,7 +91,10 @@ def _process(settings: Settings, batch_id: int) -> dict[str, Any] | None:
         before = cursor.fetchone()
         cursor.execute(_REACH)
         through, as_of = cursor.fetchone()
+        erased = tombstones.read_tombstones(cursor, settings.patient_keys)
         raw = _read_raw(cursor, batch_id)
+        if erased:
+            raw = raw[~raw["patient_nbr"].map(erased.cover).astype(bool)]
         frame = clean(raw, batch_id, as_of)
         data = to_parquet(frame)
         digest = hashlib.sha256(data).hexdigest()

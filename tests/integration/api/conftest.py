@@ -84,6 +84,9 @@ def start(database: Settings) -> Iterator[Starter]:
         "READMISSION_POSTGRES_PORT": str(database.postgres.port),
         "READMISSION_POSTGRES_DATABASE": database.postgres.database,
         "READMISSION_POSTGRES_PASSWORD_SERVING": database.password("serving"),
+        "READMISSION_PATIENT_KEY": database.privacy.patient_key.get_secret_value()
+        if database.privacy.patient_key
+        else "",
     }
     started: list[Api] = []
 

@@ -1,0 +1,108 @@
+"""Compiled models without a patient: `visits.bin` and golden rows are written anew, with their hashes."""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from readmission.errors import UserError
+from readmission.features.visit_table import without_patients
+from readmission.features.visits import Visits
+from readmission.registry.aliases import REISSUED
+from readmission.scorer.manifest import GOLDEN, MANIFEST
+from readmission.scorer.rows import VISITS
+from readmission.settings import Settings
+
+#: Reads a file of a compiled model; None if it is absent.
+Read = Callable[[str], bytes | None]
+
+
+def rewrite(read: Read, patients: Collection[int]) -> tuple[dict[str, bytes], int]:
+    """Return the files of a compiled model that must change, and how many visits go.
+
+    The manifest comes last. A manifest whose hashes are not those of the files, as a killed erasure leaves it, is put
+    right too.
+
+    Args:
+        read: Reader of the folder.
+        patients: Numbers of the patients to remove.
+    """
+    content = read(MANIFEST)
+    if content is None:
+        return {}, 0
+    manifest: dict[str, Any] = msgspec.json.decode(content)
+    changed: dict[str, bytes] = {}
+    removed = 0
+    if VISITS in manifest["files"] and (table := read(VISITS)) is not None:
+        rest, removed = without_patients(table, patients)
+        _change(changed, manifest, VISITS, table, rest)
+        known = Visits(rest)
+        manifest["history"] = {"patients": known.patients, "visits": known.count}
+    if (golden := read(GOLDEN)) is not None:
+        rows = msgspec.json.decode(golden)
+        # Golden rows of earlier releases were those of real patients.
+        invented = [row for row in rows if "patient_nbr" not in row["request"]]
+        rest = golden if len(invented) == len(rows) else msgspec.json.format(msgspec.json.encode(invented))
+        _change(changed, manifest, GOLDEN, golden, rest)
+    written = msgspec.json.format(msgspec.json.encode(manifest))
+    if written != content:
+        changed[MANIFEST] = written
+    return changed, removed
+
+
+def _change(changed: dict[str, bytes], manifest: dict[str, Any], name: str, before: bytes, after: bytes) -> None:
+    manifest["files"][name] = hashlib.sha256(after).hexdigest()
+    if after != before:
+        changed[name] = after
+
+
+class RunArtifacts:
+    """Artifacts of runs behind an MLflow server.
+
+    Args:
+        settings: Server and registered model.
+
+    Raises:
+        UserError: The server does not answer.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        from readmission.registry import tracking  # a second to import: only for an erasure
+
+        self._settings = settings
+        self._client = tracking.connect(settings)
+        self._http = httpx.Client(base_url=settings.mlflow.tracking_uri, timeout=60, trust_env=False)
+
+    def read(self, run_id: str, name: str) -> bytes | None:
+        """Return a file of a run's compiled model; None if it is absent.
+
+        Raises:
+            UserError: The server does not answer as it should.
+        """
+        answer = self._http.get("/get-artifact", params={"path": f"serving/{name}", "run_uuid": run_id})
+        if answer.status_code == httpx.codes.OK:
+            return answer.content
+        present = {item.path for item in self._client.list_artifacts(run_id, "serving")}
+        if f"serving/{name}" in present:
+            raise UserError(f"MLflow answers {answer.status_code} for serving/{name} of run {run_id}.")
+        return None
+
+    def write(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        """Replace files of a run's compiled model, in their order."""
+        with tempfile.TemporaryDirectory() as directory:
+            for name, data in files.items():
+                path = Path(directory) / name
+                path.write_bytes(data)
+                self._client.log_artifact(run_id, str(path), "serving")
+
+    def mark(self, run_id: str, tag: str, value: str) -> None:
+        """Set a tag of a run."""
+        self._client.set_tag(run_id, tag, value)
+
+    def announce(self, value: str) -> None:
+        """Tell every API that artifacts were written anew."""
+        self._client.set_registered_model_tag(self._settings.mlflow.model_name, REISSUED, value)
