@@ -8,6 +8,7 @@ predict, feedback, worklist, admin; `#` begins a comment. Clients send `Authoriz
 import hmac
 import logging
 from collections.abc import Iterable
+from contextvars import ContextVar
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal, get_args
@@ -21,6 +22,8 @@ KeyScope = Literal["predict", "feedback", "worklist", "admin"]
 _SCOPES = frozenset(get_args(KeyScope))
 #: Digest of no key at all, which a script writes when its variable is empty.
 _EMPTY = sha256(b"").digest()
+#: Name of the key of the request that is being answered, for the access log; empty if requests need no key.
+CLIENT: ContextVar[str] = ContextVar("CLIENT", default="")
 _BEARER = {"www-authenticate": "Bearer"}
 log = logging.getLogger(__name__)
 
@@ -39,7 +42,7 @@ class ApiKeys:
     def __init__(self, path: Path | None, token: str = "") -> None:
         self._path = path
         self._token = token.encode()
-        self._keys: dict[bytes, frozenset[str]] = {}
+        self._keys: dict[bytes, tuple[str, frozenset[str]]] = {}
         self._modified = -1.0
         #: What is wrong with the file of keys; empty if nothing is.
         self.problem = ""
@@ -67,11 +70,11 @@ class ApiKeys:
         keys, problems = {}, []
         for line in _lines(text):
             try:
-                digest, scopes = _parse(line)
+                name, digest, scopes = _parse(line)
             except ValueError as error:
                 problems.append(str(error))
             else:
-                keys[digest] = scopes
+                keys[digest] = (name, scopes)
         self._keys = keys
         self._report("; ".join(problems))
 
@@ -89,18 +92,20 @@ class ApiKeys:
         if not self.active and scope != "admin":
             return
         key = _key(headers)
+        CLIENT.set("")
         if scope == "admin" and self._token and hmac.compare_digest(key, self._token):
             return
         if scope == "admin" and not self.active:
             need = "the reload token" if self._token else "READMISSION_RELOAD_TOKEN to be set"
             raise Refused(http.sentence(401, f"this needs {need}", _BEARER), "key")
         # The digest is looked up, not the key: how long that takes says nothing about other keys.
-        scopes = self._keys.get(sha256(key).digest())
+        name, scopes = self._keys.get(sha256(key).digest(), ("", None))
         if scopes is None:
             text = "an API key is needed: Authorization: Bearer <key>"
             raise Refused(http.sentence(401, text, _BEARER), "key")
         if scope not in scopes:
             raise Refused(http.sentence(403, f"this key may not {scope}"), "key")
+        CLIENT.set(name)
 
 
 class KeyRequired:
@@ -135,7 +140,7 @@ def _lines(text: str) -> Iterable[str]:
     return (line for raw in text.splitlines() if (line := raw.partition("#")[0].strip()))
 
 
-def _parse(line: str) -> tuple[bytes, frozenset[str]]:
+def _parse(line: str) -> tuple[str, bytes, frozenset[str]]:
     name, _, rest = line.partition(":")
     digest, _, listed = rest.partition(":")
     scopes = frozenset(scope.strip() for scope in listed.split(","))
@@ -143,4 +148,4 @@ def _parse(line: str) -> tuple[bytes, frozenset[str]]:
         raise ValueError(f"the line of key {name!r} is not name:sha256:scopes ({', '.join(sorted(_SCOPES))})")
     if bytes.fromhex(digest) == _EMPTY:
         raise ValueError(f"the line of key {name!r} is the hash of an empty key")
-    return bytes.fromhex(digest), scopes
+    return name.strip(), bytes.fromhex(digest), scopes

@@ -13,6 +13,7 @@ from readmission import contract, tracing
 from readmission.contract import CLASSES, EXCLUDED_DISPOSITIONS
 from readmission.scorer import Probabilities
 from serving import http
+from serving.edge.auth import CLIENT
 from serving.http import Refused
 from serving.metrics import Metrics
 from serving.predict import batches, encounter
@@ -187,6 +188,7 @@ class Predictor:
                 probabilities=probabilities,
                 latency=perf_counter() - started,
                 request_id=request_id.decode("ascii") or prediction_id,
+                client=CLIENT.get(),
             )
             if discharge is not None:
                 entry = ClinicalEntry(**msgspec.structs.asdict(entry), discharge=discharge)
@@ -203,6 +205,26 @@ class Predictor:
             timestamp=ids.stamp,
             notes=notes,
         )
+
+    def record_access(self, body: bytes, values: Values, model: LoadedModel, request_id: bytes, route: str) -> None:
+        """Log that somebody asked about an encounter without a prediction."""
+        if self.log is None or values[encounter.PATIENT] is None:
+            return
+        moment, access_id = self.ids.tick(), self.ids.new()
+        entry = Entry(
+            prediction_id=access_id,
+            moment=moment,
+            model=model.name,
+            version=model.version,
+            variant="champion",
+            inputs=values.body if isinstance(values, Aliased) else body,
+            probabilities=(0.0, 0.0, 0.0),
+            latency=0.0,
+            request_id=request_id.decode("ascii") or access_id,
+            client=CLIENT.get(),
+            route=route,
+        )
+        self.log.append(entry)
 
     def record_batch(self, scored: ScoredBatch, model: LoadedModel, request_id: bytes, started: float) -> list[str]:
         """Count and log many results; return the ids of the predictions. The latency of each is that of all."""
@@ -223,6 +245,7 @@ class Predictor:
                 probabilities=scored.shares.astype("<f8").tobytes(),
                 latency=perf_counter() - started,
                 request_id=request_id.decode("ascii"),
+                client=CLIENT.get(),
             )
             self.log.append(block, len(prediction_ids))
         return prediction_ids

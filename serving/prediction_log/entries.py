@@ -38,6 +38,8 @@ class Entry(msgspec.Struct, array_like=True, kw_only=True, gc=False):
         probabilities: In the order of `contract.CLASSES`.
         latency: Seconds.
         request_id: The client's, or the prediction's id.
+        client: Name of the API key; empty if none was needed.
+        route: Path of the route. On `/explain` there is no prediction, only an access.
     """
 
     prediction_id: str
@@ -49,6 +51,8 @@ class Entry(msgspec.Struct, array_like=True, kw_only=True, gc=False):
     probabilities: tuple[float, float, float]
     latency: float
     request_id: str
+    client: str = ""
+    route: str = "/predict"
 
 
 class ClinicalEntry(Entry, array_like=True, kw_only=True, gc=False):
@@ -69,6 +73,7 @@ class Block(msgspec.Struct, kw_only=True, gc=False):
         inputs: JSON array of the encounters.
         probabilities: Three little-endian doubles per answer.
         request_id: The client's; empty means the id of each prediction.
+        client: Name of the API key; empty if none was needed.
     """
 
     prediction_ids: list[str]
@@ -80,6 +85,7 @@ class Block(msgspec.Struct, kw_only=True, gc=False):
     probabilities: bytes
     latency: float
     request_id: str
+    client: str = ""
 
     def entries(self) -> list[Entry]:
         """Return the answers one by one."""
@@ -96,6 +102,8 @@ class Block(msgspec.Struct, kw_only=True, gc=False):
                 probabilities=probabilities,
                 latency=self.latency,
                 request_id=self.request_id or prediction_id,
+                client=self.client,
+                route="/predict_batch",
             )
             for prediction_id, raw, probabilities in rows
         ]

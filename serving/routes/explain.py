@@ -56,6 +56,7 @@ class Explain:
         if attribution is None:
             family = model.scorer.manifest.family
             return http.sentence(501, f"models of family {family} are served without contributions")
+        self._predictor.record_access(body, values, model, http.request_id(request.headers.raw), "/explain")
         ordered = sorted(attribution.contributions.items(), key=lambda pair: -abs(pair[1]))
         return JsonResponse(
             Explanation(

@@ -152,6 +152,14 @@ class Shipper:
                 continue
             path.unlink()
 
+    def delete_old(self, days: float) -> None:
+        """Delete what has been in `unreadable/` for longer than its retention; 0 keeps it."""
+        limit = time.time() - 86_400 * days
+        for path in (self.spool / "unreadable").glob("*") if days else ():
+            if path.stat().st_mtime < limit:
+                path.unlink(missing_ok=True)
+                log.warning("%s was deleted: it could not be read, and its retention is over", path.name)
+
     def _put_aside(self, path: Path, reason: str, count: int = 1) -> None:
         folder = self.spool / "unreadable"
         folder.mkdir(exist_ok=True)
@@ -219,6 +227,7 @@ def main() -> None:
             poke.unlink(missing_ok=True)
             attempt(models.poll, "following the registry")
             attempt(lambda: _clean_up(models.folder), "cleaning up after dead workers")
+            attempt(lambda: shipper.delete_old(settings.privacy.spool_days), "deleting what is too old")
             process.flush()
             next_poll = time.monotonic() + settings.api.reload_interval
         attempt(shipper.ship, "storing predictions")

@@ -11,6 +11,7 @@ from psycopg2 import extras
 
 from readmission import contract
 from readmission.privacy.tombstones import read_tombstones
+from readmission.pseudonyms import PatientKey
 from readmission.settings import Settings
 from serving.clinic.events import Event
 from serving.predict import encounter
@@ -25,6 +26,11 @@ INSERT INTO serving.predictions (prediction_id, predicted_at, model_name, model_
 VALUES %s ON CONFLICT DO NOTHING"""
 _ROW = """(%(prediction_id)s, %(predicted_at)s, %(model_name)s, %(model_version)s, %(variant)s, %(inputs)s,
   %(inputs_sha256)s, %(prediction)s, %(p_no)s, %(p_late)s, %(p_early)s, %(missing)s, %(latency_ms)s, %(request_id)s)"""
+_INSERT_ACCESS = """
+INSERT INTO privacy.accesses (access_id, accessed_at, token, key_id, client, route, model_name, model_version,
+  request_id) VALUES %s ON CONFLICT DO NOTHING"""
+_ACCESS = """(%(access_id)s, %(accessed_at)s, %(token)s, %(key_id)s, %(client)s, %(route)s, %(model_name)s,
+  %(model_version)s, %(request_id)s)"""
 _STORED = """
 SELECT p.prediction_id::text FROM (VALUES %s) AS asked (id, at)
 JOIN serving.predictions p ON p.prediction_id = asked.id AND p.predicted_at = asked.at"""
@@ -84,13 +90,20 @@ class Store:
         try:
             with self._cursor() as cursor:
                 for month in sorted({_time(e.moment).strftime("%Y-%m-01") for e in entries} - self._months):
-                    cursor.execute("SELECT serving.ensure_month(%s::date)", (month,))
+                    cursor.execute(
+                        "SELECT serving.ensure_month(%(month)s::date), privacy.ensure_month(%(month)s::date)",
+                        {"month": month},
+                    )
                     self._connection.commit()
                     self._months.add(month)
-                erased = read_tombstones(cursor, self._settings.patient_keys)
-                kept = [entry for entry in entries if not (erased and erased.cover(_patient(entry)))]
+                keys = self._settings.patient_keys
+                erased = read_tombstones(cursor, keys)
+                known = [(entry, _patient(entry)) for entry in entries]
+                kept = [e for e, patient in known if e.route != "/explain" and not erased.cover(patient)]
                 extras.execute_values(cursor, _INSERT, list(map(_row, kept)), template=_ROW, page_size=1000)
                 clinic_store.add_discharges(cursor, kept)
+                if keys and (accesses := [_access(e, p, keys[0]) for e, p in known if isinstance(p, int)]):
+                    extras.execute_values(cursor, _INSERT_ACCESS, accesses, template=_ACCESS, page_size=1000)
             self._connection.commit()
         except psycopg2.Error:
             self.close()
@@ -149,6 +162,20 @@ class Store:
             self.close()
             raise
         return rows
+
+
+def _access(entry: Entry, patient: int, key: PatientKey) -> dict[str, Any]:
+    return {
+        "access_id": entry.prediction_id,
+        "accessed_at": _time(entry.moment),
+        "token": key.token(patient),
+        "key_id": key.id,
+        "client": entry.client,
+        "route": entry.route,
+        "model_name": entry.model,
+        "model_version": entry.version,
+        "request_id": entry.request_id,
+    }
 
 
 def _patient(entry: Entry) -> object:

@@ -41,6 +41,10 @@ _TESTED = """
 SELECT (e.metrics->>'test_roc_auc_30')::float FROM training.promotions p JOIN training.experiments e USING (run_id)
 WHERE p.model_name = %(model_name)s AND p.model_version = %(version)s ORDER BY p.id DESC LIMIT 1
 """
+_ERASED = """
+SELECT count(DISTINCT a.erasure_id) FROM privacy.affected_models a JOIN training.promotions p USING (run_id)
+WHERE p.model_name = %(model_name)s AND p.model_version = %(version)s
+"""
 _WAITED = "SELECT extract(epoch FROM now() - max(decided_at))::float / 3600 FROM monitoring.decisions WHERE retrain"
 
 
@@ -55,6 +59,7 @@ class Figures:
         live_roc_auc_high: Upper bound of live ROC-AUC. None if outcomes are missing, too few or too partial.
         test_roc_auc: Test ROC-AUC of the champion at its promotion; None if it is not recorded.
         hours_since_retraining: Hours since the last decision to retrain; None if there was none.
+        erased: Erased patients whom the champion was trained on; 0 unless the settings ask for a retraining.
     """
 
     champion: str
@@ -63,6 +68,7 @@ class Figures:
     live_roc_auc_high: float | None
     test_roc_auc: float | None
     hours_since_retraining: float | None
+    erased: int = 0
 
 
 def run(settings: Settings) -> list[str]:
@@ -108,6 +114,8 @@ def decide(figures: Figures, columns: int, cooldown_hours: float) -> tuple[bool,
         for subject, names in figures.drifted.items()
         if len(names) >= columns
     ]
+    if figures.erased:
+        reasons.append(f"the champion was trained on {figures.erased} patients who were erased since")
     live, test = figures.live_roc_auc_high, figures.test_roc_auc
     if live is not None and test is not None and live < test - MARGIN:
         reasons.append(f"live ROC-AUC is at most {live:.3f}, tested was {test:.3f}")
@@ -142,6 +150,8 @@ def read_figures(settings: Settings) -> Figures:
         live = _read_value(cursor, _LIVE, arguments)
         test = _read_value(cursor, _TESTED, arguments)
         waited = _read_value(cursor, _WAITED, arguments)
+        retrains = settings.privacy.erased_models == "retrain"
+        erased = _read_value(cursor, _ERASED, arguments) if retrains else 0
     return Figures(
         champion=champion.version if champion else "",
         untrained_batches=int(untrained or 0),
@@ -149,6 +159,7 @@ def read_figures(settings: Settings) -> Figures:
         live_roc_auc_high=live,
         test_roc_auc=test,
         hours_since_retraining=waited,
+        erased=int(erased or 0),
     )
 
 

@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import time
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from readmission import contract
 from readmission.data import synthetic
 from readmission.features import encoding, history
 from readmission.features.visits import Visits
+from readmission.privacy import accesses
 from readmission.scorer.manifest import file_sha256
 from readmission.settings import Settings
 from readmission.steps import ingest, process
@@ -94,7 +96,11 @@ def hospital(
     process.run(settings)
     run_id = _promote(settings, registry, model)
     assert run_id
-    api = start(**registry.environment()).wait("/readyz")
+    keys = settings.home.parent / "keys"
+    keys.write_text(f"ward:{sha256(b'w' * 20).hexdigest()}:predict,feedback")
+    api = start(**registry.environment(), READMISSION_API_KEYS=keys)
+    api.http.headers["authorization"] = "Bearer " + "w" * 20
+    api.wait("/readyz")
     others = _requests(api, patient, own)
     assert until(lambda: execute(settings, "SELECT count(*) FROM serving.predictions")[0][0] >= 3 + len(others))
     assert until(lambda: execute(settings, "SELECT count(*) FROM serving.feedback")[0][0] == 1)
@@ -253,6 +259,13 @@ def test_no_byte_of_an_erased_patient_is_left_and_others_stay(hospital: Hospital
     assert find_traces(hospital) == []
     assert counts(hospital) == before
     assert ask_others(hospital.api, hospital.patient) == hospital.others
+    # Who has asked is still known, by pseudonym.
+    entries = accesses.read_accesses(hospital.settings, hospital.patient)
+    routes = sorted(entry.route for entry in entries)
+    assert routes == ["/explain", "/predict", "/predict_batch", "/predict_batch", "/predict_batch"]
+    assert {entry.client for entry in entries} == {"ward"}
+    assert all(entry.model.startswith(hospital.settings.mlflow.model_name) for entry in entries)
+    assert accesses.read_accesses(hospital.settings, hospital.patient + 10**6) == []
     print(f"\nerased from {', '.join(traces)}: 0 traces left; others unchanged: {before}")
 
 

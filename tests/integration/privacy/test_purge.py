@@ -129,3 +129,15 @@ def test_the_role_may_not_rewrite_its_ledgers_nor_drop_anything_else(database: S
 def execute_as_privacy(settings: Settings, statement: str) -> None:
     with postgres.transaction(settings, "privacy") as cursor:
         cursor.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["SELECT 1 FROM privacy.accesses", "DELETE FROM privacy.accesses", "UPDATE privacy.accesses SET client = ''"],
+)
+def test_the_api_may_only_add_to_the_access_log(database: Settings, statement: str) -> None:
+    with (
+        pytest.raises(psycopg2.errors.InsufficientPrivilege),
+        postgres.transaction(database, "serving") as cursor,
+    ):
+        cursor.execute(statement)
