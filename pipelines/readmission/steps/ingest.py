@@ -152,7 +152,9 @@ def _ingest(settings: Settings, data: Source, number: int) -> tuple[int | None, 
         " duplicate %(duplicate)s; later versions of earlier encounters %(corrected)s",
         batch,
     )
-    return batch_id, len(result.refused) / max(raw.rows_read, 1)
+    # Rows of erased patients are refused through no fault of the source.
+    faulty = sum(reasons[0]["problem"] != tombstones.ERASED for _, reasons in result.refused.values())
+    return batch_id, faulty / max(raw.rows_read, 1)
 
 
 def without_erased(rows: SortedRows, erased: Tombstones) -> SortedRows:
