@@ -12,6 +12,7 @@ CREATE FUNCTION privacy.lock_tombstones() RETURNS void LANGUAGE sql SECURITY DEF
 SET search_path = pg_catalog, pg_temp AS 'LOCK TABLE privacy.tombstones IN ACCESS EXCLUSIVE MODE';
 REVOKE ALL ON FUNCTION privacy.lock_tombstones() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION privacy.lock_tombstones() TO readmission_privacy;
+GRANT SELECT, DELETE ON serving.card_feedback, serving.discharges, serving.follow_ups TO readmission_privacy;
 """
 
 
