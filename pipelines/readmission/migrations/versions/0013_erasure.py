@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
@@ -12,7 +12,6 @@ CREATE FUNCTION privacy.lock_tombstones() RETURNS void LANGUAGE sql SECURITY DEF
 SET search_path = pg_catalog, pg_temp AS 'LOCK TABLE privacy.tombstones IN ACCESS EXCLUSIVE MODE';
 REVOKE ALL ON FUNCTION privacy.lock_tombstones() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION privacy.lock_tombstones() TO readmission_privacy;
-GRANT SELECT, DELETE ON serving.card_feedback, serving.discharges, serving.follow_ups TO readmission_privacy;
 """
 
 
