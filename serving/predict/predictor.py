@@ -21,7 +21,7 @@ from serving.predict.batches import ScoredBatch
 from serving.predict.encounter import Aliased, Values
 from serving.predict.known_scores import Points
 from serving.predict.loaded_models import LoadedModel, LoadedModels
-from serving.prediction_log.entries import Block, ClinicalEntry, Discharge, Entry
+from serving.prediction_log.entries import Block, Discharge, Entry
 from serving.prediction_log.ids import Ids
 from serving.prediction_log.spool import PredictionLog
 
@@ -188,10 +188,9 @@ class Predictor:
                 probabilities=probabilities,
                 latency=perf_counter() - started,
                 request_id=request_id.decode("ascii") or prediction_id,
+                discharge=discharge,
                 client=CLIENT.get(),
             )
-            if discharge is not None:
-                entry = ClinicalEntry(**msgspec.structs.asdict(entry), discharge=discharge)
             self.log.append(entry)
         return Answer(
             prediction_id=prediction_id,

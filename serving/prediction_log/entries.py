@@ -38,6 +38,7 @@ class Entry(msgspec.Struct, array_like=True, kw_only=True, gc=False):
         probabilities: In the order of `contract.CLASSES`.
         latency: Seconds.
         request_id: The client's, or the prediction's id.
+        discharge: What a record system says of the patient; None for other requests.
         client: Name of the API key; empty if none was needed.
         route: Path of the route. On `/explain` there is no prediction, only an access.
     """
@@ -51,18 +52,9 @@ class Entry(msgspec.Struct, array_like=True, kw_only=True, gc=False):
     probabilities: tuple[float, float, float]
     latency: float
     request_id: str
+    discharge: Discharge | None = None
     client: str = ""
     route: str = "/predict"
-
-
-class ClinicalEntry(Entry, array_like=True, kw_only=True, gc=False):
-    """Record of one answer as it is read back: a request of a record system has one field more than the others.
-
-    Attributes:
-        discharge: What a record system says of the patient; None for other requests.
-    """
-
-    discharge: Discharge | None = None
 
 
 class Block(msgspec.Struct, kw_only=True, gc=False):

@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from serving.prediction_log.entries import Block, ClinicalEntry, Entry
+from serving.prediction_log.entries import Block, Entry
 
 SUFFIX = ".log"
 #: Head of a frame: length and CRC-32.
 FRAME = struct.Struct("<II")
 #: Bytes of the disk that stay free: this, or a twentieth of a small disk.
 _LEAST_FREE = 256 << 20
-_decode: Callable[[bytes], list[ClinicalEntry] | Block] = msgspec.msgpack.Decoder(list[ClinicalEntry] | Block).decode
+_decode: Callable[[bytes], list[Entry] | Block] = msgspec.msgpack.Decoder(list[Entry] | Block).decode
 
 
 class DamagedError(Exception):

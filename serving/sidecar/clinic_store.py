@@ -54,7 +54,7 @@ def add_discharges(cursor: Any, entries: Sequence[Entry]) -> None:
             msgspec.json.encode(d.columns).decode(),
         )
         for entry in entries
-        if (d := getattr(entry, "discharge", None)) is not None
+        if (d := entry.discharge) is not None
     ]
     if rows:
         extras.execute_values(cursor, _DISCHARGE, rows, template="(%s::uuid, %s, %s, %s, %s::date, %s::jsonb)")

@@ -4,7 +4,7 @@ import struct
 
 import msgspec
 
-from serving.prediction_log.entries import Block, ClinicalEntry, Discharge, Entry
+from serving.prediction_log.entries import Block, Discharge, Entry
 
 #: MessagePack written by version 0.1.0: a list of one entry, and a block of one answer.
 OLD_ENTRIES = bytes.fromhex(
@@ -47,23 +47,29 @@ def block() -> Block:
     )
 
 
-def test_entries_and_blocks_are_stored_as_before() -> None:
-    assert msgspec.msgpack.encode([entry()]) == OLD_ENTRIES
-    assert msgspec.msgpack.encode(block()) == OLD_BLOCK
+def test_entries_and_blocks_of_earlier_versions_are_read() -> None:
     assert msgspec.msgpack.decode(OLD_ENTRIES, type=list[Entry]) == [entry()]
+    assert msgspec.msgpack.decode(OLD_BLOCK, type=Block) == block()
+
+
+def test_fields_only_come_after_those_that_earlier_versions_read() -> None:
+    old = msgspec.msgpack.decode(OLD_ENTRIES)[0]
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode([entry()]))[0][: len(old)] == old
+    assert {**msgspec.msgpack.decode(OLD_BLOCK), "client": ""} == msgspec.msgpack.decode(
+        msgspec.msgpack.encode(block())
+    )
 
 
 def test_a_block_has_an_entry_for_each_answer_and_ids_for_request_ids() -> None:
     (only,) = block().entries()
-    assert only == entry(prediction_id="a", inputs=b'{"x":1}', latency=0.5, request_id="a")
+    assert only == entry(prediction_id="a", inputs=b'{"x":1}', latency=0.5, request_id="a", route="/predict_batch")
 
 
-def test_a_discharge_is_one_field_more_that_older_code_ignores() -> None:
+def test_a_discharge_is_the_tenth_field() -> None:
     discharge = Discharge(
         source="fhir", patient="Patient/1", stay="Encounter/1", discharged_on="", columns={"sent": []}
     )
-    clinical = ClinicalEntry(**msgspec.structs.asdict(entry()), discharge=discharge)
-    stored = msgspec.msgpack.encode([clinical, entry()])
-    first, second = msgspec.msgpack.decode(stored, type=list[ClinicalEntry])
-    assert (first.discharge, second.discharge) == (discharge, None)
-    assert msgspec.msgpack.decode(stored, type=list[Entry]) == [entry(), entry()]
+    stored = msgspec.msgpack.encode([entry(discharge=discharge), entry()])
+    assert msgspec.msgpack.decode(stored, type=list[Entry]) == [entry(discharge=discharge), entry()]
+    ten = msgspec.msgpack.encode([[*msgspec.msgpack.decode(stored)[0][:10]]])
+    assert msgspec.msgpack.decode(ten, type=list[Entry]) == [entry(discharge=discharge)]

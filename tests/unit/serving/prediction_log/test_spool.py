@@ -77,7 +77,7 @@ def test_a_block_is_read_back_as_its_entries_in_order(tmp_path: Path) -> None:
     log.close()
     first, a, b, last = read(tmp_path)
     assert (first, last) == (entry(0), entry(1))
-    assert a == entry(0, prediction_id="a", inputs=b'{"x":1}', latency=0.5, request_id="a")
+    assert a == entry(0, prediction_id="a", inputs=b'{"x":1}', latency=0.5, request_id="a", route="/predict_batch")
     assert (b.prediction_id, b.inputs, b.probabilities) == ("b", b'{"y":"2"}', (0.5, 0.25, 0.25))
 
 
