@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.serving import ratios, rounds, subject, tables, verdict
 from bench.serving.peers import BY_NAME, PEERS
 from loadtest import report
-from readmission.data.sources import CSV_NAME
+from readmission.data.content import CSV_NAME
 from readmission.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)

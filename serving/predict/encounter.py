@@ -31,28 +31,13 @@ _SYSTEM = len(_ORDER)
 #: What a request states.
 STATED: tuple[Column, ...] = (*_ORDER, contract.ICD)
 PATIENT = tuple(column.name for column in _ORDER).index("patient_nbr")
-#: What may be wrong with a field, a record or a body.
-PROBLEMS = (
-    "missing",
-    "unknown",
-    "twice",
-    "type",
-    "range",
-    "level",
-    "pattern",
-    "unlisted",
-    "unmapped",
-    "ambiguous",
-    "json",
-    "size",
-)
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
     """Problem of one field of a request, without the value itself."""
 
     field: Annotated[str, Meta(description="Column; empty if the problem is the whole body or record.")]
-    problem: Annotated[str, Meta(extra_json_schema={"enum": list(PROBLEMS)})]
+    problem: Annotated[str, Meta(extra_json_schema={"enum": list(fields.PROBLEMS)})]
     allowed: Annotated[str, Meta(description="What the field may hold.")]
     nearest: Annotated[str | int | None, Meta(description="The allowed value that was probably meant.")] = None
 

@@ -7,6 +7,22 @@ from msgspec import Meta
 from readmission import contract
 from readmission.contract import Column, icd
 
+#: What may be wrong with a field, a record or a body.
+PROBLEMS = (
+    "missing",
+    "unknown",
+    "twice",
+    "type",
+    "range",
+    "level",
+    "pattern",
+    "unlisted",
+    "unmapped",
+    "ambiguous",
+    "json",
+    "size",
+)
+
 
 def allowed(column: Column, text: str = "") -> str:
     """Return what a request may state in one column, for people.

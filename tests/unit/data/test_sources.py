@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from readmission import contract
-from readmission.data import sources, synthetic
+from readmission.data import content, sources, synthetic
 from readmission.errors import UserError
 
 CONTENT = synthetic.generate(25, seed=3)
@@ -55,5 +55,5 @@ def test_a_file_that_is_not_the_table_is_refused_with_a_reason(content: bytes, m
 def test_the_csv_is_taken_out_of_the_zip() -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(f"folder/{sources.CSV_NAME}", CONTENT)
-    assert sources._unzip(buffer.getvalue(), "data.zip") == CONTENT
+        archive.writestr(f"folder/{content.CSV_NAME}", CONTENT)
+    assert content.unzip(buffer.getvalue(), "data.zip") == CONTENT

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from readmission import contract
-from readmission.data import sources
+from readmission.data import content, sources
 from readmission.evaluation import metrics, score_comparison
 from readmission.evaluation.metrics import Scored
 from readmission.features import encoding
@@ -46,8 +46,8 @@ def test_points_rank_as_they_are() -> None:
 @pytest.mark.real
 def test_the_scores_on_the_real_test_split(real_source: Path, tmp_path: Path) -> None:
     """The figures that docs/model.md states."""
-    content = sources._unzip(real_source.read_bytes(), real_source.name)
-    frame = encoding.typed_frame(sources.parse(content, "real")[0].to_pandas())
+    data = content.unzip(real_source.read_bytes(), real_source.name)
+    frame = encoding.typed_frame(sources.parse(data, "real")[0].to_pandas())
     frame = frame[~frame["discharge_disposition_id"].isin(contract.EXCLUDED_DISPOSITIONS)]
     frame = frame[[encoding.split_of(patient) == "test" for patient in frame["patient_nbr"]]]
     y = encoding.target(frame)
