@@ -17,7 +17,7 @@ def draw_known_scores(scores: Sequence[Mapping[str, Any]]) -> str:
         f"<dt>{escape(str(score['label']))}: <b>{_points(score)}</b></dt><dd>{escape(str(score['limits']))}</dd>"
         for score in scores
     )
-    return f'<details class="assumed"><summary>Scores that you may know</summary><dl>{rows}</dl></details>'
+    return f'<details class="known-scores"><summary>Scores that you may know</summary><dl>{rows}</dl></details>'
 
 
 def _points(score: Mapping[str, Any]) -> str:
