@@ -100,7 +100,7 @@ class Client:
 
     async def _ask(self, method: str, path: str, body: Any, timeout: float = TIMEOUT) -> dict[str, Any]:
         try:
-            with tracing.span(f"{method} {path}", "CLIENT", http_request_method=method) as span:
+            with tracing.span(f"{method} {path.partition('?')[0]}", "CLIENT", http_request_method=method) as span:
                 headers = {**tracing.outgoing(), "X-Request-ID": f"demo-{uuid4().hex}"}
                 answer = await self._http.request(method, path, json=body, timeout=timeout, headers=headers)
                 if span is not None:

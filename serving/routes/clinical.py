@@ -17,7 +17,8 @@ from readmission.settings import Settings
 from serving.edge.admission import Places
 from serving.http import Refused
 from serving.predict import encounter
-from serving.predict.predictor import Answer, Predictor
+from serving.predict.answers import Answer
+from serving.predict.predictor import Predictor
 from serving.prediction_log.entries import Discharge
 from serving.routes.predict import Predict
 

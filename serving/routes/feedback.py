@@ -21,8 +21,8 @@ from readmission.settings import Settings
 from serving import http, metrics
 from serving.edge.admission import Places
 from serving.http import JsonResponse
+from serving.predict.answers import PredictionId
 from serving.predict.encounter import Problem
-from serving.predict.predictor import PredictionId
 from serving.prediction_log import segments
 from serving.prediction_log.ids import moment
 from serving.prediction_log.outcomes import Outcome, write_outcome

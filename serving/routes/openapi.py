@@ -11,8 +11,8 @@ import msgspec
 
 from readmission.contract import CLASSES, codes
 from serving.http import Sentence
+from serving.predict.answers import Answer
 from serving.predict.encounter import Encounter
-from serving.predict.predictor import Answer
 from serving.routes import clinical_operations, examples
 from serving.routes.explain import Explanation
 from serving.routes.feedback import Report

@@ -18,10 +18,11 @@ from serving.edge.admission import BUSY, Admission
 from serving.edge.auth import ApiKeys
 from serving.http import Refused
 from serving.predict import encounter
+from serving.predict.answers import Answer, encode
 from serving.predict.encounter import Values
 from serving.predict.known_scores import asks_for_scores, describe_scores
 from serving.predict.loaded_models import LoadedModel
-from serving.predict.predictor import Answer, Predictor, encode
+from serving.predict.predictor import Predictor
 from serving.prediction_log.entries import Discharge
 from serving.routes.refusals import REFUSALS, refuse, wrong_method
 

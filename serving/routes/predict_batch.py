@@ -20,10 +20,11 @@ from serving import http
 from serving.edge.turns import Turns
 from serving.http import JsonResponse, StreamResponse
 from serving.predict import batches, csv_rows, encounter
+from serving.predict.answers import Answer, encode
 from serving.predict.batches import ScoredBatch
 from serving.predict.encounter import Aliased, Invalid, Problem, Values
 from serving.predict.loaded_models import LoadedModel
-from serving.predict.predictor import EXCLUDED, Answer, Predictor, encode
+from serving.predict.predictor import EXCLUDED, Predictor
 from serving.routes.lines import groups_of_lines, read_csv_line, write_csv_line
 from serving.routes.states import Failed
 

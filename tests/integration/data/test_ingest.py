@@ -57,8 +57,9 @@ def test_every_row_is_accounted_for_whatever_it_holds(
         row = rows[data.draw(strategies.integers(0, 11))]
         row[data.draw(strategies.sampled_from(contract.COLUMN_NAMES))] = data.draw(text)
     before = len(ledger(database))
-    load(database, as_csv(rows), f"rows-{before}.csv")
-    load(database, as_csv(rows), f"rows-{before}.csv")
+    tolerant = database.replace(quarantine_limit=1.0)
+    load(tolerant, as_csv(rows), f"rows-{before}.csv")
+    load(tolerant, as_csv(rows), f"rows-{before}.csv")
     for read, accepted, quarantined, duplicate in ledger(database):
         assert read == 12 == accepted + quarantined + duplicate
     kept = "SELECT (SELECT count(*) FROM raw.encounters) + (SELECT count(*) FROM raw.corrections)"

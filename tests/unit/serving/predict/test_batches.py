@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from readmission import contract
 from readmission.contract import CLASSES
 from serving.predict import batches
+from serving.predict.answers import Answer, ClassProbabilities, encode
 from serving.predict.batches import ScoredBatch
 from serving.predict.loaded_models import LoadedModel
-from serving.predict.predictor import Answer, ClassProbabilities, encode
 
 SHARE = st.sampled_from((0.0, 0.2, 1 / 3, 0.5, 1.0)) | st.floats(0, 1)
 
