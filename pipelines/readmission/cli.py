@@ -66,10 +66,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "readmission.steps.ingest",
         "Ingest one named batch, the next one, or all that are missing; done ones are left alone.",
     ),
-    "process": (
-        "readmission.steps.process",
-        "Process every RAW batch that is not in CLEAN, or whose outcomes have changed since.",
-    ),
+    "process": ("readmission.steps.process", "Process every RAW batch that is new, or whose outcomes have changed."),
     "train": (
         "readmission.steps.train",
         "Train model families on the clean batches; each is a run in MLflow and a row of training.experiments.",

@@ -52,7 +52,7 @@ ORDER BY encounter_id, c.known_at DESC, c.id DESC
 
 
 def run(settings: Settings) -> list[int]:
-    """Process every RAW batch that is not in CLEAN, or whose outcomes have changed since.
+    """Process every RAW batch that is new, or whose outcomes have changed.
 
     A batch without an accepted row is left out: it holds nothing to learn from.
 
