@@ -97,7 +97,9 @@ class Protocol(HttpToolsProtocol):
             self._reading = None
 
     def _late(self) -> None:
-        if self.scope is not None and (self.cycle is None or not self.cycle.response_started):
+        if self.flow.read_paused:  # the application has not taken yet what the client has sent
+            self._wait(BODY_SECONDS)
+        elif self.scope is not None and (self.cycle is None or not self.cycle.response_started):
             self._refuse(408)
         else:
             self.transport.close()

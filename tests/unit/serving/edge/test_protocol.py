@@ -28,6 +28,10 @@ class App:
         path = scope["path"].strip("/")
         if path == "body":
             self.received.append((await receive())["type"])
+        if path == "later":
+            await asyncio.sleep(1.2)
+            while (await receive()).get("more_body"):
+                pass
         headers = [(b"content-length", b"2"), (b"x-request-id", b"7")]
         if path == "close":
             headers.append((b"connection", b"close"))
@@ -110,6 +114,12 @@ def test_a_body_that_does_not_come_is_408_and_the_application_learns_it(
     assert read_all(connection).startswith(b"HTTP/1.1 408 ")
     time.sleep(0.1)
     assert app.received == ["http.disconnect"]
+
+
+def test_a_body_that_the_server_does_not_take_yet_has_no_deadline(connect: Callable[[], socket.socket]) -> None:
+    connection = connect()
+    connection.sendall(b"POST /later HTTP/1.1\r\nhost: x\r\ncontent-length: 4000000\r\n\r\n" + 4_000_000 * b"x")
+    assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_client_that_reads_nothing_is_left(connect: Callable[[], socket.socket]) -> None:
