@@ -182,3 +182,11 @@ def test_both_ways_agree_on_anything(record: dict[str, object], changes: dict[st
         assert {p.field for p in listed} <= set(changes)
     else:
         assert not listed
+
+
+def test_an_undeclared_icd10_code_is_told_how_to_declare_itself() -> None:
+    with pytest.raises(Invalid) as caught:
+        encounter.decode(json.dumps(dict(contract.EXAMPLE) | {"diag_1": "I50.9", "diag_2": "nonsense"}).encode())
+    allowed = {problem.field: problem.allowed for problem in caught.value.problems}
+    assert "an ICD-10-CM code needs 'icd': '10cm'" in allowed["diag_1"]
+    assert "10cm" not in allowed["diag_2"]
