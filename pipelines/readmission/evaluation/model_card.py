@@ -34,6 +34,7 @@ _PURPOSE = (
 )
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1e293b}"
+    "h1{overflow-wrap:anywhere}"
     "table{border-collapse:collapse;display:block;overflow-x:auto}td,th{border-bottom:1px solid #cbd5e1;"
     "padding:.25rem .75rem;text-align:left}code{background:#f1f5f9;padding:0 .2rem}"
 )
