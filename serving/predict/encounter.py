@@ -2,7 +2,6 @@
 
 The types come from the contract, and the OpenAPI document from the types. A request that fails is read a second
 time, field by field with the same types, so that both ways always agree and a client sees every problem at once.
-More than 250 lines, because the two ways are read side by side.
 """
 
 import re

@@ -23,7 +23,8 @@ _PATIENTS = """
 SELECT patient_nbr::text FROM raw.encounters UNION SELECT patient_nbr::text FROM clean.encounters
 UNION SELECT inputs->>'patient_nbr' FROM serving.predictions WHERE inputs ? 'patient_nbr'
 UNION SELECT btrim(content->>'patient_nbr') FROM raw.quarantine WHERE content ? 'patient_nbr'"""
-_TOMBSTONE = "INSERT INTO privacy.tombstones (token, key_id) VALUES (%(token)s, %(key_id)s) ON CONFLICT DO NOTHING"
+#: Statement that adds a tombstone; a second one changes nothing.
+ADD_TOMBSTONE = "INSERT INTO privacy.tombstones (token, key_id) VALUES (%(token)s, %(key_id)s) ON CONFLICT DO NOTHING"
 _REQUEST = """
 INSERT INTO privacy.erasures (token, key_id, reason, requested_by)
 VALUES (%(token)s, %(key_id)s, %(reason)s, 'restore') RETURNING id"""
@@ -59,7 +60,7 @@ def erase_again(settings: Settings, keys: Sequence[PatientKey], names: Iterable[
     with postgres.transaction(settings, "privacy") as cursor:
         for name in {*stored, *names}:
             key_id, _, token = name.partition("-")
-            cursor.execute(_TOMBSTONE, {"token": token, "key_id": key_id})
+            cursor.execute(ADD_TOMBSTONE, {"token": token, "key_id": key_id})
         cursor.execute("SELECT token, key_id FROM privacy.tombstones")
         tombstones = Tombstones(keys, cursor.fetchall())
         if not tombstones:

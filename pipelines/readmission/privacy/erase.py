@@ -10,7 +10,7 @@ import typer
 
 from readmission.errors import UserError
 from readmission.privacy import rows
-from readmission.privacy.again import TOMBSTONES, tombstone_name
+from readmission.privacy.again import ADD_TOMBSTONE, TOMBSTONES, tombstone_name
 from readmission.privacy.artifacts import RunArtifacts, rewrite
 from readmission.privacy.patients import read_patient
 from readmission.privacy.rows import Erasure
@@ -26,7 +26,6 @@ ORDER BY id LIMIT 1"""
 _REQUEST = """
 INSERT INTO privacy.erasures (token, key_id, reason, requested_by)
 VALUES (%(token)s, %(key_id)s, %(reason)s, %(by)s) RETURNING id"""
-_TOMBSTONE = "INSERT INTO privacy.tombstones (token, key_id) VALUES (%(token)s, %(key_id)s) ON CONFLICT DO NOTHING"
 
 
 def run(
@@ -71,7 +70,7 @@ def _begin(settings: Settings, patient: int, reason: str, who: str) -> Erasure:
     key = settings.patient_keys[0]
     values = {"token": key.token(patient), "key_id": key.id, "reason": reason, "by": who}
     with postgres.transaction(settings, "privacy") as cursor:
-        cursor.execute(_TOMBSTONE, values)
+        cursor.execute(ADD_TOMBSTONE, values)
         cursor.execute(_OPEN, values)
         if (row := cursor.fetchone()) is None:
             cursor.execute(_REQUEST, values)
