@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.configuration import conf
-from airflow.sdk import Asset
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Asset, Param
+from airflow.sdk.exceptions import AirflowSkipException
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -86,6 +88,37 @@ def tell_failure(context: "Context") -> None:
     except OSError as error:
         # The URL may contain a token, so it is not logged.
         log.error("the failure webhook could not be reached: %s", error)
+
+
+#: Who decides, for the ledger: the person who approved, else the one who started the run, else Airflow itself.
+DECIDED_BY = (
+    "{% set answer = ti.xcom_pull(task_ids='approve') or {} %}"
+    "--by={{ (answer.get('responded_by_user') or {}).get('name') or dag_run.triggering_user_name or 'airflow' }}"
+)
+
+
+def skip_unless_required(context: "Context") -> None:
+    """Continue without approval unless the setting or this run requires it."""
+    if not context["params"]["approval"]:
+        raise AirflowSkipException("promotion is automatic")
+
+
+#: Parameter of a run that promotes.
+APPROVAL_PARAM = Param(APPROVAL, type="boolean", title="Approval", description="Wait for a person before promoting.")
+
+
+def ask_for_approval() -> ApprovalOperator:
+    """Return the task that waits for a person, in the DAG that is being defined."""
+    return ApprovalOperator(
+        task_id="approve",
+        subject="Promote the best model of this training?",
+        body="The candidates and their metrics are in MLflow, experiment `diabetes_readmission`. The gate still has to"
+        " agree: it refuses a model that is not better than the champion.",
+        response_timeout=timedelta(days=3),
+        # Nobody has answered: to ask again would block the next run for days more.
+        retries=0,
+        pre_execute=skip_unless_required,
+    )
 
 
 #: Arguments of every DAG of this folder: `DAG(**COMMON)`.

@@ -1,7 +1,8 @@
 """Run every step over all batches, in order and by hand: to fill a new installation or a new database.
 
 **What** — `ingest` takes every batch that the source offers, `process` cleans them, and `train` fits the families on
-all of them. The gates, the API and the scores follow, as in the other DAGs.
+all of them. Where approval is required, `approve` waits for a person. The gates, the API and the scores follow, as in
+the other DAGs.
 
 **In** — the source. **Out** — everything the other DAGs write.
 
@@ -10,7 +11,7 @@ the same time: two ingests, or two trainings of one family, wait for each other 
 """
 
 from airflow.sdk import DAG, Param
-from house import CHAMPION, COMMON
+from house import APPROVAL_PARAM, CHAMPION, COMMON, DECIDED_BY, ask_for_approval
 from step import Step
 
 with DAG(
@@ -24,7 +25,8 @@ with DAG(
             type="boolean",
             title="Learning curve",
             description="Train after each batch instead of only after the last, to see what more data brings.",
-        )
+        ),
+        "approval": APPROVAL_PARAM,
     },
     **COMMON,
 ):
@@ -35,6 +37,7 @@ with DAG(
         trigger_rule="none_failed",
         arguments=["{{ '--each-batch' if params.each_batch else '' }}"],
     )
-    promote = Step(task_id="promote", trigger_rule="none_failed")
+    approve = ask_for_approval()
+    promote = Step(task_id="promote", trigger_rule="none_failed", arguments=[DECIDED_BY])
     reload = Step(task_id="reload", outlets=[CHAMPION])
-    ingest >> process >> train >> promote >> reload
+    ingest >> process >> train >> approve >> promote >> reload

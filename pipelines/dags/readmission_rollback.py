@@ -11,7 +11,7 @@ second run would go back one more version. Check MLflow, then clear the task.
 """
 
 from airflow.sdk import DAG, Param
-from house import CHAMPION, COMMON
+from house import CHAMPION, COMMON, DECIDED_BY
 from step import Step
 
 with DAG(
@@ -33,6 +33,7 @@ with DAG(
     rollback = Step(
         task_id="rollback",
         arguments=[
+            DECIDED_BY,
             "{{ '--why=' ~ params.why if params.why else '' }}",
             "{{ '--to=' ~ params.to if params.to else '' }}",
         ],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.configuration import conf
 from airflow.exceptions import AirflowConfigException
-from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from house import RUNTIME, SECTION, STEPS
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 #: Exit code of a step that had nothing to do. The task is skipped, and the DAGs that wait for it are not started.
 NOTHING_TO_DO = 99
+#: Exit code of a step that refuses, such as a gate or a wrong option. Running the same again cannot help: no retry.
+REFUSED = 2
 
 
 def _configure(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -87,6 +89,13 @@ def _skipped_at_first_attempt(context: "Context") -> Iterator[None]:
         log.info("%s An earlier attempt may have done the work, so the DAGs that wait for it are started.", nothing)
 
 
+def _exit_code(pod: Any) -> int | None:
+    """Return the exit code of a pod's step; None if it did not end by itself."""
+    statuses = (pod.status.container_statuses if pod and pod.status else None) or []
+    ended = [status.state.terminated for status in statuses if status.name == "base" and status.state]
+    return ended[0].exit_code if ended and ended[0] else None
+
+
 def _without_empty(arguments: Iterable[str]) -> list[str]:
     """Leave out arguments that rendered to an empty text: optional parameters without a value."""
     return [argument for argument in arguments if argument]
@@ -143,8 +152,15 @@ if RUNTIME == "kubernetes":
         def execute(self, context: "Context") -> None:
             """Run the pod to its end."""
             self.arguments = _without_empty(self.arguments)
-            with _skipped_at_first_attempt(context):
-                super().execute(context)
+            try:
+                with _skipped_at_first_attempt(context):
+                    super().execute(context)
+            except AirflowSkipException:
+                raise
+            except AirflowException as error:
+                if _exit_code(self.remote_pod) == REFUSED:
+                    raise AirflowFailException(str(error)) from error
+                raise
 
 elif RUNTIME == "local":
     from airflow.providers.standard.hooks.subprocess import SubprocessHook
@@ -174,6 +190,8 @@ elif RUNTIME == "local":
             if result.exit_code == NOTHING_TO_DO:
                 with _skipped_at_first_attempt(context):
                     raise AirflowSkipException(result.output)
+            elif result.exit_code == REFUSED:
+                raise AirflowFailException(f"{self.task_id} refuses: {result.output}")
             elif result.exit_code:
                 raise AirflowException(f"{self.task_id} exited with {result.exit_code}: {result.output}")
 

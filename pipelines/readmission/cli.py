@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from readmission import tracing
-from readmission.errors import UserError
+from readmission.errors import RefusalError, UserError
 from readmission.logs import JsonFormatter, configure_logging
 from readmission.settings import Role, Settings, load_settings
 
@@ -69,7 +69,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "process": ("readmission.steps.process", "Process every RAW batch that is new, or whose outcomes have changed."),
     "train": (
         "readmission.steps.train",
-        "Train model families on the clean batches; each is a run in MLflow and a row of training.experiments.",
+        "Train model families on the clean batches; each is a run in MLflow and a row of training.runs.",
     ),
     "search": (
         "readmission.steps.search",
@@ -256,7 +256,8 @@ def main() -> None:
             logging.getLogger("readmission").error("%s", error)
         else:
             typer.echo(f"readmission: {error}", err=True)
-        sys.exit(1)
+        # As for a wrong option: running the same again cannot help.
+        sys.exit(2 if isinstance(error, RefusalError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,17 @@ NO_STEPS = {"approve", "candidates"}
 BY_HAND = {"migrate", "settings", "report", "evaluate", "search", "simulate-drift"}
 #: Verbs that run for as long as the system does.
 SERVICES = {"exporter"}
+
+
+class Answered:
+    """Stands in for a task instance whose run a person has approved, or nobody was asked."""
+
+    def __init__(self, name: str = "") -> None:
+        self._answer = {"responded_by_user": {"id": "1", "name": name}} if name else None
+
+    def xcom_pull(self, task_ids: str) -> Any:
+        assert task_ids == "approve"
+        return self._answer
 
 
 def steps(dag: Any) -> list[Any]:
@@ -99,8 +111,11 @@ def test_every_dag_is_documented_and_safe_to_leave_alone() -> None:
             assert dag.catchup is False
             for task in dag.tasks:
                 assert task.owner == "data-team"
-                # A roll-back that was lost may have been done: once more would go one version further.
-                assert (task.retries >= 1) is (task.task_id != "rollback") and task.retry_exponential_backoff
+                # A roll-back that was lost may have been done: once more would go one version further. A person who did
+                # not answer is not asked again.
+                assert (task.retries >= 1) is (
+                    task.task_id not in {"rollback", "approve"}
+                ) and task.retry_exponential_backoff
                 assert task.on_failure_callback
             for task in steps(dag):
                 unmapped = task.unmap({"arguments": []}) if task.is_mapped else task
@@ -134,10 +149,34 @@ def test_the_command_line_takes_the_arguments_that_the_dags_give(chosen: dict[st
             for task in steps(dag):
                 lists = task.expand_input.value["arguments"] if task.is_mapped else [task.arguments]
                 for arguments in lists:
-                    rendered = [dag.get_template_env().from_string(a).render(params=params) for a in arguments]
+                    values = {
+                        "params": params,
+                        "ti": Answered(),
+                        "dag_run": SimpleNamespace(triggering_user_name="eve"),
+                    }
+                    rendered = [dag.get_template_env().from_string(a).render(values) for a in arguments]
                     command = group.get_command(None, task.task_id)
                     assert command is not None, task.task_id
                     command.make_context(task.task_id, operator._without_empty(rendered))
+
+
+@pytest.mark.parametrize("dag_id", ["readmission_promote", "readmission_backfill"])
+def test_who_promotes_asks_where_approval_is_required_and_names_the_person(dag_id: str) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    with dags(runtime="local", approval="true") as by_id:
+        dag = by_id[dag_id]
+        approve, promote = dag.get_task("approve"), dag.get_task("promote")
+        assert dag.params["approval"] is True
+        assert promote.upstream_task_ids == {"approve"} and promote.trigger_rule == "none_failed"
+        assert approve._pre_execute_hook({"params": {"approval": True}}) is None
+        with pytest.raises(AirflowSkipException):
+            approve._pre_execute_hook({"params": {"approval": False}})
+        template = dag.get_template_env().from_string(promote.arguments[0])
+        started, alone = SimpleNamespace(triggering_user_name="eve"), SimpleNamespace(triggering_user_name=None)
+        assert template.render(ti=Answered("Dr. Ada"), dag_run=started) == "--by=Dr. Ada"
+        assert template.render(ti=Answered(), dag_run=started) == "--by=eve"
+        assert template.render(ti=Answered(), dag_run=alone) == "--by=airflow"
 
 
 def test_the_families_are_the_packages() -> None:

@@ -153,6 +153,32 @@ def test_a_failure_carries_code_and_last_sentence(program: Path) -> None:
         run(program, "3")
 
 
+def test_a_refusal_is_not_retried(program: Path) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    with pytest.raises(AirflowFailException, match="ingest refuses: the last sentence"):
+        run(program, "2")
+
+
+@pytest.mark.parametrize(("code", "retried"), [(2, False), (1, True), (137, True)])
+def test_a_pod_that_refuses_is_not_retried(code: int, retried: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+    ended = SimpleNamespace(terminated=SimpleNamespace(exit_code=code))
+    pod = SimpleNamespace(status=SimpleNamespace(container_statuses=[SimpleNamespace(name="base", state=ended)]))
+
+    def execute(self: Any, context: Any) -> None:
+        self.remote_pod = pod
+        raise AirflowException("Pod returned a failure.")
+
+    with configured(runtime="kubernetes") as operator:
+        monkeypatch.setattr(KubernetesPodOperator, "execute", execute)
+        with pytest.raises(AirflowException) as error:
+            operator.Step(task_id="train").execute({"ti": SimpleNamespace(try_number=1)})
+    assert isinstance(error.value, AirflowFailException) is not retried
+
+
 def test_nothing_to_do_is_skipped_at_once_and_told_on_after_a_lost_attempt(program: Path) -> None:
     from airflow.sdk.exceptions import AirflowSkipException
 

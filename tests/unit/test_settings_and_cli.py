@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from readmission import cli
 from readmission.cli import VERBS
-from readmission.errors import UserError
+from readmission.errors import RefusalError, UserError
 from readmission.settings import SECRETS, VARIABLES, Settings, fields, load_settings
 from readmission.steps.settings import table
 
@@ -143,3 +144,17 @@ def test_copies_for_workers_hold_one_secret(tmp_path: Path) -> None:
     bare = Settings(_env_file=None, home=tmp_path).replace(**{name: SecretStr("x") for name in SECRETS})
     travelling = bare.without_secrets(keep="postgres_password_train")
     assert {name for name in SECRETS if travelling.value(name)} == {"postgres_password_train"}
+
+
+@pytest.mark.parametrize(("error", "code"), [(RefusalError("no"), 2), (UserError("no answer"), 1)])
+def test_a_refusal_exits_with_2_and_what_may_be_repeated_with_1(
+    error: UserError, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def app(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", app)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == code

@@ -11,7 +11,7 @@ import pyarrow.compute
 import pyarrow.parquet
 
 from readmission import contract
-from readmission.errors import UserError
+from readmission.errors import RefusalError, UserError
 from readmission.features import history
 from readmission.settings import Role, Settings
 from readmission.stores import objects, postgres
@@ -32,6 +32,10 @@ _DATED = pa.schema([*SCHEMA, *(pa.field(name, _TIME) for name in history.TIMES)]
 def schema_of(columns: Iterable[str]) -> pa.Schema:
     """Return the types of some columns of a clean batch; `history.TIMES` are among them if it has discharge dates."""
     return pa.schema([_DATED.field(name) for name in columns])
+
+
+class NoCleanBatchError(RefusalError):
+    """There is no clean batch with rows."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ def find(settings: Settings, up_to: int | None = None, role: Role = "train") -> 
         role: Database role that reads the list of batches.
 
     Raises:
-        UserError: There is no clean batch.
+        NoCleanBatchError: There is no clean batch.
     """
     with postgres.transaction(settings, role) as cursor:
         cursor.execute(
@@ -136,7 +140,9 @@ def find(settings: Settings, up_to: int | None = None, role: Role = "train") -> 
         )
         keys: Sequence[tuple[int, str, str]] = cursor.fetchall()
     if not keys:
-        raise UserError("There is no clean batch yet: run `readmission ingest --next` and `readmission process`.")
+        raise NoCleanBatchError(
+            "There is no clean batch yet: run `readmission ingest --next` and `readmission process`."
+        )
     return Snapshot(objects.objects(settings), keys)
 
 

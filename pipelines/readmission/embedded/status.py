@@ -1,9 +1,11 @@
 """`readmission status`: every part, the batches, the model; ready only when a prediction is answered."""
 
+import contextlib
 import json
 from typing import Annotated, Any
 
 import httpx
+import psycopg2
 import typer
 
 from readmission import contract
@@ -11,6 +13,7 @@ from readmission.embedded.component import Part
 from readmission.embedded.components import parts
 from readmission.embedded.supervisor import Supervisor
 from readmission.errors import UserError
+from readmission.registry import intents, locks
 from readmission.registry.aliases import RegistryError, find_champion
 from readmission.settings import Settings
 from readmission.stores import postgres
@@ -32,6 +35,7 @@ def run(
     if not as_json and not supervisor.running() and not supervisor.was_launched():
         typer.echo("Nothing runs here yet. `make up` (or `readmission up`) starts it.")
         raise typer.Exit(1)
+    _settle_decisions(settings)
     state = collect(settings)
     typer.echo(json.dumps(state, indent=2) if as_json else render(state))
     if not state["ready"]:
@@ -68,6 +72,13 @@ def batches(settings: Settings) -> list[dict[str, Any]]:
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     except UserError:
         return []
+
+
+def _settle_decisions(settings: Settings) -> None:
+    """Settle what a killed promotion or rollback left half done, unless one runs or a store does not answer."""
+    with contextlib.suppress(UserError, psycopg2.Error), locks.try_lock_decisions(settings) as free:
+        if free:
+            intents.reconcile(settings)
 
 
 def has_champion(settings: Settings) -> bool:

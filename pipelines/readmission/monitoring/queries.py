@@ -152,7 +152,7 @@ QUERIES: tuple[Query, ...] = (
         "Clean batches that the champion was not trained on.",
         "",
         f"SELECT (SELECT count(*) FROM clean.snapshots WHERE rows > 0 AND batch_id > e.last_batch) FROM ({_CHAMPION}) c"
-        " JOIN training.experiments e USING (run_id)",
+        " JOIN training.runs e USING (run_id)",
     ),
     _gauge(
         "model_quality",
@@ -161,7 +161,7 @@ QUERIES: tuple[Query, ...] = (
         "SELECT DISTINCT ON (p.model_version, m.key) p.model_version, coalesce(p.family, ''), m.key, m.value::text::float"
         " FROM (SELECT * FROM training.promotions WHERE decision = 'promoted'"
         " AND model_name = %(model_name)s ORDER BY id DESC LIMIT 10) p"
-        " JOIN training.experiments e USING (run_id), jsonb_each(e.metrics) m"
+        " JOIN training.runs e USING (run_id), jsonb_each(e.metrics) m"
         " WHERE m.key LIKE 'test\\_%%' AND jsonb_typeof(m.value) = 'number'",
     ),
     _counter(
@@ -171,9 +171,7 @@ QUERIES: tuple[Query, ...] = (
         "SELECT d, count(p.id) FROM unnest(ARRAY['promoted', 'refused', 'rolled back']) d"
         " LEFT JOIN training.promotions p ON p.decision = d AND p.model_name = %(model_name)s GROUP BY 1",
     ),
-    _counter(
-        "experiments", "Trained models.", "family", "SELECT family, count(*) FROM training.experiments GROUP BY 1"
-    ),
+    _counter("experiments", "Trained models.", "family", "SELECT family, count(*) FROM training.runs GROUP BY 1"),
     _gauge(
         "drift_psi",
         "PSI of a column in the newest report of a subject (batch, predictions).",
@@ -235,6 +233,12 @@ QUERIES: tuple[Query, ...] = (
         "retrain",
         "SELECT d, count(id) FROM unnest(ARRAY['true', 'false']) d"
         " LEFT JOIN monitoring.decisions ON retrain::text = d GROUP BY 1",
+    ),
+    _gauge(
+        "retraining_nothing_new",
+        "1 when drift or live quality asks for a retraining that would give the same models again.",
+        "",
+        "SELECT nothing_new::int FROM monitoring.decisions ORDER BY id DESC LIMIT 1",
     ),
     _counter(
         "step_runs",

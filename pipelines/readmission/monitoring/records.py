@@ -63,7 +63,7 @@ def served_model(settings: Settings) -> ServedModel | None:
         return None
     with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute(
-            "SELECT max(e.last_batch) FROM training.promotions p JOIN training.experiments e USING (run_id)"
+            "SELECT max(e.last_batch) FROM training.promotions p JOIN training.runs e USING (run_id)"
             " WHERE p.model_name = %(model_name)s AND p.model_version = %(version)s",
             {"model_name": settings.mlflow.model_name, "version": version},
         )

@@ -213,6 +213,20 @@ TABLES: tuple[Table, ...] = (
         other=_names("run_id family first_batch last_batch data_sha256 synthetic seed git_sha metrics trained_at icd"),
     ),
     Table(
+        name="training.runs",
+        other=_names(
+            "run_id family first_batch last_batch data_sha256 synthetic icd seed code revision packages image metrics"
+            " trained_at"
+        ),
+    ),
+    Table(
+        name="training.intents",
+        other=_names(
+            "id decision model_name model_version replaced_version run_id family reasons decided_by intended_at"
+            " settled_at"
+        ),
+    ),
+    Table(
         name="training.promotions",
         other=_names(
             "id decision model_name model_version replaced_version run_id family reasons decided_by decided_at"
@@ -238,7 +252,7 @@ TABLES: tuple[Table, ...] = (
             "measured_on model_version source slice level metric n positives coverage value low high measured_at"
         ),
     ),
-    Table(name="monitoring.decisions", other=("id", "retrain", "reason", "figures", "decided_at")),
+    Table(name="monitoring.decisions", other=("id", "retrain", "reason", "figures", "decided_at", "nothing_new")),
     Table(name="public.installation", other=("id", "created", "single")),
     Table(name="public.alembic_version", other=("version_num",)),
 )

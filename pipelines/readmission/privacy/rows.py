@@ -41,7 +41,7 @@ UPDATE clean.revisions SET rows = rows - %(removed)s, snapshot = %(key)s, snapsh
 WHERE batch_id = %(batch)s AND revision = %(revision)s"""
 _AFFECTED = """
 INSERT INTO privacy.affected_models (erasure_id, run_id, family)
-SELECT %(erasure)s, run_id, family FROM training.experiments e
+SELECT %(erasure)s, run_id, family FROM training.runs e
 WHERE EXISTS (SELECT 1 FROM unnest(%(batches)s) b WHERE b BETWEEN e.first_batch AND e.last_batch)
 ON CONFLICT DO NOTHING"""
 _STEP = """

@@ -1,58 +1,13 @@
-"""Read and write what was trained and what was decided: training.experiments and training.promotions."""
+"""Read and write what was decided: training.promotions, added to and never changed."""
 
-import contextlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
-from readmission.evaluation.metrics import LOWER_IS_BETTER
+from readmission.registry.runs import TrainedModel
 from readmission.settings import Settings
 from readmission.stores import postgres
-
-Decision = Literal["promoted", "refused", "rolled back"]
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A trained model as training.experiments records it.
-
-    Attributes:
-        run_id: MLflow run.
-        family: key of models.FAMILIES.
-        batches: first and last, as "1-7".
-        data_sha256: of its snapshot.
-        synthetic: whether its data was.
-        metrics: val_ and test_ metrics.
-    """
-
-    run_id: str
-    family: str
-    batches: str
-    data_sha256: str
-    synthetic: bool
-    metrics: dict[str, float]
-
-
-def experiments(settings: Settings, data_sha256: str, selection: str) -> list[Experiment]:
-    """Return the newest run of each family on one snapshot, the best on validation first.
-
-    Args:
-        settings: where the database is.
-        data_sha256: of the snapshot.
-        selection: metric that decides, without prefix.
-    """
-    with postgres.transaction(settings, "train") as cursor:
-        cursor.execute(
-            "SELECT DISTINCT ON (family) run_id, family, first_batch || '-' || last_batch, data_sha256, synthetic,"
-            " metrics FROM training.experiments WHERE data_sha256 = %s ORDER BY family, trained_at DESC",
-            (data_sha256,),
-        )
-        newest = [Experiment(*row) for row in cursor.fetchall()]
-    sign = 1 if selection in LOWER_IS_BETTER else -1
-    return sorted(newest, key=lambda c: (sign * c.metrics.get(f"val_{selection}", -sign * float("inf")), c.family))
 
 
 def champions(settings: Settings, data_sha256: str, count: int = 3) -> pd.DataFrame:
@@ -69,7 +24,7 @@ def champions(settings: Settings, data_sha256: str, count: int = 3) -> pd.DataFr
     with postgres.transaction(settings, "train") as cursor:
         cursor.execute(
             "SELECT model_version, e.family, first_batch || '-' || last_batch, data_sha256 = %s, e.metrics"
-            " FROM training.promotions p JOIN training.experiments e USING (run_id)"
+            " FROM training.promotions p JOIN training.runs e USING (run_id)"
             " WHERE decision = 'promoted' AND model_name = %s ORDER BY p.id DESC LIMIT %s",
             (data_sha256, settings.mlflow.model_name, count),
         )
@@ -82,37 +37,28 @@ def champions(settings: Settings, data_sha256: str, count: int = 3) -> pd.DataFr
     return pd.DataFrame(records)
 
 
-def newest_batch(settings: Settings) -> int | None:
-    """Return the last batch that any candidate was trained on; None when nothing was trained."""
-    with postgres.transaction(settings, "train") as cursor:
-        cursor.execute("SELECT max(last_batch) FROM training.experiments")
-        (batch,) = cursor.fetchone()
-    return batch if batch is None else int(batch)
-
-
-def record(
-    settings: Settings,
-    decision: Decision,
-    experiment: Experiment | None,
-    version: str | None,
-    replaced: str | None,
-    reasons: list[dict[str, Any]],
-    who: str,
+def record_refusal(
+    settings: Settings, candidate: TrainedModel, champion: str | None, reasons: list[dict[str, Any]], who: str
 ) -> None:
-    """Write one decision."""
+    """Write that the gates refused a candidate.
+
+    Args:
+        settings: Database and registered model.
+        candidate: Model that was judged.
+        champion: Version that stays the champion; None if there is none.
+        reasons: Every check of the verdict.
+        who: Who asked for the judgement.
+    """
     with postgres.transaction(settings, "train") as cursor:
         cursor.execute(
             "INSERT INTO training.promotions"
-            " (decision, model_name, model_version, replaced_version, run_id, family, reasons, decided_by)"
-            " VALUES (%(decision)s, %(model_name)s, %(version)s, %(replaced)s, %(run_id)s, %(family)s, %(reasons)s,"
-            " %(who)s)",
+            " (decision, model_name, replaced_version, run_id, family, reasons, decided_by)"
+            " VALUES ('refused', %(model_name)s, %(champion)s, %(run_id)s, %(family)s, %(reasons)s, %(who)s)",
             {
-                "decision": decision,
                 "model_name": settings.mlflow.model_name,
-                "version": version,
-                "replaced": replaced,
-                "run_id": experiment and experiment.run_id,
-                "family": experiment and experiment.family,
+                "champion": champion,
+                "run_id": candidate.run_id,
+                "family": candidate.family,
                 "reasons": json.dumps(reasons),
                 "who": who,
             },
@@ -145,11 +91,3 @@ def is_rolled_back(settings: Settings, run_id: str) -> bool:
         )
         row = cursor.fetchone()
     return bool(row and row[0])
-
-
-@contextlib.contextmanager
-def lock_decisions(settings: Settings) -> Iterator[None]:
-    """Wait until no other process promotes or rolls back, and keep others waiting meanwhile."""
-    with postgres.transaction(settings, "train") as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('readmission.promote'))")
-        yield

@@ -1,13 +1,10 @@
-"""What this system asks of MLflow, and how code and versions are named there."""
+"""What this system asks of MLflow."""
 
 import contextlib
 import logging
-import subprocess
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
-from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +21,18 @@ from mlflow.types import ColSpec, Schema, TensorSpec
 from sklearn.pipeline import Pipeline
 
 from readmission import contract, models
-from readmission.errors import UserError
+from readmission.errors import RefusalError, UserError
 from readmission.evaluation.gates import Verdict
 from readmission.features import visits
-from readmission.registry import ledger
+from readmission.registry import lineage
 from readmission.registry.aliases import CHAMPION, find_champion
+from readmission.registry.runs import TrainedModel
 from readmission.settings import Settings
 
 #: Deprecated by MLflow, but the word a user of the registry looks for; the alias is what everything reads.
 STAGE = "Production"
-#: Packages that a logged Pipeline needs, pinned in its requirements as they are here.
-_NEEDED = ("readmission", "lightgbm", "numpy", "pandas", "scikit-learn", "skops", "xgboost-cpu")
-_PACKAGE = Path(__file__).parents[1]
+
+log = logging.getLogger(__name__)
 
 
 def connect(settings: Settings) -> MlflowClient:
@@ -63,39 +60,6 @@ def connect(settings: Settings) -> MlflowClient:
     return MlflowClient(settings.mlflow.tracking_uri)
 
 
-def code_version(settings: Settings) -> str:
-    """Return the commit of this code, with a digest of the package when it was changed since."""
-    if settings.git_sha:
-        return settings.git_sha
-    git = ["git", "-C", str(_PACKAGE)]
-    try:
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run(
-            [*git, "status", "--porcelain", "--", "."], capture_output=True, text=True, check=True
-        ).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return f"unversioned+{_digest()}"
-    return f"{commit}+{_digest()}" if changed else commit
-
-
-def _digest() -> str:
-    digest = sha256()
-    for path in sorted(_PACKAGE.rglob("*.py")):
-        digest.update(path.relative_to(_PACKAGE).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()[:8]
-
-
-def requirements() -> list[str]:
-    """Return pinned requirements of a logged Pipeline."""
-    pins = []
-    for package in _NEEDED:
-        try:
-            pins.append(f"{package}=={version(package)}")
-        except PackageNotFoundError:
-            pins.append(package)
-    return pins
-
-
 def signature() -> ModelSignature:
     """Return the typed frame, with history, as MLflow's signature; every column may be absent or missing."""
     inputs: list[ColSpec | TensorSpec] = [
@@ -117,6 +81,25 @@ def run(client: MlflowClient, settings: Settings, name: str, tags: Mapping[str, 
         client.set_terminated(run_id, "FAILED")
         raise
     client.set_terminated(run_id)
+
+
+def end_lost_runs(client: MlflowClient, settings: Settings, is_idle: Callable[[str], bool]) -> None:
+    """End the training runs that a killed process left RUNNING, as KILLED.
+
+    Args:
+        client: MLflow server.
+        settings: Experiment.
+        is_idle: Whether no process trains a family at the moment (`locks.lock_training`).
+    """
+    experiment = mlflow.set_experiment(settings.mlflow.experiment).experiment_id
+    for lost in client.search_runs([experiment], "attributes.status = 'RUNNING' AND tags.batches LIKE '%'"):
+        tags = lost.data.tags
+        families = tags.get("families") or tags.get("family") or ",".join(models.FAMILIES)
+        # A run that ended after the search was running still had its lock then, so its state is read again.
+        idle = all(is_idle(family) for family in families.split(","))
+        if idle and client.get_run(lost.info.run_id).info.status == "RUNNING":
+            client.set_terminated(lost.info.run_id, "KILLED")
+            log.info("run %s (%s) was left running by a killed process; it is ended", lost.info.run_id, families)
 
 
 def log_run(
@@ -158,10 +141,15 @@ def log_pipeline(pipeline: Pipeline, run_id: str, example: pd.DataFrame) -> str:
             skops_trusted_types=list(models.TRUSTED_TYPES),
             signature=signature(),
             input_example=example,
-            pip_requirements=requirements(),
+            pip_requirements=lineage.requirements(),
             pyfunc_predict_fn="predict_proba",
         )
     return str(info.model_uri)
+
+
+def model_uri(client: MlflowClient, run_id: str) -> str:
+    """Return the URI of the Pipeline that a run logged."""
+    return str(client.get_run(run_id).data.tags["model_uri"])
 
 
 def load_pipeline(uri: str) -> Pipeline:
@@ -179,10 +167,8 @@ def champion(client: MlflowClient, settings: Settings) -> Any | None:
     return client.get_model_version(settings.mlflow.model_name, version) if version else None
 
 
-def make_champion(
-    client: MlflowClient, settings: Settings, candidate: ledger.Experiment, uri: str, verdict: Verdict
-) -> str:
-    """Register a run's Pipeline, once, with its verdict, and make it champion; return the version."""
+def register(client: MlflowClient, settings: Settings, candidate: TrainedModel, uri: str, verdict: Verdict) -> str:
+    """Register a run's Pipeline, once, with its verdict; return the version."""
     with contextlib.suppress(MlflowException):
         client.create_registered_model(settings.mlflow.model_name)
     versions = client.search_model_versions(f"name = '{settings.mlflow.model_name}' and run_id = '{candidate.run_id}'")
@@ -207,12 +193,11 @@ def make_champion(
             model_id=uri.removeprefix("models:/"),
         )
     )
-    set_champion(client, settings, str(made.version))
     return str(made.version)
 
 
-def set_champion(client: MlflowClient, settings: Settings, version: str) -> str:
-    """Move alias and stage word to a version; return its family.
+def family_of(client: MlflowClient, settings: Settings, version: str) -> str:
+    """Return the family of a version.
 
     Raises:
         UserError: there is no such version.
@@ -220,8 +205,12 @@ def set_champion(client: MlflowClient, settings: Settings, version: str) -> str:
     try:
         family = client.get_model_version(settings.mlflow.model_name, version).tags.get("family", "unknown family")
     except MlflowException as error:
-        raise UserError(f"Model {settings.mlflow.model_name} has no version {version!r}.") from error
+        raise RefusalError(f"Model {settings.mlflow.model_name} has no version {version!r}.") from error
+    return str(family)
+
+
+def set_champion(client: MlflowClient, settings: Settings, version: str) -> None:
+    """Move stage word and alias to a version."""
     client.transition_model_version_stage(settings.mlflow.model_name, version, STAGE, archive_existing_versions=True)
     # Last: the alias is what the API follows.
     client.set_registered_model_alias(settings.mlflow.model_name, CHAMPION, version)
-    return str(family)

@@ -20,6 +20,10 @@ class ArtifactError(UserError):
     """Reason why an artifact folder must not be served."""
 
 
+class ContractMismatchError(ArtifactError):
+    """The model is of another version of the contract than this software."""
+
+
 class Parity(msgspec.Struct, frozen=True):
     """Comparison of the scorer with its Pipeline: number of rows and largest absolute difference."""
 
@@ -111,12 +115,12 @@ def read_manifest(folder: Path) -> Manifest:
     except msgspec.DecodeError as error:
         raise ArtifactError(f"{MANIFEST} cannot be read: {error}") from None
     if manifest.contract_version != contract.CONTRACT_VERSION:
-        raise ArtifactError(
+        raise ContractMismatchError(
             f"the model is of contract version {manifest.contract_version}, "
             f"this software serves version {contract.CONTRACT_VERSION}"
         )
     if manifest.classes != contract.CLASSES:
-        raise ArtifactError(f"the model's classes {manifest.classes} are not {contract.CLASSES}")
+        raise ContractMismatchError(f"the model's classes {manifest.classes} are not {contract.CLASSES}")
     for name, digest in manifest.files.items():
         if Path(name).name != name:
             raise ArtifactError(f"{MANIFEST} names a file outside its folder")

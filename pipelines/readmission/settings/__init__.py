@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     seed: int = Field(7, description="Seed of every random choice.")
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people (text) or machines (json).")
     image: str = Field("", description="Image of this process, with its digest; model cards state it.")
-    git_sha: str = Field("", description="Commit of this code. An image sets it; a checkout asks git.")
+    git_sha: str = Field("", description="Commit of this code, for model cards. If empty, a checkout asks git.")
     engine: Literal["local", "dask"] = Field(
         "local", description="Where `process` and `train` work: in this process, or on Dask (extra `scale`)."
     )

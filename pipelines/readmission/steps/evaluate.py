@@ -20,7 +20,7 @@ from readmission.data.snapshots import Snapshot
 from readmission.evaluation import metrics, model_card, plots, protocols, reference_models, score_comparison
 from readmission.evaluation.metrics import Array, Interval, Scored
 from readmission.features.known_scores import SCORES
-from readmission.registry import tracking
+from readmission.registry import lineage, tracking
 from readmission.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def run(
     Raises:
         UserError: There is no clean data.
     """
-    began, code = time.perf_counter(), tracking.code_version(settings)
+    began, code = time.perf_counter(), lineage.code_version()
     client = tracking.connect(settings)
     data = snapshots.find(settings)
     frame = data.frame()
@@ -64,7 +64,7 @@ def run(
     minutes = (time.perf_counter() - began) / 60
     text = _render(settings, data, table, family, seeds, lines, minutes, code)
     files = report_files(text, lines)
-    tags = {"step": "evaluate", "data_sha256": data.sha256, "git_sha": code}
+    tags = {"step": "evaluate", "data_sha256": data.sha256, **lineage.tags(settings)}
     with tracking.run(client, settings, "evaluate", tags) as run_id:
         headline = next(iter(lines.values()))
         tracking.log_run(client, run_id, metrics={f"pooled_{n}": headline[n].value for n in _SHOWN})
@@ -204,7 +204,7 @@ def _render(
             "",
             f"{len(table.y):,} encounters of {len(np.unique(table.patients)):,} patients, batches "
             f"{data.batches[0]}-{data.batches[-1]}, data {data.sha256[:12]}, "
-            f"code {code[:12]}, seed {settings.seed}, "
+            f"code {code}, seed {settings.seed}, "
             f"{seeds} repetitions of the folds, {minutes:.0f} minutes.{warning}",
             "",
             f"{protocols.FOLDS} folds by patient, pooled: every row is tested once by a model that has not seen its "

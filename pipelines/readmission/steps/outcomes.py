@@ -72,7 +72,7 @@ SELECT s.model_version, s.p_no, s.p_late, s.p_early, c.patient_nbr::text AS pati
   c.batch_id::text AS batch
 FROM serving.scores s JOIN clean.encounters c USING (encounter_id)
 JOIN (SELECT p.model_version, max(e.last_batch) AS last_batch FROM training.promotions p
-  JOIN training.experiments e USING (run_id) WHERE p.model_name = %(model_name)s GROUP BY 1) t USING (model_version)
+  JOIN training.runs e USING (run_id) WHERE p.model_name = %(model_name)s GROUP BY 1) t USING (model_version)
 WHERE s.model_name = %(model_name)s AND c.batch_id > t.last_batch AND c.readmitted IS NOT NULL
   AND s.scored_at >= now() - %(span)s
 """

@@ -8,7 +8,10 @@ from typing import Any
 
 import typer
 
+from readmission.data import snapshots
+from readmission.data.snapshots import NoCleanBatchError
 from readmission.monitoring import records
+from readmission.registry import runs
 from readmission.settings import Settings
 from readmission.stores import postgres
 
@@ -23,12 +26,12 @@ PATIENCE_HOURS = 2.0
 
 _UNTRAINED = """
 SELECT count(*) FROM clean.snapshots
-WHERE rows > immature AND batch_id > coalesce((SELECT max(last_batch) FROM training.experiments), 0)
+WHERE rows > immature AND batch_id > coalesce((SELECT max(last_batch) FROM training.runs), 0)
   AND finished < now() - make_interval(secs => %(patience)s)
 """
 _ALARMS = """
 SELECT DISTINCT ON (subject) subject, alarm FROM monitoring.drift_reports
-WHERE judged AND measured_at > coalesce((SELECT max(trained_at) FROM training.experiments), '-infinity')
+WHERE judged AND measured_at > coalesce((SELECT max(trained_at) FROM training.runs), '-infinity')
 ORDER BY subject, batch_id DESC NULLS LAST, measured_at DESC
 """
 _LIVE = """
@@ -38,13 +41,15 @@ WHERE model_version = %(version)s AND metric = 'roc_auc_30' AND slice = 'all'
 ORDER BY measured_on DESC, n DESC LIMIT 1
 """
 _TESTED = """
-SELECT (e.metrics->>'test_roc_auc_30')::float FROM training.promotions p JOIN training.experiments e USING (run_id)
+SELECT (e.metrics->>'test_roc_auc_30')::float FROM training.promotions p JOIN training.runs e USING (run_id)
 WHERE p.model_name = %(model_name)s AND p.model_version = %(version)s ORDER BY p.id DESC LIMIT 1
 """
 _ERASED = """
 SELECT count(DISTINCT a.erasure_id) FROM privacy.affected_models a JOIN training.promotions p USING (run_id)
 WHERE p.model_name = %(model_name)s AND p.model_version = %(version)s
 """
+#: Whether the decision before said already that nothing new can be learned.
+_WARNED = "SELECT nothing_new FROM monitoring.decisions ORDER BY id DESC LIMIT 1"
 _WAITED = "SELECT extract(epoch FROM now() - max(decided_at))::float / 3600 FROM monitoring.decisions WHERE retrain"
 
 
@@ -58,6 +63,8 @@ class Figures:
         drifted: Columns of the alarms measured since the newest training, by subject.
         live_roc_auc_high: Upper bound of live ROC-AUC. None if outcomes are missing, too few or too partial.
         test_roc_auc: Test ROC-AUC of the champion at its promotion; None if it is not recorded.
+        learnable: Whether `train` would train anything: data, code, libraries or seed differ from those of every
+            training before.
         hours_since_retraining: Hours since the last decision to retrain; None if there was none.
         erased: Erased patients whom the champion was trained on; 0 unless the settings ask for a retraining.
     """
@@ -67,15 +74,31 @@ class Figures:
     drifted: dict[str, list[str]]
     live_roc_auc_high: float | None
     test_roc_auc: float | None
+    learnable: bool
     hours_since_retraining: float | None
     erased: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """Decision of the rule.
+
+    Attributes:
+        retrain: Whether to retrain.
+        reason: Why or why not.
+        nothing_new: Whether drift or quality asks for a retraining that would give the same models again.
+    """
+
+    retrain: bool
+    reason: str
+    nothing_new: bool = False
 
 
 def run(settings: Settings) -> list[str]:
     """Decide from batches, drift and live quality whether to retrain, and record the decision with its reason.
 
     The exit code for "nothing to do" tells an orchestrator not to train. Whether a trained model serves is decided
-    later, by the gates of `promote` alone.
+    later, by the gates of `promote` alone. Where nothing new can be learned, a person has to act.
 
     Args:
         settings: Database and rule.
@@ -84,17 +107,21 @@ def run(settings: Settings) -> list[str]:
         The reasons to retrain. Empty if there is none.
     """
     figures = read_figures(settings)
-    retrain, reason = decide(figures, settings.drift.columns, settings.monitoring.retrain_cooldown_hours)
+    decision = decide(figures, settings.drift.columns, settings.monitoring.retrain_cooldown_hours)
     with postgres.transaction(settings, "monitor") as cursor:
+        warned = _read_value(cursor, _WARNED, {})
         cursor.execute(
-            "INSERT INTO monitoring.decisions (retrain, reason, figures) VALUES (%(retrain)s, %(reason)s, %(figures)s)",
-            {"retrain": retrain, "reason": reason, "figures": json.dumps(asdict(figures))},
+            "INSERT INTO monitoring.decisions (retrain, reason, nothing_new, figures)"
+            " VALUES (%(retrain)s, %(reason)s, %(nothing_new)s, %(figures)s)",
+            asdict(decision) | {"figures": json.dumps(asdict(figures))},
         )
-    typer.echo(f"{'Retrain' if retrain else 'Did not retrain'} because {reason}.")
-    return [reason] if retrain else []
+    typer.echo(f"{'Retrain' if decision.retrain else 'Did not retrain'} because {decision.reason}.")
+    if decision.nothing_new and not warned:
+        log.warning("no training can help any more, so a person has to act: %s", decision.reason)
+    return [decision.reason] if decision.retrain else []
 
 
-def decide(figures: Figures, columns: int, cooldown_hours: float) -> tuple[bool, str]:
+def decide(figures: Figures, columns: int, cooldown_hours: float) -> Decision:
     """Apply the rule.
 
     Args:
@@ -102,13 +129,13 @@ def decide(figures: Figures, columns: int, cooldown_hours: float) -> tuple[bool,
         columns: Number of clinical columns in sustained drift that justify retraining.
         cooldown_hours: Minimum time between two retrainings for drift or quality.
 
-    Returns:
-        Whether to retrain, and why or why not.
     """
     if not figures.champion:
-        return False, "there is no champion yet: the ordinary training comes first"
+        return Decision(retrain=False, reason="there is no champion yet: the ordinary training comes first")
     if figures.untrained_batches:
-        return True, f"no model was trained on the newest {figures.untrained_batches} clean batches"
+        return Decision(
+            retrain=True, reason=f"no model was trained on the newest {figures.untrained_batches} clean batches"
+        )
     reasons = [
         f"{len(names)} clinical columns of the {subject} drift ({', '.join(names)})"
         for subject, names in figures.drifted.items()
@@ -122,11 +149,16 @@ def decide(figures: Figures, columns: int, cooldown_hours: float) -> tuple[bool,
     if not reasons:
         most = max(map(len, figures.drifted.values()), default=0)
         quality = "live quality is not known" if live is None else f"live ROC-AUC reaches up to {live:.3f}"
-        return False, f"no batch waits, {most} clinical columns drift ({columns} are asked for), and {quality}"
+        reason = f"no batch waits, {most} clinical columns drift ({columns} are asked for), and {quality}"
+        return Decision(retrain=False, reason=reason)
+    if not figures.learnable:
+        reason = f"there is nothing new to learn from since the newest training, although {' and '.join(reasons)}"
+        return Decision(retrain=False, reason=reason, nothing_new=True)
     waited = figures.hours_since_retraining
     if waited is not None and waited < cooldown_hours:
-        return False, f"of the cooldown of {cooldown_hours:g} h ({waited:.1f} h ago), although {' and '.join(reasons)}"
-    return True, " and ".join(reasons)
+        reason = f"of the cooldown of {cooldown_hours:g} h ({waited:.1f} h ago), although {' and '.join(reasons)}"
+        return Decision(retrain=False, reason=reason)
+    return Decision(retrain=True, reason=" and ".join(reasons))
 
 
 def read_figures(settings: Settings) -> Figures:
@@ -158,9 +190,19 @@ def read_figures(settings: Settings) -> Figures:
         drifted=drifted,
         live_roc_auc_high=live,
         test_roc_auc=test,
+        learnable=_is_learnable(settings),
         hours_since_retraining=waited,
         erased=int(erased or 0),
     )
+
+
+def _is_learnable(settings: Settings) -> bool:
+    """Return whether `train` would train anything on the clean batches of now."""
+    try:
+        snapshot = snapshots.find(settings, role="monitor")
+    except NoCleanBatchError:
+        return False
+    return not runs.trained(settings, runs.current_key(settings, snapshot.sha256), role="monitor")
 
 
 def _read_value(cursor: Any, query: str, arguments: Mapping[str, object]) -> Any:

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
-from readmission.errors import UserError
+from readmission.errors import RefusalError
+from readmission.promotion.decisions import carry_out, decide
 from readmission.registry import ledger, tracking
+from readmission.registry.intents import Intent
 from readmission.settings import Settings
 
 
@@ -25,18 +27,23 @@ def run(
         the version that is champion now.
 
     Raises:
-        UserError: there is no champion, no earlier one, or no such version.
+        RefusalError: there is no champion, no earlier one, or no such version.
     """
     client = tracking.connect(settings)
-    with ledger.lock_decisions(settings):
+    with decide(settings):
         current = tracking.champion(client, settings)
         if current is None:
-            raise UserError("There is no champion to roll back from.")
+            raise RefusalError("There is no champion to roll back from.")
         before = to or ledger.replaced_by(settings, str(current.version))
         if not before:
-            raise UserError(f"Version {current.version} is the first champion: there is none before it.")
-        family = tracking.set_champion(client, settings, before)
-        reasons = [{"reason": why or "rolled back by command"}]
-        ledger.record(settings, "rolled back", None, before, str(current.version), reasons, by or getpass.getuser())
+            raise RefusalError(f"Version {current.version} is the first champion: there is none before it.")
+        intent = Intent(
+            decision="rolled back",
+            version=before,
+            replaced=str(current.version),
+            reasons=[{"reason": why or "rolled back by command"}],
+            who=by or getpass.getuser(),
+        )
+        family = carry_out(settings, client, intent)
         typer.echo(f"Version {before} ({family}) is champion again; version {current.version} is not any more.")
         return before

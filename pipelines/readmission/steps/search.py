@@ -9,9 +9,9 @@ from mlflow.tracking import MlflowClient
 from optuna.trial import FrozenTrial
 
 from readmission import models
-from readmission.errors import UserError
+from readmission.errors import RefusalError
 from readmission.evaluation import plots
-from readmission.registry import tracking
+from readmission.registry import lineage, tracking
 from readmission.settings import Settings
 from readmission.training import dataset, search, studies
 from readmission.training.dataset import Dataset
@@ -36,10 +36,10 @@ def run(
         The best parameters. Empty if they are the defaults.
 
     Raises:
-        UserError: There is no such family, or no clean data.
+        RefusalError: There is no such family, or no clean data.
     """
     if family not in models.FAMILIES:
-        raise UserError(f"--family: {family!r} is not a family; allowed: {', '.join(models.FAMILIES)}.")
+        raise RefusalError(f"--family: {family!r} is not a family; allowed: {', '.join(models.FAMILIES)}.")
     client = tracking.connect(settings)
     data = dataset.load(settings, batch_up_to)
     study = studies.open_study(settings, data, family)
@@ -83,7 +83,7 @@ def _parent(settings: Settings, client: MlflowClient, study: optuna.Study, data:
         "study": study.study_name,
         "data_sha256": data.sha256,
         "synthetic": str(data.synthetic).lower(),
-        "git_sha": tracking.code_version(settings),
+        **lineage.tags(settings),
     }
     with tracking.run(client, settings, f"search {family}", tags) as run_id:
         study.set_user_attr("mlflow_run", run_id)

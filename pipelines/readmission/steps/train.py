@@ -1,26 +1,26 @@
-"""Train model families on the clean batches, each an MLflow run and a row of training.experiments."""
+"""Train model families on the clean batches, each an MLflow run and a row of training.runs."""
 
 import contextlib
-import json
 import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from functools import partial
 from typing import Annotated
 
-import pandas as pd
 import typer
 from mlflow.tracking import MlflowClient
 
 from readmission import contract, engine, models, tracing
-from readmission.errors import UserError
+from readmission.errors import RefusalError
 from readmission.evaluation import plots
 from readmission.features import encoding
-from readmission.registry import tracking
+from readmission.registry import lineage, runs, tracking
+from readmission.registry.locks import lock_training
+from readmission.registry.runs import TrainedModel, TrainingKey
 from readmission.settings import Settings
-from readmission.stores import postgres
 from readmission.training import dask, dataset, fitting
 from readmission.training.dataset import Data
 from readmission.training.fitting import FittedFamily
@@ -43,7 +43,7 @@ def run(
         bool, typer.Option(help="With the best parameters of `readmission search`, not the defaults; implies --again.")
     ] = False,
 ) -> dict[str, str]:
-    """Train model families on the clean batches; each is a run in MLflow and a row of training.experiments.
+    """Train model families on the clean batches; each is a run in MLflow and a row of training.runs.
 
     A family that was trained on the same data, seed and code already is left alone. Nothing is promoted.
 
@@ -51,7 +51,7 @@ def run(
         run id by family, of the last snapshot.
 
     Raises:
-        UserError: a family is not known or, with --searched, was not searched; or there is no clean data.
+        RefusalError: a family is not known or, with --searched, was not searched; or there is no clean data.
     """
     chosen = _families(families, settings.engine)
     client = tracking.connect(settings)
@@ -60,11 +60,11 @@ def run(
         if not each_batch:
             best = _searched(settings, whole, chosen) if searched else {}
             return train(settings, client, whole, chosen, again=again or searched, params=best)
-        runs: dict[str, str] = {}
+        made: dict[str, str] = {}
         for batch in whole.batches:
-            runs = train(settings, client, load(batch), chosen, again=again)
-    _learning_curve(settings, client, runs)
-    return runs
+            made = train(settings, client, load(batch), chosen, again=again)
+    _learning_curve(settings, client, made)
+    return made
 
 
 @contextlib.contextmanager
@@ -93,33 +93,47 @@ def train(
     params: Mapping[str, Mapping[str, object]] | None = None,
 ) -> dict[str, str]:
     """Train the wanted families on one snapshot, with parameters by family; return run id by family."""
-    code = tracking.code_version(settings)
-    done = {} if again else _done(settings, data, code)
-    todo = [family for family in families if family not in done]
-    if len(todo) < len(families):
-        log.info("trained already on this data by this code: %s", ", ".join(sorted(set(families) - set(todo))))
-    if not todo:
-        return {family: done[family] for family in families}
+    key = runs.current_key(settings, data.sha256)
+    with lock_training(settings, families) as is_idle:
+        tracking.end_lost_runs(client, settings, is_idle)
+        done = {} if again else runs.trained(settings, key)
+        todo = [family for family in families if family not in done]
+        if len(todo) < len(families):
+            log.info("trained already on this data by this code: %s", ", ".join(sorted(set(families) - set(todo))))
+        made = _train_all(settings, client, data, key, todo, params or {}) if todo else {}
+    return {family: made.get(family) or done[family] for family in families}
+
+
+def _train_all(
+    settings: Settings,
+    client: MlflowClient,
+    data: Data,
+    key: TrainingKey,
+    families: list[str],
+    params: Mapping[str, Mapping[str, object]],
+) -> dict[str, str]:
+    """Train families in parallel below one run of MLflow; return run id by family."""
     began = time.perf_counter()
     span, rows = f"batches {data.batches[0]}-{data.batches[-1]}", int(data.counts["size"].sum())
-    log.info("training %s on %s: %d rows%s", ", ".join(todo), span, rows, _made_up(data))
-    tracing.count(rows=rows, families=len(todo))
-    tags = _tags(data, code)
+    log.info("training %s on %s: %d rows%s", ", ".join(families), span, rows, _made_up(data))
+    tracing.count(rows=rows, families=len(families))
+    tags = _tags(settings, data)
     with (
-        tracking.run(client, settings, f"train {span}", {"step": "train", **tags}) as parent,
+        tracking.run(client, settings, f"train {span}", {"families": ",".join(families), **tags}) as parent,
         ThreadPoolExecutor(settings.training.jobs or os.cpu_count() or 1) as pool,
     ):
         child = {"mlflow.parentRunId": parent, **tags}
-        futures = {f: pool.submit(_train_one, settings, client, data, f, child, (params or {}).get(f)) for f in todo}
-        runs = {family: future.result() for family, future in futures.items()}
-    log.info("trained %d families in %.1f s", len(todo), time.perf_counter() - began)
-    return {family: runs.get(family) or done[family] for family in families}
+        futures = {f: pool.submit(_train_one, settings, client, data, key, f, child, params.get(f)) for f in families}
+        made = {family: future.result() for family, future in futures.items()}
+    log.info("trained %d families in %.1f s", len(families), time.perf_counter() - began)
+    return made
 
 
 def _train_one(
     settings: Settings,
     client: MlflowClient,
     data: Data,
+    key: TrainingKey,
     family: str,
     tags: dict[str, str],
     hyperparameters: Mapping[str, object] | None = None,
@@ -141,13 +155,26 @@ def _train_one(
         tracking.log_files(client, run_id, fitting.draw_plots(candidate))
         uri = tracking.log_pipeline(candidate.pipeline, run_id, encoding.example())
         tracking.log_run(client, run_id, tags={"model_uri": uri})
-        _record(settings, data, candidate, run_id, tags["git_sha"])
+        model = TrainedModel(
+            run_id=run_id,
+            family=family,
+            first_batch=data.batches[0],
+            last_batch=data.batches[-1],
+            synthetic=data.synthetic,
+            icd=" ".join(data.icd),
+            revision=tags.get("git_sha"),
+            image=settings.image,
+            metrics=dict(candidate.metrics),
+            **asdict(key),
+        )
+        runs.record(settings, model)
     return run_id
 
 
-def _tags(data: Data, code: str) -> dict[str, str]:
+def _tags(settings: Settings, data: Data) -> dict[str, str]:
     return {
-        "git_sha": code,
+        "step": "train",
+        **lineage.tags(settings),
         "data_sha256": data.sha256,
         "batches": f"{data.batches[0]}-{data.batches[-1]}",
         "synthetic": str(data.synthetic).lower(),
@@ -165,58 +192,18 @@ def _families(text: str, where: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()] or allowed
     for name in names:
         if name not in models.FAMILIES:
-            raise UserError(f"--models: {name!r} is not a family; allowed: {', '.join(models.FAMILIES)}.")
+            raise RefusalError(f"--models: {name!r} is not a family; allowed: {', '.join(models.FAMILIES)}.")
         if name not in allowed:
-            raise UserError(
+            raise RefusalError(
                 f"--models: {name} cannot be trained on Dask; allowed with READMISSION_ENGINE=dask: "
                 f"{', '.join(allowed)}. READMISSION_ENGINE=local trains every family, if one machine holds the data."
             )
     return sorted(set(names), key=lambda name: -models.FAMILIES[name].cost)
 
 
-def _done(settings: Settings, data: Data, code: str) -> dict[str, str]:
-    with postgres.transaction(settings, "train") as cursor:
-        cursor.execute(
-            "SELECT family, run_id FROM training.experiments WHERE data_sha256 = %s AND seed = %s AND git_sha = %s",
-            (data.sha256, settings.seed, code),
-        )
-        return dict(cursor.fetchall())
-
-
-def _record(settings: Settings, data: Data, candidate: FittedFamily, run_id: str, code: str) -> None:
-    metrics = {name: value for name, value in candidate.metrics.items() if value == value}
-    with postgres.transaction(settings, "train") as cursor:
-        cursor.execute(
-            "INSERT INTO training.experiments"
-            " (run_id, family, first_batch, last_batch, data_sha256, synthetic, icd, seed, git_sha, metrics)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT (family, data_sha256, seed, git_sha) DO UPDATE SET run_id = excluded.run_id,"
-            " metrics = excluded.metrics, trained_at = now()",
-            (
-                run_id,
-                candidate.family,
-                data.batches[0],
-                data.batches[-1],
-                data.sha256,
-                data.synthetic,
-                " ".join(data.icd),
-                settings.seed,
-                code,
-                json.dumps(metrics),
-            ),
-        )
-
-
 def _learning_curve(settings: Settings, client: MlflowClient, last: dict[str, str]) -> None:
     """Show test ROC-AUC by number of batches as a table and, in the last parent run, as a picture."""
-    code = tracking.code_version(settings)
-    with postgres.transaction(settings, "train") as cursor:
-        cursor.execute(
-            "SELECT family, last_batch, (metrics ->> 'test_roc_auc_30')::float8, (metrics ->> 'test_accuracy')::float8"
-            " FROM training.experiments WHERE git_sha = %s AND seed = %s AND family = ANY(%s) ORDER BY 1, 2",
-            (code, settings.seed, list(last)),
-        )
-        table = pd.DataFrame(cursor.fetchall(), columns=["family", "batches", "test_roc_auc_30", "test_accuracy"])
+    table = runs.learning_curve(settings, lineage.code_version(), list(last))
     wide = table.pivot(index="family", columns="batches", values="test_roc_auc_30").round(4)
     typer.echo(f"Test ROC-AUC for <30 days by batches trained on:\n{wide.to_string()}")
     run_id = next(iter(last.values()))

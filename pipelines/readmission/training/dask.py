@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 from readmission import models
 from readmission.data import snapshots
 from readmission.data.snapshots import CleanBatch, Snapshot
-from readmission.errors import UserError
+from readmission.errors import RefusalError
 from readmission.evaluation.metrics import Scored
 from readmission.features import encoding, history
 from readmission.features.visits import Visits
@@ -53,7 +53,7 @@ def load(settings: Settings, client: Any, up_to: int | None = None) -> DaskDatas
     """Read the clean snapshot up to a batch, each batch by one worker.
 
     Raises:
-        UserError: There is no clean data, or too little of it.
+        RefusalError: There is no clean data, or too little of it.
     """
     import dask.array
     from dask.delayed import delayed
@@ -73,7 +73,7 @@ def load(settings: Settings, client: Any, up_to: int | None = None) -> DaskDatas
             X.append(dask.array.from_delayed(matrix, (rows, len(models.SERVED)), np.float32))
             y.append(dask.array.from_delayed(outcome, (rows,), np.int64))
     if not X:
-        raise UserError(f"The train split of batches {snapshot.batches} is empty: ingest and process more data.")
+        raise RefusalError(f"The train split of batches {snapshot.batches} is empty: ingest and process more data.")
     arrays = client.persist([dask.array.concatenate(X), dask.array.concatenate(y)])
     return DaskDataset(
         counts=dataset.count_splits(pd.concat([index for _, index in scans], ignore_index=True)),
@@ -92,7 +92,7 @@ def fit(data: DaskDataset, family: str, seed: int, params: Mapping[str, Any] | N
     """Fit one family on the workers and measure it there; the Pipeline equals that of a local run.
 
     Raises:
-        UserError: Validation or test has no row.
+        RefusalError: Validation or test has no row.
     """
     pipeline, began = models.build(family, params, seed=seed), time.perf_counter()
     _fit_heads(pipeline.named_steps["classify"], data)
@@ -104,7 +104,7 @@ def fit(data: DaskDataset, family: str, seed: int, params: Mapping[str, Any] | N
     scored = {split: _joined([answer[split] for answer in answers]) for split in JUDGED}
     for split, rows in scored.items():
         if not len(rows.y):
-            raise UserError(f"The {split} split of batches {data.batches} is empty: ingest and process more data.")
+            raise RefusalError(f"The {split} split of batches {data.batches} is empty: ingest and process more data.")
     return fitting.judge(family, pipeline, scored, seconds)
 
 

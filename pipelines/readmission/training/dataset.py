@@ -11,7 +11,7 @@ import pandas as pd
 from readmission import contract, models
 from readmission.data import snapshots
 from readmission.data.snapshots import CleanBatch, Snapshot
-from readmission.errors import UserError
+from readmission.errors import RefusalError
 from readmission.evaluation.metrics import Scored
 from readmission.features import encoding, history
 from readmission.features.visits import Visits
@@ -133,11 +133,13 @@ class Dataset(Data):
         """Return where a split's rows stand.
 
         Raises:
-            UserError: the split has no row, or in `train` a class is missing.
+            RefusalError: the split has no row, or in `train` a class is missing.
         """
         rows = self.bounds[split]
         if rows.start == rows.stop or (split == "train" and len(np.unique(self.y[rows])) < 3):
-            raise UserError(f"The {split} split of batches {self.batches} is too small: ingest and process more data.")
+            raise RefusalError(
+                f"The {split} split of batches {self.batches} is too small: ingest and process more data."
+            )
         return rows
 
     def scored(self, split: str, probabilities: npt.NDArray[np.float64]) -> Scored:
@@ -161,7 +163,7 @@ def load(settings: Settings, up_to: int | None = None, *, held_out: bool = False
         held_out: Whether to leave out the train split and to keep the typed frames, as a judge needs it.
 
     Raises:
-        UserError: there is no clean data.
+        RefusalError: there is no clean data.
     """
     snapshot = snapshots.find(settings, up_to)
     splits = list(JUDGED) if held_out else ["train", *JUDGED]

@@ -5,7 +5,7 @@ import warnings
 import optuna
 from optuna.trial import TrialState
 
-from readmission.errors import UserError
+from readmission.errors import RefusalError
 from readmission.settings import Settings
 from readmission.training.dataset import Data
 
@@ -14,11 +14,11 @@ def best(settings: Settings, data: Data, family: str) -> dict[str, object]:
     """Return the best parameters of a family on this data.
 
     Raises:
-        UserError: No search of the family on this data has finished a trial.
+        RefusalError: No search of the family on this data has finished a trial.
     """
     study = open_study(settings, data, family)
     if not any(trial.state == TrialState.COMPLETE for trial in study.trials):
-        raise UserError(f"{family} was not searched on this data: run `readmission search --family {family}`.")
+        raise RefusalError(f"{family} was not searched on this data: run `readmission search --family {family}`.")
     return dict(study.best_params)
 
 

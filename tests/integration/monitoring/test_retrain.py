@@ -1,10 +1,18 @@
 """The decision to retrain: by the alias, on live quality, kept with its figures."""
 
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from readmission.data import snapshots
+from readmission.registry import lineage, runs
 from readmission.registry.aliases import RegistryError
+from readmission.registry.runs import TrainedModel
 from readmission.settings import Settings
-from readmission.steps import outcomes, retrain
+from readmission.steps import ingest, outcomes, process, retrain
 from tests.integration.monitoring.conftest import move_alias, predict, promote, query, report
 
 
@@ -21,8 +29,13 @@ def test_outcomes_of_a_few_decide_nothing(registered: Settings) -> None:
     assert live is None
 
 
-def test_every_decision_is_kept_with_its_figures(registered: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_decision_is_kept_with_its_figures(
+    registered: Settings, sample: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert retrain.run(registered) == []
+    registered = registered.replace(source=str(sample))
+    ingest.run(registered, every=True)
+    process.run(registered)
     promote(registered)
     move_alias(registered, "1")
     report(registered, predict(registered, 700, 40))
@@ -35,6 +48,44 @@ def test_every_decision_is_kept_with_its_figures(registered: Settings, capsys: p
     assert "cooldown" in kept[2][1]
     assert kept[1][2] == "0.9"
     assert "Did not retrain because" in capsys.readouterr().out
+
+
+def test_without_anything_new_to_learn_a_person_is_told_once_and_nothing_is_trained(
+    registered: Settings, sample: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = registered.replace(source=str(sample), retrain_cooldown_hours=0)
+    ingest.run(config, every=True)
+    process.run(config)
+    promote(config)
+    move_alias(config, "1")
+    report(config, predict(config, 700, 40))
+    outcomes.run(config)
+    assert len(retrain.run(config)) == 1
+
+    # The training that this asked for has been done: the same data by the same code.
+    key = runs.current_key(config, snapshots.find(config).sha256)
+    facts: dict[str, Any] = {
+        "first_batch": 1,
+        "last_batch": 1,
+        "synthetic": True,
+        "icd": "9cm",
+        "revision": "",
+        "image": "",
+    }
+    runs.record(config, TrainedModel(run_id="new", family="f", metrics={}, **facts, **asdict(key)))
+    with caplog.at_level(logging.WARNING):
+        assert [retrain.run(config) for _ in range(3)] == [[], [], []]
+    assert caplog.text.count("a person has to act") == 1
+    assert query(config, "SELECT retrain, nothing_new FROM monitoring.decisions ORDER BY id") == [
+        (True, False),
+        (False, True),
+        (False, True),
+        (False, True),
+    ]
+    # With other code the same data can be learned from again.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lineage, "code_version", lambda: "0.2.0+new")
+        assert len(retrain.run(config)) == 1
 
 
 def test_the_version_of_the_alias_is_judged_and_not_the_newest_of_the_ledger(registered: Settings) -> None:

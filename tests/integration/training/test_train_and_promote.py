@@ -13,7 +13,8 @@ from mlflow.tracking import MlflowClient
 from readmission import contract, scorer
 from readmission.errors import UserError
 from readmission.evaluation import gates
-from readmission.registry import ledger, tracking
+from readmission.registry import tracking
+from readmission.registry.locks import lock_decisions
 from readmission.scorer.pipeline import to_values
 from readmission.settings import Settings
 from readmission.steps import promote, report, rollback, score, train
@@ -27,7 +28,7 @@ def assert_runs_are_complete(config: Settings, client: MlflowClient, runs: dict[
     run = client.get_run(runs["decision_tree"])
     assert {"test_roc_auc_30", "val_f1_score_weighted", "test_recall_class_2", "test_ece_30"} <= set(run.data.metrics)
     assert run.data.params["seed"] == "7" and run.data.params["batch_last"] == "1"
-    assert run.data.tags["synthetic"] == "true" and run.data.tags["git_sha"]
+    assert run.data.tags["synthetic"] == "true" and run.data.tags["code"]
     names = {item.path for item in client.list_artifacts(runs["decision_tree"])}
     assert {
         "confusion_matrix.png",
@@ -38,7 +39,7 @@ def assert_runs_are_complete(config: Settings, client: MlflowClient, runs: dict[
     } <= names
     parent = client.get_run(run.data.tags["mlflow.parentRunId"])
     assert parent.info.status == run.info.status == "FINISHED"
-    assert query(config, "SELECT count(*) FROM training.experiments WHERE synthetic") == [(2,)]
+    assert query(config, "SELECT count(*) FROM training.runs WHERE synthetic") == [(2,)]
 
 
 def assert_verdict_stands_with(client: MlflowClient, version: ModelVersion) -> None:
@@ -128,7 +129,7 @@ def test_from_clean_batches_to_a_champion_and_back(
 
 def test_only_one_process_decides_at_a_time(system: Settings) -> None:
     with ThreadPoolExecutor(1) as pool:
-        with ledger.lock_decisions(system):
+        with lock_decisions(system):
             waiting = pool.submit(rollback.run, system)
             with pytest.raises(TimeoutError):
                 waiting.result(timeout=2)
@@ -165,7 +166,7 @@ def test_a_refused_candidate_leaves_the_champion_and_its_reasons(
     assert (check["gate"], check["passed"], check["limit"]) == ("never", False, "at least 1.1")
     client = MlflowClient(config.mlflow.tracking_uri)
     assert tracking.champion(client, config) is None
-    run_id = query(config, "SELECT run_id FROM training.experiments LIMIT 1")[0][0]
+    run_id = query(config, "SELECT run_id FROM training.runs LIMIT 1")[0][0]
     assert json.loads(mlflow.artifacts.load_text(f"runs:/{run_id}/verdict.json"))[0]["gate"] == "never"
 
 

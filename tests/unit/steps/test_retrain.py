@@ -11,6 +11,7 @@ CALM = Figures(
     drifted={"batch": []},
     live_roc_auc_high=0.69,
     test_roc_auc=0.68,
+    learnable=True,
     hours_since_retraining=None,
 )
 
@@ -26,10 +27,15 @@ CALM = Figures(
         ({"drifted": {"batch": ["a", "b", "c"]}, "hours_since_retraining": 3.0}, False, "cooldown of 24 h"),
         ({"live_roc_auc_high": 0.66}, True, "live ROC-AUC is at most 0.660"),
         ({"live_roc_auc_high": 0.675}, False, "reaches up to 0.675"),
+        ({"live_roc_auc_high": 0.66, "learnable": False}, False, "nothing new to learn from"),
+        ({"drifted": {"batch": ["a", "b", "c"]}, "learnable": False}, False, "although 3 clinical columns"),
+        ({"untrained_batches": 2, "learnable": False}, True, "newest 2 clean batches"),
+        ({"learnable": False}, False, "no batch waits"),
         ({"live_roc_auc_high": None}, False, "live quality is not known"),
     ],
 )
 def test_the_rule_decides_and_says_why(changes: dict, retrained: bool, phrase: str) -> None:
-    decision, reason = retrain.decide(Figures(**(CALM.__dict__ | changes)), 3, 24)
-    assert decision is retrained
-    assert phrase in reason
+    decision = retrain.decide(Figures(**(CALM.__dict__ | changes)), 3, 24)
+    assert decision.retrain is retrained
+    assert phrase in decision.reason
+    assert decision.nothing_new is ("nothing new" in decision.reason)

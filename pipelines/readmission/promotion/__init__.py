@@ -1,0 +1,1 @@
+"""How a candidate becomes the champion: its judgement, and the champion that it is compared with."""

@@ -1,0 +1,206 @@
+"""Candidates and their judgement: every figure, the compiled model, the verdict of the gates, and the model card."""
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow.tracking import MlflowClient
+from sklearn.pipeline import Pipeline
+
+from readmission import models
+from readmission.errors import RefusalError
+from readmission.evaluation import gates, importance, metrics, model_card, operating_points, score_comparison
+from readmission.evaluation.gates import Check, Verdict
+from readmission.evaluation.score_comparison import Comparison
+from readmission.promotion.champion import Champion
+from readmission.registry import ledger, lineage, runs, tracking
+from readmission.registry.runs import TrainedModel
+from readmission.scorer.compiler import compile_pipeline
+from readmission.scorer.manifest import CARD, ArtifactError, complete_artifact
+from readmission.settings import Settings
+from readmission.training import gate_metrics
+from readmission.training.dataset import Dataset
+
+log = logging.getLogger(__name__)
+
+#: Real rows on which a compiled model is compared with its Pipeline, beside the invented ones.
+_PARITY_ROWS = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """Candidate with what the gates say of it.
+
+    Attributes:
+        candidate: Trained model.
+        verdict: Every gate that applies.
+        files: Model card and verdict, by file name.
+    """
+
+    candidate: TrainedModel
+    verdict: Verdict
+    files: dict[str, str]
+
+
+def find_candidates(settings: Settings, data: Dataset) -> list[TrainedModel]:
+    """Return the newest model of each family that this code trained on the data, the best on validation first.
+
+    Raises:
+        RefusalError: There is none.
+    """
+    candidates = runs.candidates(
+        settings, data.sha256, lineage.code_version(), lineage.packages(), settings.training.selection
+    )
+    if not candidates:
+        raise RefusalError(
+            f"No model was trained on the clean batches {data.batches} by this code and these libraries: "
+            "run `readmission train`."
+        )
+    missing = sorted(set(models.FAMILIES) - {candidate.family for candidate in candidates})
+    if missing:
+        log.warning("not trained on this data, so not compared: %s", ", ".join(missing))
+    return candidates
+
+
+def judge(
+    settings: Settings,
+    client: MlflowClient,
+    data: Dataset,
+    candidate: TrainedModel,
+    champion: Champion | None,
+    folder: Path,
+    why: str,
+) -> Judgement:
+    """Judge one candidate, keep card and verdict with its run, and write its compiled model.
+
+    Args:
+        settings: Stores, metric of the comparison, seed of the bootstrap.
+        client: MLflow server.
+        data: Dataset that was loaded with `held_out=True`.
+        candidate: Model to judge.
+        champion: Champion to compare with. None if there is none.
+        folder: Empty folder for the compiled model; it is whole if the verdict is passed.
+        why: Reason why a model may return that was rolled back from; empty: it may not.
+    """
+    pipeline = tracking.load_pipeline(tracking.model_uri(client, candidate.run_id))
+    held_out = gate_metrics.held_out_metrics(data, pipeline)
+    comparisons = score_comparison.compare_held_out(held_out.scored, data.frames, settings.seed)
+    held_out.figures.update(score_comparison.gate_figures(comparisons))
+    verdict = _check_gates(settings, data, candidate, pipeline, held_out, champion, folder)
+    if ledger.is_rolled_back(settings, candidate.run_id):
+        verdict = Verdict((*verdict.checks, _check_return(why)))
+    log.info("%s, run %s:\n%s", candidate.family, candidate.run_id, verdict)
+    files = _card(settings, data, candidate, pipeline, held_out, verdict, comparisons)
+    files["verdict.json"] = json.dumps(verdict.as_data(), indent=2)
+    tracking.log_files(client, candidate.run_id, files)
+    if verdict.passed:
+        # With the version for good: the API and the demo show them.
+        complete_artifact(folder, verdict.as_data(), files[CARD])
+    else:
+        reasons = [f"{check.gate}: {check.figure} {check.value} must be {check.limit}" for check in verdict.failed]
+        log.warning("%s is refused: %s", candidate.family, "; ".join(reasons))
+    return Judgement(candidate=candidate, verdict=verdict, files=files)
+
+
+def _check_return(why: str) -> Check:
+    """Return the gate for a model that was rolled back from: it passes only with a person's reason."""
+    return Check(
+        gate="not_rolled_back",
+        figure="rolled_back",
+        value=1.0,
+        limit="0, or let return by --again with a reason",
+        passed=bool(why),
+        reason=why or "A person rolled back from this version, so only a person may let it return.",
+    )
+
+
+def _check_gates(
+    settings: Settings,
+    data: Dataset,
+    candidate: TrainedModel,
+    pipeline: Pipeline,
+    held_out: gate_metrics.HeldOutMetrics,
+    champion: Champion | None,
+    folder: Path,
+) -> Verdict:
+    """Compute every figure, compile the candidate into the folder, and check the gates."""
+    name, strength = gate_metrics.strongest_feature(data)
+    log.info("the strongest single feature is %s: ROC-AUC %.3f", name, strength)
+    figures = {**held_out.figures, "single_feature_roc_auc": strength}
+    conditions = set() if data.synthetic else {"real"}
+    validation = held_out.scored["validation"]
+    if champion and champion.validation:
+        selection = settings.training.selection
+        difference = metrics.compare(validation, champion.validation, selection, seed=settings.seed)
+        log.info("against version %s: %s %s", champion.version, selection, difference)
+        figures |= {"difference": difference.value, "difference_low": difference.low}
+        conditions |= {"champion", "same_data" if champion.data_sha256 == data.sha256 else "new_data"}
+    try:
+        compile_pipeline(
+            pipeline,
+            folder,
+            family=candidate.family,
+            sample=data.frames["test"].head(_PARITY_ROWS),
+            metrics={n: v for n, v in figures.items() if v == v},
+            synthetic=data.synthetic,
+            run_id=candidate.run_id,
+            model_name=settings.mlflow.model_name,
+            visits=data.visits,
+            points=operating_points.choose_points(validation),
+            bands=operating_points.measure_bands(operating_points.choose_bands(validation), held_out.scored["test"]),
+            prevalence=data.prevalence,
+            systems=data.icd,
+        )
+        figures |= gate_metrics.serving_metrics(folder)
+    except ArtifactError as error:
+        log.warning("%s cannot be served: %s", candidate.family, error)
+    return gates.judge(gates.load_gates(), figures, conditions, len(data.batches))
+
+
+def _card(
+    settings: Settings,
+    data: Dataset,
+    candidate: TrainedModel,
+    pipeline: Pipeline,
+    held_out: gate_metrics.HeldOutMetrics,
+    verdict: Verdict,
+    comparisons: list[Comparison],
+) -> dict[str, str]:
+    """Write the model card, as Markdown and as HTML, by file name."""
+    validation = held_out.scored["validation"]
+    facts = model_card.Facts(
+        name=settings.mlflow.model_name,
+        family=candidate.family,
+        lineage=_lineage(candidate),
+        rows=data.counts["size"].to_dict(),
+        patients=data.counts["nunique"].to_dict(),
+        synthetic=data.synthetic,
+        intervals=metrics.intervals(held_out.scored["test"], 200, settings.seed),
+        points=operating_points.choose_points(validation),
+        slices=held_out.slices,
+        comparisons=comparisons,
+        verdict=verdict,
+        importance=importance.table(pipeline, data.matrix[data.rows("validation")], validation, settings.seed),
+        earlier=ledger.champions(settings, candidate.data_sha256),
+    )
+    text = model_card.markdown(facts)
+    return {
+        "model_card.md": text,
+        "model_card.html": model_card.html(text, f"{settings.mlflow.model_name}: model card"),
+    }
+
+
+def _lineage(candidate: TrainedModel) -> dict[str, str]:
+    """Return what the model was made from, as its training recorded it; the judge may run other code elsewhere."""
+    return {
+        "data (sha256 of the snapshot)": candidate.data_sha256,
+        "batches": candidate.batches,
+        "code systems of the diagnoses": ", ".join(f"ICD-{system.upper()}" for system in candidate.icd.split()),
+        "code": candidate.code,
+        "commit": candidate.revision or "not known",
+        "seed": str(candidate.seed),
+        "MLflow run": candidate.run_id,
+        "packages": candidate.packages or "not recorded",
+        "image": candidate.image or "none, a checkout",
+    }

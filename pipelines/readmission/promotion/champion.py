@@ -1,0 +1,73 @@
+"""The champion that a candidate is compared with, as it serves."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mlflow.tracking import MlflowClient
+
+from readmission import scorer
+from readmission.evaluation.metrics import Scored
+from readmission.registry import tracking
+from readmission.scorer.manifest import ContractMismatchError
+from readmission.scorer.pipeline import to_values
+from readmission.settings import Settings
+from readmission.training.dataset import Dataset
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Champion:
+    """Champion with its probabilities on the validation patients.
+
+    Attributes:
+        version: Version of the registered model.
+        run_id: MLflow run that trained it.
+        data_sha256: Hash of the snapshot that it was trained on; empty if it is not recorded.
+        validation: Validation rows as it answers them. None if it cannot answer: it is of another contract.
+    """
+
+    version: str
+    run_id: str
+    data_sha256: str
+    validation: Scored | None
+
+
+def find_champion(client: MlflowClient, settings: Settings, data: Dataset, folder: Path) -> Champion | None:
+    """Score the validation patients with the compiled champion; None without a champion.
+
+    The compiled model is what serves, with the history that it ships, and later code cannot change it. Its Pipeline
+    reads features by the code of today, which may have renamed one or read it in another way.
+
+    Args:
+        client: MLflow server.
+        settings: Registered model.
+        data: Dataset that was loaded with `held_out=True`.
+        folder: Empty folder for the compiled model.
+
+    Raises:
+        ArtifactError: The compiled model is damaged.
+        RegistryError: MLflow does not answer.
+    """
+    current = tracking.champion(client, settings)
+    return None if current is None else _score(client, current, data, folder)
+
+
+def _score(client: MlflowClient, current: Any, data: Dataset, folder: Path) -> Champion:
+    compiled = Path(client.download_artifacts(current.run_id, "serving", str(folder)))
+    validation: Scored | None = None
+    try:
+        frame = data.frames["validation"]
+        answers = scorer.load(compiled).score_many(scorer.columns_of(to_values(frame)))
+        validation = data.scored("validation", np.asarray(answers, dtype=np.float64))
+    except ContractMismatchError as error:
+        log.warning("version %s is not compared with the candidates: %s", current.version, error)
+    return Champion(
+        version=str(current.version),
+        run_id=str(current.run_id),
+        data_sha256=current.tags.get("data_sha256", ""),
+        validation=validation,
+    )
