@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -72,8 +73,11 @@ def migrate(settings: Settings) -> None:
     """Create Airflow's tables and its login, or bring them up to date.
 
     Raises:
-        UserError: There are no DAGs here, or Airflow's migration failed. The message ends with Airflow's own.
+        UserError: Airflow is not installed, there are no DAGs here, or Airflow's migration failed, which the message
+            says in Airflow's words.
     """
+    if find_spec("airflow") is None:
+        raise UserError("Airflow is not installed here: `make install` installs it, and `make up AIRFLOW=1` starts it.")
     if not DAGS.is_dir():
         raise UserError(f"{DAGS} has no DAGs. Start Airflow from a clone of the repository.")
     home = settings.home / "airflow"
