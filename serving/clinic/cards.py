@@ -6,7 +6,7 @@ from uuid import UUID, uuid5
 
 from readmission import contract
 from readmission.contract.risk import BAND_NAMES, INTENDED_USE
-from readmission.fhir.assessment import SAID, Estimate
+from readmission.fhir.assessment import SOURCE_NAMES, Estimate
 from readmission.fhir.mapping import MappedEncounter
 
 #: Longest summary, by the standard.
@@ -55,7 +55,7 @@ def card(
         "detail": _detail(estimate, mapped, contributions, unit),
         "source": source,
         "overrideReasons": [
-            {"system": SYSTEM, "code": code, "display": words} for code, words in OVERRIDE_REASONS.items()
+            {"system": SYSTEM, "code": code, "display": display} for code, display in OVERRIDE_REASONS.items()
         ],
     }
     if estimate.card_url:
@@ -75,9 +75,9 @@ def _detail(estimate: Estimate, mapped: MappedEncounter, contributions: Sequence
     if estimate.prevalence:
         lines[0] += f" Of all patients of the training data, {estimate.prevalence:.1%} came back within 30 days."
     lines += _why(contributions, unit)
-    for source, words in SAID.items():
+    for source, name in SOURCE_NAMES.items():
         if columns := mapped.columns[source]:
-            lines += ["", f"**{words}:** " + "; ".join(_said(mapped, name) for name in columns)]
+            lines += ["", f"**{name}:** " + "; ".join(_said(mapped, column) for column in columns)]
     derived = len(mapped.columns["sent"]), len(mapped.columns["derived"])
     lines += ["", f"{derived[0]} values were sent and {derived[1]} derived from what was sent."]
     lines += ["", f"_{INTENDED_USE}_"]

@@ -31,7 +31,7 @@ def allowed(column: Column, text: str = "") -> str:
         column: The column.
         text: Its values in words. If omitted, the column's own.
     """
-    text = column.or_unknown(text or column.kind.allowed)
+    text = column.or_unknown(text or column.values_in_words)
     return text if column.required else f"{text}; may be absent or null"
 
 

@@ -30,10 +30,10 @@ def asks_for_scores(query: bytes) -> bool:
     Raises:
         Invalid: It asks for something else.
     """
-    wanted = parse_qs(query.decode("latin-1")).get(PARAMETER, [])
-    if set(wanted) - {KNOWN_SCORES}:
+    includes = parse_qs(query.decode("latin-1")).get(PARAMETER, [])
+    if set(includes) - {KNOWN_SCORES}:
         raise Invalid([Problem(PARAMETER, "level", f"the query parameter {PARAMETER}={KNOWN_SCORES}, or none")])
-    return bool(wanted)
+    return bool(includes)
 
 
 def describe_scores(values: Values) -> list[Points]:

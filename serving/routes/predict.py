@@ -112,7 +112,7 @@ class Predict:
         *,
         with_scores: bool = False,
     ) -> Answer:
-        """Answer one encounter.
+        """Answer one encounter; more than 40 lines, because its arguments are explained.
 
         Args:
             body: JSON object of the encounter.

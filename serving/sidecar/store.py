@@ -98,11 +98,11 @@ class Store:
                     self._months.add(month)
                 keys = self._settings.patient_keys
                 erased = read_tombstones(cursor, keys)
-                known = [(entry, _patient(entry)) for entry in entries]
-                kept = [e for e, patient in known if e.route != "/explain" and not erased.cover(patient)]
+                patients = [(entry, _patient(entry)) for entry in entries]
+                kept = [e for e, patient in patients if e.route != "/explain" and not erased.cover(patient)]
                 extras.execute_values(cursor, _INSERT, list(map(_row, kept)), template=_ROW, page_size=1000)
                 clinic_store.add_discharges(cursor, kept)
-                if keys and (accesses := [_access(e, p, keys[0]) for e, p in known if isinstance(p, int)]):
+                if keys and (accesses := [_access(e, p, keys[0]) for e, p in patients if isinstance(p, int)]):
                     extras.execute_values(cursor, _INSERT_ACCESS, accesses, template=_ACCESS, page_size=1000)
             self._connection.commit()
         except psycopg2.Error:

@@ -111,7 +111,12 @@ class Column:
     @property
     def allowed(self) -> str:
         """What the column may hold, in words for error messages and documentation."""
-        return self.or_unknown(self.kind.allowed)
+        return self.or_unknown(self.values_in_words)
+
+    @property
+    def values_in_words(self) -> str:
+        """The values of the column's kind in words, without the token for "not known"."""
+        return self.kind.allowed
 
     def or_unknown(self, allowed: str) -> str:
         """Add to what is allowed, in words, the token for "not known" if the column may hold it."""

@@ -90,11 +90,14 @@ def moments(texts: "pd.Series[str]") -> "pd.Series[Any]":
 def _time_problems(frame: pd.DataFrame) -> dict[Any, list[Reason]]:
     """Find rows that were known before the discharge, or that lie in the future. A day is left for time zones."""
     day = timedelta(days=1)
-    discharged, known = (moments(frame[name]) for name in contract.TIME_NAMES)
+    discharges, arrivals = (moments(frame[name]) for name in contract.TIME_NAMES)
     tomorrow = datetime.now(UTC) + day
     wrong = {
-        "discharged_at": (discharged > tomorrow, "no later than today"),
-        "known_at": ((known > tomorrow) | (known + day < discharged), "no later than today, nor before discharged_at"),
+        "discharged_at": (discharges > tomorrow, "no later than today"),
+        "known_at": (
+            (arrivals > tomorrow) | (arrivals + day < discharges),
+            "no later than today, nor before discharged_at",
+        ),
     }
     reasons: dict[Any, list[Reason]] = {}
     for name, (rows, allowed) in wrong.items():

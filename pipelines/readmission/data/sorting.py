@@ -60,6 +60,20 @@ def sort_rows(
     accepted = sound[~repeated]
     corrections, contradictions = _sort_repeated(sound[repeated], accepted, stored, now)
     reasons |= contradictions
+    stated = sound["known_at"].max()
+    return SortedRows(
+        accepted=accepted,
+        corrections=sound.loc[corrections],
+        refused=_refused(raw, reasons),
+        duplicate=int(repeated.sum()) - len(corrections) - len(contradictions),
+        known_through=stated.to_pydatetime() if sound["known_at"].notna().all() and len(sound) else None,
+    )
+
+
+def _refused(
+    raw: RawBatch, reasons: Mapping[Any, list[validation.Reason]]
+) -> dict[int, tuple[dict[str, Any], list[validation.Reason]]]:
+    """Return the rows with a reason against them, and the lines that are no rows, by row number."""
     rows = raw.frame.loc[sorted(reasons)].to_dict("index")
     for row in rows.values():
         for name in contract.TIME_NAMES:
@@ -73,14 +87,7 @@ def sort_rows(
             field="", problem=f"{line.fields} fields", allowed=f"a row of {line.expected} fields"
         )
         refused[line.row_number] = ({"text": line.text}, [problem])
-    stated = sound["known_at"].max()
-    return SortedRows(
-        accepted=accepted,
-        corrections=sound.loc[corrections],
-        refused=refused,
-        duplicate=int(repeated.sum()) - len(corrections) - len(contradictions),
-        known_through=stated.to_pydatetime() if sound["known_at"].notna().all() and len(sound) else None,
-    )
+    return refused
 
 
 def _sort_repeated(

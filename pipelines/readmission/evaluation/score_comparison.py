@@ -12,7 +12,7 @@ from readmission.evaluation.metrics import Array, Interval, Scored
 from readmission.features.known_scores import INPUTS, SCORES, known_scores
 
 #: Metric of the comparison: the share of early readmissions found when a tenth of the encounters is alerted.
-FOUND = "recall_at_alert_10"
+RECALL = "recall_at_alert_10"
 _RESAMPLES = 200
 
 
@@ -24,17 +24,17 @@ class Comparison:
         score: Key of SCORES.
         roc_auc: ROC-AUC of the score.
         pr_auc: PR-AUC of the score.
-        found: Share of early readmissions that the score finds when a tenth is alerted. Among equal scores the alerts
+        recall: Share of early readmissions that the score finds when a tenth is alerted. Among equal scores the alerts
             are taken at random.
-        model_found: The same share of the model.
+        model_recall: The same share of the model.
         difference: How much more the model finds, with the interval of the paired patient bootstrap.
     """
 
     score: str
     roc_auc: float
     pr_auc: float
-    found: float
-    model_found: float
+    recall: float
+    model_recall: float
     difference: Interval
 
 
@@ -70,9 +70,9 @@ def compare_scores(scored: Scored, points: Mapping[str, Array], seed: int) -> li
                 score=name,
                 roc_auc=figures["roc_auc_30"],
                 pr_auc=figures["pr_auc_30"],
-                found=figures[FOUND],
-                model_found=model[FOUND],
-                difference=metrics.compare(scored, ranked, FOUND, _RESAMPLES, seed),
+                recall=figures[RECALL],
+                model_recall=model[RECALL],
+                difference=metrics.compare(scored, ranked, RECALL, _RESAMPLES, seed),
             )
         )
     return comparisons
@@ -103,7 +103,7 @@ def markdown(comparisons: list[Comparison]) -> str:
     for each in comparisons:
         score = SCORES[each.score]
         lines.append(
-            f"| {score.label} | {each.roc_auc:.3f} | {each.pr_auc:.3f} | {each.found:.3f} | {each.model_found:.3f} "
+            f"| {score.label} | {each.roc_auc:.3f} | {each.pr_auc:.3f} | {each.recall:.3f} | {each.model_recall:.3f} "
             f"| {each.difference} | {score.limits} |"
         )
     return "\n".join(lines)

@@ -49,16 +49,28 @@ SCORES: Mapping[str, KnownScore] = {
 
 #: Columns that the scores read.
 INPUTS = (
-    "time_in_hospital", "number_inpatient", "number_emergency", "admission_type_id", "num_procedures",
+    "time_in_hospital",
+    "number_inpatient",
+    "number_emergency",
+    "admission_type_id",
+    "num_procedures",
     *contract.DIAGNOSES,
-)  # fmt: skip
+)
 
 #: Weights of the Charlson index as LACE has them, by comorbidity group; a total of 4 or more counts as 5.
 _LACE_WEIGHTS: Mapping[str, int] = {
-    "myocardial_infarction": 1, "cerebrovascular": 1, "peripheral_vascular": 1, "heart_failure": 2,
-    "chronic_pulmonary": 2, "liver": 2, "cancer": 2, "dementia": 3, "rheumatic": 3, "renal_failure": 4,
+    "myocardial_infarction": 1,
+    "cerebrovascular": 1,
+    "peripheral_vascular": 1,
+    "heart_failure": 2,
+    "chronic_pulmonary": 2,
+    "liver": 2,
+    "cancer": 2,
+    "dementia": 3,
+    "rheumatic": 3,
+    "renal_failure": 4,
     "metastatic": 6,
-}  # fmt: skip
+}
 _POSITIONS = {name: icd9.FLAG_NAMES.index(name) for name in (*_LACE_WEIGHTS, "diabetes_complicated")}
 #: Admission types that are not planned: emergency, urgent, trauma center (IDS_mapping.csv).
 _ACUTE = frozenset({1, 2, 7})

@@ -86,6 +86,8 @@ def summarise(
 ) -> tuple[float, ...]:
     """Return what the visits before an encounter say.
 
+    More than 40 lines, because the rule is told in one place and every answer of the API pays for a further call.
+
     Args:
         visits: of the patient, by rising encounter; later ones are ignored.
         newest: the last encounter of the data that the visits come from.

@@ -20,7 +20,7 @@ OUTCOMES: Mapping[str, str] = {
     "NO": "No readmission",
 }
 #: Sources that a person must be told of, in words.
-SAID: Mapping[Source, str] = {"assumed": "Assumed", "missing": "Not known"}
+SOURCE_NAMES: Mapping[Source, str] = {"assumed": "Assumed", "missing": "Not known"}
 #: URL of the extension that tells apart where the columns' values come from.
 COLUMNS_URL = "urn:readmission:columns"
 
@@ -61,20 +61,6 @@ def risk_assessment(estimate: Estimate, mapped: MappedEncounter) -> dict[str, An
         estimate: The answer.
         mapped: The encounter and where its values come from.
     """
-    early = estimate.probabilities["<30"]
-    prediction: dict[str, Any] = {
-        "outcome": {
-            "coding": [{"system": codes.SNOMED, "code": codes.READMISSION, "display": "Hospital re-admission"}],
-            "text": OUTCOMES["<30"],
-        },
-        "probabilityDecimal": percent(early),
-        "whenPeriod": _thirty_days(mapped.end or date.fromisoformat(estimate.made_at[:10])),
-        "rationale": _rationale(mapped),
-    }
-    if estimate.band:
-        prediction["qualitativeRisk"] = {"text": f"{estimate.band} risk"}
-    if estimate.prevalence:
-        prediction["relativeRisk"] = Decimal(repr(round(early / estimate.prevalence, 3)))
     others = [
         {"outcome": {"text": OUTCOMES[name]}, "probabilityDecimal": percent(estimate.probabilities[name])}
         for name in (">30", "NO")
@@ -91,7 +77,7 @@ def risk_assessment(estimate: Estimate, mapped: MappedEncounter) -> dict[str, An
         "encounter": {"reference": mapped.stay},
         "occurrenceDateTime": estimate.made_at,
         "basis": [{"reference": reference} for reference in mapped.basis],
-        "prediction": [prediction, *others],
+        "prediction": [_early_readmission(estimate, mapped), *others],
         "note": [{"text": text} for text in notes],
     }
     # FHIR has no empty elements, and resources without an id cannot be referred to.
@@ -101,6 +87,25 @@ def risk_assessment(estimate: Estimate, mapped: MappedEncounter) -> dict[str, An
     return {name: value for name, value in assessment.items() if value != []}
 
 
+def _early_readmission(estimate: Estimate, mapped: MappedEncounter) -> dict[str, Any]:
+    """Return the prediction of a readmission within 30 days."""
+    early = estimate.probabilities["<30"]
+    prediction: dict[str, Any] = {
+        "outcome": {
+            "coding": [{"system": codes.SNOMED, "code": codes.READMISSION, "display": "Hospital re-admission"}],
+            "text": OUTCOMES["<30"],
+        },
+        "probabilityDecimal": percent(early),
+        "whenPeriod": _thirty_days(mapped.end or date.fromisoformat(estimate.made_at[:10])),
+        "rationale": _rationale(mapped),
+    }
+    if estimate.band:
+        prediction["qualitativeRisk"] = {"text": f"{estimate.band} risk"}
+    if estimate.prevalence:
+        prediction["relativeRisk"] = Decimal(repr(round(early / estimate.prevalence, 3)))
+    return prediction
+
+
 def _thirty_days(first: date) -> dict[str, str]:
     return {"start": first.isoformat(), "end": (first + timedelta(days=30)).isoformat()}
 
@@ -108,9 +113,9 @@ def _thirty_days(first: date) -> dict[str, str]:
 def _rationale(mapped: MappedEncounter) -> str:
     """Tell in words what was assumed and what is missing."""
     parts = []
-    for source, words in SAID.items():
+    for source, name in SOURCE_NAMES.items():
         if columns := mapped.columns[source]:
-            parts.append(f"{words}: {', '.join(columns)}.")
+            parts.append(f"{name}: {', '.join(columns)}.")
     return " ".join(parts) or "Every column was sent or follows from what was sent."
 
 

@@ -71,28 +71,14 @@ def map_resources(
     patient, stay = _who(resources, patient_id, encounter_id)
     draft = Draft(resources, patient, stay, today)
     _check_subjects(draft)
-    map_patient(draft)
-    map_stay(draft)
-    map_visits(draft)
-    map_diagnoses(draft)
-    map_observations(draft)
-    map_procedures(draft)
-    is_treated = map_medications(draft)
-    if not is_treated and not has_diabetes(draft):
-        draft.wrong("business-rule", "Condition", "a patient with diabetes: the model knows no others")
-    if draft.issues:
-        # What is wrong with the data comes before whether the patient is one that the model knows.
-        outside = all(issue.code in ("business-rule", "required") for issue in draft.issues)
-        issues = [issue for issue in draft.issues if issue.code == "business-rule"] if outside else []
-        raise NotUsableError(issues or draft.issues)
-    number = _number(patient.identifier, systems.patient)
-    record = {name: draft.values[name] for name in contract.FEATURE_NAMES if name in draft.values}
-    record |= {"icd": draft.values["icd"]} if "icd" in draft.values else {}
-    record |= {"patient_nbr": number} if number else {}
-    encounter_number = _number(stay.identifier, systems.encounter)
-    record |= {"encounter_id": encounter_number} if encounter_number else {}
+    _fill(draft)
+    record = {name: draft.values[name] for name in (*contract.FEATURE_NAMES, "icd") if name in draft.values}
+    numbers = {
+        "patient_nbr": _number(patient.identifier, systems.patient),
+        "encounter_id": _number(stay.identifier, systems.encounter),
+    }
     return MappedEncounter(
-        record=record,
+        record=record | {name: number for name, number in numbers.items() if number},
         origins=draft.origins,
         columns=draft.by_source(),
         patient=resources.reference(patient),
@@ -119,6 +105,28 @@ def _who(resources: Resources, patient_id: str, encounter_id: str) -> tuple[Pati
     if stay is None or issues:
         raise NotUsableError(issues)
     return patients[0], stay
+
+
+def _fill(draft: Draft) -> None:
+    """Set every column.
+
+    Raises:
+        NotUsableError: Something is missing, contradicts itself, or the patient is not one that the model knows.
+    """
+    map_patient(draft)
+    map_stay(draft)
+    map_visits(draft)
+    map_diagnoses(draft)
+    map_observations(draft)
+    map_procedures(draft)
+    is_treated = map_medications(draft)
+    if not is_treated and not has_diabetes(draft):
+        draft.wrong("business-rule", "Condition", "a patient with diabetes: the model knows no others")
+    if draft.issues:
+        # What is wrong with the data comes before whether the patient is one that the model knows.
+        outside = all(issue.code in ("business-rule", "required") for issue in draft.issues)
+        issues = [issue for issue in draft.issues if issue.code == "business-rule"] if outside else []
+        raise NotUsableError(issues or draft.issues)
 
 
 def _check_subjects(draft: Draft) -> None:

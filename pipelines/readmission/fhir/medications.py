@@ -19,15 +19,16 @@ _WORDS = re.compile(r"[a-z]+")
 def map_medications(draft: Draft) -> bool:
     """Set the drugs and their number; return whether there is one for diabetes."""
     requests = [each for each in draft.resources.of(MedicationRequest) if _was_ordered(draft, each)]
-    given = [each for each in draft.resources.of(MedicationAdministration) if _was_ordered(draft, each)]
-    if not requests and not given and "medications" not in draft.resources.complete:
+    administrations = [each for each in draft.resources.of(MedicationAdministration) if _was_ordered(draft, each)]
+    if not requests and not administrations and "medications" not in draft.resources.complete:
         text = "the drugs of the stay, as MedicationRequests or MedicationAdministrations"
         draft.wrong("required", "MedicationRequest", text)
         return False
-    orders: list[Order] = [*requests, *given]
+    orders: list[Order] = [*requests, *administrations]
     draft.use(*orders)
-    names = {_name(draft, order) for order in (given or requests)}
-    draft.count("num_medications", len(names), f"different drugs {'given' if given else 'prescribed'} in the stay")
+    names = {_name(draft, order) for order in (administrations or requests)}
+    verb = "given" if administrations else "prescribed"
+    draft.count("num_medications", len(names), f"different drugs {verb} in the stay")
     columns = {column for order in orders for column in columns_of(concept(draft, order))}
     doses = _doses(draft, requests)
     for drug in contract.feature_columns("drugs"):

@@ -40,8 +40,8 @@ def rewrite(read: Read, patients: Collection[int]) -> tuple[dict[str, bytes], in
     if VISITS in manifest["files"] and (table := read(VISITS)) is not None:
         rest, removed = without_patients(table, patients)
         _change(changed, manifest, VISITS, table, rest)
-        known = Visits(rest)
-        manifest["history"] = {"patients": known.patients, "visits": known.count}
+        visits = Visits(rest)
+        manifest["history"] = {"patients": visits.patients, "visits": visits.count}
     if (golden := read(GOLDEN)) is not None:
         rows = msgspec.json.decode(golden)
         # Golden rows of earlier releases were those of real patients.

@@ -57,8 +57,8 @@ def run(
         raise UserError(f"Rows of the patient came in meanwhile ({', '.join(left)}): run the same command again.")
     with postgres.transaction(settings, "privacy") as cursor:
         rows.record_step(cursor, erasure, "verified", 0)
-    for place, count in removed.items():
-        typer.echo(f"{place}: {count} removed")
+    for store, count in removed.items():
+        typer.echo(f"{store}: {count} removed")
     typer.echo(f"Models trained on the patient: {', '.join(models) or 'none'}.")
     typer.echo(f"Erased (erasure {erasure.number}). Backups made before {datetime.now(UTC):%Y-%m-%d} go by their age.")
 

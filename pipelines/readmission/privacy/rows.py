@@ -78,8 +78,8 @@ def delete_rows(settings: Settings, erasure: Erasure) -> dict[str, int]:
                 name = sql.Identifier(*table.name.split("."))
                 cursor.execute(sql.SQL("DELETE FROM {} WHERE ").format(name) + sql.SQL(table.erase), parameters)
                 removed[table.name] = cursor.rowcount
-        for place, count in removed.items():
-            record_step(cursor, erasure, place, count)
+        for table_name, count in removed.items():
+            record_step(cursor, erasure, table_name, count)
     return removed
 
 
@@ -99,9 +99,9 @@ def remaining(settings: Settings, patient: int) -> dict[str, int]:
     return counts
 
 
-def record_step(cursor: Any, erasure: Erasure, place: str, removed: int) -> None:
-    """Write down that a place is done."""
-    cursor.execute(_STEP, {"erasure": erasure.number, "place": place, "removed": removed})
+def record_step(cursor: Any, erasure: Erasure, store: str, removed: int) -> None:
+    """Record that a store is done: a table, a file of a run or the whole erasure."""
+    cursor.execute(_STEP, {"erasure": erasure.number, "place": store, "removed": removed})
 
 
 def _parameters(cursor: Any, patient: int) -> dict[str, Any]:

@@ -1,22 +1,18 @@
 """Take batches of raw rows into RAW: validated, counted, each version of a row once; bad rows to quarantine."""
 
-import json
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import pandas as pd
-import pyarrow as pa
 import typer
-from psycopg2.extras import execute_values
 
-from readmission import contract, tracing
+from readmission import tracing
 from readmission.contract import validation
+from readmission.data import raw_tables
 from readmission.data.feed import FeedSource
-from readmission.data.sorting import SortedRows, sort_rows, version_of
-from readmission.data.sources import Source, SourceClosedError, open_source
-from readmission.data.versions import Version, with_arrow_times
+from readmission.data.sorting import SortedRows, sort_rows
+from readmission.data.sources import RawBatch, Source, SourceClosedError, open_source
 from readmission.errors import UserError
 from readmission.privacy import tombstones
 from readmission.privacy.tombstones import Tombstones
@@ -24,6 +20,10 @@ from readmission.settings import Settings
 from readmission.stores import postgres
 
 log = logging.getLogger(__name__)
+_REFUSED = (
+    "The contract refuses {} of {}, and READMISSION_QUARANTINE_LIMIT is {:.0%}. The rows are in raw.quarantine with "
+    "their reasons; the batches count as ingested. Correct them at the source and deliver them again."
+)
 
 
 def run(
@@ -51,20 +51,10 @@ def run(
         UserError: The source is absent or not the contract's table, and nothing was changed. Or more than
             READMISSION_QUARANTINE_LIMIT of a batch was refused: its rows are stored, in quarantine above all.
     """
-    location = source or settings.source
-    data: Source
-    if location.startswith("feed+"):
-        data = FeedSource(location.removeprefix("feed+"), settings.batch_size)
-    else:
-        data = open_source(settings, source)
-    done = _done(settings, data)
-    offered = range(1, data.batches + 1) if batch is None else [batch]
-    missing = [n for n in offered if n not in done]
-    numbers = missing if every else missing[:1]
-    if not numbers:
-        log.info("nothing to ingest: %s of %s batches of %s are in", len(done), data.batches, data.name)
+    data = _open(settings, source)
+    missing = _missing(settings, data, batch)
     added, refused = [], []
-    for number in numbers:
+    for number in missing if every else missing[:1]:
         try:
             batch_id, share = _ingest(settings, data, number)
         except SourceClosedError as closed:
@@ -73,12 +63,25 @@ def run(
         added += [batch_id] if batch_id else []
         refused += [f"{share:.0%} of batch {batch_id}"] if share > settings.quarantine_limit else []
     if refused:
-        raise UserError(
-            f"The contract refuses {', '.join(refused)} of {data.name}, and READMISSION_QUARANTINE_LIMIT is "
-            f"{settings.quarantine_limit:.0%}. The rows are in raw.quarantine with their reasons; the batches count as "
-            "ingested. Correct them at the source and deliver them again."
-        )
+        raise UserError(_REFUSED.format(", ".join(refused), data.name, settings.quarantine_limit))
     return added
+
+
+def _open(settings: Settings, source: str) -> Source:
+    location = source or settings.source
+    if location.startswith("feed+"):
+        return FeedSource(location.removeprefix("feed+"), settings.batch_size)
+    return open_source(settings, source)
+
+
+def _missing(settings: Settings, data: Source, batch: int | None) -> list[int]:
+    """Return the numbers of the batches that are not in yet, of one batch or of all."""
+    done = _done(settings, data)
+    offered = range(1, data.batches + 1) if batch is None else [batch]
+    missing = [number for number in offered if number not in done]
+    if not missing:
+        log.info("nothing to ingest: %s of %s batches of %s are in", len(done), data.batches, data.name)
+    return missing
 
 
 def _done(settings: Settings, data: Source) -> set[int]:
@@ -113,18 +116,14 @@ def _ingest(settings: Settings, data: Source, number: int) -> tuple[int | None, 
     raw = data.batch(number)
     with postgres.transaction(settings, "ingest") as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('readmission.ingest'))")
-        cursor.execute(
-            "SELECT 1 FROM raw.batches WHERE source_sha256 = %(source)s AND source_batch = %(number)s",
-            {"source": data.sha256, "number": number},
-        )
-        if cursor.fetchone():
+        if raw_tables.holds_batch(cursor, data, number):
             return None, 0.0
         erased = tombstones.read_tombstones(cursor, settings.patient_keys)
-        result = sort_rows(raw, _stored_versions(cursor, raw.frame), started, settings.icd)
+        result = sort_rows(raw, raw_tables.stored_versions(cursor, raw.frame), started, settings.icd)
         result = without_erased(result, erased)
         cursor.execute("SELECT coalesce(max(batch_id), 0) + 1 FROM raw.batches")
         batch_id = int(cursor.fetchone()[0])
-        _store(cursor, batch_id, result, started)
+        raw_tables.add_rows(cursor, batch_id, result, started)
         batch = {
             "batch_id": batch_id,
             "source": data.name,
@@ -132,21 +131,12 @@ def _ingest(settings: Settings, data: Source, number: int) -> tuple[int | None, 
             "source_batch": number,
             "synthetic": data.synthetic,
             "icd": settings.icd,
-            "rows_read": raw.rows_read,
-            "accepted": len(result.accepted) + len(result.corrections),
-            "corrected": len(result.corrections),
-            "quarantined": len(result.refused),
-            "duplicate": result.duplicate,
-            "known_through": result.known_through,
             "content_sha256": raw.sha256,
             "started": started,
-            "finished": datetime.now(UTC),
+            **_counts(raw, result),
         }
-        values = ", ".join(f"%({name})s" for name in batch)
-        cursor.execute(f"INSERT INTO raw.batches ({', '.join(batch)}) VALUES ({values})", batch)  # noqa: S608  our names
-    tracing.count(
-        rows=raw.rows_read, accepted=len(result.accepted) + len(result.corrections), quarantined=len(result.refused)
-    )
+        raw_tables.add_batch(cursor, batch)
+    tracing.count(rows=raw.rows_read, accepted=batch["accepted"], quarantined=batch["quarantined"])
     log.info(
         "batch %(batch_id)s: read %(rows_read)s, accepted %(accepted)s, quarantined %(quarantined)s,"
         " duplicate %(duplicate)s; later versions of earlier encounters %(corrected)s",
@@ -155,6 +145,18 @@ def _ingest(settings: Settings, data: Source, number: int) -> tuple[int | None, 
     # Rows of erased patients are refused through no fault of the source.
     faulty = sum(reasons[0]["problem"] != tombstones.ERASED for _, reasons in result.refused.values())
     return batch_id, faulty / max(raw.rows_read, 1)
+
+
+def _counts(raw: RawBatch, rows: SortedRows) -> dict[str, Any]:
+    """Return what became of the rows of a batch, by column of raw.batches."""
+    return {
+        "rows_read": raw.rows_read,
+        "accepted": len(rows.accepted) + len(rows.corrections),
+        "corrected": len(rows.corrections),
+        "quarantined": len(rows.refused),
+        "duplicate": rows.duplicate,
+        "known_through": rows.known_through,
+    }
 
 
 def without_erased(rows: SortedRows, erased: Tombstones) -> SortedRows:
@@ -173,60 +175,3 @@ def without_erased(rows: SortedRows, erased: Tombstones) -> SortedRows:
         gone = any(map(erased.cover, cells))
         refused[label] = ({}, [reason]) if gone else (row, reasons)
     return replace(rows, accepted=kept[0], corrections=kept[1], refused=refused)
-
-
-def _stored_versions(cursor: Any, frame: pd.DataFrame) -> dict[str, list[Version]]:
-    column = contract.BY_NAME["encounter_id"]
-    ids = [int(text) for text in frame["encounter_id"].unique() if not column.problem(text)]
-    cursor.execute(
-        "SELECT encounter_id, content_hash, patient_nbr::text, readmitted, discharged_at,"
-        " coalesce(known_at, ingested_at) FROM raw.encounters WHERE encounter_id = ANY(%(ids)s)",
-        {"ids": ids},
-    )
-    versions = {str(encounter): [_stored(*values)] for encounter, *values in cursor.fetchall()}
-    cursor.execute(
-        "SELECT encounter_id, c.content_hash, patient_nbr::text, coalesce(content->>'readmitted', ''), c.discharged_at,"
-        " c.known_at FROM raw.corrections c JOIN raw.encounters e USING (encounter_id)"
-        " WHERE encounter_id = ANY(%(ids)s) ORDER BY id",
-        {"ids": ids},
-    )
-    for encounter, *values in cursor.fetchall():
-        versions[str(encounter)].append(_stored(*values))
-    return versions
-
-
-def _stored(content: str, patient: str, outcome: str, discharged: datetime | None, known: datetime) -> Version:
-    return Version(content_hash=content, patient=patient, outcome=outcome, discharged_at=discharged, known_at=known)
-
-
-def _store(cursor: Any, batch_id: int, result: SortedRows, now: datetime) -> None:
-    if len(result.accepted):
-        table = pa.Table.from_pandas(with_arrow_times(result.accepted), preserve_index=False)
-        ids = pa.array([batch_id] * len(result.accepted), pa.int32())
-        postgres.copy_in(cursor, "raw.encounters", table.append_column("batch_id", ids))
-    corrections = [(row, version_of(row, now)) for row in result.corrections.to_dict("records")]
-    execute_values(
-        cursor,
-        "INSERT INTO raw.corrections (batch_id, encounter_id, content, content_hash, discharged_at, known_at)"
-        " VALUES %s",
-        [
-            (
-                batch_id,
-                int(row["encounter_id"]),
-                json.dumps({name: row[name] for name in contract.COLUMN_NAMES}),
-                version.content_hash,
-                version.discharged_at,
-                version.known_at,
-            )
-            for row, version in corrections
-        ],
-    )
-    execute_values(
-        cursor,
-        "INSERT INTO raw.quarantine (batch_id, row_number, content, reasons) VALUES %s",
-        [
-            # jsonb knows no NUL character.
-            (batch_id, number, json.dumps(row).replace("\\u0000", "\\ufffd"), json.dumps(reasons))
-            for number, (row, reasons) in result.refused.items()
-        ],
-    )

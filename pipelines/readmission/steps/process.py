@@ -176,8 +176,8 @@ def _read_raw(cursor: Any, batch_id: int) -> pd.DataFrame:
     texts = texts.assign(arrived_at=texts["known_at"], icd=system)
     cursor.execute(_CORRECTIONS, {"batch": batch_id})
     corrections = [
-        content | {"discharged_at": left, "known_at": known, "icd": system}
-        for content, left, known, system in cursor.fetchall()
+        content | {"discharged_at": discharged_at, "known_at": known_at, "icd": system}
+        for content, discharged_at, known_at, system in cursor.fetchall()
     ]
     if corrections:
         current = pd.DataFrame(corrections).set_index("encounter_id")

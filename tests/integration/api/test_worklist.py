@@ -10,7 +10,7 @@ from typing import Any
 from readmission.fhir import invented
 from readmission.settings import Settings
 from serving.clinic import hooks
-from tests.integration.api.test_clinic import ISSUER, RECORD, URL, call, key_set, request, token
+from tests.integration.api.record_system import ISSUER, RECORD, URL, call, key_set, request, token
 from tests.integration.api.tools import Api, Starter, install, rows, until
 
 
@@ -51,17 +51,17 @@ def test_cards_are_answered_for_and_discharges_followed_up(
     def listed() -> list[dict[str, Any]]:
         answer = api.http.get("/worklist")
         assert answer.status_code == 200, answer.text
-        found: list[dict[str, Any]] = answer.json()["discharges"]
-        assert len(found) == 3
-        return found
+        discharges: list[dict[str, Any]] = answer.json()["discharges"]
+        assert len(discharges) == 3
+        return discharges
 
-    found = until(listed, 30)
-    by_stay = {each["stay"]: each for each in found}
+    discharges = until(listed, 30)
+    by_stay = {each["stay"]: each for each in discharges}
     assert set(by_stay) == {"Encounter/low", "Encounter/high", "77"}
     assert by_stay["Encounter/high"]["prediction_id"] == high and by_stay["77"]["patient"] == "5"
-    risks = [each["readmission_risk_30d"] for each in found]
+    risks = [each["readmission_risk_30d"] for each in discharges]
     assert risks == sorted(risks, reverse=True)
-    assert [each["within_capacity"] for each in found] == [True, False, False]
+    assert [each["within_capacity"] for each in discharges] == [True, False, False]
 
     done = {"prediction_id": low, "action": "called"}
     assert api.http.post("/follow-ups", json=done).status_code == 200
@@ -70,16 +70,21 @@ def test_cards_are_answered_for_and_discharges_followed_up(
     exported = list(csv.DictReader(io.StringIO(api.http.get("/worklist?format=csv").text)))
     assert {line["stay"]: line["follow_up"] for line in exported}["Encounter/low"] == "called"
 
+    check_feedback(api, database, high)
+
+
+def check_feedback(api: Api, database: Settings, card: str) -> None:
+    """Send feedback on a card with the right token and with a wrong one, and look for it in the database."""
     override = {"reason": {"code": "disagree", "system": "urn:readmission:cds"}}
     at = "2026-11-27T08:00:00Z"
     feedback = {
-        "feedback": [{"card": high, "outcome": "overridden", "overrideReason": override, "outcomeTimestamp": at}]
+        "feedback": [{"card": card, "outcome": "overridden", "overrideReason": override, "outcomeTimestamp": at}]
     }
     signed = {"authorization": f"Bearer {token(aud=URL + hooks.FEEDBACK)}"}
     assert api.http.post(hooks.FEEDBACK, json=feedback, headers=signed).status_code == 200
     wrong = {"authorization": f"Bearer {token()}"}
     assert api.http.post(hooks.FEEDBACK, json=feedback, headers=wrong).status_code == 401
     query = "SELECT prediction_id::text, outcome, reason FROM serving.card_feedback"
-    assert until(lambda: rows(database, query), 30) == [(high, "overridden", "disagree")]
+    assert until(lambda: rows(database, query), 30) == [(card, "overridden", "disagree")]
     # What a clinician thinks of a card says nothing of the patient's outcome.
     assert rows(database, "SELECT count(*) FROM serving.feedback") == [(0,)]

@@ -23,9 +23,9 @@ def at(days: int) -> str:
     return (DAY + timedelta(days=days)).isoformat()
 
 
-def live(rows: list[Row], known: int, outcome: str | None = None, discharged: int = 0) -> list[Row]:
+def live(rows: list[Row], known_on: int, outcome: str | None = None, discharged: int = 0) -> list[Row]:
     """Return rows with a discharge on a day, as they were known on another."""
-    times = {"discharged_at": at(discharged), "known_at": at(known)}
+    times = {"discharged_at": at(discharged), "known_at": at(known_on)}
     return [row | times | ({"readmitted": outcome} if outcome else {}) for row in rows]
 
 
@@ -87,8 +87,8 @@ def test_early_outcomes_are_held_back_until_the_horizon_is_over(database: Settin
     load(database, as_csv(live(rows[:599], 40, "NO")), "day-40.csv")
     assert ledger(database)[1] == (599, 599, 0, 0)  # the same to the letter, but known later: it confirms
     assert process.run(database) == [1]
-    known = outcomes(database)
-    assert [known[int(row["encounter_id"])] for row in rows] == ["NO"] * 599 + [None] + ["<30"] * 400
+    labels = outcomes(database)
+    assert [labels[int(row["encounter_id"])] for row in rows] == ["NO"] * 599 + [None] + ["<30"] * 400
     assert query(database, "SELECT immature FROM clean.snapshots") == [(1,)]
 
 

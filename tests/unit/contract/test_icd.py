@@ -9,11 +9,33 @@ from readmission.contract.kinds import ICD9_PATTERN
 from readmission.features import icd9
 
 GOLDEN = {
-    "E11.9": "250", "E11.65": "250.8", "E10.9": "250.01", "E10.10": "250.11", "E11.22": "250.4", "E11.42": "250.6",
-    "E11.51": "250.7", "I50.9": "428", "I10": "401", "I25.10": "414", "I21.4": "410", "I48.91": "427", "I63.9": "434",
-    "J18.9": "486", "J44.9": "496", "N17.9": "584", "N18.6": "585", "A41.9": "38", "E87.8": "276", "D64.9": "285",
-    "K92.2": "578", "R07.9": "786", "W19.XXXA": "E888", "Z51.11": "V58", "Z95.1": "V45", "F32.9": "296",
-}  # fmt: skip
+    "E11.9": "250",
+    "E11.65": "250.8",
+    "E10.9": "250.01",
+    "E10.10": "250.11",
+    "E11.22": "250.4",
+    "E11.42": "250.6",
+    "E11.51": "250.7",
+    "I50.9": "428",
+    "I10": "401",
+    "I25.10": "414",
+    "I21.4": "410",
+    "I48.91": "427",
+    "I63.9": "434",
+    "J18.9": "486",
+    "J44.9": "496",
+    "N17.9": "584",
+    "N18.6": "585",
+    "A41.9": "38",
+    "E87.8": "276",
+    "D64.9": "285",
+    "K92.2": "578",
+    "R07.9": "786",
+    "W19.XXXA": "E888",
+    "Z51.11": "V58",
+    "Z95.1": "V45",
+    "F32.9": "296",
+}
 
 
 @pytest.mark.parametrize(("code", "expected"), GOLDEN.items(), ids=GOLDEN)
@@ -45,11 +67,19 @@ def test_every_billable_code_has_one_code_at_the_grain_of_the_data_or_is_refused
 @pytest.mark.parametrize(
     ("code", "problem"),
     [
-        ("cancer", "pattern"), ("i50.9", "pattern"), ("", "pattern"), ("I50.9\n", "pattern"), ("I5.09", "pattern"),
-        ("428", "pattern"), ("I50", "unlisted"), ("I50.99", "unlisted"), ("U07.1", "unmapped"),
-        ("R40.2252", "unmapped"), ("K52.89", "ambiguous"),
+        ("cancer", "pattern"),
+        ("i50.9", "pattern"),
+        ("", "pattern"),
+        ("I50.9\n", "pattern"),
+        ("I5.09", "pattern"),
+        ("428", "pattern"),
+        ("I50", "unlisted"),
+        ("I50.99", "unlisted"),
+        ("U07.1", "unmapped"),
+        ("R40.2252", "unmapped"),
+        ("K52.89", "ambiguous"),
     ],
-)  # fmt: skip
+)
 def test_a_code_without_an_equivalent_is_refused_by_name(code: str, problem: str) -> None:
     refusal = icd.refusal(code, "10cm")
     assert refusal and refusal.problem == problem
@@ -79,8 +109,11 @@ def test_the_declaration_decides_what_a_code_means() -> None:
 
 def test_an_icd9_code_keeps_its_digits() -> None:
     assert [icd.to_icd9(code, "9cm") for code in ("428.0", "250.60", "038", "V45.81")] == [
-        "428.0", "250.60", "038", "V45.81",
-    ]  # fmt: skip
+        "428.0",
+        "250.60",
+        "038",
+        "V45.81",
+    ]
 
 
 def test_fhir_names_both_systems() -> None:

@@ -11,9 +11,12 @@ DAY = datetime(2008, 3, 1, tzinfo=UTC)
 
 
 def version(content: str, day: int, outcome: str = "NO", *, dated: bool = True) -> Version:
-    known = DAY + timedelta(days=day)
     return Version(
-        content_hash=content, patient="7", outcome=outcome, discharged_at=DAY if dated else None, known_at=known
+        content_hash=content,
+        patient="7",
+        outcome=outcome,
+        discharged_at=DAY if dated else None,
+        known_at=DAY + timedelta(days=day),
     )
 
 
@@ -61,7 +64,7 @@ def test_outcomes_are_withheld_until_they_can_be_known() -> None:
             "discharged_at": pd.to_datetime(
                 [None if left is None else DAY + timedelta(days=left) for _, left, _ in rows], utc=True
             ),
-            "known_at": pd.to_datetime([DAY + timedelta(days=known) for _, _, known in rows], utc=True),
+            "known_at": pd.to_datetime([DAY + timedelta(days=day) for _, _, day in rows], utc=True),
         }
     )
     withheld = withhold_outcomes(frame, DAY + timedelta(days=40))["readmitted"]

@@ -45,8 +45,8 @@ def facts() -> model_card.Facts:
                 score="lace",
                 roc_auc=0.571,
                 pr_auc=0.142,
-                found=0.143,
-                model_found=0.245,
+                recall=0.143,
+                model_recall=0.245,
                 difference=Interval(0.1018, 0.0842, 0.1168),
             )
         ],

@@ -28,8 +28,8 @@ def test_a_model_that_knows_more_finds_more_and_chance_is_not_better_than_chance
     comparisons = score_comparison.compare_scores(scored, points, seed=7)
     assert [each.score for each in comparisons] == list(SCORES)
     for each in comparisons:
-        assert each.found == pytest.approx(0.1, abs=0.05) and each.roc_auc == pytest.approx(0.5, abs=0.05)
-        assert each.difference.low > 0.1 and each.model_found == metrics.measure(scored)["recall_at_alert_10"]
+        assert each.recall == pytest.approx(0.1, abs=0.05) and each.roc_auc == pytest.approx(0.5, abs=0.05)
+        assert each.difference.low > 0.1 and each.model_recall == metrics.measure(scored)["recall_at_alert_10"]
     figures = score_comparison.gate_figures(comparisons)
     assert set(figures) == {"found_over_lace_low", "found_over_hospital_low", "found_over_inpatient_stays_low"}
     same = score_comparison.compare_scores(scored, dict.fromkeys(points, scored.early), seed=7)
@@ -52,12 +52,12 @@ def test_the_scores_on_the_real_test_split(real_source: Path, tmp_path: Path) ->
     frame = frame[[encoding.split_of(patient) == "test" for patient in frame["patient_nbr"]]]
     y = encoding.target(frame)
     blank = Scored(y, np.zeros((len(y), 3)), frame["patient_nbr"].to_numpy())
-    found = {}
+    rounded = {}
     for name, points in score_comparison.score_frame(frame).items():
         figures = metrics.measure(score_comparison.as_scored(blank, points))
-        found[name] = tuple(round(figures[key], 3) for key in ("roc_auc_30", "pr_auc_30", "recall_at_alert_10"))
+        rounded[name] = tuple(round(figures[key], 3) for key in ("roc_auc_30", "pr_auc_30", "recall_at_alert_10"))
     assert len(y) == 14_731
-    assert found == {
+    assert rounded == {
         "lace": (0.575, 0.142, 0.139),
         "hospital": (0.593, 0.161, 0.173),
         "inpatient_stays": (0.607, 0.179, 0.208),

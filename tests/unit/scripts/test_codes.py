@@ -18,9 +18,17 @@ def crosswalk(rows: dict[str, list[tuple[str, str]]], **uses: int) -> script.Cro
 
 @pytest.mark.parametrize(
     ("code", "expected"),
-    [("4280", "428"), ("0389", "38"), ("25000", "250"), ("25060", "250.6"), ("25062", "250.62"), ("V4581", "V45"),
-     ("E8781", "E878"), ("0088", "8")],
-)  # fmt: skip
+    [
+        ("4280", "428"),
+        ("0389", "38"),
+        ("25000", "250"),
+        ("25060", "250.6"),
+        ("25062", "250.62"),
+        ("V4581", "V45"),
+        ("E8781", "E878"),
+        ("0088", "8"),
+    ],
+)
 def test_codes_are_written_as_the_data_writes_them(code: str, expected: str) -> None:
     assert script.at_grain(code) == expected
 
@@ -38,7 +46,7 @@ def test_codes_are_written_as_the_data_writes_them(code: str, expected: str) -> 
         ([("7011", "10000"), ("6908", "10000")], ("690", "100", "g")),
         ([("78701", "10000"), ("5363", "10000")], ("", "100", "A")),
     ],
-)  # fmt: skip
+)
 def test_one_rule_decides_each_code(rows: list[tuple[str, str]], entry: tuple[str, str, str]) -> None:
     table = crosswalk({"X10": rows}, **{"496": 9, "491": 3, "414": 90, "429": 9, "787": 60, "536": 40})
     assert script.decide("X10", table) == entry
@@ -49,9 +57,7 @@ def test_a_code_newer_than_the_crosswalk_takes_that_of_its_relatives() -> None:
         {"E10339": [("25051", "10000")], "S99001A": [("82525", "10000")], "S99001D": [("V5419", "10000")]}
     )
     newer = script.Crosswalk(billable=("E103391", "S99002D", "U071"), forward=table.forward, backward={}, uses={})
-    assert script.build(newer) == {
-        "E103391": ("250.51", "", "n"), "S99002D": ("V54", "", "n"), "U071": ("", "", "U")
-    }  # fmt: skip
+    assert script.build(newer) == {"E103391": ("250.51", "", "n"), "S99002D": ("V54", "", "n"), "U071": ("", "", "U")}
 
 
 def test_codes_go_to_icd10_and_back() -> None:

@@ -6,8 +6,8 @@ from serving.clinic.replays import Replays
 
 
 def test_a_token_is_used_once_by_any_worker(tmp_path: Path) -> None:
-    one, other = Replays(tmp_path), Replays(tmp_path)
-    assert one.is_first("a", "id", 1000.0)
+    first, other = Replays(tmp_path), Replays(tmp_path)
+    assert first.is_first("a", "id", 1000.0)
     assert not other.is_first("a", "id", 1000.0)
     assert other.is_first("b", "id", 1000.0)
     assert other.is_first("a", "../../x\n\0", 1000.0)

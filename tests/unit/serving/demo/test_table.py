@@ -32,11 +32,11 @@ def text(separator: str = ",", end: str = "\n") -> str:
 def test_every_way_of_saving_is_read(tmp_path: Path, content: bytes, note: str) -> None:
     path = tmp_path / "ward.txt"
     path.write_bytes(content)
-    found = open_table(path)
-    [(number, cells, surplus)] = found.rows()
+    table = open_table(path)
+    [(number, cells, surplus)] = table.rows()
     assert (cells["age"], surplus) == (contract.EXAMPLE["age"], False)
     assert number == 3 if content.startswith(b"sep=") else 2
-    assert note in " ".join(found.notes) and bool(found.notes) == bool(note)
+    assert note in " ".join(table.notes) and bool(table.notes) == bool(note)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from readmission import contract
-from readmission.features import known_scores as features
+from readmission.features.known_scores import SCORES, Value, known_scores
 from serving.predict.encounter import Invalid, decode
 from serving.predict.known_scores import asks_for_scores, describe_scores
 
@@ -23,12 +23,12 @@ def test_only_the_known_parameter_asks() -> None:
 
 def test_the_points_are_those_of_the_translated_diagnoses_with_their_limits() -> None:
     points = describe_scores(decode(EXAMPLE))
-    stated: dict[str, features.Value] = {
+    stated: dict[str, Value] = {
         "time_in_hospital": 6,
         "num_procedures": 1,
         "number_inpatient": 2,
         "diag_1": "428",
     }
-    assert {each.name: each.points for each in points} == features.known_scores(stated)
-    assert all(each.limits == features.SCORES[each.name].limits for each in points)
+    assert {each.name: each.points for each in points} == known_scores(stated)
+    assert all(each.limits == SCORES[each.name].limits for each in points)
     assert len(contract.FEATURE_NAMES) > len(stated)

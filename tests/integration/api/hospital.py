@@ -1,0 +1,158 @@
+"""A system with data, a model and an API, and a patient who came in by every door."""
+
+import csv
+import io
+import shutil
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pandas as pd
+
+from readmission import contract
+from readmission.data import synthetic
+from readmission.features import encoding, history
+from readmission.features.visits import Visits
+from readmission.scorer.manifest import file_sha256
+from readmission.settings import Settings
+from readmission.steps import ingest, process
+from readmission.stores import postgres
+from tests.integration.api.tools import EXAMPLE, Api, Registry, Starter, until
+
+
+class Hospital(NamedTuple):
+    """A system with data, a model and an API, and a patient who came in by every door."""
+
+    settings: Settings
+    api: Api
+    folders: list[Path]
+    patient: int
+    encounters: list[int]
+    others: list[dict[str, Any]]
+
+
+def read_rows() -> list[dict[str, str]]:
+    """Return synthetic rows whose numbers are long enough that no other number looks like one by chance."""
+    text = synthetic.generate(1500, seed=5).decode().split("\n", 1)[1]
+    rows = list(csv.DictReader(io.StringIO(text)))
+    for row in rows:
+        row["patient_nbr"] = str(871_000_000 + int(row["patient_nbr"]))
+        row["encounter_id"] = str(6_540_000_000 + int(row["encounter_id"]))
+    return rows
+
+
+def as_csv(rows: list[dict[str, str]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, contract.COLUMN_NAMES, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return "# synthetic\n" + buffer.getvalue()
+
+
+def execute(settings: Settings, statement: str, /, **values: object) -> list[tuple[Any, ...]]:
+    with postgres.transaction(settings, "owner") as cursor:
+        cursor.execute(statement, values or None)
+        return cursor.fetchall() if cursor.description else []
+
+
+def admit(database: Settings, home: Path, compiled: Path, registry: Registry, start: Starter) -> Hospital:
+    """Start a system with a model, and bring a patient in by every door.
+
+    Args:
+        database: Settings of an empty database.
+        home: State folder of the servers, where MLflow keeps its artifacts.
+        compiled: Folder of a compiled model.
+        registry: MLflow server.
+        start: What starts an API.
+    """
+    settings = database.replace(mlflow_uri=registry.url, model_name=registry.name, batch_size=1000)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    rows = read_rows()
+    model = _with_visits(compiled, rows, settings.home.parent / "model")
+    patient = _patient(Visits.open(model / "visits.bin"))
+    own = [row for row in rows if row["patient_nbr"] == str(patient)]
+    # By file: all rows, one of them also refused, and a line that cannot be read.
+    source = settings.home.parent / "source.csv"
+    bad = {**own[0], "gender": "Neither", "encounter_id": str(int(own[0]["encounter_id"]) + 1)}
+    source.write_text(as_csv([*rows, bad]) + ",".join(own[0].values()) + ",one,too,many\n")
+    ingest.run(settings, source=str(source), every=True)
+    process.run(settings)
+    run_id = _promote(settings, registry, model)
+    assert run_id
+    keys = settings.home.parent / "keys"
+    keys.write_text(f"ward:{sha256(b'w' * 20).hexdigest()}:predict,feedback")
+    api = start(**registry.environment(), READMISSION_API_KEYS=keys)
+    api.http.headers["authorization"] = "Bearer " + "w" * 20
+    api.wait("/readyz")
+    others = _requests(api, patient, own)
+    assert until(lambda: execute(settings, "SELECT count(*) FROM serving.predictions")[0][0] >= 3 + len(others))
+    assert until(lambda: execute(settings, "SELECT count(*) FROM serving.feedback")[0][0] == 1)
+    execute(
+        settings,
+        "INSERT INTO serving.scores (encounter_id, model_name, model_version, p_no, p_late, p_early)"
+        " SELECT encounter_id, 'm', '1', 1, 0, 0 FROM clean.encounters",
+    )
+    artifacts = home / "mlflow-artifacts" / registry.experiment
+    encounters = [int(row["encounter_id"]) for row in (*own, bad)]
+    return Hospital(settings, api, [settings.home, artifacts], patient, encounters, others)
+
+
+def _with_visits(compiled: Path, rows: list[dict[str, str]], folder: Path) -> Path:
+    """Copy a compiled model and give it the visits of these rows."""
+    shutil.copytree(compiled, folder)
+    frame = encoding.typed_frame(pd.DataFrame(rows))
+    (folder / "visits.bin").write_bytes(history.pack(frame))
+    manifest = msgspec.json.decode((folder / "manifest.json").read_bytes())
+    manifest["files"]["visits.bin"] = file_sha256(folder / "visits.bin")
+    (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    return folder
+
+
+def _patient(table: Visits) -> int:
+    """Choose a patient with more than one visit."""
+    numbers = (table.patient(i) for i in range(table.patients))
+    return next(number for number in numbers if len(table.of(number)) > 1)
+
+
+def _promote(settings: Settings, registry: Registry, folder: Path) -> str:
+    """Publish the model, and write it down as trained on both batches and promoted."""
+    version = registry.publish(folder)
+    run_id = str(registry.client.get_model_version(registry.name, version).run_id)
+    execute(
+        settings,
+        "INSERT INTO training.experiments (run_id, family, first_batch, last_batch, data_sha256, synthetic, seed,"
+        " git_sha, metrics) VALUES (%(run)s, 'lightgbm', 1, 2, '', true, 7, '', '{}');"
+        "INSERT INTO training.promotions (decision, model_name, model_version, run_id, family, reasons, decided_by)"
+        " VALUES ('promoted', %(name)s, %(version)s, %(run)s, 'lightgbm', '[]', 'test')",
+        run=run_id,
+        name=registry.name,
+        version=version,
+    )
+    return run_id
+
+
+def _requests(api: Api, patient: int, own: list[dict[str, str]]) -> list[dict[str, Any]]:
+    """Ask about the patient by every route, and about others; return the others' answers."""
+    record = EXAMPLE | {"patient_nbr": patient}
+    first = api.http.post("/predict", json=record)
+    assert first.status_code == 200
+    assert api.http.post("/explain", json=record).status_code == 200
+    assert api.http.post("/predict_batch", json={"records": [record]}).status_code == 200
+    with_encounter = EXAMPLE | {"encounter_id": int(own[0]["encounter_id"])}
+    lines = msgspec.json.encode(record) + b"\n" + msgspec.json.encode(with_encounter) + b"\n"
+    assert api.http.post("/predict_batch", content=lines, headers={"content-type": "application/x-ndjson"}).is_success
+    table = ",".join(record) + "\n" + ",".join(map(str, record.values())) + "\n"
+    assert api.http.post("/predict_batch", content=table, headers={"content-type": "text/csv"}).is_success
+    # Refused: the answer and the log must not repeat the number.
+    refused = api.http.post("/predict", json=record | {"gender": f"patient {patient}"})
+    assert refused.status_code == 400 and str(patient) not in refused.text
+    outcome = {"prediction_id": first.json()["prediction_id"], "outcome": "<30"}
+    assert api.http.post("/feedback", json=outcome).status_code in (200, 202)
+    return ask_others(api, patient)
+
+
+def ask_others(api: Api, patient: int) -> list[dict[str, Any]]:
+    numbers = sorted({int(row["patient_nbr"]) for row in read_rows()} - {patient})[:40]
+    answer = api.http.post("/predict_batch", json={"records": [EXAMPLE | {"patient_nbr": n} for n in numbers]})
+    return [prediction["probabilities"] for prediction in answer.json()["predictions"]]
