@@ -9,8 +9,9 @@ from types import TracebackType
 
 #: Trace id of what is being done; empty where nothing is traced.
 TRACE: ContextVar[str] = ContextVar("trace", default="")
-#: Libraries whose exceptions quote what they were given: a row, a cell, a request.
+#: Libraries, and kinds of Python's own, whose exceptions quote what they were given: a row, a cell, a request.
 _QUOTING = ("psycopg2", "sqlalchemy", "msgspec", "pandas", "pyarrow")
+_QUOTING_KINDS = (LookupError, ValueError, TypeError, ArithmeticError)
 _Failure = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
@@ -22,7 +23,7 @@ def without_values(failure: _Failure) -> str:
     links: list[tuple[traceback.TracebackException, BaseException]] = [(rendered, failure[1])]
     while links:
         link, error = links.pop()
-        if type(error).__module__.partition(".")[0] in _QUOTING:
+        if type(error).__module__.partition(".")[0] in _QUOTING or isinstance(error, _QUOTING_KINDS):
             link._str = "(message left out: it may quote data)"  # type: ignore[attr-defined]
         for next_link, cause in ((link.__cause__, error.__cause__), (link.__context__, error.__context__)):
             if next_link is not None and cause is not None:

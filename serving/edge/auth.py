@@ -68,11 +68,12 @@ class ApiKeys:
 
     def _read(self, text: str) -> None:
         keys, problems = {}, []
-        for line in _lines(text):
+        for number, line in _lines(text):
             try:
                 name, digest, scopes = _parse(line)
             except ValueError as error:
-                problems.append(str(error))
+                # Its number only: a line without a name may be the key itself.
+                problems.append(f"line {number} of the file of API keys {error}")
             else:
                 keys[digest] = (name, scopes)
         self._keys = keys
@@ -136,8 +137,9 @@ def _key(headers: Iterable[Header]) -> bytes:
     return key
 
 
-def _lines(text: str) -> Iterable[str]:
-    return (line for raw in text.splitlines() if (line := raw.partition("#")[0].strip()))
+def _lines(text: str) -> Iterable[tuple[int, str]]:
+    lines = ((number, raw.partition("#")[0].strip()) for number, raw in enumerate(text.splitlines(), 1))
+    return ((number, line) for number, line in lines if line)
 
 
 def _parse(line: str) -> tuple[str, bytes, frozenset[str]]:
@@ -145,7 +147,7 @@ def _parse(line: str) -> tuple[str, bytes, frozenset[str]]:
     digest, _, listed = rest.partition(":")
     scopes = frozenset(scope.strip() for scope in listed.split(","))
     if len(digest) != 64 or not scopes <= _SCOPES:
-        raise ValueError(f"the line of key {name!r} is not name:sha256:scopes ({', '.join(sorted(_SCOPES))})")
+        raise ValueError(f"is not name:sha256:scopes ({', '.join(sorted(_SCOPES))})")
     if bytes.fromhex(digest) == _EMPTY:
-        raise ValueError(f"the line of key {name!r} is the hash of an empty key")
+        raise ValueError("is the hash of an empty key")
     return name.strip(), bytes.fromhex(digest), scopes

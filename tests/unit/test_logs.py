@@ -2,8 +2,10 @@
 
 import json
 import logging
+from collections.abc import Callable
 
 import msgspec
+import pytest
 
 from readmission.logs import TRACE, JsonFormatter, TextFormatter, without_values
 
@@ -17,7 +19,7 @@ def quoting_failure() -> BaseException:
     try:
         msgspec.convert("secret-value", int)
     except msgspec.ValidationError as error:
-        failure = ValueError("the row was refused")
+        failure = RuntimeError("the row was refused")
         failure.__cause__ = error
         return failure
     raise AssertionError("text was converted to a number")
@@ -51,3 +53,14 @@ def test_a_traceback_leaves_out_the_message_of_libraries_that_quote_data() -> No
 def test_a_json_line_has_the_traceback_without_data() -> None:
     line = json.loads(JsonFormatter().format(record("failed", failure=quoting_failure())))
     assert "message left out" in line["traceback"]
+
+
+VALUE = "secret-value"
+
+
+@pytest.mark.parametrize("failing", [lambda: dict[str, int]()[VALUE], lambda: int(VALUE), lambda: float(VALUE)])
+def test_a_traceback_leaves_out_what_python_itself_quotes(failing: Callable[[], object]) -> None:
+    with pytest.raises((KeyError, ValueError)) as caught:
+        failing()
+    text = without_values((caught.type, caught.value, None))
+    assert VALUE not in text and caught.type.__name__ in text

@@ -66,7 +66,10 @@ def command(settings: Settings) -> list[str]:
         "max_connections": 100,
         "shared_buffers": "128MB",
         "max_wal_size": "2GB",
-        "log_min_messages": "warning",
+        # Statements, details and the messages of errors quote rows; the client gets and judges them.
+        "log_min_messages": "log",
+        "log_min_error_statement": "panic",
+        "log_error_verbosity": "terse",
     }
     flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
     return [

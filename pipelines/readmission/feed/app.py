@@ -95,7 +95,7 @@ class Feed:
         """Answer with the batch after the cursor, or 204 when there is none (yet)."""
         text = request.query_params.get("after", "0")
         if not (text.isascii() and text.isdigit()):
-            return _problem("after", f"{text!r} is not a cursor", "0, or the number of a batch already taken")
+            return _problem("after", "this is not a cursor", "0, or the number of a batch already taken")
         return await self._send(request, int(text) + 1)
 
     async def newest_batch(self, request: Request) -> Response:

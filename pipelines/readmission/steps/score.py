@@ -113,7 +113,8 @@ def read(path: Path, system: icd.System = "9cm") -> pd.DataFrame:
     try:
         raw = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as CSV: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+        raise UserError(f"{path} cannot be read as CSV: {reason}.") from error
     absent = [c.name for c in contract.FEATURE_COLUMNS if c.required and c.name not in raw]
     if absent:
         raise UserError(f"{path} lacks the columns {', '.join(absent)}.")
@@ -134,7 +135,8 @@ def _check(path: Path, values: pd.Series, column: contract.Column, system: icd.S
         reason = reason_for(column, text, system)
         if reason and (column.required or text != contract.MISSING_TOKEN):
             row = int(np.flatnonzero((values == text).to_numpy())[0]) + 1
-            raise UserError(f"{path}, row {row}: {column.name} is {text!r}; allowed: {reason['allowed']}.")
+            # Without the value: the message goes to the step's log.
+            raise UserError(f"{path}, row {row}: {column.name} is not allowed; allowed: {reason['allowed']}.")
 
 
 def _store(settings: Settings, encounters: pd.Series, scores: np.ndarray, version: str) -> None:

@@ -16,6 +16,7 @@ from readmission.features import encoding, history
 from readmission.scorer import compiler
 from readmission.scorer.manifest import complete_artifact
 from readmission.settings import Settings
+from tests.integration.api.collector import Collector
 from tests.integration.api.tools import Api, Registry, Starter, install
 
 
@@ -104,3 +105,11 @@ def start(database: Settings) -> Iterator[Starter]:
 @pytest.fixture
 def registry(mlflow_server: str) -> Registry:
     return Registry(mlflow_server)
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    it = Collector()
+    yield it
+    it.server.shutdown()
+    it.server.server_close()
