@@ -55,6 +55,10 @@ clean-state: $(VENV)/.up ## stop the system and delete all its state
 status: $(VENV)/.up ## show every part, batch and the model
 	@$(BIN)/readmission status
 
+.PHONY: clinic
+clinic: $(VENV)/.installed ## discharge the patients of a made-up hospital by CDS Hooks and show a card; SAMPLE=1 starts on synthetic data
+	@$(BIN)/readmission clinic $(if $(SAMPLE),--sample)
+
 .PHONY: dags
 dags: $(VENV)/.installed ## run the chain of Airflow's DAGs once, without a scheduler; BATCHES=2 for the first two, SAMPLE=1
 	@$(BIN)/readmission dags $(if $(BATCHES),--batches $(BATCHES)) $(if $(SAMPLE),--sample)

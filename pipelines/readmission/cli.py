@@ -42,6 +42,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "readmission.embedded.dags",
         "Run every DAG in its order as `airflow dags test` does: batch by batch, then train, promote, score.",
     ),
+    "clinic": (
+        "readmission.sandbox.discharges",
+        "Discharge the patients of a made-up hospital from a sandbox record system, and show a call and its card.",
+    ),
     "settings": (
         "readmission.steps.settings",
         "Show every setting with its variable, its value here and what it means; secrets are never shown.",

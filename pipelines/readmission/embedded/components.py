@@ -4,7 +4,7 @@ import socket
 import sys
 from collections.abc import Collection
 
-from readmission.embedded import airflow, monitoring, pgserver
+from readmission.embedded import airflow, monitoring, pgserver, record_systems
 from readmission.embedded.component import Part, answers, bound
 from readmission.errors import UserError
 from readmission.settings import Settings
@@ -61,6 +61,7 @@ def _applications(settings: Settings) -> list[Part]:
             port=settings.api.port,
             port_setting="READMISSION_API_PORT",
             healthy=answers(f"{api_url}/livez"),
+            environment=record_systems.environment(settings),
         ),
         Part(
             name="ui",

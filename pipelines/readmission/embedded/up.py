@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from readmission.data.synthetic import sample_path
-from readmission.embedded import airflow, pgserver, secrets, status
+from readmission.embedded import airflow, pgserver, record_systems, secrets, status
 from readmission.embedded.component import Part
 from readmission.embedded.components import parts, refuse_busy_ports
 from readmission.embedded.down import stop
@@ -98,6 +98,7 @@ def start_parts(settings: Settings, supervisor: Supervisor) -> None:
         refuse_busy_ports(listed)
         supervisor.launch(listed)
     supervisor.add(listed)
+    record_systems.ensure(settings)
     pgserver.initialise(settings)
     supervisor.start("postgres")
     wait_for_part(supervisor, listed[0])

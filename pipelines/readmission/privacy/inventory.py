@@ -319,6 +319,10 @@ FILES: tuple[Files, ...] = (
     ),
     Files(patterns=("cds/*",), retention="keys of record systems, and used tokens until they expire"),
     Files(
+        patterns=("record-systems.json", "*-jwks.json", "sandbox/*"),
+        retention="trusted record systems and the sandbox's key, which the operator deletes",
+    ),
+    Files(
         patterns=("spool/unreadable/*",),
         contents="pieces of the log that cannot be stored",
         retention="retention_spool_days",
