@@ -56,7 +56,7 @@ status: $(VENV)/.up ## show every part, batch and the model
 	@$(BIN)/readmission status
 
 .PHONY: clinic
-clinic: $(VENV)/.installed ## discharge the patients of a made-up hospital by CDS Hooks and show a card; SAMPLE=1 starts on synthetic data
+clinic: $(VENV)/.up ## discharge the patients of a made-up hospital by CDS Hooks and show a card; SAMPLE=1 starts on synthetic data
 	@$(BIN)/readmission clinic $(if $(SAMPLE),--sample)
 
 .PHONY: dags
