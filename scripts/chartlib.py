@@ -1,7 +1,7 @@
 """Render the releases of helmfile.yaml with Helm's own engine from PyPI: no helm, no helmfile, no network.
 
 Of helmfile it knows what helmfile.yaml uses: environments, state values, `*.gotmpl` values, templated `chart`,
-`version`, and `condition` on values/installs.yaml.gotmpl. Each template runs in Helm's engine as the only template of
+`version`, and `condition` on values/derived.yaml.gotmpl. Each template runs in Helm's engine as the only template of
 a chart made for it; `make e2e` compares the result with the real helmfile's.
 """
 
@@ -93,26 +93,32 @@ def helmfile() -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def state(environment: str, **over: Any) -> dict[str, Any]:
-    """Return the state values of an environment."""
+    """Return the state values of an environment; an unknown key raises a HelmError that names it."""
     values: dict[str, Any] = {}
     for name in helmfile()[0][environment]["values"]:
-        values = merged(values, yaml.safe_load((ROOT / name).read_text()) or {})
-    return merged(values, over)
+        if not name.endswith(".gotmpl"):
+            values = merged(values, yaml.safe_load((ROOT / name).read_text()) or {})
+    values = merged(values, over)
+    defaults = yaml.safe_load((ROOT / "values/env/defaults.yaml").read_text())
+    template = (ROOT / "values/derived.yaml.gotmpl").read_text()
+    derived: dict[str, Any] = yaml.safe_load(render_template(template, values | {"known": defaults}))
+    return values | derived
 
 
 def releases(environment: str, **over: Any) -> list[Release]:
     """Return what an environment installs, in the order of helmfile.yaml."""
     values = state(environment, **over)
-    installs = yaml.safe_load(render_template((ROOT / "values/installs.yaml.gotmpl").read_text(), values))["installs"]
+    installs = values["installs"]
     conditions = {f"installs.{choice}.enabled": install["enabled"] for choice, install in installs.items()}
     chosen = []
     for spec in helmfile()[1]["releases"]:
-        text = {k: render_template(v, values, spec["name"]) for k, v in spec.items() if isinstance(v, str)}
+        name = render_template(spec["name"], values)
+        text = {k: render_template(v, values, name) for k, v in spec.items() if isinstance(v, str)}
         if "condition" in spec and not conditions[spec["condition"]]:
             continue
         chart_values: dict[str, Any] = {}
-        for name in spec.get("values", []):
-            content = render_template((ROOT / name).read_text(), values, spec["name"])
+        for path in spec.get("values", []):
+            content = render_template((ROOT / path).read_text(), values, name)
             chart_values = merged(chart_values, yaml.safe_load(content) or {})
         chosen.append(
             Release(

@@ -108,7 +108,7 @@ def check(environments: list[str]) -> None:
     custom: dict[tuple[str, str], Any] = {}
     if folder:
         for release in releases("prod"):
-            if release.name in ("prometheus-operator-crds", "keda"):
+            if release.name in ("readmission-crds", "readmission-keda"):
                 custom |= custom_schemas(render(release, release.archive(folder)))
     for environment in environments:
         counts, rendered, absent = Counter[str](), [], []

@@ -11,6 +11,11 @@ Settings are Airflow's own, section `[readmission]` of airflow.cfg or AIRFLOW__R
     ingest_minutes        how often to request the next batch from the feed, in minutes
     train_parallel        how many model families to train at the same time
     image, namespace, configmap   kubernetes: the steps' image, namespace and common settings
+    pull_policy           kubernetes: when nodes pull that image
+    pod                   kubernetes: JSON with more of each pod's specification: serviceAccountName, nodeSelector,
+                          tolerations, priorityClassName, imagePullSecrets, and securityContext instead of user 10001
+    ca_bundle             kubernetes: ConfigMap whose `ca.crt` holds the CAs that steps trust
+    object_keys           kubernetes: false: steps get no keys of the object store; their ServiceAccount opens it
     command               local: the `readmission` program of the steps' own environment
 """
 

@@ -3,6 +3,7 @@
 The setting `runtime` (house.py) chooses between the two. A DAG file is the same for both.
 """
 
+import json
 import logging
 import os
 import shutil
@@ -51,27 +52,36 @@ def _labels(verb: str) -> dict[str, str]:
 
 
 def _pod(own: dict[str, Any]) -> dict[str, Any]:
-    """Return the pod: as Pod Security "restricted" requires, with a read-only root filesystem and the step's size."""
+    """Return the pod: as Pod Security "restricted" requires, with a read-only root filesystem and the step's size.
+
+    The settings `pod` and `ca_bundle` say what the cluster adds: placement, Secrets for pulling, user, trusted CAs.
+    """
+    site = json.loads(conf.get(SECTION, "pod", fallback="{}"))
+    volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {"sizeLimit": "4Gi"}}]
+    mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 (an emptyDir)
+    if bundle := conf.get(SECTION, "ca_bundle", fallback=""):
+        volumes.append({"name": "ca", "configMap": {"name": bundle}})
+        mounts.append({"name": "ca", "mountPath": "/etc/readmission/ca", "readOnly": True})
     container = {
         "name": "base",
         "resources": own["resources"],
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 (an emptyDir)
+        "volumeMounts": mounts,
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
     }
-    user = {"runAsNonRoot": True, "runAsUser": 10001, "runAsGroup": 10001, "fsGroup": 10001}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "spec": {
-            "containers": [container],
-            "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "4Gi"}}],
-            "securityContext": user | {"seccompProfile": {"type": "RuntimeDefault"}},
-        },
-    }
+    user = site.get("securityContext") or {"runAsUser": 10001, "runAsGroup": 10001, "fsGroup": 10001}
+    restricted = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    spec = {"containers": [container], "volumes": volumes, "securityContext": user | restricted}
+    return {"apiVersion": "v1", "kind": "Pod", "spec": site | spec}
+
+
+def _secrets(own: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the step's Secrets by variable, without keys of the object store where the pod's account opens it."""
+    keys = conf.getboolean(SECTION, "object_keys", fallback=True)
+    return {variable: source for variable, source in own["secrets"].items() if keys or not variable.startswith("AWS_")}
 
 
 @contextmanager
@@ -115,15 +125,14 @@ if RUNTIME == "kubernetes":
                 "name": f"readmission-{verb}",
                 "namespace": conf.get(SECTION, "namespace", fallback="pipelines"),
                 "image": conf.get(SECTION, "image"),
-                "image_pull_policy": "IfNotPresent",
+                "image_pull_policy": conf.get(SECTION, "pull_policy", fallback="IfNotPresent"),
                 "cmds": ["readmission", "--nothing-to-do", str(NOTHING_TO_DO), verb],
                 "labels": _labels(verb),
                 # Common settings come from one ConfigMap. A step gets only the credentials it needs, and only from
                 # Secrets: whoever may read a pod's specification sees no password.
                 "configmaps": [conf.get(SECTION, "configmap", fallback="readmission-settings")],
                 "secrets": [
-                    Secret("env", variable, source["name"], source["key"])
-                    for variable, source in own["secrets"].items()
+                    Secret("env", variable, source["name"], source["key"]) for variable, source in _secrets(own).items()
                 ],
                 "env_vars": {"HOME": "/tmp", "READMISSION_HOME": "/tmp/readmission"},  # noqa: S108 (an emptyDir)
                 "pod_template_dict": _pod(own),

@@ -13,12 +13,13 @@ import pytest
 
 #: State value -> the releases that it brings.
 CHOICES = {
-    "monitoring": {"prometheus-operator-crds", "monitoring"},
-    "keda": {"keda"},
+    "monitoring": {"readmission-crds", "readmission-monitoring"},
+    "keda": {"readmission-keda"},
     "postgres": {"postgres"},
     "objectStore": {"minio"},
 }
-OFF = {choice: {"install": False} for choice in CHOICES}
+OFF: dict[str, dict[str, Any]] = {choice: {"install": False} for choice in CHOICES}
+OFF["postgres"]["host"] = "db.example.org"
 SPECS: list[dict[str, Any]] = chartlib.helmfile()[1]["releases"]
 GUARD = chartlib.ROOT / "scripts/release-guard"
 
@@ -34,14 +35,16 @@ def test_no_release_is_marked_for_deletion() -> None:
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_a_choice_adds_its_releases_and_takes_no_other_away(choice: str) -> None:
-    assert names() - names(**{choice: {"install": False}}) == CHOICES[choice]
+    assert names() - names(**{choice: OFF[choice]}) == CHOICES[choice]
 
 
 @pytest.mark.parametrize("chosen", list(itertools.product([True, False], repeat=len(CHOICES))))
 def test_every_release_waits_for_the_namespaces_whatever_is_chosen(chosen: tuple[bool, ...]) -> None:
     """What is filtered out orders nothing: each release needs `foundation` by way of releases that are there."""
-    there = names(**{choice: {"install": install} for choice, install in zip(CHOICES, chosen, strict=True)})
-    needs = {s["name"]: [need.split("/")[1] for need in s.get("needs", [])] for s in SPECS if s["name"] in there}
+    over = {choice: OFF[choice] | {"install": install} for choice, install in zip(CHOICES, chosen, strict=True)}
+    there = names(**over)
+    specs = {s["name"].split("}")[-1]: s for s in SPECS}
+    needs = {name: [need.split("}")[-1].split("/")[-1] for need in specs[name].get("needs", [])] for name in there}
 
     def waits(name: str) -> bool:
         return name == "foundation" or any(waits(need) for need in needs[name] if need in there)
@@ -50,7 +53,8 @@ def test_every_release_waits_for_the_namespaces_whatever_is_chosen(chosen: tuple
 
 
 def test_releases_in_namespaces_that_others_may_have_are_guarded() -> None:
-    ours = {"default", "readmission", "readmission-data", "pipelines"}
+    prefix = "{{ .Values.cluster.namePrefix }}"
+    ours = {"default", f"{prefix}readmission", f"{prefix}readmission-data", f"{prefix}pipelines"}
     guarded = {s["name"] for s in SPECS if {"template": "guarded"} in s.get("inherit", [])}
     assert guarded == {s["name"] for s in SPECS if s["namespace"] not in ours}
     [hook] = chartlib.helmfile()[1]["templates"]["guarded"]["hooks"]
@@ -71,6 +75,8 @@ def cluster(tmp_path: Path) -> dict[str, str]:
         '  "${namespaces}empty -l $label=readmission -o name") echo namespace/empty ;;\n'
         '  "${namespaces}strange -l $label!=readmission -o name") echo namespace/strange ;;\n'
         '  "${namespaces}"*) ;;\n'
+        '  "--context=test get secrets --namespace former "*"name in (monitoring,"*) echo keda ;;\n'
+        '  *"name in (monitoring,prometheus-operator-crds,keda)"*) ;;\n'
         '  "--context=test get secrets --namespace ours -l owner=helm"*) echo a-release ;;\n'
         '  "--context=test get secrets --namespace empty -l owner=helm"*) ;;\n'
         '  *) echo "unexpected: $ask" >&2; exit 9 ;;\n'
@@ -85,6 +91,7 @@ def cluster(tmp_path: Path) -> dict[str, str]:
     [
         (["ours", "test", "ours"], 0, ""),
         (["ours", "test", "absent"], 0, ""),
+        (["ours", "test", "former"], 1, "names of an earlier version: keda. First: scripts/rename-releases"),
         (["ours", "test", "strange"], 1, "namespace strange"),
         (["ours", "broken", "ours"], 9, "unexpected"),
         (["emptied", "test", "ours"], 1, "a-release"),

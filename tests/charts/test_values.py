@@ -10,6 +10,7 @@ from typing import Any
 import chart_docs
 import chartlib
 import generate
+import helm_python as helm
 import pytest
 import yaml
 
@@ -111,7 +112,7 @@ def test_validation_finds_mistakes() -> None:
 
 
 def test_validation_of_custom_resources_finds_typos(upstream: Path) -> None:
-    [crds] = [r for r in chartlib.releases("dev") if r.name == "prometheus-operator-crds"]
+    [crds] = [r for r in chartlib.releases("dev") if r.name == "readmission-crds"]
     custom = chartlib.custom_schemas(chartlib.render(crds, crds.archive(upstream)))
     monitor = {
         "apiVersion": "monitoring.coreos.com/v1",
@@ -143,3 +144,27 @@ def test_helmfile_renders_the_same(upstream: Path) -> None:
     ours = [o for r in chartlib.releases("prod") if r.ours for o in chartlib.render(r, chartlib.ROOT / r.chart)]
     assert len(ours) > 60
     assert [f"{o['kind']} {o['metadata']['name']}" for o in ours if chartlib.as_json(o) not in theirs] == []
+
+
+@pytest.mark.parametrize(
+    ("over", "message"),
+    [
+        ({"postgres": {"instal": False}}, r"postgres\.instal is no state value\. postgres has: adminUser, "),
+        ({"postgress": {}}, r"postgress is no state value\. The top level has: "),
+        ({"cluster": {"namespaces": {"create": "no"}}}, r"cluster\.namespaces\.create is no; it must be true or false"),
+        ({"monitoring": False}, r"monitoring is false; it must be a map"),
+        ({"postgres": {"install": False}}, r"postgres\.host: name your Postgres server"),
+    ],
+)
+def test_a_state_value_that_is_unknown_or_of_another_kind_is_named(over: dict[str, Any], message: str) -> None:
+    with pytest.raises(helm.HelmError, match=message):
+        chartlib.state("prod", **over)
+
+
+def test_open_maps_take_any_key() -> None:
+    open_maps = {
+        "overrides": {"x": {"y": 1}},
+        "pipelineSettings": {"A": "b"},
+        "monitoring": {"labels": {"release": "k"}},
+    }
+    assert chartlib.state("dev", **open_maps)["monitoring"]["labels"] == {"release": "k"}

@@ -269,3 +269,27 @@ def test_the_deadline_of_a_pod_comes_before_that_of_the_task() -> None:
     with configured(runtime="kubernetes") as operator:
         step = operator.Step(task_id="train")
         assert step.execution_timeout > timedelta(seconds=step.active_deadline_seconds)
+
+
+def test_the_cluster_says_where_pods_run_as_whom_and_whom_they_trust() -> None:
+    site = {
+        "serviceAccountName": "step",
+        "imagePullSecrets": [{"name": "registry"}],
+        "nodeSelector": {"pool": "training"},
+        "tolerations": [{"key": "training", "operator": "Exists"}],
+        "securityContext": {"runAsNonRoot": True},
+    }
+    options = {"pod": json.dumps(site), "ca_bundle": "readmission-ca", "object_keys": "false", "pull_policy": "Always"}
+    with dags(runtime="kubernetes", **options) as by_id:
+        task = by_id["readmission_ingest"].get_task("ingest")
+        pod = task.build_pod_request_obj(dry_run=True)
+    (container,) = pod.spec.containers
+    assert pod.spec.service_account_name == "step" and pod.spec.node_selector == {"pool": "training"}
+    assert [s.name for s in pod.spec.image_pull_secrets] == ["registry"]
+    assert [t.key for t in pod.spec.tolerations] == ["training"]
+    assert pod.spec.security_context.run_as_non_root and pod.spec.security_context.run_as_user is None
+    assert pod.spec.security_context.seccomp_profile.type == "RuntimeDefault"
+    assert [v.config_map.name for v in pod.spec.volumes if v.config_map] == ["readmission-ca"]
+    assert "/etc/readmission/ca" in [m.mount_path for m in container.volume_mounts]
+    assert container.image_pull_policy == "Always"
+    assert not [e.name for e in container.env if e.name.startswith("AWS_")]

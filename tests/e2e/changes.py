@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from cluster import OUR_NAMESPACES, ProofError, helmfile, kubectl, objects, secret, until
-from install import VALUES, batches, champion
+from cluster import OUR_NAMESPACES, ProofError, forward, helmfile, kubectl, objects, run, secret, until
+from install import VALUES, batches, champion, object_store
 
 from readmission import contract
 
@@ -159,6 +159,27 @@ def calm() -> str:
     helmfile("sync", values=(VALUES,))
     kubectl("-n", "readmission", "rollout", "status", "deployment/readmission-inference", "--timeout=120s")
     return "as before"
+
+
+def external_store() -> str:
+    """Name another object store, uninstall ours, come back: the volume and what is in it are the same throughout."""
+
+    def claim() -> str:
+        [own] = [c for c in objects("persistentvolumeclaims", "readmission-data") if c["metadata"]["name"] == "minio"]
+        return str(own["metadata"]["uid"])
+
+    before, values = claim(), VALUES.with_name("external.yaml")
+    values.write_text("objectStore: {install: false, endpoint: http://minio.readmission-data:9000}\n")
+    helmfile("-l", "name=foundation", "-l", "name=minio", "sync", values=(VALUES, values))
+    deployed = run("helm", "-n", "readmission-data", "list", "-q")
+    run("helm", "-n", "readmission-data", "uninstall", "minio", "--wait")
+    without = claim()
+    helmfile("-l", "name=foundation", "-l", "name=minio", "sync", values=(VALUES,))
+    if "minio" not in deployed or not before == without == claim():
+        raise ProofError(f"claim {before}, {without} without the release, {claim()} after it; releases: {deployed}")
+    with forward("svc/minio", "readmission-data", 9000) as url:
+        size = object_store(url).head_object(Bucket="readmission", Key="source/dataset_diabetes.zip")["ContentLength"]
+    return f"one volume throughout, the data set ({size / 1e6:.1f} MB) in it"
 
 
 def killed(kind: str, name: str, namespace: str, back: str) -> str:

@@ -41,16 +41,20 @@ def prepare() -> str:
     return script or "nothing to do"
 
 
+def object_store(url: str) -> Any:
+    """Return an S3 client for the store behind a URL, with the keys of the pipelines."""
+    keys = [secret("pipelines", "readmission-objects", k) for k in ("access-key", "secret-key")]
+    return boto3.client(
+        "s3", endpoint_url=url, aws_access_key_id=keys[0], aws_secret_access_key=keys[1], region_name="us-east-1"
+    )
+
+
 def upload() -> str:
     """Install the object store and put the data into it, as the pipelines' user."""
-    helmfile("-l", "name=prometheus-operator-crds", "-l", "name=minio", "sync", values=(VALUES,))
+    helmfile("-l", "name=readmission-crds", "-l", "name=minio", "sync", values=(VALUES,))
     data = Path(os.environ.get("E2E_DATA") or ROOT / "../shared/data/dataset_diabetes.zip")
     with forward("svc/minio", "readmission-data", 9000) as url:
-        keys = [secret("pipelines", "readmission-objects", k) for k in ("access-key", "secret-key")]
-        store = boto3.client(
-            "s3", endpoint_url=url, aws_access_key_id=keys[0], aws_secret_access_key=keys[1], region_name="us-east-1"
-        )
-        store.upload_file(str(data), "readmission", "source/dataset_diabetes.zip")
+        object_store(url).upload_file(str(data), "readmission", "source/dataset_diabetes.zip")
     return f"{data.stat().st_size / 1e6:.1f} MB"
 
 

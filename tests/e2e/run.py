@@ -23,6 +23,7 @@ def bring_up(prove: Prove, skip: set[str]) -> None:
     prove("cluster", install.versions, required=True)
     if "images" not in skip:
         prove("build and load the images", install.build_images, required=True)
+    prove("what others have on this cluster", foreign.move_in, required=True)
     prove("what is there before", proofs.remember, required=True)
     if "environments" not in skip:
         prove("the API server takes staging, prod and offline", environments.accepted)
@@ -35,6 +36,7 @@ def bring_up(prove: Prove, skip: set[str]) -> None:
     prove("first prediction through the Service", install.first_prediction)
     took = time.monotonic() - began
     prove("install to first prediction", lambda: f"{took:.0f} s (goal: 600 s)")
+    prove("what others have is untouched by the install", foreign.unchanged)
 
 
 def rules(prove: Prove) -> None:
@@ -69,6 +71,7 @@ def upgrades(prove: Prove) -> None:
     if changes.has_keda():
         prove("KEDA adds replicas by requests per second", changes.scaling_by_requests)
         prove("back to the values before", changes.calm)
+    prove("what others have is untouched by upgrades", foreign.unchanged)
 
 
 def losses(prove: Prove) -> None:
@@ -92,7 +95,10 @@ def main() -> None:
         if group.__name__ not in skip:
             group(report.prove)
     if "destroy" not in skip:
+        report.prove("an object store that becomes external keeps its volume", changes.external_store)
         report.prove("helmfile destroy", proofs.destroy)
+        report.prove("what others have is untouched by the destroy", foreign.unchanged)
+        foreign.move_out()
         if "foreign" not in skip:
             report.prove("releases of others under names of ours", foreign.untouched)
     report.finish()

@@ -25,11 +25,17 @@ spec:
     {{- end }}
 {{- end }}
 
+{{/* Metadata of a monitor or rule, with the labels that an operator of the cluster may select by. */}}
+{{- define "common.monitorMetadata" -}}
+{{ include "common.metadata" . }}
+{{- with .Values.global.monitorLabels }}{{ toYaml . | nindent 2 }}{{ end }}
+{{- end }}
+
 {{- define "common.servicemonitor" -}}
 {{- if .Values.serviceMonitor.enabled }}
 apiVersion: monitoring.coreos.com/v1
 kind: ServiceMonitor
-metadata: {{- include "common.metadata" . | nindent 2 }}
+metadata: {{- include "common.monitorMetadata" . | nindent 2 }}
 spec:
   selector:
     matchLabels: {{- include "common.selectorLabels" . | nindent 6 }}

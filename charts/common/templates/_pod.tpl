@@ -17,12 +17,8 @@ READMISSION_MLFLOW_PORT=tcp://..., and that is the name of one of our settings.
 serviceAccountName: {{ .hookServiceAccount | default (include "common.serviceAccountName" .) }}
 automountServiceAccountToken: false
 enableServiceLinks: false
-securityContext:
-  runAsNonRoot: true
-  runAsUser: 10001
-  runAsGroup: 10001
-  fsGroup: 10001
-  seccompProfile: {type: RuntimeDefault}
+{{- $user := .Values.global.podSecurityContext | default (dict "runAsUser" 10001 "runAsGroup" 10001 "fsGroup" 10001) }}
+securityContext: {{- merge (dict "runAsNonRoot" true "seccompProfile" (dict "type" "RuntimeDefault")) $user | toYaml | nindent 2 }}
 {{- with .Values.global.image.pullSecrets }}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -73,6 +69,9 @@ securityContext:
 resources: {{- toYaml (.resources | default .Values.resources) | nindent 2 }}
 volumeMounts:
   - {name: tmp, mountPath: /tmp}
+  {{- if .Values.global.caBundle }}
+  - {name: ca, mountPath: /etc/readmission/ca, readOnly: true}
+  {{- end }}
   {{- with .mounts }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- end }}
 
@@ -87,11 +86,19 @@ volumeMounts:
 {{- define "common.volumes" -}}
 volumes:
   - {name: tmp, emptyDir: {sizeLimit: {{ .Values.tmpSize | default "1Gi" }}}}
+  {{- with .Values.global.caBundle }}
+  - {name: ca, configMap: {name: {{ . }}}}
+  {{- end }}
   {{- with .volumes }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- end }}
 
 {{/* Environment variables: the plain ones of `environment`, and one from a Secret. */}}
 {{- define "common.extraEnv" -}}
+{{- if .Values.global.caBundle }}
+{{- range $name := list "SSL_CERT_FILE" "REQUESTS_CA_BUNDLE" "AWS_CA_BUNDLE" "PGSSLROOTCERT" }}
+- {name: {{ $name }}, value: /etc/readmission/ca/ca.crt}
+{{- end }}
+{{- end }}
 {{- range $name, $value := .Values.environment }}
 - {name: {{ $name }}, value: {{ $value | quote }}}
 {{- end }}
@@ -107,6 +114,9 @@ volumes:
 - {name: READMISSION_POSTGRES_HOST, value: {{ required "global.postgres.host: name the Postgres server" .Values.global.postgres.host | quote }}}
 - {name: READMISSION_POSTGRES_PORT, value: {{ .Values.global.postgres.port | quote }}}
 - {name: READMISSION_POSTGRES_DATABASE, value: {{ .Values.global.postgres.database | quote }}}
+{{- with .Values.global.postgres.sslmode }}
+- {name: PGSSLMODE, value: {{ . }}}
+{{- end }}
 {{- with .role }}
 {{ include "common.secretEnv" (dict "name" (printf "READMISSION_POSTGRES_PASSWORD_%s" (upper .)) "secret" $.Values.database.existingSecret "key" $.Values.database.key) }}
 {{- end }}

@@ -1,10 +1,11 @@
-"""Make the Secrets that are absent, with random values: credentials.py SECRETS_JSON NAMESPACE.
+"""Make the Secrets that are absent, with random values: credentials.py FOLDER NAMESPACE.
 
-SECRETS_JSON is a list of {namespace, name, data: {key: text}}, where `{name}` in a text stands for the random
+FOLDER/secrets.json is a list of {namespace, name, data: {key: text}}, where `{name}` in a text stands for the random
 value of that name and `{sha256:name}` for its SHA-256. Every random value is kept in the Secret `credentials` of
 NAMESPACE, so that a Secret made later gets the value that the others already have. What exists is never changed, but
-keys that a later release needs are added: to bring a password of your own, make its Secrets first. Standard library
-only: it runs in a pod of the cluster, with that pod's account.
+keys that a later release needs are added: to bring a password of your own, make its Secrets first. Before that, the
+Secrets that FOLDER/copies.json names, {from, names, to}, are copied to other namespaces. Standard library only: it
+runs in a pod of the cluster, with that pod's account.
 """
 
 import base64
@@ -99,9 +100,35 @@ def make(declared: list[dict[str, Any]], namespace: str, call: Call) -> list[str
     return [f"{s['namespace']}/{s['name']}" for s in absent]
 
 
+def copy(source: str, names: list[str], targets: list[str], call: Call) -> list[str]:
+    """Copy Secrets of a namespace to others, where they are absent or differ; return their `namespace/name`."""
+    changed = []
+    for name in names:
+        original = call("GET", f"{source}/secrets/{name}", None)
+        if original is None:
+            raise SystemExit(
+                f"cluster.pullSecrets: the namespace {source} has no Secret {name}. Create it there first."
+            )
+        for target in targets:
+            present = call("GET", f"{target}/secrets/{name}", None)
+            if present is not None and present.get("data") == original["data"]:
+                continue
+            body = {"apiVersion": "v1", "kind": "Secret", "type": original["type"], "data": original["data"]}
+            if present is None:
+                call("POST", f"{target}/secrets", body | {"metadata": {"name": name}})
+            else:
+                call("PATCH", f"{target}/secrets/{name}", {"data": original["data"]})
+            changed.append(f"{target}/{name}")
+    return changed
+
+
 def main() -> None:
     """Make the Secrets and say which."""
-    declared, namespace = json.loads(Path(sys.argv[1]).read_text()), sys.argv[2]
+    folder, namespace = Path(sys.argv[1]), sys.argv[2]
+    copies = json.loads((folder / "copies.json").read_text())
+    if changed := copy(copies["from"], copies["names"], copies["to"], call):
+        print("copied:", ", ".join(changed))
+    declared = json.loads((folder / "secrets.json").read_text())
     made = make(declared, namespace, call)
     print(f"made {len(made)} of {len(declared)} Secrets:", ", ".join(made) or "all exist")
 

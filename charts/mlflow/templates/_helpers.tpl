@@ -18,6 +18,9 @@ postgresql+psycopg2://readmission_mlflow@{{ required "global.postgres.host: name
 
 {{- define "mlflow.env" -}}
 {{ include "common.secretEnv" (dict "name" "PGPASSWORD" "secret" .Values.database.existingSecret "key" .Values.database.key) }}
+{{- with .Values.global.postgres.sslmode }}
+- {name: PGSSLMODE, value: {{ . }}}
+{{- end }}
 - {name: HOME, value: /tmp}
 - {name: MLFLOW_DISABLE_TELEMETRY, value: "true"}
 - {name: MLFLOW_SERVER_ENABLE_JOB_EXECUTION, value: "false"}
