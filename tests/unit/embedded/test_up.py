@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from readmission import models
 from readmission.embedded import status, up
 from readmission.errors import UserError
 from readmission.settings import Settings
@@ -107,3 +108,25 @@ def test_unreachable_data_is_a_warning_where_a_champion_serves(
     else:
         up.main_job(make_settings(tmp_path, **source), "")
         assert done == ["ingest", "process"]
+
+
+@pytest.mark.parametrize("passes", [True, False], ids=["promoted", "refused"])
+def test_one_family_is_served_before_the_others_are_trained(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stops: list[Settings], passes: bool
+) -> None:
+    done: list[tuple[str, ...]] = []
+
+    def step(*verb: str) -> None:
+        done.append(verb)
+        if verb == ("promote",) and done.count(verb) == 1 and not passes:
+            raise UserError("The step `promote` failed")
+
+    monkeypatch.setattr(up, "step", step)
+    monkeypatch.setattr(status, "batches", lambda _: [])
+    monkeypatch.setattr(status, "has_champion", lambda _: False)
+    monkeypatch.setattr(up, "Supervisor", lambda _: FakeSupervisor(True))
+    monkeypatch.setattr(up, "parts", lambda _: [type("Part", (), {"name": name}) for name in ("mlflow", "api", "ui")])
+    up.main_job(make_settings(tmp_path), "")
+    first = [("train", "--models", up.FIRST_FAMILY), ("promote",)]
+    assert done == [("ingest", "--all"), ("process",), *first, ("train",), ("promote",)]
+    assert up.FIRST_FAMILY in models.FAMILIES
