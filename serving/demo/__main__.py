@@ -1,11 +1,22 @@
 """Serve the demo: ``python -m serving.demo``."""
 
-import uvicorn
+import ctypes
+import sys
 
-from readmission import tracing
-from readmission.logs import configure_logging
-from readmission.settings import load_settings
-from serving.demo.app import create
+# Gradio imports pandas, which imports pyarrow where it is installed: 33 MB that the page has no use for.
+sys.modules["pyarrow"] = None  # type: ignore[assignment]
+# glibc keeps the buffers of the first page that is sent, another 20 MB, unless larger ones are mapped and threads share
+# arenas (M_MMAP_THRESHOLD, M_ARENA_MAX of mallopt(3)). Other C libraries have no such function.
+if hasattr(libc := ctypes.CDLL(None), "mallopt"):
+    libc.mallopt(-3, 65_536)
+    libc.mallopt(-8, 2)
+
+import uvicorn  # noqa: E402
+
+from readmission import tracing  # noqa: E402
+from readmission.logs import configure_logging  # noqa: E402
+from readmission.settings import load_settings  # noqa: E402
+from serving.demo.app import create  # noqa: E402
 
 if __name__ == "__main__":
     settings = load_settings()

@@ -7,24 +7,25 @@ from typing import Any
 from readmission import contract
 from serving.demo.known_scores import draw_known_scores
 from serving.demo.labels import ASSUMPTIONS, RISK_BANDS, title
+from serving.demo.language import mark, percent, tr
 from serving.demo.reasons import draw_reasons
 
 #: Words and style of each outcome.
 OUTCOMES = {
-    "<30": ("within 30 days", "early"),
-    ">30": ("after 30 days", "late"),
-    "NO": ("not readmitted", "none"),
+    "<30": (mark("within 30 days"), "early"),
+    ">30": (mark("after 30 days"), "late"),
+    "NO": (mark("not readmitted"), "none"),
 }
-#: Visits of the year before this stay, by column.
+#: Visits of the year before this stay, by column: with their number, and if it is not known.
 _VISITS = {
-    "number_inpatient": "inpatient stays",
-    "number_emergency": "emergency visits",
-    "number_outpatient": "outpatient visits in the year before",
+    "number_inpatient": (mark("inpatient stays: {number}"), mark("inpatient stays: not known")),
+    "number_emergency": (mark("emergency visits: {number}"), mark("emergency visits: not known")),
+    "number_outpatient": (mark("outpatient visits: {number}"), mark("outpatient visits: not known")),
 }
 _COURSES = {
-    "<30": "readmission within 30 days",
-    ">30": "readmission after more than 30 days",
-    "NO": "no readmission",
+    "<30": mark("readmission within 30 days"),
+    ">30": mark("readmission after more than 30 days"),
+    "NO": mark("no readmission"),
 }
 
 
@@ -58,11 +59,11 @@ def draw_answer(
     headline, style = _band(str(content.get("risk_band") or ""))
     comparison = _comparison(counts["<30"], (info or {}).get("prevalence"))
     return f"""<section class="answer {style}" aria-live="polite">
-<p class="stale-note" role="status">The form has changed. Choose “Estimate risk” again.</p>
+<p class="stale-note" role="status">{tr("The form has changed. Choose “Estimate risk” again.")}</p>
 {headline}
-<p class="risk"><strong>{float(content["readmission_risk_30d"]):.0%}</strong>
-<span>risk of readmission within 30 days</span></p>
-<p class="words">{comparison} Most likely: <b>{_COURSES[content["prediction"]]}</b>.</p>
+<p class="risk"><strong>{percent(float(content["readmission_risk_30d"]))}</strong>
+<span>{tr("risk of readmission within 30 days")}</span></p>
+<p class="words">{comparison} {tr("Most likely: {course}.", course=f"<b>{tr(_COURSES[content['prediction']])}</b>")}</p>
 {_certainty(str(content.get("risk_band") or ""), info or {})}
 {draw_patients(counts)}
 {draw_bars(probabilities)}
@@ -71,8 +72,8 @@ def draw_answer(
 {_history(record)}
 {_assumed(content.get("missing", ()))}
 {_notes(content.get("notes") or ())}
-<p class="provenance">{escape(str(content["model_name"]))} · version {escape(str(content["model_version"]))}
- · prediction <code>{escape(str(content["prediction_id"]))}</code></p>
+<p class="provenance">{escape(str(content["model_name"]))} · {tr("version")} {escape(str(content["model_version"]))}
+ · {tr("prediction")} <code>{escape(str(content["prediction_id"]))}</code></p>
 </section>"""
 
 
@@ -83,8 +84,9 @@ def draw_patients(counts: Mapping[str, int]) -> str:
         f'<use href="#person" x="{5 + 20 * (i % 20)}" y="{2 + 26 * (i // 20)}" class="{style}"/>'
         for i, style in enumerate(styles)
     )
-    summary = ", ".join(f"{counts[name]} {outcome}" for name, (outcome, _) in OUTCOMES.items())
-    return f"""<svg class="people" viewBox="0 0 402 132" role="img" aria-label="Of 100 patients: {summary}">
+    summary = ", ".join(f"{counts[name]} {tr(outcome)}" for name, (outcome, _) in OUTCOMES.items())
+    summary = tr("Of 100 patients: {counts}", counts=summary)
+    return f"""<svg class="people" viewBox="0 0 402 132" role="img" aria-label="{summary}">
 <defs><g id="person"><circle cx="5" cy="4.5" r="4"/><path d="M0 21v-5.5a5 5 0 0 1 10 0V21z"/></g></defs>
 {marks}</svg>"""
 
@@ -92,9 +94,9 @@ def draw_patients(counts: Mapping[str, int]) -> str:
 def draw_bars(probabilities: Mapping[str, float]) -> str:
     """Draw the three probabilities as labelled bars."""
     rows = "".join(
-        f'<div class="bar"><dt>{outcome.capitalize()}</dt><dd><i class="{style}" '
+        f'<div class="bar"><dt>{tr(outcome).capitalize()}</dt><dd><i class="{style}" '
         f'style="width:{probabilities[name]:.1%}"></i></dd>'
-        f'<dd class="figure">{probabilities[name]:.1%}</dd></div>'
+        f'<dd class="figure">{percent(probabilities[name], 1)}</dd></div>'
         for name, (outcome, style) in OUTCOMES.items()
     )
     return f'<dl class="bars">{rows}</dl>'
@@ -105,13 +107,15 @@ def _band(name: str) -> tuple[str, str]:
     if not name:
         return "", ""
     label, style = RISK_BANDS.get(name, (f"{name} risk", ""))
-    return f'<p class="band">{escape(label)}</p>', style
+    return f'<p class="band">{escape(tr(label))}</p>', style
 
 
 def _comparison(early: int, prevalence: float | None) -> str:
-    count = f"about {early}" if early else "fewer than one"
-    sentence = f"Of 100 patients like this one, <b>{count}</b> come back within 30 days"
-    return f"{sentence}." if prevalence is None else f"{sentence}; of all patients, about {100 * prevalence:.0f} do."
+    number = tr("about {number}", number=early) if early else tr("fewer than one")
+    sentence = tr("Of 100 patients like this one, {number} come back within 30 days", number=f"<b>{number}</b>")
+    if prevalence is None:
+        return f"{sentence}."
+    return f"{sentence}; {tr('of all patients, about {number} do.', number=f'{100 * prevalence:.0f}')}"
 
 
 def _certainty(band: str, info: Mapping[str, Any]) -> str:
@@ -120,24 +124,29 @@ def _certainty(band: str, info: Mapping[str, Any]) -> str:
     if outcome is None:
         return ""
     rate, low, high = (100 * float(outcome[name]) for name in ("rate", "low", "high"))
-    return (
-        f'<p class="certainty">How sure is this? Of 100 test patients in this band, <b>{rate:.0f}</b> came back within '
-        f"30 days ({low:.0f} to {high:.0f}).</p>"
+    sentence = tr(
+        "How sure is this? Of 100 test patients in this band, {rate} came back within 30 days ({low} to {high}).",
+        rate=f"<b>{rate:.0f}</b>",
+        low=f"{low:.0f}",
+        high=f"{high:.0f}",
     )
+    return f'<p class="certainty">{sentence}</p>'
 
 
 def _history(record: Mapping[str, str | int] | None) -> str:
     """Say which history of the patient the estimate rests on, so that nobody scores a stay against itself."""
     if record is None:
         return ""
-    parts = [
-        f"{record[name]} {meaning}" if name in record else f"an unknown number of {meaning}"
-        for name, meaning in _VISITS.items()
+    visits = [
+        tr(stated, number=escape(str(record[name]))) if name in record else tr(absent)
+        for name, (stated, absent) in _VISITS.items()
     ]
-    return (
-        f'<p class="history">History used: {", ".join(parts)}, as entered. No patient number is sent, so no stored '
-        "stay of this patient is looked up.</p>"
+    sentence = tr(
+        "History used, as entered for the year before: {visits}. No patient number is sent, so no stored stay of this "
+        "patient is looked up.",
+        visits="; ".join(visits),
     )
+    return f'<p class="history">{sentence}</p>'
 
 
 def _assumed(missing: Sequence[str]) -> str:
@@ -148,14 +157,13 @@ def _assumed(missing: Sequence[str]) -> str:
         column = contract.BY_NAME.get(field)
         assumed[(column.assumed if column else None) or ""].append(title(field))
     lists = "".join(
-        f"<dt>{ASSUMPTIONS[value]}</dt><dd>{escape(', '.join(titles))}</dd>"
+        f"<dt>{tr(ASSUMPTIONS[value])}</dt><dd>{escape(', '.join(titles))}</dd>"
         for value, titles in assumed.items()
         if titles
     )
-    plural = "field was" if len(missing) == 1 else "fields were"
-    summary = f"<summary>{len(missing)} {plural} assumed</summary>"
-    return f'<details class="assumed">{summary}<dl>{lists}</dl></details>'
+    heading = tr("1 field left empty") if len(missing) == 1 else tr("{count} fields left empty", count=len(missing))
+    return f'<details class="assumed"><summary>{heading}</summary><dl>{lists}</dl></details>'
 
 
 def _notes(notes: Sequence[Any]) -> str:
-    return "".join(f'<p class="note">{escape(str(note))}</p>' for note in notes)
+    return "".join(f'<p class="note">{escape(tr(str(note)))}</p>' for note in notes)

@@ -5,13 +5,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import gradio as gr
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.base import RequestResponseEndpoint
 
 from serving.demo import table
 from serving.demo.client import Client, UnavailableError
-from serving.demo.page import KEYBOARD_LISTENER, STALE_LISTENER, TITLE, build
+from serving.demo.language import DEFAULT, LANGUAGES, preferred
+from serving.demo.page import TITLE, build
 
 HERE = Path(__file__).parent
 #: An uploaded file of encounters may not be larger; 100,000 encounters are about 20 MB.
@@ -38,7 +40,15 @@ THEME = gr.themes.Base(
     font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"],
     font_mono=["ui-monospace", "Consolas", "monospace"],
 )
-HEAD = f'<meta name="color-scheme" content="light dark"><script>{STALE_LISTENER}{KEYBOARD_LISTENER}</script>'
+
+#: Gradio names the browser's language as the page's.
+_SPEAK = """{
+  const root = document.documentElement, language = '%(language)s';
+  const speak = () => { if (root.lang !== language) root.lang = language; };
+  speak();
+  new MutationObserver(speak).observe(root, {attributeFilter: ['lang']});
+}
+"""
 
 
 def create(api: str, key: str = "") -> FastAPI:
@@ -56,14 +66,25 @@ def create(api: str, key: str = "") -> FastAPI:
         await client.close()
 
     app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-
-    _add_routes(app, client)
     app.middleware("http")(_harden)
-    page = build(client)
+    app.middleware("http")(_choose_language)
+    _add_routes(app)
+    pages = _add_pages(client)
+    # The page at the root answers every path that is left, so it comes last.
+    for language in sorted(LANGUAGES, key=lambda code: code == DEFAULT):
+        path = "" if language == DEFAULT else f"/{language}"
+        app.include_router(pages, prefix=path)
+        app = _mount(app, client, language, path)
+    return app
+
+
+def _mount(app: FastAPI, client: Client, language: str, path: str) -> FastAPI:
+    page = build(client, language)
+    script = _SPEAK % {"language": language} + (HERE / "form.js").read_text(encoding="utf-8")
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         page,
-        path="",
+        path=path,
         footer_links=[],
         run_history=False,
         max_file_size=MAX_UPLOAD,
@@ -72,7 +93,7 @@ def create(api: str, key: str = "") -> FastAPI:
         mcp_server=False,
         theme=THEME,
         css_paths=HERE / "style.css",
-        head=HEAD,
+        head=f'<meta name="color-scheme" content="light dark"><script>{script}</script>',
     )
     # Gradio refuses paths that nobody uploaded only if this is set, and only `launch` sets it.
     page.has_launched = True
@@ -81,7 +102,7 @@ def create(api: str, key: str = "") -> FastAPI:
     return mounted
 
 
-def _add_routes(app: FastAPI, client: Client) -> None:
+def _add_routes(app: FastAPI) -> None:
     @app.get("/health")
     async def health() -> dict[str, str]:
         """Report that the page is served. Whether the API answers is shown on the page itself."""
@@ -92,7 +113,12 @@ def _add_routes(app: FastAPI, client: Client) -> None:
         """Return the Prometheus metrics of this process."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    @app.get("/model-card")
+
+def _add_pages(client: Client) -> APIRouter:
+    """Return what the page links to, to be served beside it in every language."""
+    router = APIRouter()
+
+    @router.get("/model-card")
     async def model_card() -> Response:
         """Return the model card of the version that answers, from the API."""
         try:
@@ -102,15 +128,17 @@ def _add_routes(app: FastAPI, client: Client) -> None:
         headers = {"Content-Security-Policy": CARD_POLICY}
         return Response(page or "This model has no card.", 200 if page else 404, headers, media_type="text/html")
 
-    @app.get("/template.csv")
+    @router.get("/template.csv")
     async def template() -> Response:
         """Return a file with the names of all columns."""
         return Response(table.template(), media_type="text/csv")
 
-    @app.get("/example.csv")
+    @router.get("/example.csv")
     async def example() -> Response:
         """Return a file with three encounters."""
         return Response(table.example(), media_type="text/csv")
+
+    return router
 
 
 async def _harden(request: Request, call_next: RequestResponseEndpoint) -> Response:
@@ -118,3 +146,12 @@ async def _harden(request: Request, call_next: RequestResponseEndpoint) -> Respo
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     return response
+
+
+async def _choose_language(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    """Lead a browser from the root to the page in its language, unless the address names one."""
+    path = request.url.path.removeprefix("/")
+    language = path or ("" if request.url.query else preferred(request.headers.get("accept-language", "")))
+    if language in LANGUAGES and language != DEFAULT and request.method == "GET":
+        return RedirectResponse(f"{language}/", 307, {"Vary": "Accept-Language"})
+    return await call_next(request)

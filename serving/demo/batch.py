@@ -11,6 +11,7 @@ from typing import Any
 from readmission import contract
 from serving.demo.client import Client
 from serving.demo.labels import objection, title
+from serving.demo.language import mark, tr
 from serving.demo.table import NotScorableError, harmless, open_table
 
 #: Rows in one request; the API takes up to 10,000.
@@ -26,7 +27,7 @@ RESULT_COLUMNS = (
     "model_version",
     "error",
 )
-_SURPLUS = {"errors": [{"field": "", "problem": "This row has more cells than the first line."}]}
+_SURPLUS = {"errors": [{"field": "", "problem": mark("This row has more cells than the first line.")}]}
 _PROBABILITIES = dict(zip(("NO", ">30", "<30"), RESULT_COLUMNS[1:4], strict=True))
 
 
@@ -81,9 +82,9 @@ async def score(client: Client, source: Path, target: Path) -> AsyncIterator[Tal
                     writer.writerow(copied | _columns(result, number, cells, tally))
                 yield tally
     except csv.Error as error:
-        raise NotScorableError("The file has a cell that does not end: a quotation mark is missing.") from error
+        raise NotScorableError(tr("The file has a cell that does not end: a quotation mark is missing.")) from error
     if not tally.rows:
-        raise NotScorableError("The file has a header but no rows.")
+        raise NotScorableError(tr("The file has a header but no rows."))
 
 
 def row_to_record(row: Mapping[str, str | None]) -> dict[str, str | int]:

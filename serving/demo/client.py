@@ -8,12 +8,15 @@ from uuid import uuid4
 import httpx
 
 from readmission import tracing
+from serving.demo.language import mark, tr
 
 #: How long to wait for one answer, in seconds; a chunk of a file gets ten times as long.
 TIMEOUT = 10.0
 #: How often to retry a chunk of a file, one second apart, while the API scores other batches.
 BUSY_RETRIES = 30
-_NO_MODEL = "The prediction service is running but has no model yet."
+_NO_MODEL = mark("The prediction service is running but has no model yet.")
+_UNREACHABLE = mark("The prediction service cannot be reached.")
+_BUSY = mark("The prediction service is busy.")
 
 
 class UnavailableError(Exception):
@@ -76,7 +79,7 @@ class Client:
                 return await self._ask("POST", "/predict_batch", {"records": list(records)}, 10 * TIMEOUT)
             except BusyError:
                 await asyncio.sleep(1)
-        raise UnavailableError("The prediction service is busy with other files.")
+        raise UnavailableError(tr("The prediction service is busy with other files."))
 
     async def model_info(self) -> dict[str, Any]:
         """Return what the API says about its model.
@@ -95,7 +98,7 @@ class Client:
         try:
             answer = await self._http.get("/model-card", timeout=3.0)
         except httpx.TransportError as error:
-            raise UnavailableError("The prediction service cannot be reached.") from error
+            raise UnavailableError(tr(_UNREACHABLE)) from error
         return answer.text if answer.is_success else None
 
     async def _ask(self, method: str, path: str, body: Any, timeout: float = TIMEOUT) -> dict[str, Any]:
@@ -106,9 +109,9 @@ class Client:
                 if span is not None:
                     span.set_attribute("http.response.status_code", answer.status_code)
         except httpx.TimeoutException as error:
-            raise UnavailableError("The prediction service took too long to answer.") from error
+            raise UnavailableError(tr("The prediction service took too long to answer.")) from error
         except httpx.TransportError as error:
-            raise UnavailableError("The prediction service cannot be reached.") from error
+            raise UnavailableError(tr(_UNREACHABLE)) from error
         content = _json(answer) or {}
         # A batch of which no record can be scored is refused as a whole, with the reasons by record.
         if (answer.is_success and content) or "predictions" in content:
@@ -116,9 +119,9 @@ class Client:
         if answer.status_code == httpx.codes.BAD_REQUEST and content.get("errors"):
             raise RejectedError(content["errors"])
         if "no model" in str(content.get("error")):  # it too asks to retry later
-            raise UnavailableError(_NO_MODEL)
+            raise UnavailableError(tr(_NO_MODEL))
         if answer.headers.get("retry-after"):
-            raise BusyError("The prediction service is busy.")
+            raise BusyError(tr(_BUSY))
         raise UnavailableError(_sentence(answer.status_code))
 
 
@@ -133,11 +136,11 @@ def _json(answer: httpx.Response) -> dict[str, Any] | None:
 def _sentence(status: int) -> str:
     match status:
         case 401 | 403:
-            return "The prediction service does not accept this page's credentials."
+            return tr("The prediction service does not accept this page's credentials.")
         case 413:
-            return "The request is too large for the prediction service."
+            return tr("The request is too large for the prediction service.")
         case 429:
-            return "The prediction service is busy."
+            return tr(_BUSY)
         case 503:
-            return _NO_MODEL
-    return f"The prediction service failed (HTTP {status})."
+            return tr(_NO_MODEL)
+    return tr("The prediction service failed (HTTP {status}).", status=status)

@@ -5,6 +5,8 @@ Any other ICD-9-CM code can be typed. The names are those of ICD-9-CM, shortened
 
 from collections.abc import Mapping
 
+from serving.demo.language import tr
+
 #: Codes by how often the data set has them.
 COMMON: Mapping[str, str] = {
     "428": "Heart failure",
@@ -99,7 +101,13 @@ COMMON: Mapping[str, str] = {
 }
 
 
+def name_of(code: str) -> str:
+    """Return the name of a code or of its category; empty if neither has one here."""
+    name = COMMON.get(code) or COMMON.get(code.partition(".")[0])
+    return tr(name) if name else ""
+
+
 def describe(code: str) -> str:
     """Return a code with its name, as ``428 · Heart failure``; a code without a name here alone."""
-    name = COMMON.get(code) or COMMON.get(code.partition(".")[0])
+    name = name_of(code)
     return f"{code} · {name}" if name else code

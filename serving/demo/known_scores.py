@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from serving.demo.language import tr
+
 
 def draw_known_scores(scores: Sequence[Mapping[str, Any]]) -> str:
     """Draw the points of each score with its limits.
@@ -14,13 +16,15 @@ def draw_known_scores(scores: Sequence[Mapping[str, Any]]) -> str:
     if not scores:
         return ""
     rows = "".join(
-        f"<dt>{escape(str(score['label']))}: <b>{_points(score)}</b></dt><dd>{escape(str(score['limits']))}</dd>"
+        f"<dt>{escape(tr(str(score['label'])))}: <b>{_points(score)}</b></dt>"
+        f"<dd>{escape(tr(str(score['limits'])))}</dd>"
         for score in scores
     )
-    return f'<details class="known-scores"><summary>Scores that you may know</summary><dl>{rows}</dl></details>'
+    heading = tr("Scores that you may know")
+    return f'<details class="known-scores"><summary>{heading}</summary><dl>{rows}</dl></details>'
 
 
 def _points(score: Mapping[str, Any]) -> str:
     if score.get("maximum") is None:
         return str(int(score["points"]))
-    return f"{int(score['points'])} of {int(score['maximum'])} points"
+    return tr("{points} of {maximum} points", points=int(score["points"]), maximum=int(score["maximum"]))

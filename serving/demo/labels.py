@@ -7,33 +7,44 @@ from typing import Any
 from readmission import contract
 from readmission.contract import Column
 from readmission.contract.risk import BAND_NAMES
+from serving.demo.language import mark, tr
 
 #: Label and style of each risk band; which risks a band holds is the model version's own.
 RISK_BANDS = {name: (f"{name.capitalize()} risk", name.replace(" ", "-")) for name in BAND_NAMES}
 _LEVELS = {
-    "No": "No",
-    "Ch": "Yes",
-    "Yes": "Yes",
-    "None": "Not tested",
-    "Norm": "Normal",
-    "Unknown/Invalid": "Not stated",
-    "PhysicianNotFound": "Physician not found",
+    "No": mark("No"),
+    "Ch": mark("Yes"),
+    "Yes": mark("Yes"),
+    "None": mark("Not tested"),
+    "Norm": mark("Normal"),
+    "Unknown/Invalid": mark("Not stated"),
+    "AfricanAmerican": mark("African American"),
+    "Surgery-PlasticwithinHeadandNeck": mark("Surgery – Plastic within Head and Neck"),
+    "Obsterics&Gynecology-GynecologicOnco": mark("Obstetrics & Gynecology – Gynecologic Oncology"),
 }
-_DOSES = {"No": "No", "Steady": "Steady", "Up": "Increased", "Down": "Decreased"}
+_DOSES = {"No": mark("No"), "Steady": mark("Steady"), "Up": mark("Increased"), "Down": mark("Decreased")}
+#: Payers of which the code's meaning is certain; the data set explains none of them.
+PAYERS = {
+    "BC": mark("Blue Cross/Blue Shield"),
+    "HM": mark("HMO"),
+    "MC": mark("Medicare"),
+    "MD": mark("Medicaid"),
+    "OT": mark("Other"),
+    "SP": mark("Self-pay"),
+    "WC": mark("Workers' compensation"),
+}
 #: What a field that was left out is assumed to mean, by the value that the contract assumes for it.
-ASSUMPTIONS = {"No": "Drug not prescribed", "None": "Not tested", "": "Not known"}
+ASSUMPTIONS = {"No": mark("Drug not prescribed"), "None": mark("Not tested"), "": mark("Not known")}
 _PROBLEMS = {
-    "missing": "is required",
-    "unknown": "is not a known column",
-    "type": "is not of the right kind",
-    "range": "is out of range",
-    "level": "is not one of the allowed values",
-    "pattern": "is not a valid code",
+    "missing": mark("is required."),
+    "unknown": mark("is not a known column."),
+    "type": mark("is not of the right kind."),
+    "range": mark("is out of range."),
+    "level": mark("is not one of the allowed values."),
+    "pattern": mark("is not a valid code: give an ICD-9 code such as 250.83, 428, V27 or E878."),
 }
 #: Most allowed values that an error lists.
 _FEW = 12
-#: What the API adds for optional columns; on the page, the field is simply left empty.
-_TAIL = re.compile(r"(?:, or '\?' for unknown)?(?:; may be absent or null)?$")
 _RANGE = re.compile(r"\[(\d+)-(\d+)\)")
 _JOINED = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[a-z])(?=and[A-Z])")
 
@@ -41,53 +52,57 @@ _JOINED = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[a-z])(?=and[A-Z])")
 def describe_level(column: Column, level: str) -> str:
     """Describe one allowed value: ``[70-80)`` is ``70–79 years``, ``3`` is ``3 · Elective``."""
     if level in column.descriptions:
-        return f"{level} · {column.descriptions[level]}"
+        return f"{level} · {tr(column.descriptions[level])}"
+    if column.name == "payer_code":
+        return f"{level} · {tr(PAYERS[level])}" if level in PAYERS else level
     if column.group == "drugs" and len(column.levels) == len(_DOSES):
-        return _DOSES[level]
+        return tr(_DOSES[level])
     if bounds := _RANGE.fullmatch(level):
-        return f"{bounds[1]}–{int(bounds[2]) - 1} {column.unit}".rstrip()
+        return f"{bounds[1]}–{int(bounds[2]) - 1} {tr(column.unit)}".rstrip()
     if level in _LEVELS:
-        return _LEVELS[level]
+        return tr(_LEVELS[level])
     if level.startswith(">"):
-        return f"Above {level[1:]} {column.unit}".replace(" %", "%")
+        return tr("Above {bound}", bound=f"{level[1:]} {tr(column.unit)}").replace(" %", "%")
+    return tr(spell_out(level))
+
+
+def spell_out(level: str) -> str:
+    """Separate the words of a level: ``InternalMedicine`` is ``Internal Medicine``."""
     return _JOINED.sub(" ", level).replace("/", " / ").replace("-", " – ").replace("&", " & ")
 
 
 def label(column: Column) -> str:
     """Return the label of a column, with a mark if a request must give it."""
-    return f"{column.label} *" if column.required else column.label
+    return f"{tr(column.label)} *" if column.required else tr(column.label)
 
 
 def title(field: str) -> str:
     """Return the label of a column; a field that the contract does not have keeps its own name."""
     column = contract.BY_NAME.get(field)
-    return column.label if column else field
+    return tr(column.label) if column else field
 
 
 def objection(error: Mapping[str, Any]) -> str:
-    """Return what is wrong with one field and what is allowed there.
+    """Return what is wrong with one field and what is allowed there, to follow the field's label.
 
     Args:
-        error: One of the API's {field, problem, allowed}.
+        error: One of the API's {field, problem, allowed}, perhaps with the nearest allowed value.
     """
     code = str(error["problem"])
-    problem = _PROBLEMS.get(code, code).removesuffix(".")
-    allowed = _TAIL.sub("", str(error.get("allowed") or ""))
-    if code in ("missing", "unknown") or not allowed:
-        return f"{problem}."
     column, nearest = contract.BY_NAME.get(str(error["field"])), error.get("nearest")
-    if column and column.levels:
-        # A list of seventy specialties is no help; the form has it.
-        choices = "" if len(column.levels) > _FEW else f" Choose {_listed(column)}."
-        allowed = f"{problem}.{choices}"
+    if column and column.is_number and not column.levels and code in ("type", "range"):
+        sentence = tr("must be a whole number from {least} to {most}.", least=column.minimum, most=column.maximum)
     else:
-        allowed = f"{problem}: give {allowed}."
-    if nearest is None or column is None:
-        return allowed
+        sentence = tr(_PROBLEMS.get(code, code))
+        # A list of seventy specialties is no help; the form has it.
+        if column and code == "level" and len(column.levels) <= _FEW:
+            sentence += " " + tr("Choose {levels}.", levels=_listed(column))
+    if nearest is None or column is None or code in ("missing", "unknown"):
+        return sentence
     meant = describe_level(column, str(nearest)) if column.levels else str(nearest)
-    return f"{allowed} Did you mean {meant}?"
+    return f"{sentence} {tr('Did you mean {value}?', value=meant)}"
 
 
 def _listed(column: Column) -> str:
     *first, last = (describe_level(column, level) for level in column.levels)
-    return f"{', '.join(first)} or {last}"
+    return tr("{first} or {last}", first=", ".join(first), last=last)

@@ -1,7 +1,8 @@
 """The page's layout and events: one patient, many patients."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -11,16 +12,16 @@ from gradio.utils import get_upload_folder
 from prometheus_client import Counter, Histogram
 
 from readmission import contract
-from readmission.contract import Column
 from serving.demo import form, notices
 from serving.demo.answer import draw_answer
 from serving.demo.batch import Tally, score
 from serving.demo.client import Client, RejectedError, UnavailableError
 from serving.demo.labels import objection
-from serving.demo.presets import PRESETS, Preset
+from serving.demo.language import current, mark, speak_each, speaking, tr
+from serving.demo.presets import PRESETS
 from serving.demo.table import NotScorableError
 
-TITLE = "Readmission risk"
+TITLE = mark("Readmission risk")
 #: Names that a table may have; what a file is, its content says.
 FILES = [".csv", ".txt", ".tsv", ".xlsx", ".xls"]
 #: How often to ask the API for its model, in seconds.
@@ -31,116 +32,86 @@ KEEP_FILES = 900
 REQUESTS = Counter("readmission_demo_requests_total", "Requests to the API by outcome.", ["route", "outcome"])
 SECONDS = Histogram("readmission_demo_request_seconds", "Time to an answer of the API.", ["route"])
 
-_STALE = "() => document.querySelector('#answer .answer')?.classList.add('stale')"
-#: Gradio's own event of a text field does not reach a handler without a function behind it.
-STALE_LISTENER = f"addEventListener('input', e => e.target.closest('#form') && ({_STALE})());"
-#: Show the answer; after a refusal, move the focus to its summary and mark the inputs for screen readers.
-_REVEAL = """() => setTimeout(() => {
-  if (innerWidth < 1000) document.querySelector('#answer').scrollIntoView({behavior: 'smooth', block: 'start'});
-  for (const field of document.querySelectorAll('#form .field')) {
-    const input = field.querySelector('input'), required = field.querySelector('[data-testid=block-info]');
-    if (!input) continue;
-    const info = [...field.querySelectorAll('[class*=info]')].find(e => e !== required);
-    if (info) info.id = `${field.id}-error`;
-    input.setAttribute('aria-required', required?.textContent.trim().endsWith('*') ?? false);
-    input.setAttribute('aria-invalid', field.classList.contains('invalid'));
-    if (field.classList.contains('invalid') && info) input.setAttribute('aria-describedby', info.id);
-    else input.removeAttribute('aria-describedby');
-  }
-  const summary = document.querySelector('#answer .wrong');
-  if (summary) { summary.tabIndex = -1; summary.focus() }
-}, 100)"""
-#: A link of the summary leads to the input itself; Enter in a text field estimates.
-KEYBOARD_LISTENER = """addEventListener('click', e => {
-  const input = e.target.closest('#answer a[href^="#field-"]')?.hash &&
-    document.querySelector(`${e.target.closest('a').hash} input`);
-  if (input) { e.preventDefault(); input.focus() }
-});
-addEventListener('keydown', e => { if (e.key === 'Enter' && e.target.matches('#form .field input:not([role])'))
-  document.querySelector('#estimate').click() });"""
+Answer = tuple[str, dict[str, Any]]
 
 
-def build(client: Client) -> gr.Blocks:
-    """Build the page in front of one API."""
+def build(client: Client, language: str) -> gr.Blocks:
+    """Build the page in front of one API.
+
+    Args:
+        client: Connections to the API.
+        language: Code of the language that the page speaks.
+    """
     page: gr.Blocks
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(60, KEEP_FILES)) as page:
+    with (
+        speaking(language),
+        gr.Blocks(title=tr(TITLE), analytics_enabled=False, delete_cache=(60, KEEP_FILES)) as page,
+    ):
         header = gr.HTML(notices.draw_header(None), elem_id="header")
 
         async def status() -> str:
-            try:
-                return notices.draw_header(await client.model_info())
-            except (UnavailableError, RejectedError) as error:
-                return notices.draw_header(None, str(error))
+            with speaking(language):
+                try:
+                    return notices.draw_header(await client.model_info())
+                except (UnavailableError, RejectedError) as error:
+                    return notices.draw_header(None, str(error))
 
         gr.on([page.load, gr.Timer(REFRESH).tick], status, outputs=header, **_quiet())
         with gr.Tabs():
-            with gr.Tab("One patient"):
+            with gr.Tab(tr("One patient")):
                 _one(client)
-            with gr.Tab("Many patients (CSV)"):
+            with gr.Tab(tr("Many patients (CSV)")):
                 _many(client)
-        gr.HTML(notices.FOOTER, elem_id="foot")
+        gr.HTML(notices.draw_footer(), elem_id="foot")
     return page
 
 
 def _one(client: Client) -> None:
+    language = current()
     with gr.Row(elem_id="one"):
-        with gr.Column(elem_id="form", scale=7):
+        with gr.Column(scale=7):
             with gr.Row(elem_id="presets"):
-                gr.HTML("<span>Start from a patient who</span>")
-                buttons = [gr.Button(preset.outcome, size="sm") for preset in PRESETS]
-                clear = gr.Button("Empty form", size="sm", elem_id="clear")
-            fields = _fields()
+                gr.HTML(f"<span>{tr('Start from a patient who')}</span>")
+                buttons = [gr.Button(tr(preset.outcome), size="sm") for preset in PRESETS]
+                clear = gr.Button(tr("Empty form"), size="sm", elem_id="clear")
+            gr.HTML(form.draw(), elem_id="form")
         with gr.Column(elem_id="result", scale=5):
-            estimate = gr.Button("Estimate risk", variant="primary", elem_id="estimate")
-            answer = gr.HTML(notices.EMPTY, elem_id="answer")
+            estimate = gr.Button(tr("Estimate risk"), variant="primary", elem_id="estimate")
+            answer = gr.HTML(notices.draw_empty(), elem_id="answer")
+    # What passes between form.js and `ask`: the form's texts, and what the answer leaves at its fields.
+    values, marks = gr.JSON({}, visible=False), gr.JSON({}, visible=False)
 
-    async def ask(*values: form.Value) -> list[Any]:
-        mended, notes = form.mend(values)
-        html, problems = await _predict(client, mended, notes)
-        pairs = zip(contract.FEATURE_NAMES, values, mended, strict=True)
-        return [html, *form.mark(problems, {name: new for name, old, new in pairs if new != old})]
+    async def ask(texts: form.Values) -> Answer:
+        with speaking(language):
+            return await _answer(client, texts)
 
-    shown = [answer, *fields]
-    asked = gr.on([estimate.click], ask, fields, shown, api_name="estimate", **_quiet())
-    asked.then(None, js=_REVEAL)
-    for button, preset in zip(buttons, PRESETS, strict=True):
-        filled = button.click(_filler(preset), None, fields, **_quiet(), api_visibility="private")
-        filled.then(ask, fields, shown, **_quiet(), api_visibility="private").then(None, js=_REVEAL)
-    clear.click(lambda: [notices.EMPTY, *_emptied()], None, shown, **_quiet(), api_visibility="private")
-    # What is typed is heard by the page's own listener (STALE_LISTENER), what is chosen from a list here.
-    gr.on([f.input for f in fields if isinstance(f, gr.Dropdown)], None, js=_STALE)
-
-
-def _fields() -> list[Any]:
-    built: dict[str, Any] = {}
-
-    def add(columns: list[Column]) -> None:
-        with gr.Row(elem_classes="fields"):
-            built.update({column.name: form.field(column) for column in columns})
-
-    for group, (title, hint) in form.GROUPS.items():
-        columns = contract.feature_columns(group)
-        with gr.Column(elem_classes="card", elem_id=f"group-{group}"):
-            gr.HTML(f"<h2>{title}</h2><p>{hint}</p>", elem_classes="card-title")
-            add([c for c in columns if not form.is_rare(c)])
-            if rare := [c for c in columns if form.is_rare(c)]:
-                with gr.Accordion(f"{len(rare)} rarely used drugs", open=False, elem_classes="rare"):
-                    add(rare)
-    return [built[name] for name in contract.FEATURE_NAMES]
+    empty = notices.draw_empty()
+    for button, read, public in (
+        (estimate, "values()", True),
+        *((button, f"fill({_texts(preset.record)})", False) for button, preset in zip(buttons, PRESETS, strict=True)),
+    ):
+        visibility: dict[str, Any] = {"api_name": "estimate"} if public else {"api_visibility": "private"}
+        asked = button.click(
+            ask, values, [answer, marks], js=f"() => [readmissionForm.{read}]", **visibility, **_quiet()
+        )
+        asked.then(None, marks, js="marks => { readmissionForm.mark(marks); readmissionForm.reveal() }")
+    clear.click(lambda: empty, None, answer, api_visibility="private", **_quiet()).then(
+        None, js=f"() => readmissionForm.clear({_texts({})})"
+    )
 
 
-def _filler(preset: Preset) -> Any:
-    return lambda: form.fill(preset.record)
+def _texts(record: dict[str, str | int] | Any) -> str:
+    return json.dumps(form.fill(record), ensure_ascii=False)
 
 
-def _emptied() -> list[dict[str, Any]]:
-    marks = form.mark({})
-    for update, column in zip(marks, contract.FEATURE_COLUMNS, strict=True):
-        update["value"] = form.default(column)
-    return marks
+async def _answer(client: Client, texts: form.Values) -> Answer:
+    """Return the answer's picture, and what it leaves at the fields."""
+    mended, notes = form.mend(texts)
+    html, problems = await _predict(client, mended, notes)
+    return html, form.marks(problems, texts, mended)
 
 
-async def _predict(client: Client, values: Sequence[form.Value], repairs: list[str]) -> tuple[str, dict[str, str]]:
+async def _predict(client: Client, values: form.Values, repairs: list[str]) -> tuple[str, dict[str, str]]:
     start, outcome, record = perf_counter(), "answered", form.to_record(values)
     try:
         content = await client.predict(record)
@@ -154,7 +125,7 @@ async def _predict(client: Client, values: Sequence[form.Value], repairs: list[s
         REQUESTS.labels("predict", outcome).inc()
         SECONDS.labels("predict").observe(perf_counter() - start)
     if str(record.get("discharge_disposition_id")) in map(str, contract.EXCLUDED_DISPOSITIONS):
-        return notices.NOT_POSSIBLE, {}
+        return notices.draw_not_possible(), {}
     version = str(content["model_version"])
     info, explanation = await asyncio.gather(
         _of_version(version, client.model_info()), _of_version(version, client.explain(record))
@@ -177,30 +148,41 @@ async def _of_version(version: str, answer: Awaitable[dict[str, Any]]) -> dict[s
 
 def _many(client: Client) -> None:
     with gr.Column(elem_classes="card", elem_id="many"):
-        gr.HTML(notices.CSV_HELP, elem_classes="card-title")
-        upload = gr.File(label="File of encounters", file_types=FILES, elem_id="upload", height=140)
+        gr.HTML(notices.draw_file_help(), elem_classes="card-title")
+        # Not gr.File: its words are in the browser's language, whatever the page's is.
+        upload = gr.UploadButton(tr("Choose a file …"), file_types=FILES, elem_id="upload", variant="primary")
         report = gr.HTML(elem_id="report")
-        download = gr.DownloadButton("Download the scored CSV", visible=False, variant="primary", elem_id="download")
+        download = gr.DownloadButton(
+            tr("Download the scored CSV"), visible=False, variant="primary", elem_id="download"
+        )
+    run = _scoring(client, current())
+    upload.upload(run, upload, [report, download], api_name="score_csv", **_quiet(), api_visibility="private")
+
+
+def _scoring(client: Client, language: str) -> Callable[[str | None], AsyncIterator[tuple[str, Any]]]:
+    async def steps(path: str | None) -> AsyncIterator[tuple[str, Any]]:
+        hidden = gr.update(visible=False)
+        if path is None:
+            yield "", hidden
+        elif not is_uploaded(Path(path)):
+            yield notices.draw_notice(tr(_NOT_SCORABLE), tr("It was not uploaded here.")), hidden
+        else:
+            async for step in _score(client, Path(path)):
+                yield step
 
     async def run(path: str | None) -> AsyncIterator[tuple[str, Any]]:
-        if path is None:
-            yield "", gr.update(visible=False)
-            return
-        if not is_uploaded(Path(path)):
-            yield (
-                notices.draw_notice("This file cannot be scored", "It was not uploaded here."),
-                gr.update(visible=False),
-            )
-            return
-        async for step in _score(client, Path(path)):
+        async for step in speak_each(language, steps(path)):
             yield step
 
-    upload.change(run, upload, [report, download], api_name="score_csv", **_quiet(), api_visibility="private")
+    return run
 
 
 def is_uploaded(path: Path) -> bool:
     """Return whether a path, its links followed, is below Gradio's folder of uploads: a request may name any path."""
     return path.resolve().is_relative_to(Path(get_upload_folder()).resolve())
+
+
+_NOT_SCORABLE = mark("This file cannot be scored")
 
 
 async def _score(client: Client, source: Path) -> AsyncIterator[tuple[str, Any]]:
@@ -217,7 +199,7 @@ async def _score(client: Client, source: Path) -> AsyncIterator[tuple[str, Any]]
         yield notices.draw_report(tally), gr.update(visible=True, value=str(target))
     except NotScorableError as error:
         outcome = "rejected"
-        yield notices.draw_notice("This file cannot be scored", str(error)), hidden
+        yield notices.draw_notice(tr(_NOT_SCORABLE), str(error)), hidden
     except (UnavailableError, RejectedError) as error:
         outcome = "unavailable"
         yield notices.draw_unavailable(str(error)), hidden

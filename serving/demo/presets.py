@@ -8,6 +8,8 @@ no model trained by this system has seen it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from serving.demo.language import mark
+
 Record = Mapping[str, str | int]
 
 
@@ -21,7 +23,7 @@ class Preset:
 
 PRESETS: tuple[Preset, ...] = (
     Preset(
-        "was not readmitted",
+        mark("was not readmitted"),
         {
             "race": "Caucasian",
             "gender": "Female",
@@ -49,7 +51,7 @@ PRESETS: tuple[Preset, ...] = (
         },
     ),
     Preset(
-        "came back after 30 days",
+        mark("came back after 30 days"),
         {
             "race": "Caucasian",
             "gender": "Female",
@@ -77,7 +79,7 @@ PRESETS: tuple[Preset, ...] = (
         },
     ),
     Preset(
-        "came back within 30 days",
+        mark("came back within 30 days"),
         {
             "race": "Asian",
             "gender": "Male",

@@ -8,14 +8,16 @@ from typing import Any
 from readmission import contract
 from serving.demo import diagnoses
 from serving.demo.labels import ASSUMPTIONS, describe_level
+from serving.demo.language import factor, mark, tr
 
 #: How many contributions are drawn; the others are summed.
 SHOWN = 5
 #: Contributions that are of no single column.
 _COMBINED = {
-    "diagnoses": "Diseases that the diagnoses name together",
-    "history": "No earlier stay of this patient on record",
+    "diagnoses": mark("Diseases that the diagnoses name together"),
+    "history": mark("Stored earlier stays: none used, as no patient number is sent"),
 }
+_DIRECTIONS = {"raises": mark("raises"), "lowers": mark("lowers")}
 
 
 def draw_reasons(explanation: Mapping[str, Any] | None, record: Mapping[str, str | int]) -> str:
@@ -33,35 +35,37 @@ def draw_reasons(explanation: Mapping[str, Any] | None, record: Mapping[str, str
     widest = max((abs(value) for value in (*(value for _, value in shown), rest)), default=0.0) or 1.0
     odds = explanation["unit"] == "log_odds"
     rows = "".join(_row(_words(name, record), value, widest, odds) for name, value in shown)
-    rows += _row(f"The other {len(others)} entries together", rest, widest, odds) if others else ""
-    compared = "Compared with the average patient of the training data. " if odds else ""
+    if others:
+        rows += _row(tr("The other {count} entries together", count=len(others)), rest, widest, odds)
+    compared = tr("Compared with the average patient of the training data.") + " " if odds else ""
+    heading = tr("What moves this estimate")
+    caution = tr("These are associations, not causes: changing a value does not change the risk by this much.")
     return (
-        f'<section class="reasons" aria-label="What moves this estimate"><h3>What moves this estimate</h3>'
-        f"<dl>{rows}</dl><p>{compared}These are associations, not causes: changing a value does not change the risk by "
-        "this much.</p></section>"
+        f'<section class="reasons" aria-label="{heading}"><h3>{heading}</h3>'
+        f"<dl>{rows}</dl><p>{compared}{caution}</p></section>"
     )
 
 
 def _row(sentence: str, value: float, widest: float, odds: bool) -> str:
     direction = "raises" if value > 0 else "lowers"
-    figure = f" <small>odds × {math.exp(value):.2f}</small>" if odds else ""
+    figure = f" <small>{tr('odds × {factor}', factor=factor(math.exp(value)))}</small>" if odds else ""
     return (
         f'<div class="reason {direction}"><dt>{escape(sentence)}</dt>'
         f'<dd class="track" aria-hidden="true"><i style="width:{50 * abs(value) / widest:.1f}%"></i></dd>'
-        f"<dd>{direction}{figure}</dd></div>"
+        f"<dd>{tr(_DIRECTIONS[direction])}{figure}</dd></div>"
     )
 
 
 def _words(name: str, record: Mapping[str, str | int]) -> str:
     """Return one entry as the form states it, such as ``Inpatient stays in the year before: 4``."""
     if name in _COMBINED:
-        return _COMBINED[name]
+        return tr(_COMBINED[name])
     column = contract.BY_NAME.get(name)
     if column is None:
         return name
     text = str(record.get(name, column.assumed or ""))
     if not text:
-        return f"{column.label}: {ASSUMPTIONS[''].lower()}"
+        return f"{tr(column.label)}: {tr(ASSUMPTIONS['']).lower()}"
     if column.pattern:
-        return f"{column.label}: {diagnoses.describe(text)}"
-    return f"{column.label}: {describe_level(column, text) if text in column.levels else text}"
+        return f"{tr(column.label)}: {diagnoses.describe(text)}"
+    return f"{tr(column.label)}: {describe_level(column, text) if text in column.levels else text}"

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from readmission import contract
+from serving.demo.language import mark, tr
 from serving.demo.presets import PRESETS
 
 #: Separators that spreadsheets write, and their names.
-_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_SEPARATORS = {",": mark("commas"), ";": mark("semicolons"), "\t": mark("tabs")}
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 #: First characters by which a spreadsheet takes a cell for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -62,14 +63,14 @@ def open_table(path: Path) -> Table:
     with path.open("rb") as file:
         head = file.read(8)
     if not head.strip():
-        raise NotScorableError("The file is empty.")
+        raise NotScorableError(tr("The file is empty."))
     if head.startswith(_WORKBOOKS):
         raise NotScorableError(
-            "This is an Excel workbook. In Excel, choose “Save as” and “CSV UTF-8”, then upload that."
+            tr("This is an Excel workbook. In Excel, choose “Save as” and “CSV UTF-8”, then upload that.")
         )
     table = Table(path, _encoding(path, head))
     if table.encoding == "cp1252":
-        table.notes.append("The file is not UTF-8 text; it was read as Windows-1252.")
+        table.notes.append(tr("The file is not UTF-8 text; it was read as Windows-1252."))
     with path.open(encoding=table.encoding, newline="") as lines:
         first = lines.readline()
         if first.lower().startswith("sep="):  # how Excel names the separator to itself
@@ -77,13 +78,18 @@ def open_table(path: Path) -> Table:
             first = lines.readline()
     table.separator = max(_SEPARATORS, key=first.count)
     if table.separator != ",":
-        table.notes.append(f"The columns are separated by {_SEPARATORS[table.separator]}; the scored file is too.")
+        separators = tr(_SEPARATORS[table.separator])
+        table.notes.append(
+            tr("The columns are separated by {separators}; the scored file is too.", separators=separators)
+        )
     table.names = [name.strip() for name in next(csv.reader(io.StringIO(first), delimiter=table.separator), [])]
     required = [column.name for column in contract.REQUEST_COLUMNS if column.required]
     if absent := [name for name in required if name not in table.names]:
         raise NotScorableError(
-            f"The first line must name the data set's columns; missing: {', '.join(absent)}. "
-            "The template has all of them."
+            tr(
+                "The first line must name the data set's columns; missing: {names}. The template has all of them.",
+                names=", ".join(absent),
+            )
         )
     return table
 
@@ -101,7 +107,7 @@ def _encoding(path: Path, head: bytes) -> str:
         except UnicodeError:
             continue
         break
-    raise NotScorableError("This is not a table of text: save it as CSV UTF-8 and upload that.")
+    raise NotScorableError(tr("This is not a table of text: save it as CSV UTF-8 and upload that."))
 
 
 def harmless(cell: str) -> str:

@@ -24,7 +24,14 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 
 @contextmanager
 def demo_for(api: str) -> Iterator[str]:
-    """Run `python -m serving.demo` in front of an API; give its URL."""
+    """Run the demo in front of an API; give its URL."""
+    with demo_process(api) as (url, _):
+        yield url
+
+
+@contextmanager
+def demo_process(api: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run `python -m serving.demo` in front of an API; give its URL and process."""
     port = free_port()
     variables = {"READMISSION_UI_PORT": str(port), "READMISSION_API_URL": api}
     process = subprocess.Popen([sys.executable, "-m", "serving.demo"], env=os.environ | variables)
@@ -38,7 +45,7 @@ def demo_for(api: str) -> Iterator[str]:
                 assert process.poll() is None, "the demo ended"
                 assert time.monotonic() < deadline, "the demo is not ready after 60 s"
                 time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", process
     finally:
         process.terminate()
         process.wait(20)
@@ -98,6 +105,15 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder for pictures of pages: READMISSION_TEST_PICTURES, else one that pytest deletes."""
+    folder = os.environ.get("READMISSION_TEST_PICTURES")
+    path = Path(folder) if folder else tmp_path_factory.mktemp("pictures")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 @pytest.fixture
 def page(browser: Any, demo: str) -> Iterator[Any]:
     """Open the demo in a light tab of 1280 pixels."""
@@ -108,7 +124,8 @@ def opened(browser: Any, url: str, width: int = 1280, scheme: str = "light") -> 
     """Open the page in a tab of one width and colour scheme; the tab lists requests to other hosts as `outside`."""
     tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     tab.outside = []
-    tab.on("request", lambda r: tab.outside.append(r.url) if not r.url.startswith((url, "data:", "blob:")) else None)
+    host = "/".join(url.split("/")[:3])
+    tab.on("request", lambda r: tab.outside.append(r.url) if not r.url.startswith((host, "data:", "blob:")) else None)
     tab.goto(url)
     tab.wait_for_selector("#estimate")
     yield tab

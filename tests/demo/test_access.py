@@ -17,15 +17,15 @@ def violations(page: Any) -> list[tuple[str, list[Any]]]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 320])
-def test_no_state_of_the_form_breaks_a_rule(browser: Any, demo: str, scheme: str, width: int) -> None:
-    for page in opened(browser, demo, width, scheme):
+@pytest.mark.parametrize(("width", "language"), [(1280, ""), (320, ""), (390, "es/")])
+def test_no_state_of_the_form_breaks_a_rule(browser: Any, demo: str, scheme: str, width: int, language: str) -> None:
+    for page in opened(browser, f"{demo}/{language}", width, scheme):
         page.wait_for_selector(".banner")
         states = {"empty": violations(page)}
         page.click("#estimate")
         page.wait_for_selector("#answer .wrong")
         states["refused"] = violations(page)
-        page.get_by_role("button", name="came back within 30 days").click()
+        page.locator("#presets button").nth(2).click()
         page.wait_for_selector("#answer .reasons")
         states["answered"] = violations(page)
         page.fill("#field-number_inpatient input", "1")
@@ -40,6 +40,6 @@ def test_no_state_of_a_file_breaks_a_rule(browser: Any, demo: str, sample_rows: 
         page.get_by_role("tab", name="Many patients").click()
         page.wait_for_selector("#upload")
         assert violations(page) == []
-        page.set_input_files("#upload input[type=file]", str(sample_rows))
+        page.set_input_files("#many input[type=file]", str(sample_rows))
         page.wait_for_selector(".report")
         assert violations(page) == []

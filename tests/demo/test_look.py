@@ -1,5 +1,6 @@
 """The demo's looks in a real browser: light and dark, wide and narrow."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +18,12 @@ TEXTS = (
     ".tab-container button",
     "#presets button",
     "#clear",
-    ".card-title h2",
-    ".card-title p",
-    "#field-age [data-testid=block-info]",
+    "#form .card h2",
+    "#form .card > p",
+    "#field-age label",
+    "#field-age .hint",
+    "#field-race select",
+    ".languages a",
     "#field-age input",
     "#field-number_inpatient input",
     "#estimate",
@@ -40,7 +44,7 @@ SHAPES = (
     (".bar i.late", "background-color"),
     (".bar i.none", "border-top-color"),
     ("#field-number_inpatient input", "border-top-color"),
-    ("#field-age .wrap", "border-top-color"),
+    ("#field-race select", "border-top-color"),
 )
 CONTRAST = """(element, property) => {
   const channels = text => { const c = text.match(/[\\d.]+/g).map(Number); return c.length < 4 ? [...c, 1] : c };
@@ -63,13 +67,20 @@ def scheme(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_preset_is_answered_and_the_page_fits_its_width(browser: Any, demo: str, scheme: str, width: int) -> None:
-    for page in opened(browser, demo, width, scheme):
-        page.get_by_role("button", name="came back after 30 days").click()
+@pytest.mark.parametrize("language", ["", "es/"])
+@pytest.mark.parametrize("width", [1280, 768, 390, 320])
+def test_preset_is_answered_and_the_page_fits_its_width(
+    browser: Any, demo: str, scheme: str, width: int, language: str, pictures: Path
+) -> None:
+    for page in opened(browser, f"{demo}/{language}", width, scheme):
+        assert page.get_by_role("tab").nth(1).is_visible()
+        page.locator("#presets button").nth(1).click()
         page.wait_for_selector("#answer .answer")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.locator("#estimate").is_visible()
+        cut = "[...document.querySelectorAll('#form .title')].filter(e => e.scrollWidth > e.clientWidth + 1).length"
+        assert page.evaluate(cut) == 0, "a label runs out of its column"
+        page.screenshot(path=pictures / f"demo-{language.strip('/') or 'en'}-{scheme}-{width}.png", full_page=True)
 
 
 def test_texts_and_graphics_have_contrast(browser: Any, demo: str, scheme: str) -> None:

@@ -144,7 +144,7 @@ def silent(system: System) -> set[tuple[str, str]]:
 def test_every_query_of_every_panel_has_data_or_a_reason(system: System, feed: str, tmp_path: Path) -> None:
     tell_outcomes(system, traffic(system, feed, 300))
     Client(f"http://127.0.0.1:{system.ports['ui']}", verbose=False).predict(
-        *form.fill(PRESETS[0].record), api_name="/estimate"
+        form.fill(PRESETS[0].record), api_name="/estimate"
     )
     with ThreadPoolExecutor(1) as pool:
         done = pool.submit(steps, system, new_batch(system, tmp_path))

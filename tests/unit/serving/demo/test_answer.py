@@ -1,5 +1,6 @@
 """The picture of one answer."""
 
+import re
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from readmission import contract
 from readmission.contract.risk import BAND_NAMES
 from serving.demo.answer import draw_answer, round_to_hundred
+from serving.demo.language import speaking
 
 
 def content(**values: Any) -> dict[str, Any]:
@@ -51,13 +53,13 @@ def test_text_of_the_api_is_escaped() -> None:
         content(prediction_id="<b>", model_name="<script>", missing=["race"], notes=["<i>"], risk_band="<q>")
     )
     assert not any(tag in drawn for tag in ("<script>", "<q>", "<code><b>", "<i>"))
-    assert "1 field was assumed" in drawn
+    assert "1 field left empty" in drawn
     assert "Race" in drawn
 
 
 def test_assumed_fields_are_listed_by_what_was_assumed() -> None:
     drawn = draw_answer(content(missing=["race", "insulin", "A1Cresult"]))
-    assert "3 fields were assumed" in drawn
+    assert "3 fields left empty" in drawn
     for meaning in ("Drug not prescribed</dt><dd>Insulin", "Not tested</dt><dd>", "Not known</dt><dd>Race"):
         assert meaning in drawn
 
@@ -73,5 +75,18 @@ def test_certainty_is_what_became_of_the_test_patients_of_the_band() -> None:
 
 def test_history_is_stated_as_it_was_entered() -> None:
     drawn = draw_answer(content(), record={"number_inpatient": 4})
-    assert "History used: 4 inpatient stays, an unknown number of emergency visits" in drawn
+    assert "for the year before: inpatient stays: 4; emergency visits: not known; outpatient visits: not known" in drawn
     assert "no stored stay" in drawn
+
+
+def test_an_answer_is_spanish_throughout() -> None:
+    info = {"prevalence": 0.11, "risk_bands": [{"name": "raised", "tested": {"rate": 0.35, "low": 0.3, "high": 0.4}}]}
+    with speaking("es"):
+        drawn = draw_answer(content(missing=["race", "insulin"]), info, record={"number_inpatient": 4})
+    for text in ("Riesgo aumentado", "10\u00a0%", "unos 10", "70,0\u00a0%", "hospitalizaciones: 4", "2 campos vacíos"):
+        assert text in drawn
+    assert not {"of", "the", "risk", "patients", "field", "version", "days"} & set(re.findall(r"\w+", _visible(drawn)))
+
+
+def _visible(html: str) -> str:
+    return re.sub(r"<[^>]+>", " ", html)

@@ -1,10 +1,14 @@
 """The form: presets, empty fields, one input per feature."""
 
-import gradio as gr
+import re
+from html.parser import HTMLParser
+
 import pytest
 
 from readmission import contract
 from serving.demo import form
+from serving.demo.labels import describe_level
+from serving.demo.language import speaking
 from serving.demo.presets import PRESETS, Preset
 
 
@@ -18,46 +22,100 @@ def test_preset_is_a_request_of_the_contract(preset: Preset) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.outcome)
 def test_form_gives_back_what_it_was_filled_with(preset: Preset) -> None:
-    request = form.to_record(form.fill(preset.record))
+    mended, notes = form.mend(form.fill(preset.record))
+    assert notes == []
+    request = form.to_record(mended)
     assert preset.record.items() <= request.items()
     added = {name: request[name] for name in request.keys() - preset.record.keys()}
     assert added == {name: contract.BY_NAME[name].assumed for name in added}, "only what the API would assume"
 
 
-def test_form_has_an_input_for_every_feature_with_every_level() -> None:
+class Controls(HTMLParser):
+    """The controls of a form with their levels, and the labels and ids of the page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.controls: dict[str, dict[str, str | None]] = {}
+        self.levels: dict[str, list[str]] = {}
+        self.labels: set[str | None] = set()
+        self.ids: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        self.ids += [str(attributes["id"])] if "id" in attributes else []
+        if tag == "label":
+            self.labels.add(attributes["for"])
+        if tag in ("input", "select"):
+            self.controls[str(attributes["name"])] = {**attributes, "tag": tag}
+            self.levels[str(attributes["name"])] = []
+        if tag == "option" and self.controls:
+            self.levels[list(self.controls)[-1]].append(str(attributes["value"]))
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_form_has_a_native_control_with_a_label_for_every_feature_with_every_level(language: str) -> None:
+    with speaking(language):
+        drawn = Controls(form.draw())
+    assert list(drawn.controls) == [c.name for g in form.GROUPS for c in _shown(g)]
+    assert len(drawn.ids) == len(set(drawn.ids))
     for column in contract.FEATURE_COLUMNS:
-        component = form.field(column)
-        if column.pattern:
-            assert isinstance(component, gr.Dropdown) and component.allow_custom_value
-        if column.levels:
-            assert isinstance(component, gr.Dropdown)
-            assert {value for _, value in component.choices} - {""} == set(column.levels)
-        assert component.elem_id == f"field-{column.name}"
+        control = drawn.controls[column.name]
+        assert control["id"] in drawn.labels
+        assert control["aria-required"] == str(column.required).lower()
+        assert set((control.get("aria-describedby") or "").split()) <= set(drawn.ids)
+        typed = column.pattern or not column.levels or column.name == "age"
+        assert control["tag"] == ("input" if typed else "select"), column.name
+        if not typed:
+            assert sorted(set(drawn.levels[column.name]) - {""}) == sorted(column.levels)
+            assert len(drawn.levels[column.name]) == len(set(drawn.levels[column.name]))
+
+
+def _shown(group: contract.Group) -> list[contract.Column]:
+    return sorted(contract.feature_columns(group), key=form._is_rare)
+
+
+def test_frequent_levels_of_long_lists_come_first() -> None:
+    drawn = Controls(form.draw())
+    for name, levels in form.COMMON_LEVELS.items():
+        assert drawn.levels[name][1 : len(levels) + 1] == list(levels)
+    assert all(name in form.COMMON_LEVELS for name, levels in drawn.levels.items() if len(levels) > 13)
 
 
 def test_empty_form_sends_only_what_the_api_would_assume() -> None:
-    empty = form.to_record([form.default(column) for column in contract.FEATURE_COLUMNS])
+    empty = form.to_record(form.fill({}))
     assert empty == {c.name: c.assumed for c in contract.FEATURE_COLUMNS if c.assumed is not None}
 
 
 def test_fraction_reaches_the_api_unrounded() -> None:
     values = form.fill(contract.EXAMPLE)
-    values[contract.FEATURE_NAMES.index("time_in_hospital")] = "2.5"
-    assert form.to_record(values)["time_in_hospital"] == "2.5"
+    assert form.to_record(values | {"time_in_hospital": "2.5"})["time_in_hospital"] == "2.5"
 
 
-def test_mark_shows_the_objection_at_its_field_only() -> None:
-    marks = dict(zip(contract.FEATURE_NAMES, form.mark({"age": "is required."}), strict=True))
-    assert marks["age"]["info"] == "Required."
-    assert "invalid" in marks["age"]["elem_classes"]
-    assert not any("invalid" in mark["elem_classes"] for name, mark in marks.items() if name != "age")
+def test_marks_have_the_objections_repairs_and_names_of_diagnoses() -> None:
+    values = form.fill({"age": "[70-80)"}) | {"diag_1": "v27", "diag_3": "428"}
+    mended, _ = form.mend(values)
+    marks = form.marks({"gender": "is required."}, values, mended)
+    assert marks["problems"] == {"gender": "Is required."}
+    assert marks["values"] == {"diag_1": "V27"}
+    assert marks["meanings"] == {"diag_1": "", "diag_2": "", "diag_3": "Heart failure"}
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_age_may_be_typed_in_years_or_as_the_form_states_it(language: str) -> None:
+    column = contract.BY_NAME["age"]
+    with speaking(language):
+        for level in column.levels:
+            assert form.mend({"age": describe_level(column, level)}) == ({"age": level}, [])
+        years = re.sub(r"\d+–\d+", "72", describe_level(column, "[70-80)"))
+        assert form.mend({"age": years})[0] == {"age": "[70-80)"}
+        assert form.mend({"age": "old"}) == ({"age": "old"}, [])
 
 
 def test_codes_and_years_are_repaired_visibly() -> None:
-    values = form.fill({"diag_1": "v27", "diag_2": "25083", "diag_3": "E11.9", "age": "72"})
+    values = form.fill({"diag_1": "v27", "diag_2": "25083", "diag_3": "E11.9"}) | {"age": "72"}
     mended, notes = form.mend(values)
-    by_name = dict(zip(contract.FEATURE_NAMES, mended, strict=True))
-    assert [by_name[name] for name in ("diag_1", "diag_2", "diag_3", "age")] == ["V27", "250.83", "E11.9", "[70-80)"]
+    assert [mended[name] for name in ("diag_1", "diag_2", "diag_3", "age")] == ["V27", "250.83", "E11.9", "[70-80)"]
     assert notes == [
         "Age: “72” was read as 70–79 years.",
         "Primary diagnosis: “v27” was read as V27.",

@@ -3,6 +3,7 @@
 from readmission import contract
 from readmission.contract.risk import BAND_NAMES
 from serving.demo.labels import RISK_BANDS, describe_level, label, objection, title
+from serving.demo.language import speaking
 
 
 def test_levels_have_distinct_descriptions() -> None:
@@ -32,8 +33,14 @@ def test_field_outside_the_contract_keeps_its_name() -> None:
 
 
 def test_objection_is_a_sentence_without_the_apis_tail() -> None:
-    column = contract.BY_NAME["diag_1"]
-    sentence = objection(
-        {"field": "diag_1", "problem": "pattern", "allowed": column.allowed + "; may be absent or null"}
-    )
-    assert sentence == "is not a valid code: give an ICD-9 code such as '250.83', '428', 'V27' or 'E878'."
+    allowed = contract.BY_NAME["diag_1"].allowed + "; may be absent or null"
+    sentence = objection({"field": "diag_1", "problem": "pattern", "allowed": allowed})
+    assert sentence == "is not a valid code: give an ICD-9 code such as 250.83, 428, V27 or E878."
+
+
+def test_number_out_of_range_is_told_the_range_in_words() -> None:
+    error = {"field": "time_in_hospital", "problem": "range", "allowed": "an integer from 1 to 14"}
+    assert objection(error) == "must be a whole number from 1 to 14."
+    with speaking("es"):
+        assert objection(error) == "debe ser un número entero de 1 a 14."
+        assert objection({"field": "age", "problem": "missing"}) == "es un dato obligatorio."

@@ -4,10 +4,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
+from readmission import evaluation
 from readmission.contract.risk import BAND_NAMES, INTENDED_USE
 from serving.demo import notices
 from serving.demo.batch import Tally
+from serving.demo.language import speaking
 
 
 def test_header_says_when_the_data_are_synthetic() -> None:
@@ -18,13 +21,34 @@ def test_header_says_when_the_data_are_synthetic() -> None:
 
 
 def test_header_lists_the_checks_of_the_version() -> None:
-    check = {"gate": "fair_risk", "value": 1.21, "limit": "at most 1.25", "passed": True, "reason": "<b>four</b>"}
+    fair = {"gate": "fair_risk", "value": 1.21, "limit": "at most 1.25", "passed": True, "reason": "four"}
+    leak = {**fair, "gate": "leak_roc_auc_test", "value": None, "passed": False}
     info = {"model_name": "m", "model_version": "3", "synthetic": False}
-    header = notices.draw_header({**info, "gates": [check, {**check, "value": None, "passed": False}]})
-    for text in ("passed 1 of 2 checks", "fair risk", "1.21", "missing"):
-        assert text in header
-    assert "<b>four" not in header
+    header = notices.draw_header({**info, "gates": [fair, leak, {**leak, "passed": True}]})
+    assert "passed 2 of 3 checks" in header
+    assert "It serves recorded races" in header
+    assert "calibrated" not in header, "no such check was made"
+    assert "knows more" not in header, "one of its checks failed"
     assert "checks" not in notices.draw_header(info)
+    gates = yaml.safe_load((Path(evaluation.__file__).parent / "gates.yaml").read_text())
+    prefixes = {gate["name"].split("_")[0] for gate in gates}
+    assert set(notices._CHECKS) <= prefixes
+
+
+def test_header_links_the_page_in_the_other_language() -> None:
+    assert '<a href="es/" lang="es" hreflang="es">Español</a>' in notices.draw_header(None)
+    with speaking("es"):
+        header = notices.draw_header({"model_name": "m", "model_version": "3", "synthetic": True})
+    assert '<a href="../?language=en" lang="en" hreflang="en">English</a>' in header
+    assert "Datos sintéticos." in header and "Riesgo de reingreso" in header
+
+
+def test_report_is_spanish() -> None:
+    tally = Tally(rows=2600, failed=1, bands=Counter({"high": 2599}), errors=[(3, "x")], highest=[(0.4, 2, "", "high")])
+    with speaking("es"):
+        report = notices.draw_report(tally)
+    for text in ("2\u202f599 de 2\u202f600 filas evaluadas", "1 fila no se pudo evaluar", "Riesgo alto", "40\u00a0%"):
+        assert text in report
 
 
 def test_report_counts_the_models_bands() -> None:

@@ -24,7 +24,7 @@ def test_the_largest_contributions_stand_first_in_the_users_words() -> None:
         "Inpatient stays in the year before: 4</dt>",
         "HbA1c test: Not tested</dt>",
         "Primary diagnosis: 428 · Heart failure</dt>",
-        "No earlier stay of this patient on record</dt>",
+        "Stored earlier stays: none used, as no patient number is sent</dt>",
         "Race: not known</dt>",
         "The other 2 entries together</dt>",
     )
