@@ -11,8 +11,8 @@ charts-pull: $(VENV)/.installed ## download the charts of others into CHARTS_DIR
 	@$(BIN)/python scripts/charts.py pull $(CHARTS_DIR) | sh -ex
 
 .PHONY: images
-images: ## build the images; NAMES="inference demo", settings in scripts/images
-	@scripts/images $(NAMES)
+images: ## build the images, LOAD=kind|minikube|k3d or PUSH=registry/path; NAMES="inference demo", settings in scripts/images
+	@LOAD="$(LOAD)" PUSH="$(PUSH)" scripts/images $(NAMES)
 
 .PHONY: mirror-list
 mirror-list: $(VENV)/.installed ## print every image and chart that an environment needs; ENV=prod

@@ -50,12 +50,15 @@ def object_store(url: str) -> Any:
 
 
 def upload() -> str:
-    """Install the object store and put the data into it, as the pipelines' user."""
-    helmfile("-l", "name=readmission-crds", "-l", "name=minio", "sync", values=(VALUES,))
+    """Put the data into the object store, as the pipelines' user: the feed, which waits for it, becomes ready."""
+    waiting = objects("pods", "readmission", "app.kubernetes.io/component=feed")[0]
+    if any(status["restartCount"] for status in waiting["status"]["containerStatuses"]):
+        raise ProofError("the feed has been restarted while it waited for its data")
     data = Path(os.environ.get("E2E_DATA") or ROOT / "../shared/data/dataset_diabetes.zip")
     with forward("svc/minio", "readmission-data", 9000) as url:
         object_store(url).upload_file(str(data), "readmission", "source/dataset_diabetes.zip")
-    return f"{data.stat().st_size / 1e6:.1f} MB"
+    kubectl("-n", "readmission", "rollout", "status", "deployment/readmission-feed", "--timeout=120s")
+    return f"{data.stat().st_size / 1e6:.1f} MB; the feed became ready, without a restart"
 
 
 def everything() -> str:

@@ -30,8 +30,8 @@ def bring_up(prove: Prove, skip: set[str]) -> None:
     began = time.monotonic()
     prove("namespaces, policies, credentials", install.foundation, required=True)
     prove("what the operator of the cluster does", install.prepare, required=True)
-    prove("object store, and the data in it", install.upload, required=True)
-    prove("helmfile sync of everything", install.everything)
+    prove("helmfile sync of everything", install.everything, required=True)
+    prove("the feed waits for its data, which arrives", install.upload, required=True)
     prove("Airflow: batch 1 to a champion, by pods", chains.first_chain)
     prove("first prediction through the Service", install.first_prediction)
     took = time.monotonic() - began

@@ -217,7 +217,8 @@ def open_source(settings: Settings, source: str = "") -> FileSource:
     """
     location = source or settings.source
     if location.startswith(("http://", "https://")):
-        return FileSource(location, content.unzip(content.download(location), location), settings.batch_size)
+        data = _from_uci() if location == UCI_URL else content.unzip(content.download(location), location)
+        return FileSource(location, data, settings.batch_size)
     if location.startswith("s3://"):
         data = content.get_object(location, settings.objects.s3_endpoint)
         return FileSource(location, content.unzip(data, location), settings.batch_size)
@@ -228,10 +229,15 @@ def open_source(settings: Settings, source: str = "") -> FileSource:
         return FileSource(path.name, content.unzip(path.read_bytes(), path.name), settings.batch_size)
     cached = settings.home / "cache" / CSV_NAME
     if not cached.is_file():
-        data = content.unzip(content.download(UCI_URL), UCI_URL)
-        digest = hashlib.sha256(data).hexdigest()
-        if digest != UCI_SHA256:
-            raise UserError(f"What UCI sent is not the data set: sha256 {digest}, expected {UCI_SHA256}.")
         cached.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(cached, data)
+        write_atomic(cached, _from_uci())
     return FileSource(CSV_NAME, cached.read_bytes(), settings.batch_size)
+
+
+def _from_uci() -> bytes:
+    """Download the data set from UCI and check its hash."""
+    data = content.unzip(content.download(UCI_URL), UCI_URL)
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != UCI_SHA256:
+        raise UserError(f"What UCI sent is not the data set: sha256 {digest}, expected {UCI_SHA256}.")
+    return data

@@ -4,12 +4,14 @@ import logging
 from datetime import timedelta
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from readmission.data.sources import open_source
 from readmission.errors import UserError
 from readmission.feed.app import Feed
 from readmission.feed.chunks import Chunks
 from readmission.feed.schedule import Window
+from readmission.feed.waiting import Waiting
 from readmission.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -18,14 +20,30 @@ log = logging.getLogger(__name__)
 def run(settings: Settings) -> None:
     """Hand out the data set over HTTP as a hospital system would: a batch at a time, within opening hours.
 
-    Ingest takes from it with READMISSION_SOURCE=feed+http://HOST:PORT. See docs/orchestration.md.
+    Ingest takes from it with READMISSION_SOURCE=feed+http://HOST:PORT. See docs/orchestration.md. A URL that gives
+    nothing yet is asked again every ten seconds; until then the feed is alive and not ready.
 
     Raises:
-        UserError: the data, the hours or the zone are wrong; names the setting.
+        UserError: the file, the hours or the zone are wrong; names the setting.
     """
     if settings.feed.source.startswith("feed+"):
         raise UserError("READMISSION_FEED_SOURCE is itself a feed; name a csv, the UCI zip, or the URL of one.")
     window = Window.parse(settings.feed.opening, settings.feed.zone)
+
+    def open_feed() -> ASGIApp:
+        return _open(settings, window)
+
+    uvicorn.run(
+        Waiting(open_feed) if "://" in settings.feed.source else open_feed(),
+        host=settings.feed.host,
+        port=settings.feed.port,
+        lifespan="off",
+        log_config=None,
+        timeout_graceful_shutdown=10,
+    )
+
+
+def _open(settings: Settings, window: Window | None) -> ASGIApp:
     folder = settings.home / "feed"
     # Its own setting, not `source`: that one may name this very feed.
     source = open_source(settings.replace(source=settings.feed.source))
@@ -41,10 +59,4 @@ def run(settings: Settings) -> None:
         settings.feed.host,
         settings.feed.port,
     )
-    uvicorn.run(
-        feed.app(),
-        host=settings.feed.host,
-        port=settings.feed.port,
-        log_config=None,
-        timeout_graceful_shutdown=10,
-    )
+    return feed.app()

@@ -8,6 +8,7 @@ import pytest
 from readmission import contract
 from readmission.data import content, sources, synthetic
 from readmission.errors import UserError
+from readmission.settings import Settings
 
 CONTENT = synthetic.generate(25, seed=3)
 LINES = CONTENT.decode().splitlines()
@@ -57,3 +58,11 @@ def test_the_csv_is_taken_out_of_the_zip() -> None:
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr(f"folder/{content.CSV_NAME}", CONTENT)
     assert content.unzip(buffer.getvalue(), "data.zip") == CONTENT
+
+
+def test_uci_named_by_its_url_must_have_the_hash_that_uci_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings()
+    monkeypatch.setattr(content, "download", lambda url: CONTENT)
+    assert sources.open_source(settings, "https://example.org/data.csv").content == CONTENT
+    with pytest.raises(UserError, match="What UCI sent is not the data set"):
+        sources.open_source(settings, sources.UCI_URL)
