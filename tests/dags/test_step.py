@@ -1,16 +1,11 @@
-"""The operator: a pod as it would be created, and a real process as it ends."""
+"""The operator: a pod as it would be created, and what happens when it fails."""
 
 import http.server
 import json
 import logging
-import os
-import signal
-import stat
 import sys
 import threading
-import time
 from datetime import timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -111,55 +106,6 @@ def test_sizes_and_secrets_can_be_overridden_for_one_step() -> None:
     assert other.spec.containers[0].resources.limits != {"memory": "8Gi"}
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> Path:
-    """A program that notes how it was called and ends as its environment says."""
-    path = tmp_path / "readmission"
-    path.write_text(
-        f"""#!/bin/sh
-echo "$@" > {tmp_path}/called; env > {tmp_path}/environment
-echo "a line of progress"
-case "$READMISSION_TEST" in sleep) echo $$ > {tmp_path}/pid; exec sleep 60;; esac
-echo "the last sentence" >&2
-exit "$READMISSION_TEST"
-"""
-    )
-    path.chmod(path.stat().st_mode | stat.S_IEXEC)
-    return path
-
-
-def run(program: Path, code: str, try_number: int = 1, arguments: tuple[str, ...] = ()) -> Any:
-    os.environ["READMISSION_TEST"] = code
-    try:
-        with configured(runtime="local", command=str(program)) as operator:
-            step = operator.Step(task_id="ingest", arguments=arguments)
-            return step.execute({"ti": SimpleNamespace(try_number=try_number)})
-    finally:
-        del os.environ["READMISSION_TEST"]
-
-
-def test_a_process_is_called_with_the_verb_and_sees_nothing_of_airflow(program: Path, tmp_path: Path) -> None:
-    run(program, "0", arguments=("--next", ""))
-    assert (tmp_path / "called").read_text() == "--nothing-to-do 99 ingest --next\n"
-    names = {line.partition("=")[0] for line in (tmp_path / "environment").read_text().splitlines()}
-    assert "READMISSION_TEST" in names
-    assert not {name for name in names if name.startswith("AIRFLOW")}
-
-
-def test_a_failure_carries_code_and_last_sentence(program: Path) -> None:
-    from airflow.sdk.exceptions import AirflowException
-
-    with pytest.raises(AirflowException, match="ingest exited with 3: the last sentence"):
-        run(program, "3")
-
-
-def test_a_refusal_is_not_retried(program: Path) -> None:
-    from airflow.sdk.exceptions import AirflowFailException
-
-    with pytest.raises(AirflowFailException, match="ingest refuses: the last sentence"):
-        run(program, "2")
-
-
 @pytest.mark.parametrize(("code", "retried"), [(2, False), (1, True), (137, True)])
 def test_a_pod_that_refuses_is_not_retried(code: int, retried: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
@@ -177,58 +123,6 @@ def test_a_pod_that_refuses_is_not_retried(code: int, retried: bool, monkeypatch
         with pytest.raises(AirflowException) as error:
             operator.Step(task_id="train").execute({"ti": SimpleNamespace(try_number=1)})
     assert isinstance(error.value, AirflowFailException) is not retried
-
-
-def test_nothing_to_do_is_skipped_at_once_and_told_on_after_a_lost_attempt(program: Path) -> None:
-    from airflow.sdk.exceptions import AirflowSkipException
-
-    with pytest.raises(AirflowSkipException):
-        run(program, "99")
-    assert run(program, "99", try_number=2) is None
-
-
-def test_a_stopped_task_ends_its_process(program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("READMISSION_TEST", "sleep")
-    with configured(runtime="local", command=str(program)) as operator:
-        step = operator.Step(task_id="ingest")
-        failure: list[BaseException] = []
-
-        def target() -> None:
-            try:
-                step.execute({"ti": SimpleNamespace(try_number=1)})
-            except Exception as error:
-                failure.append(error)
-
-        thread = threading.Thread(target=target)
-        thread.start()
-        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
-            time.sleep(0.01)
-        step.on_kill()
-        thread.join(10)
-    assert "exited with -15" in str(failure[0]) or "exited with 143" in str(failure[0])
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()), 0)
-
-
-def test_a_killed_worker_takes_its_process_along(
-    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("READMISSION_TEST", "sleep")
-    with configured(runtime="local", command=str(program)) as operator:
-        if (worker := os.fork()) == 0:
-            try:
-                operator.Step(task_id="ingest").execute({"ti": SimpleNamespace(try_number=1)})
-            finally:
-                os._exit(1)
-    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
-        time.sleep(0.01)
-    os.kill(worker, signal.SIGKILL)
-    os.waitpid(worker, 0)
-    deadline = time.monotonic() + 5
-    state = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
-    while state.exists() and state.read_text().rsplit(")")[-1].split()[0] != "Z":
-        assert time.monotonic() < deadline, "the step outlived its worker"
-        time.sleep(0.05)
 
 
 def test_a_failure_is_told_to_the_webhook_and_a_dead_webhook_hides_nothing(caplog: pytest.LogCaptureFixture) -> None:

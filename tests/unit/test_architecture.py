@@ -19,6 +19,10 @@ MAY_IMPORT = {
 }
 
 
+#: First names of what is ours.
+OWN = "readmission|serving|loadtest|bench|tests|" + "|".join(path.stem for path in (ROOT / "scripts").glob("*.py"))
+
+
 def imported(path: Path) -> set[str]:
     """Return the dotted names that a file imports anywhere, `from a import b` as a.b."""
     names = set()
@@ -33,6 +37,11 @@ def imported(path: Path) -> set[str]:
 def sources() -> list[Path]:
     folders = (PACKAGE, ROOT / "serving", ROOT / "loadtest", ROOT / "bench")
     return [path for folder in folders for path in sorted(folder.rglob("*.py"))]
+
+
+def programs_and_tests() -> list[Path]:
+    folders = ("pipelines/dags", "charts", "scripts", "tests")
+    return [*sources(), *(path for folder in folders for path in sorted((ROOT / folder).rglob("*.py")))]
 
 
 def linted(config: Path) -> subprocess.CompletedProcess[str]:
@@ -82,23 +91,67 @@ def test_only_settings_reads_the_environment() -> None:
     assert readers <= {"pipelines/readmission/settings/__init__.py"}, readers
 
 
-def test_modules_stay_small() -> None:
-    long = {p.relative_to(ROOT).as_posix(): n for p in sources() if (n := len(p.read_text().splitlines())) > 250}
-    # The initial migration is one list of tables; splitting it would hide their relations.
-    # Stored models name `readmission.models`; a family is one record there, beside its builder.
-    # The command line, the contract's columns, the settings, the metrics' queries and the inventory are each one table,
-    # to be read from top to bottom.
-    reasons = {
-        "pipelines/readmission/migrations/versions/0001_initial.py",
-        "pipelines/readmission/models.py",
-        "pipelines/readmission/cli.py",
-        "pipelines/readmission/contract/__init__.py",
-        "pipelines/readmission/settings/__init__.py",
-        "pipelines/readmission/settings/groups.py",
-        "pipelines/readmission/monitoring/queries.py",
-        "pipelines/readmission/privacy/inventory.py",
-    }
-    assert not set(long) - reasons, long
+def test_modules_and_functions_stay_small_or_say_why() -> None:
+    for path in programs_and_tests():
+        tree = ast.parse(path.read_text())
+        lines = len(path.read_text().splitlines())
+        if lines > 250 and not says_why(tree, 250):
+            pytest.fail(f"{path}: {lines} lines. Split it, or say in its docstring: More than 250 lines, because ...")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not says_why(node, 40):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                advice = "Split it, or say in its docstring: More than 40 lines, because ..."
+                assert lines <= 40, f"{path}:{node.lineno}: {node.name} has {lines} lines. {advice}"
+
+
+def says_why(node: ast.Module | ast.FunctionDef | ast.AsyncFunctionDef, lines: int) -> bool:
+    return f"ore than {lines} lines, because" in " ".join((ast.get_docstring(node) or "").split())
+
+
+def test_templates_stay_small_or_say_why() -> None:
+    for path in ROOT.glob("charts/*/templates/*.*"):
+        text = path.read_text()
+        if len(text.splitlines()) > 120:
+            reason = "More than 120 lines, because ..."
+            assert "ore than 120 lines, because" in text, f"{path}: split it, or say in a comment: {reason}"
+
+
+def test_names_say_what_they_hold() -> None:
+    vague = {"found", "told", "said", "given", "known", "wanted", "words", "place", "one"}
+    for path in programs_and_tests():
+        for node in ast.walk(ast.parse(path.read_text())):
+            name = node.arg if isinstance(node, ast.arg) else ""
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                name = node.id
+            assert name not in vague, f"{path}:{getattr(node, 'lineno', 0)}: {name} says nothing; name the content"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "advice"),
+    [
+        (r"# fmt: skip$", "let ruff format it"),
+        (rf"^\s*(?:from|import) (?:{OWN})\b.* as \w+$", "rename what is imported instead"),
+        (r"\bcolumn\.kind\b", "give `Column` a member that every kind answers for itself"),
+    ],
+    ids=["fmt skip", "import as", "switch on kind"],
+)
+def test_nothing_is_written_around_a_rule(pattern: str, advice: str) -> None:
+    for path in programs_and_tests():
+        match = re.search(pattern, path.read_text(), re.M)
+        assert not match, f"{path}: {match and match[0].strip()}: {advice}"
+
+
+def test_unit_tests_mirror_the_rooms() -> None:
+    """A test is called after its module (`__main__` is `main`), after its room, or after its module and a topic."""
+    for path in sorted((ROOT / "tests" / "unit").glob("*/**/test_*.py")):
+        room = path.parent.relative_to(ROOT / "tests" / "unit")
+        folder = next((base / room for base in (PACKAGE, ROOT) if (base / room).is_dir()), None)
+        assert folder, f"{path.parent} mirrors no room: move it to the room of the modules that it tests"
+        names = {module.stem.strip("_") for module in folder.iterdir() if module.name != "__init__.py"} | {room.name}
+        topic = path.stem.removeprefix("test_")
+        assert any(topic == name or topic.startswith(f"{name}_") for name in names), (
+            f"{path} is called after no module of {folder}: call it test_<module>.py or test_<module>_<topic>.py"
+        )
 
 
 def test_one_version() -> None:

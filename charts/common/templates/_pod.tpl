@@ -1,4 +1,4 @@
-{{/* Labels and annotations of a pod. */}}
+{{/* Labels and annotations of a pod. More than 120 lines, because it is one set of parts that every pod takes. */}}
 {{- define "common.podMetadata" -}}
 labels:
   {{- include "common.labels" . | nindent 2 }}

@@ -131,9 +131,8 @@ def _check_gates(
     conditions = set() if data.synthetic else {"real"}
     validation = held_out.scored["validation"]
     if champion and champion.validation:
-        selection = settings.training.selection
-        difference = metrics.compare(validation, champion.validation, selection, seed=settings.seed)
-        log.info("against version %s: %s %s", champion.version, selection, difference)
+        difference = metrics.compare(validation, champion.validation, settings.training.selection, seed=settings.seed)
+        log.info("against version %s: %s %s", champion.version, settings.training.selection, difference)
         figures |= {"difference": difference.value, "difference_low": difference.low}
         conditions |= {"champion", "same_data" if champion.data_sha256 == data.sha256 else "new_data"}
     try:

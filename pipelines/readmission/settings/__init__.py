@@ -2,6 +2,7 @@
 
 Settings are grouped in code and flat outside: the field `port` of the group `postgres` is the variable
 `READMISSION_POSTGRES_PORT`. A field whose variable does not begin with its group's name states it as its alias.
+More than 250 lines, because it is one table of the settings of no group, and the one reader of them all.
 """
 
 import os

@@ -1,4 +1,7 @@
-"""Groups of settings: one model per concern. The flat name of a field is its alias, or its group and its own name."""
+"""Groups of settings: one model per concern. The flat name of a field is its alias, or its group and its own name.
+
+More than 250 lines, because it is one table of all settings.
+"""
 
 from pathlib import Path
 from typing import Literal

@@ -26,15 +26,15 @@ def decisions(settings: Settings) -> list[tuple[Any, ...]]:
         return cursor.fetchall()
 
 
-def killed_at(place: str, settings: Settings) -> None:
-    """Promote in this process, which is killed at a place."""
-    room = {"settle": intents, "set_champion": tracking}[place]
-    setattr(room, place, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+def killed_at(function: str, settings: Settings) -> None:
+    """Promote in this process, which is killed when it calls a function."""
+    room = {"settle": intents, "set_champion": tracking}[function]
+    setattr(room, function, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
     promote.run(settings, by="the killed one")
 
 
-def promote_and_die(place: str, settings: Settings) -> None:
-    process_ = multiprocessing.get_context("spawn").Process(target=killed_at, args=(place, settings))
+def promote_and_die(function: str, settings: Settings) -> None:
+    process_ = multiprocessing.get_context("spawn").Process(target=killed_at, args=(function, settings))
     process_.start()
     process_.join(120)
     assert process_.exitcode == -signal.SIGKILL

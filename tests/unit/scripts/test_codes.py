@@ -4,16 +4,16 @@ import gzip
 from pathlib import Path
 
 import code_round_trip
-import codes as script
+import codes
 import pandas as pd
 import pytest
 
 from readmission.contract import icd
 
 
-def crosswalk(rows: dict[str, list[tuple[str, str]]], **uses: int) -> script.Crosswalk:
-    forward = {code: [script.Mapping10(icd9=old, flags=flags) for old, flags in pairs] for code, pairs in rows.items()}
-    return script.Crosswalk(billable=tuple(sorted(rows)), forward=forward, backward={}, uses=uses)
+def crosswalk(rows: dict[str, list[tuple[str, str]]], **uses: int) -> codes.Crosswalk:
+    forward = {code: [codes.Mapping10(icd9=old, flags=flags) for old, flags in pairs] for code, pairs in rows.items()}
+    return codes.Crosswalk(billable=tuple(sorted(rows)), forward=forward, backward={}, uses=uses)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def crosswalk(rows: dict[str, list[tuple[str, str]]], **uses: int) -> script.Cro
     ],
 )
 def test_codes_are_written_as_the_data_writes_them(code: str, expected: str) -> None:
-    assert script.at_grain(code) == expected
+    assert codes.at_grain(code) == expected
 
 
 @pytest.mark.parametrize(
@@ -49,29 +49,29 @@ def test_codes_are_written_as_the_data_writes_them(code: str, expected: str) -> 
 )
 def test_one_rule_decides_each_code(rows: list[tuple[str, str]], entry: tuple[str, str, str]) -> None:
     table = crosswalk({"X10": rows}, **{"496": 9, "491": 3, "414": 90, "429": 9, "787": 60, "536": 40})
-    assert script.decide("X10", table) == entry
+    assert codes.decide("X10", table) == entry
 
 
 def test_a_code_newer_than_the_crosswalk_takes_that_of_its_relatives() -> None:
     table = crosswalk(
         {"E10339": [("25051", "10000")], "S99001A": [("82525", "10000")], "S99001D": [("V5419", "10000")]}
     )
-    newer = script.Crosswalk(billable=("E103391", "S99002D", "U071"), forward=table.forward, backward={}, uses={})
-    assert script.build(newer) == {"E103391": ("250.51", "", "n"), "S99002D": ("V54", "", "n"), "U071": ("", "", "U")}
+    newer = codes.Crosswalk(billable=("E103391", "S99002D", "U071"), forward=table.forward, backward={}, uses={})
+    assert codes.build(newer) == {"E103391": ("250.51", "", "n"), "S99002D": ("V54", "", "n"), "U071": ("", "", "U")}
 
 
 def test_codes_go_to_icd10_and_back() -> None:
-    codes = ["428", "250.8", "999", None]
-    frame = pd.DataFrame({name: pd.Series(codes, dtype="str") for name in ("diag_1", "diag_2", "diag_3")})
+    texts = ["428", "250.8", "999", None]
+    frame = pd.DataFrame({name: pd.Series(texts, dtype="str") for name in ("diag_1", "diag_2", "diag_3")})
     ways = {"4280": ["I509"], "25080": ["E11649", "E11649"], "99999": ["U071"]}
-    returned, unknown = code_round_trip.there_and_back(frame, ways, script.at_grain)
+    returned, unknown = code_round_trip.there_and_back(frame, ways, codes.at_grain)
     assert returned["diag_2"].fillna("?").tolist() == ["428", "250.8", "?", "?"]
     assert unknown == pytest.approx(1 / 3)
 
 
 @pytest.mark.real
 def test_the_packaged_table_is_what_the_crosswalk_gives(real_source: Path) -> None:
-    table = script.build(script.read_crosswalk(script.count_uses(str(real_source))))
-    assert gzip.decompress(script.PACKAGED.read_bytes()).decode() == script.text(table)
-    assert script.report(table).startswith("74,044 billable codes of ICD-10-CM, 72,955 (98.5%) have a code:")
-    assert script.PACKAGED.name == icd.TABLE
+    table = codes.build(codes.read_crosswalk(codes.count_uses(str(real_source))))
+    assert gzip.decompress(codes.PACKAGED.read_bytes()).decode() == codes.text(table)
+    assert codes.report(table).startswith("74,044 billable codes of ICD-10-CM, 72,955 (98.5%) have a code:")
+    assert codes.PACKAGED.name == icd.TABLE
