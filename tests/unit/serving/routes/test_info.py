@@ -1,0 +1,57 @@
+"""Routes for operators and probes say what a worker can do, and what it cannot."""
+
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from serving.edge.auth import ApiKeys
+from serving.edge.drain import Drain
+from serving.predict.loaded_models import POKE
+from serving.routes.info import Info
+from tests.unit.serving.routes.models import Scorer, predictor
+
+
+def client(folder: Path, scorer: Any = None, card: bytes = b"", drain: Drain | None = None) -> TestClient:
+    info = Info(predictor(folder, scorer, card), folder, drain or Drain(), ApiKeys(None))
+    names = ("live", "ready", "health", "model", "card", "metrics", "openapi")
+    routes = [Route(f"/{name}", getattr(info, name)) for name in names]
+    return TestClient(Starlette(routes=[*routes, Route("/reload", info.reload, methods=["POST"])]))
+
+
+def test_without_a_model_the_worker_lives_and_is_not_ready(tmp_path: Path) -> None:
+    asked = client(tmp_path)
+    assert asked.get("/live").status_code == 200
+    assert asked.get("/ready").status_code == 503 and "no model" in asked.get("/ready").text
+    assert asked.get("/health").status_code == 503 and asked.get("/health").json()["status"] == "no model"
+    assert asked.get("/model").headers["retry-after"] == "5"
+    assert asked.get("/card").status_code == 404
+
+
+def test_a_model_is_described_with_its_card(tmp_path: Path) -> None:
+    asked = client(tmp_path, Scorer(), b"<h1>Card</h1>")
+    assert asked.get("/ready").status_code == 200
+    content = asked.get("/model").json()
+    assert (content["model_version"], content["family"], content["prevalence"]) == ("7", "lightgbm", 0.11)
+    assert [band["name"] for band in content["risk_bands"]] == ["usual", "high"]
+    assert content["registry"]["state"] == "not asked yet"
+    assert "<h1>Card</h1>" in asked.get("/card").text
+    # The registry was never read: the model serves, and an operator is told.
+    assert asked.get("/health").json()["status"] == "degraded"
+
+
+def test_a_worker_that_ends_is_not_ready(tmp_path: Path) -> None:
+    drain = Drain()
+    drain.begun = True
+    asked = client(tmp_path, Scorer(), drain=drain)
+    assert asked.get("/ready").text and asked.get("/ready").status_code == 503
+    assert asked.get("/health").json()["status"] == "draining"
+
+
+def test_metrics_documentation_and_reload(tmp_path: Path) -> None:
+    asked = client(tmp_path, Scorer())
+    assert "readmission_disk_free_bytes" in asked.get("/metrics").text
+    assert asked.get("/openapi").json()["openapi"].startswith("3.")
+    assert asked.post("/reload").status_code == 202 and (tmp_path / POKE).exists()
