@@ -19,6 +19,20 @@ MAY_IMPORT = {
 }
 
 
+#: Modules that make no sense alone, by the beginning of their path, and the test of the whole that runs them.
+TESTED_WITHIN = {
+    "backup/": "integration/backup",
+    "embedded/dag_chain": "dags/test_embedded.py",
+    "embedded/mlflow": "system/test_up.py",
+    "migrations/env": "unit/migrations",
+    "privacy/erase": "integration/api/test_erasure.py",
+    "registry/ledger": "integration/promotion/test_decisions.py",
+    "serving/routes/": "integration/api",
+    "serving/service": "integration/api",
+    "serving/sidecar/clinic_store": "integration/api/test_worklist.py",
+    "bench/serving/apps/": "integration/loadtest/test_bench.py",
+}
+
 #: First names of what is ours.
 OWN = "readmission|serving|loadtest|bench|tests|" + "|".join(path.stem for path in (ROOT / "scripts").glob("*.py"))
 
@@ -152,6 +166,25 @@ def test_unit_tests_mirror_the_rooms() -> None:
         assert any(topic == name or topic.startswith(f"{name}_") for name in names), (
             f"{path} is called after no module of {folder}: call it test_<module>.py or test_<module>_<topic>.py"
         )
+
+
+def test_every_module_has_a_test_of_its_own() -> None:
+    """A test is called after the module or imports it; or the module runs only within a larger whole."""
+    files = [path for path in (ROOT / "tests").rglob("*.py") if "e2e" not in path.parts]
+    names = [path.stem for path in files]
+    imports = set().union(*map(imported, files))
+    for path in [*sources(), *sorted((ROOT / "scripts").glob("*.py"))]:
+        if path.name == "__init__.py" or "versions" in path.parts:
+            continue
+        module = path.relative_to(PACKAGE if path.is_relative_to(PACKAGE) else ROOT).with_suffix("").as_posix()
+        within = [ROOT / "tests" / test for start, test in TESTED_WITHIN.items() if module.startswith(start)]
+        test = f"test_{path.stem.strip('_')}"
+        dotted = module.removeprefix("scripts/").replace("/", ".")
+        assert (
+            any(f"{name}_".startswith(f"{test}_") for name in names)
+            or any(f".{name}.".find(f".{dotted}.") in (0, len("readmission.")) for name in imports)
+            or any(whole.exists() for whole in within)
+        ), f"{path} has no test: write tests/unit/<room>/{test}.py, or name the whole that runs it in TESTED_WITHIN"
 
 
 def test_one_version() -> None:
