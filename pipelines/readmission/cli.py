@@ -8,6 +8,7 @@ import functools
 import importlib
 import inspect
 import logging
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -56,11 +57,11 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "backup": (
         "readmission.backup.create",
-        "Save databases, clean snapshots, MLflow's artifacts and the encrypted secrets; the system may run meanwhile.",
+        "Save databases, clean snapshots, MLflow's artifacts and the encrypted secrets; the system may keep running.",
     ),
     "restore": (
         "readmission.backup.restore",
-        "Restore databases, files and secrets of a backup, into a new or an existing installation that does not run.",
+        "Restore databases, files and secrets of a backup, into a new installation or one that is stopped.",
     ),
     "feed": (
         "readmission.feed.serve",
@@ -79,7 +80,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "readmission.steps.search",
         "Search for the best parameters of one family, by patient-grouped folds; a search resumes where it ended.",
     ),
-    "promote": ("readmission.steps.promote", "Make the best trained candidate the champion, if every gate lets it."),
+    "promote": ("readmission.steps.promote", "Make the best trained candidate the champion, if every gate allows it."),
     "report": ("readmission.steps.report", "Print the champion's quality on validation and test, with 95 % intervals."),
     "evaluate": (
         "readmission.steps.evaluate",
@@ -91,7 +92,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "rollback": (
         "readmission.steps.rollback",
-        "Return to the champion before this one; the API follows within seconds.",
+        "Return to the previous champion; the API follows within seconds.",
     ),
     "monitor": (
         "readmission.steps.monitor",
@@ -99,7 +100,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "reload": (
         "readmission.steps.reload",
-        "Tell the API of the champion and wait until every replica answers with that version.",
+        "Tell the API about the champion and wait until every replica answers with that version.",
     ),
     "outcomes": (
         "readmission.steps.outcomes",
@@ -115,7 +116,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "purge": (
         "readmission.steps.purge",
-        "Drop what is older than the retention settings allow, and write down how many rows were dropped.",
+        "Drop what is older than the retention settings allow, and record how many rows were dropped.",
     ),
     "erase": (
         "readmission.privacy.erase",
@@ -192,7 +193,7 @@ def as_command(run: Callable[..., Any], verb: str) -> Callable[..., None]:
             nothing_to_do()
         raise typer.Exit(context.obj)
 
-    command.__doc__ = inspect.cleandoc(run.__doc__ or "").split("\n\nArgs:")[0].split("\n\nReturns:")[0]
+    command.__doc__ = re.split(r"\n\n(?:Args|Returns|Raises):", inspect.cleandoc(run.__doc__ or ""))[0]
     command.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in (context, *parameters)}
     return command

@@ -72,7 +72,7 @@ def test_a_second_up_that_fails_leaves_the_system_running(system: System) -> Non
     finally:
         del system.environment["READMISSION_SOURCE"]
     assert again.returncode == 1
-    assert "runs already" in again.stdout
+    assert "already running" in again.stdout
     after = system.status()
     assert after["ready"] is True
     assert {n: p["pid"] for n, p in after["parts"].items()} == {n: p["pid"] for n, p in before["parts"].items()}

@@ -37,7 +37,7 @@ def test_every_verb_explains_itself(verb: str) -> None:
     assert result.exit_code == 0, result.output
     usage = result.stdout.split("Options:")[0].split()
     assert len(usage) > 8, result.stdout
-    assert "Args:" not in result.stdout
+    assert not any(section in result.stdout for section in ("Args:", "Returns:", "Raises:"))
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -34,7 +34,7 @@ def run(
         bool, typer.Option(help="Leave the secrets out instead of encrypting them with READMISSION_BACKUP_KEY.")
     ] = False,
 ) -> str:
-    """Save databases, clean snapshots, MLflow's artifacts and the encrypted secrets; the system may run meanwhile.
+    """Save databases, clean snapshots, MLflow's artifacts and the encrypted secrets; the system may keep running.
 
     Everything that was acknowledged before the backup began is in it. It gets its name when it is whole, so a
     backup that was killed is never taken for one. Needs READMISSION_POSTGRES_PASSWORD_ADMIN.

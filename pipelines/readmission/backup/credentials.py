@@ -82,7 +82,7 @@ def unseal(data: bytes, key: str) -> Export:
         return msgspec.json.decode(AESGCM(_derive(key, salt)).decrypt(nonce, encrypted, _MAGIC), type=Export)
     except (InvalidTag, ValueError) as error:
         raise UserError(
-            "The backup's secrets cannot be decrypted: READMISSION_BACKUP_KEY is not the key of then."
+            "The backup's secrets cannot be decrypted: READMISSION_BACKUP_KEY is not the key that encrypted them."
         ) from error
 
 

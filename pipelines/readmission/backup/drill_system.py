@@ -67,7 +67,7 @@ class System:
         """
         command = [sys.executable, "-m", "readmission.cli", *arguments]
         if subprocess.run(command, env=self.environment, stdout=subprocess.DEVNULL, check=False).returncode:
-            raise UserError(f"`readmission {' '.join(arguments)}` failed; its message stands above.")
+            raise UserError(f"`readmission {' '.join(arguments)}` failed; its message is above.")
 
     def start(self) -> None:
         """Start it and wait until it answers predictions."""

@@ -34,13 +34,13 @@ def run(
     settings: Settings,
     source: Annotated[str, typer.Argument(metavar="FROM", help="Backup, or where backups are: the newest is taken.")],
     *,
-    force: Annotated[bool, typer.Option(help="Replace another installation than that of the backup.")] = False,
+    force: Annotated[bool, typer.Option(help="Replace an installation other than the one that was backed up.")] = False,
     without_secrets: Annotated[bool, typer.Option(help="Do not restore the backup's secrets.")] = False,
     secrets_to: Annotated[
         Path | None, typer.Option(help="Also write the decrypted secrets to this file (mode 0600).")
     ] = None,
 ) -> None:
-    """Restore databases, files and secrets of a backup, into a new or an existing installation that does not run.
+    """Restore databases, files and secrets of a backup, into a new installation or one that is stopped.
 
     Everything is checked first and restored beside what is there; one transaction then puts it in place. Rows,
     hashes, the champion and its answers are compared with the backup's. Then patients who were erased since are erased

@@ -44,7 +44,7 @@ def run(
     """Start Postgres, MLflow, the API and the demo, then ingest, train and promote up to a served prediction.
 
     State is kept, so a second start continues from it within seconds. In the foreground, Ctrl-C stops everything.
-    A system that runs already is brought up to date and left running, whatever happens to this command.
+    A system that is already running is brought up to date and left running, whatever happens to this command.
     With Airflow, a feed hands out the batches and the DAGs run the steps, from the first batch to the last.
 
     Raises:
@@ -73,7 +73,7 @@ def run(
 
 def _say_that_it_runs(supervisor: Supervisor) -> None:
     typer.echo(
-        f"The system runs already (started {supervisor.started_at()}). "
+        f"The system is already running (started {supervisor.started_at()}). "
         "`readmission status` shows it, `readmission down` stops it."
     )
 

@@ -38,8 +38,8 @@ def run(
     """Erase one patient everywhere, and refuse every later delivery of their rows.
 
     Deletes rows of every table and issues snapshots and compiled models anew without the patient; APIs follow within
-    READMISSION_RELOAD_INTERVAL. It may be interrupted at any point and run again. Backups go by their own age, and a
-    restore erases again.
+    READMISSION_RELOAD_INTERVAL. It may be interrupted at any point and run again. Backups expire by their own age, and
+    a restore erases again.
 
     Raises:
         UserError: There is no key of pseudonyms, a store does not answer, or rows of the patient are left.
@@ -60,7 +60,9 @@ def run(
     for store, count in removed.items():
         typer.echo(f"{store}: {count} removed")
     typer.echo(f"Models trained on the patient: {', '.join(models) or 'none'}.")
-    typer.echo(f"Erased (erasure {erasure.number}). Backups made before {datetime.now(UTC):%Y-%m-%d} go by their age.")
+    typer.echo(
+        f"Erased (erasure {erasure.number}). Backups made before {datetime.now(UTC):%Y-%m-%d} expire by their age."
+    )
 
 
 def _begin(settings: Settings, patient: int, reason: str, who: str) -> Erasure:

@@ -1,4 +1,4 @@
-"""Make the best trained candidate the champion, if every gate lets it."""
+"""Make the best trained candidate the champion, if every gate allows it."""
 
 import getpass
 import logging
@@ -30,13 +30,13 @@ def run(
     batch_up_to: Annotated[
         int | None, typer.Option(help="Judge on the batches up to this one. [the last trained on]")
     ] = None,
-    by: Annotated[str, typer.Option(help="Who decides, for the audit table. [the user of this process]")] = "",
+    by: Annotated[str, typer.Option(help="Who decides, for the ledger. [the user of this process]")] = "",
     again: Annotated[
-        bool, typer.Option(help="Let a version return that was rolled back from; --why is then needed.")
+        bool, typer.Option(help="Allow a version to return that was rolled back from; needs --why.")
     ] = False,
-    why: Annotated[str, typer.Option(help="The reason for --again, for the audit table.")] = "",
+    why: Annotated[str, typer.Option(help="The reason for --again, for the ledger.")] = "",
 ) -> str:
-    """Make the best trained candidate the champion, if every gate lets it.
+    """Make the best trained candidate the champion, if every gate allows it.
 
     Candidates are the newest run of each family on the same data; the best on validation comes first, and the
     next when a gate stops it. Each decision is a row of training.promotions. The gates: gates.yaml.

@@ -8,7 +8,7 @@ from readmission.settings import Settings
 
 
 def run(settings: Settings) -> list[str]:
-    """Drop what is older than the retention settings allow, and write down how many rows were dropped.
+    """Drop what is older than the retention settings allow, and record how many rows were dropped.
 
     Predictions and the access log go by whole months, so they may stay up to a month longer.
 

@@ -21,7 +21,7 @@ def run(
     *,
     seconds: Annotated[float, typer.Option(min=1, help="How long to wait for the replicas.")] = 300,
 ) -> None:
-    """Tell the API of the champion and wait until every replica answers with that version.
+    """Tell the API about the champion and wait until every replica answers with that version.
 
     Replicas are the addresses of READMISSION_API_REPLICAS_URL (in Kubernetes: a headless Service), else of the API's
     own URL. Without READMISSION_RELOAD_TOKEN no replica is told to reload; each finds the new version a little later.

@@ -16,10 +16,10 @@ def run(
     settings: Settings,
     *,
     to: Annotated[str, typer.Option(help="Version to return to. [the one that the champion replaced]")] = "",
-    why: Annotated[str, typer.Option(help="The reason, for the audit table.")] = "",
+    why: Annotated[str, typer.Option(help="The reason, for the ledger.")] = "",
     by: Annotated[str, typer.Option(help="Who decides. [the user of this process]")] = "",
 ) -> str:
-    """Return to the champion before this one; the API follows within seconds.
+    """Return to the previous champion; the API follows within seconds.
 
     The decision is a row of training.promotions. Once more goes one further back.
 

@@ -32,15 +32,15 @@ def run(
     settings: Settings,
     *,
     families: Annotated[
-        str, typer.Option("--models", help=f"Families, with commas between: {', '.join(models.FAMILIES)}. [all]")
+        str, typer.Option("--models", help=f"Families, separated by commas: {', '.join(models.FAMILIES)}. [all]")
     ] = "",
     batch_up_to: Annotated[int | None, typer.Option(help="Use the batches up to this one. [all]")] = None,
     each_batch: Annotated[
         bool, typer.Option(help="Train on batch 1, on 1-2, on 1-3 and so on: the learning curve.")
     ] = False,
-    again: Annotated[bool, typer.Option(help="Train also what was trained on this data by this code.")] = False,
+    again: Annotated[bool, typer.Option(help="Also train what was trained on this data by this code.")] = False,
     searched: Annotated[
-        bool, typer.Option(help="With the best parameters of `readmission search`, not the defaults; implies --again.")
+        bool, typer.Option(help="Use the best parameters of `readmission search`, not the defaults; implies --again.")
     ] = False,
 ) -> dict[str, str]:
     """Train model families on the clean batches; each is a run in MLflow and a row of training.runs.

@@ -24,7 +24,7 @@ def test_no_secret_is_readable_in_a_backup(installation: Installation, target: P
             assert not [secret for secret in secrets if secret.encode() in data], stored
             assert stored.stat().st_mode & 0o077 == 0
     wrong = installation.settings.replace(backup_key=SecretStr(KEY + "!"))
-    with pytest.raises(UserError, match="not the key of then"):
+    with pytest.raises(UserError, match="not the key that encrypted them"):
         restore.run(wrong, str(target))
     with pytest.raises(UserError, match="--without-secrets"):
         restore.run(installation.settings, str(target))

@@ -65,7 +65,7 @@ def test_running_system_is_named_and_left_running(
     monkeypatch.setattr(up, "main_job", lambda *_: None)
     up.run(make_settings(tmp_path))
     text = capsys.readouterr().out
-    for expected in ("runs already", "08:15", "readmission status", "readmission down"):
+    for expected in ("already running", "08:15", "readmission status", "readmission down"):
         assert expected in text
     assert stops == []
 
