@@ -8,6 +8,7 @@ import functools
 import importlib
 import inspect
 import logging
+import os
 import re
 import signal
 import sys
@@ -254,6 +255,8 @@ def main() -> None:
     """Run the command line; an error that a person can act on is one sentence, not a traceback."""
     # A killed step must unwind, so that transactions roll back and child processes stop.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # Before any step imports MLflow: its client would send usage to the internet, from threads that break requests.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
         app(prog_name="readmission")
     except UserError as error:

@@ -61,7 +61,7 @@ class ModelSync:
             reissued = fetch_reissue(self._http, self._settings.mlflow.model_name)
         except RegistryError as error:
             metrics.registry_up.set(0)
-            registry = f"cannot be read: {type(error.__cause__).__name__}"
+            registry = f"cannot be read: {error.reason}"
             new = msgspec.structs.replace(old, registry=registry, checked_at=now)
         else:
             metrics.registry_up.set(1)

@@ -66,6 +66,18 @@ def test_version_is_shown(tmp_path: Path) -> None:
     assert (result.returncode, result.stdout) == (0, f"readmission {version('readmission')}\n")
 
 
+def test_no_verb_reports_to_mlflows_makers() -> None:
+    program = (
+        "import atexit, os, sys, readmission.cli\n"
+        "atexit.register(lambda: print('telemetry off:', os.environ.get('MLFLOW_DISABLE_TELEMETRY')))\n"
+        "sys.argv = ['readmission', '--version']\n"
+        "readmission.cli.main()\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_DISABLE_TELEMETRY"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("telemetry off: true\n")
+
+
 def test_status_before_the_first_start_is_a_sentence(tmp_path: Path) -> None:
     result = readmission(tmp_path / "absent", "status")
     assert result.returncode == 1

@@ -17,7 +17,16 @@ _PATH = "/api/2.0/mlflow/registered-models/get"
 
 
 class RegistryError(UserError):
-    """The registry does not answer, or not as MLflow does."""
+    """The registry does not answer, or not as MLflow does.
+
+    Args:
+        message: Sentence for the user.
+        reason: Why, in a word that tells no address: "HTTP 403" or the class of the error.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 def fetch_reissue(http: httpx.Client, model_name: str) -> str:
@@ -37,7 +46,7 @@ def fetch_reissue(http: httpx.Client, model_name: str) -> str:
         tags = answer.raise_for_status().json()["registered_model"].get("tags", ())
         return next((str(tag["value"]) for tag in tags if tag["key"] == REISSUED), "")
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        raise RegistryError(f"MLflow at {http.base_url} cannot be read ({type(error).__name__}).") from error
+        raise _unreadable(http, error) from None
 
 
 def fetch_aliases(http: httpx.Client, model_name: str) -> dict[str, str]:
@@ -57,12 +66,14 @@ def fetch_aliases(http: httpx.Client, model_name: str) -> dict[str, str]:
         model = answer.raise_for_status().json()["registered_model"]
         return {entry["alias"]: str(entry["version"]) for entry in model.get("aliases", ())}
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        # The text of an error of httpx has the URL, which may hold a password.
-        reason = (
-            f"HTTP {error.response.status_code}" if isinstance(error, httpx.HTTPStatusError) else type(error).__name__
-        )
-        where = http.base_url.copy_with(userinfo=b"")
-        raise RegistryError(f"MLflow at {where} cannot be read ({reason}): see `readmission status`.") from None
+        raise _unreadable(http, error) from None
+
+
+def _unreadable(http: httpx.Client, error: Exception) -> RegistryError:
+    # The text of an error of httpx has the URL, which may hold a password.
+    reason = f"HTTP {error.response.status_code}" if isinstance(error, httpx.HTTPStatusError) else type(error).__name__
+    where = http.base_url.copy_with(userinfo=b"")
+    return RegistryError(f"MLflow at {where} cannot be read ({reason}): see `readmission status`.", reason)
 
 
 def find_champion(settings: Settings, timeout: float = 10) -> str | None:

@@ -1,11 +1,12 @@
 """The alias of the champion, read over HTTP from a registry that answers in every way."""
 
 import traceback
+from collections.abc import Callable
 
 import httpx
 import pytest
 
-from readmission.registry.aliases import RegistryError, fetch_aliases
+from readmission.registry.aliases import RegistryError, fetch_aliases, fetch_reissue
 
 
 def client(status: int, content: object = None) -> httpx.Client:
@@ -46,3 +47,13 @@ def test_no_sentence_has_the_password_of_the_url() -> None:
     with http, pytest.raises(RegistryError, match=r"MLflow at http://mlflow cannot be read \(HTTP 403\)") as caught:
         fetch_aliases(http, "model")
     assert "top-secret" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("fetch", [fetch_aliases, fetch_reissue])
+def test_the_reason_of_a_failure_is_kept_without_the_address(fetch: Callable[[httpx.Client, str], object]) -> None:
+    with pytest.raises(RegistryError) as caught:
+        fetch(client(403), "model")
+    assert caught.value.reason == "HTTP 403"
+    with httpx.Client(base_url="http://127.0.0.1:9", timeout=1) as http, pytest.raises(RegistryError) as caught:
+        fetch(http, "model")
+    assert caught.value.reason == "ConnectError"
