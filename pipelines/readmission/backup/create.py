@@ -13,7 +13,7 @@ import typer
 
 from readmission.backup import areas, champion, collection, credentials, databases
 from readmission.backup.databases import Snapshot
-from readmission.backup.locations import Folder, Location, copy_file, open_location
+from readmission.backup.locations import Folder, Location, copy_file, open_backups
 from readmission.backup.manifest import DIGEST, FORMAT, NAME, BackupManifest, DatabaseDump, StoredFile, encode_manifest
 from readmission.backup.programs import find_programs
 from readmission.backup.system import running_database, scratch_folder
@@ -46,7 +46,7 @@ def run(
         UserError: Something could not be saved. No backup was made, and the others are as they were.
     """
     key = _key(settings, without_secrets)
-    target = open_location(to, settings.objects.s3_endpoint, private=True)
+    target = open_backups(settings, to, private=True)
     if isinstance(target, Folder) and target.root.resolve().is_relative_to(settings.home.resolve()):
         raise UserError(f"{to} is inside the state folder {settings.home}: a backup there is lost with what it saves.")
     with (

@@ -18,6 +18,8 @@ FILE = "secrets.enc"
 _MAGIC = b"readmission-secrets-1\n"
 _SALT = _NONCE = 16
 _LEAST = 20
+#: Secrets of the backups themselves, which no backup needs to hold.
+_OF_BACKUPS = {"backup_key", "backup_s3_access_key", "backup_s3_secret_key"}
 #: Secrets under which restored rows are encrypted; they follow the data. The others belong to the server they open.
 FOLLOW_DATA = ("READMISSION_AIRFLOW_SECRET",)
 #: Secret under which patients have pseudonyms, and its earlier values: those of a backup join those that are there.
@@ -56,7 +58,7 @@ def read_key(settings: Settings) -> str | None:
 
 def collect(settings: Settings) -> Export:
     """Gather every secret that is set, the home folder's settings.env and the API's keys."""
-    secrets = {name: settings.value(name) for name in sorted(SECRETS - {"backup_key"})}
+    secrets = {name: settings.value(name) for name in sorted(SECRETS - _OF_BACKUPS)}
     variables = {f"READMISSION_{name.upper()}": value.get_secret_value() for name, value in secrets.items() if value}
     paths = {"settings.env": settings.home / "settings.env"}
     if settings.api.keys is not None:

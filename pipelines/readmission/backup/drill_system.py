@@ -34,7 +34,7 @@ class System:
     environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        ports = {f"READMISSION_{name}_PORT": str(_free_port()) for name in _PORTS}
+        ports = {f"READMISSION_{name}_PORT": str(free_port()) for name in _PORTS}
         outside = {name: value for name, value in os.environ.items() if not name.startswith("READMISSION_")}
         self.environment = {
             **outside,
@@ -112,7 +112,8 @@ class Client:
         self._thread.join(20)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback on which nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from readmission.backup import areas, collection
 from readmission.backup.credentials import Export
-from readmission.backup.locations import Location, open_location
+from readmission.backup.locations import Location, open_backups
 from readmission.privacy.again import TOMBSTONES, erase_again
 from readmission.pseudonyms import read_keys
 from readmission.scorer.manifest import MANIFEST
@@ -54,7 +54,7 @@ def repeat_erasures(settings: Settings, backup: Location, export: Export | None)
         *read_keys(saved.get("READMISSION_PATIENT_KEY", ""), saved.get("READMISSION_PREVIOUS_PATIENT_KEYS", "")),
     ]
     names: set[str] = set()
-    beside = open_location(backup.url.rstrip("/").rpartition("/")[0], settings.objects.s3_endpoint)
+    beside = open_backups(settings, backup.url.rstrip("/").rpartition("/")[0])
     for name in collection.whole_backups(beside):
         files = collection.read_backup_manifest(beside.child(name)).area("objects")
         names |= {key.removeprefix(TOMBSTONES) for key in files if key.startswith(TOMBSTONES)}

@@ -10,6 +10,8 @@ from typing import Any, BinaryIO, Protocol, cast
 from urllib.parse import urlsplit
 
 from readmission.backup.manifest import StoredFile
+from readmission.errors import UserError
+from readmission.settings import Settings
 
 
 class Reader(Protocol):
@@ -128,11 +130,12 @@ class Folder:
 
 
 class Bucket:
-    """Files below a prefix of an S3 bucket; credentials are boto3's own.
+    """Files below a prefix of an S3 bucket.
 
     Args:
         url: s3://bucket/prefix.
         endpoint: URL of an S3 that is not Amazon's; empty for Amazon's.
+        client: boto3's client. If omitted, one with boto3's own credentials.
     """
 
     def __init__(self, url: str, endpoint: str, client: Any = None) -> None:
@@ -187,6 +190,28 @@ def open_location(url: str, endpoint: str = "", *, private: bool = False) -> Loc
     if url.startswith("s3://"):
         return Bucket(url, endpoint)
     return Folder(Path(url).expanduser().absolute(), private=private)
+
+
+def open_backups(settings: Settings, url: str, *, private: bool = False) -> Location:
+    """Return the location of backups that a path or an s3:// URL names, which may be another S3 than the data's.
+
+    Raises:
+        UserError: One of the two keys of that S3 is set without the other.
+    """
+    backup, endpoint = settings.backup, settings.backup.s3_endpoint or settings.objects.s3_endpoint
+    if (backup.s3_access_key is None) != (backup.s3_secret_key is None):
+        raise UserError("Set READMISSION_BACKUP_S3_ACCESS_KEY and READMISSION_BACKUP_S3_SECRET_KEY both, or neither.")
+    if not url.startswith("s3://") or backup.s3_access_key is None or backup.s3_secret_key is None:
+        return open_location(url, endpoint, private=private)
+    import boto3
+
+    client = boto3.client(
+        "s3",
+        endpoint_url=endpoint or None,
+        aws_access_key_id=backup.s3_access_key.get_secret_value(),
+        aws_secret_access_key=backup.s3_secret_key.get_secret_value(),
+    )
+    return Bucket(url, endpoint, client)
 
 
 def copy_file(source: Location, key: str, target: Location, target_key: str) -> StoredFile:

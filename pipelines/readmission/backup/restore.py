@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 
 from readmission.backup import areas, champion, collection, credentials, databases
 from readmission.backup.erasures import repeat_erasures
-from readmission.backup.locations import Folder, Location, copy_file, open_location
+from readmission.backup.locations import Folder, Location, copy_file, open_backups
 from readmission.backup.manifest import BackupManifest
 from readmission.backup.programs import find_programs
 from readmission.backup.system import is_embedded, refuse_running, running_database, scratch_folder
@@ -51,7 +51,7 @@ def run(
             was restored is not what was saved.
     """
     refuse_running(settings)
-    backup = collection.choose_backup(open_location(source, settings.objects.s3_endpoint))
+    backup = collection.choose_backup(open_backups(settings, source))
     manifest = collection.read_backup_manifest(backup)
     log.info("restoring %s of %s", backup.url, manifest.created)
     _check_revision(manifest)

@@ -257,3 +257,10 @@ class Backup(Group):
 
     key: SecretStr | None = Field(None, description="Key that encrypts the secrets of a backup; keep it elsewhere.")
     key_file: Path | None = Field(None, description="File that holds this key instead.")
+    s3_endpoint: str = Field(
+        "", description="URL of the S3 that holds backups. If empty, that of the clean snapshots (S3_ENDPOINT)."
+    )
+    s3_access_key: SecretStr | None = Field(
+        None, description="Access key of the S3 that holds backups. If unset, the credentials of the snapshots' S3."
+    )
+    s3_secret_key: SecretStr | None = Field(None, description="Secret key that belongs to this access key.")

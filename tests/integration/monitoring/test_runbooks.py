@@ -24,7 +24,6 @@ OTHERS = {
     ("readmission-data", "statefulset/postgres"),  # bitnami/postgresql, fullnameOverride
     ("readmission-data", "pod/postgres-0"),
     ("readmission-data", "pvc/data-postgres-0"),
-    ("readmission-data", "cronjob/postgres-pgdumpall"),
     ("airflow", "statefulset/airflow-scheduler"),  # apache-airflow, LocalExecutor with a volume for its logs
 }
 SHORT = {"deploy": "deployment", "deployments": "deployment", "sts": "statefulset"}

@@ -33,9 +33,8 @@ def test_every_secret_that_is_set_is_collected_but_not_the_key(tmp_path: Path) -
     keys = tmp_path / "keys"
     keys.write_text("name:hash:scopes\n")
     (tmp_path / "settings.env").write_text("READMISSION_SEED=8\n")
-    settings = Settings(
-        home=tmp_path, backup_key=SecretStr(KEY), reload_token=SecretStr("t"), api_keys=keys, _env_file=None
-    )
+    of_backups = {name: SecretStr(KEY) for name in ("backup_key", "backup_s3_access_key", "backup_s3_secret_key")}
+    settings = Settings(home=tmp_path, reload_token=SecretStr("t"), api_keys=keys, _env_file=None, **of_backups)
     export = credentials.collect(settings)
     assert export.variables == {"READMISSION_RELOAD_TOKEN": "t"}
     assert export.files == {"settings.env": "READMISSION_SEED=8\n", "api_keys": "name:hash:scopes\n"}
