@@ -126,6 +126,10 @@ migration: $(VENV)/.installed ## write the migration of new columns of the contr
 privacy: $(VENV)/.installed ## put a patient in by every door, erase them, and look for every byte that is left
 	@$(BIN)/pytest -s -n 0 tests/integration/api/test_erasure.py
 
+.PHONY: release
+release: $(VENV)/.installed ## write, commit and tag a version, and package its charts: VERSION=0.2.0; ARGS=--dry-run
+	@$(BIN)/python scripts/release.py "$(VERSION)" $(ARGS)
+
 .PHONY: drill
 drill: $(VENV)/.installed ## back up, destroy and restore a system of its own, and compare: SOURCE=...
 	@$(BIN)/python -m readmission.backup.drill $(SOURCE)

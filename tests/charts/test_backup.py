@@ -13,8 +13,8 @@ def _built() -> None:
     chartlib.build_dependencies()
 
 
-def render(name: str, environment: str = "dev", **over: Any) -> Objects:
-    release = next(r for r in chartlib.releases(environment, **over) if r.name == name)
+def render(name: str, **over: Any) -> Objects:
+    release = next(r for r in chartlib.releases("dev", **over) if r.name == name)
     return chartlib.render(release, chartlib.CHARTS / name)
 
 

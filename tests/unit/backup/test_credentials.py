@@ -1,6 +1,7 @@
 """Secrets leave a machine encrypted only, and come back where they belong."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -33,7 +34,9 @@ def test_every_secret_that_is_set_is_collected_but_not_the_key(tmp_path: Path) -
     keys = tmp_path / "keys"
     keys.write_text("name:hash:scopes\n")
     (tmp_path / "settings.env").write_text("READMISSION_SEED=8\n")
-    of_backups = {name: SecretStr(KEY) for name in ("backup_key", "backup_s3_access_key", "backup_s3_secret_key")}
+    of_backups: dict[str, Any] = {
+        name: SecretStr(KEY) for name in ("backup_key", "backup_s3_access_key", "backup_s3_secret_key")
+    }
     settings = Settings(home=tmp_path, reload_token=SecretStr("t"), api_keys=keys, _env_file=None, **of_backups)
     export = credentials.collect(settings)
     assert export.variables == {"READMISSION_RELOAD_TOKEN": "t"}
