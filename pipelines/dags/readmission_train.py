@@ -1,7 +1,7 @@
 """Train every model family on all clean batches, each in a task of its own.
 
 **In** — the clean snapshots. It starts when a batch is clean, and when `readmission_monitor` decides to train again.
-**Out** — for each family a run in MLflow and a row in `training.experiments`; the asset `readmission_candidates`, which
+**Out** — for each family a run in MLflow and a row in `training.runs`; the asset `readmission_candidates`, which
 starts `readmission_promote`.
 
 **A family that fails** does not stop the others. As soon as all have ended and one has succeeded, promotion continues

@@ -127,6 +127,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "readmission.privacy.questions",
         "Show every place that holds patients' data, or who asked about one patient.",
     ),
+    "simulate-gates": (
+        "readmission.steps.simulate_gates",
+        "Simulate how often each gate stops a perfect model and how often a worse one passes; print a table.",
+    ),
     "exporter": (
         "readmission.monitoring.exporter",
         "Serve the metrics of what only the database knows, on GET /metrics, until it is stopped.",

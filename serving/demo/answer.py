@@ -5,6 +5,7 @@ from html import escape
 from typing import Any
 
 from readmission import contract
+from readmission.contract.risk import NO_HORIZON
 from serving.demo.known_scores import draw_known_scores
 from serving.demo.labels import ASSUMPTIONS, RISK_BANDS, title
 from serving.demo.language import mark, percent, tr
@@ -67,6 +68,7 @@ def draw_answer(
 {_certainty(str(content.get("risk_band") or ""), info or {})}
 {draw_patients(counts)}
 {draw_bars(probabilities)}
+<p class="words">{NO_HORIZON}</p>
 {draw_reasons(explanation, record or {})}
 {draw_known_scores(content.get("known_scores") or ())}
 {_history(record)}

@@ -20,7 +20,7 @@ RUNTIMES = ("local", "kubernetes")
 #: Tasks that are Airflow's own, not steps: a person's answer, and the sign that all families have ended.
 NO_STEPS = {"approve", "candidates"}
 #: Verbs of `readmission.steps` that no DAG runs: done once by whoever installs, or by a person in need.
-BY_HAND = {"migrate", "settings", "report", "evaluate", "search", "simulate-drift"}
+BY_HAND = {"migrate", "settings", "report", "evaluate", "search", "simulate-drift", "simulate-gates"}
 #: Verbs that run for as long as the system does.
 SERVICES = {"exporter"}
 

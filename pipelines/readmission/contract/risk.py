@@ -13,6 +13,11 @@ INTENDED_USE = (
     "For research on hospital stays like those of the data (US hospitals, 1999–2008). "
     "Not a medical device: no clinical decision should rest on it."
 )
+#: What the two other probabilities cannot mean; model card, demo and docs/api.md say the same.
+NO_HORIZON = (
+    "The chances of a later readmission and of none have no time limit: they describe what was recorded until the data "
+    "ended, not whether a patient will ever return, so act only on the risk within 30 days."
+)
 
 
 class OperatingPoint(msgspec.Struct, frozen=True, kw_only=True):

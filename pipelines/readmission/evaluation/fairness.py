@@ -1,4 +1,9 @@
-"""Quality of a model on groups of people. Pure."""
+"""Quality of a model on groups of people, and which gaps are beyond chance. Pure.
+
+With many groups, some gap is always large by chance. Each figure of `gaps` therefore has a lower bound: with 95 %
+confidence, all groups together, the true largest gap is not smaller. It is the first step of Holm's procedure (Holm
+1979), which decides alone whether any group is beyond a limit. Standard errors are from a bootstrap of patients.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,13 +11,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
-from readmission.evaluation.metrics import Array, Scored, measure
+from readmission.evaluation.metrics import Array, Scored, measure, resample
 
 #: Columns whose groups must not be served worse.
 COLUMNS = ("race", "gender", "age")
-#: Rows below which a group is shown and not judged.
-MINIMUM = 500
+#: Early readmissions below which a group is shown and not judged: with fewer, chance alone moves the observed share by
+#: a tenth of itself.
+MINIMUM = 100
+#: Probability that a bound claims a gap beyond a limit although no group has one.
+ALPHA = 0.05
+_RESAMPLES = 100
 #: Level of the encounters whose column is missing.
 UNKNOWN = "unknown"
 
@@ -31,7 +41,8 @@ class Slice:
         promised: Recall that the group's own risks promise: the part of their sum that lies at or above the threshold.
         alerts: Share of the group's encounters at or above the threshold.
         roc_auc: ROC-AUC within the group. NaN if it has no event or nothing but events.
-        judged: Whether the group has enough rows for a gate.
+        judged: Whether the group has enough early readmissions for a gate.
+        events: Number of early readmissions.
     """
 
     column: str
@@ -44,6 +55,7 @@ class Slice:
     alerts: float
     roc_auc: float
     judged: bool
+    events: int = 0
 
 
 def threshold_at(scored: Scored, alert_rate: float) -> float:
@@ -65,7 +77,7 @@ def slices(
         scored: Rows with their outcomes and probabilities.
         threshold: Risk at or above which an encounter is alerted, 0 to 1.
         columns: Columns whose levels are the groups.
-        minimum: Number of rows below which a group is shown and not judged.
+        minimum: Number of early readmissions below which a group is shown and not judged.
 
     Returns:
         The groups by column, and by level in alphabetical order.
@@ -90,7 +102,8 @@ def _slice(column: str, level: str, part: Scored, threshold: float, minimum: int
         promised=float(part.early[above].sum() / part.early.sum()),
         alerts=float(above.mean()),
         roc_auc=measure(part)["roc_auc_30"],
-        judged=rows >= minimum,
+        judged=int(part.event.sum()) >= minimum,
+        events=int(part.event.sum()),
     )
 
 
@@ -128,3 +141,63 @@ def gaps(groups: Sequence[Slice], overall: float) -> dict[str, float]:
 def _ratio(observed: float, predicted: float) -> float:
     low, high = sorted((observed, predicted))
     return high / low if low > 0 else float("inf")
+
+
+def low_bounds(frame: pd.DataFrame, scored: Scored, threshold: float, groups: Sequence[Slice]) -> dict[str, float]:
+    """Return lower bounds of the figures of `gaps` at the confidence 1 - ALPHA, all judged groups together.
+
+    Args:
+        frame: Columns that define the groups, with the rows of `scored` in the same order.
+        scored: Rows with their outcomes and probabilities.
+        threshold: Risk at or above which an encounter is alerted, 0 to 1.
+        groups: What `slices` returns.
+
+    Returns:
+        By the name of the figure with `_low` behind it; no gap where no group is judged.
+    """
+    judged = [group for group in groups if group.judged]
+    people = np.array([group.column in ("race", "gender") and group.level != UNKNOWN for group in judged], dtype=bool)
+    if not judged:
+        return {f"{name}_low": value for name, value in gaps([], 0.0).items()}
+    members = np.stack([(frame[g.column].fillna(UNKNOWN) == g.level).to_numpy() for g in judged]).astype(np.float64)
+    above = scored.early >= threshold
+    rows = np.stack([scored.event, scored.event & above, scored.early, scored.early * above, np.ones(len(above))])
+
+    def gaps_of(weights: Array) -> Array:
+        return _signed_gaps(members @ (rows * weights).T, (rows * weights).sum(axis=1))
+
+    values = gaps_of(np.ones(len(above)))
+    spread = np.std([gaps_of(weights) for weights in resample(scored.patients, _RESAMPLES)], axis=0)
+
+    def bound(kind: int, chosen: Array, sides: int) -> float:
+        if not chosen.any():
+            return 0.0
+        size = np.abs(values[kind]) if sides == 2 else values[kind]
+        z = norm.isf(ALPHA / (sides * chosen.sum()))
+        return float((size - z * spread[kind])[chosen].max())
+
+    every = np.ones(len(judged), dtype=bool)
+    return {
+        "recall_gap_race_gender_low": bound(0, people, 1),
+        "recall_gap_any_low": bound(0, every, 1),
+        "recall_below_promise_low": bound(1, every, 1),
+        "risk_ratio_low": float(np.exp(max(bound(2, every, 2), 0.0))),
+        "slice_calibration_gap_low": bound(3, every, 2),
+    }
+
+
+def _signed_gaps(sums: Array, overall: Array) -> Array:
+    """Return recall below everybody's, recall below promise, log of observed by predicted, predicted less observed.
+
+    Args:
+        sums: Events, alerted events, risks, alerted risks and rows of each group, shape (groups, 5).
+        overall: The same of everybody, shape (5,).
+
+    Returns:
+        Shape (4, groups).
+    """
+    events, hits, risks, alerted, rows = np.maximum(sums, 1e-9).T
+    recall = hits / events
+    return np.array(
+        [overall[1] / overall[0] - recall, alerted / risks - recall, np.log(events / risks), (risks - events) / rows]
+    )

@@ -36,7 +36,8 @@ BINS = 10
 #: Number of resamples of the bootstrap.
 RESAMPLES = 500
 #: Metrics whose smaller values are better.
-LOWER_IS_BETTER = frozenset({"log_loss", "brier_30", "ece_30"})
+LOWER_IS_BETTER = frozenset({"log_loss", "brier_30", "ece_30", "ece_any"})
+_NO = contract.CLASSES.index("NO")
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ class Scored:
         event: Array = self.y == contract.EARLY
         return event
 
+    @property
+    def any(self) -> Array:
+        """Return the predicted probability of any readmission."""
+        return 1.0 - self.probabilities[:, _NO]
+
     @cached_property
     def _ranked(self) -> tuple[Array, Array, Array]:
         """Return the order by falling risk, the events in it, and where each group of equal risks starts."""
@@ -91,9 +97,12 @@ class Scored:
     @cached_property
     def bins(self) -> Array:
         """Return the calibration bin of each row: BINS of equal size by risk, equal risks together."""
-        edges = np.unique(np.quantile(self.early, np.linspace(0, 1, BINS + 1)[1:-1]))
-        bins: Array = np.searchsorted(edges, self.early, side="left")
-        return bins
+        return bin_risks(self.early)
+
+    @cached_property
+    def bins_any(self) -> Array:
+        """Return the same bins by the predicted probability of any readmission."""
+        return bin_risks(self.any)
 
     @cached_property
     def _cells(self) -> Array:
@@ -102,10 +111,10 @@ class Scored:
 
     @cached_property
     def _losses(self) -> Array:
-        """Return log loss, squared error, excess of risk and event of each row: (4, n)."""
+        """Return log loss, squared error, excess of risk, event and excess of any readmission of each row: (5, n)."""
         log_loss = -np.log(np.clip(self.probabilities[np.arange(len(self.y)), self.y], 1e-15, 1))
         excess = self.early - self.event
-        return np.array([log_loss, excess**2, excess, self.event])
+        return np.array([log_loss, excess**2, excess, self.event, self.any - (self.y != _NO)])
 
     def confusion(self, weights: Array | None = None) -> Array:
         """Return the 3 x 3 table, true class by most probable class."""
@@ -127,6 +136,26 @@ class Scored:
         return events, np.add.reduceat(ranked, starts) - events
 
 
+def bin_risks(risks: Array) -> Array:
+    """Return the calibration bin of each row: BINS of equal size by risk, equal risks together."""
+    edges = np.unique(np.quantile(risks, np.linspace(0, 1, BINS + 1)[1:-1]))
+    bins: Array = np.searchsorted(edges, risks, side="left")
+    return bins
+
+
+def chance_ece(risks: Array, share: float = 0.95, seed: int = 7) -> float:
+    """Return the calibration error that chance alone gives exactly right risks in a share of the cases.
+
+    Args:
+        risks: Predicted probabilities of an event, shape (n,).
+        share: Quantile, 0 to 1.
+        seed: Seed of the draws.
+    """
+    spread = np.sqrt(np.bincount(bin_risks(risks), weights=risks * (1 - risks)))
+    drawn = np.abs(np.random.default_rng(seed).normal(0, spread, (2000, len(spread)))).sum(axis=1) / len(risks)
+    return float(np.quantile(drawn, share))
+
+
 def measure(scored: Scored, weights: Array | None = None) -> Metrics:
     """Return every metric of one model on one set of rows.
 
@@ -139,10 +168,12 @@ def measure(scored: Scored, weights: Array | None = None) -> Metrics:
     """
     weights = np.ones(len(scored.y)) if weights is None else weights
     total = weights.sum()
-    log_loss, squares, excess, event = scored._losses
+    log_loss, squares, excess, event, excess_any = scored._losses
     gaps = np.bincount(scored.bins, weights=weights * excess)
+    gaps_any = np.bincount(scored.bins_any, weights=weights * excess_any)
     return {
         **of_classes(scored.confusion(weights)),
+        "ece_any": float(np.abs(gaps_any).sum() / total),
         "log_loss": float((weights * log_loss).sum() / total),
         "brier_30": float((weights * squares).sum() / total),
         "ece_30": float(np.abs(gaps).sum() / total),
@@ -159,6 +190,8 @@ def of_classes(table: Array) -> Metrics:
     f1 = 2 * hits / np.maximum(true + predicted, 1e-12)
     metrics = {
         "accuracy": hits.sum() / true.sum(),
+        "accuracy_always_no": true[_NO] / true.sum(),
+        "accuracy_gain": (hits.sum() - true[_NO]) / true.sum(),
         "f1_score_weighted": (f1 * true).sum() / true.sum(),
         "f1_macro": f1.mean(),
     }

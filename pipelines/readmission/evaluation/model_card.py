@@ -8,7 +8,7 @@ import pandas as pd
 from markdown_it import MarkdownIt
 
 from readmission import contract
-from readmission.contract.risk import INTENDED_USE, OperatingPoint
+from readmission.contract.risk import INTENDED_USE, NO_HORIZON, OperatingPoint
 from readmission.evaluation import score_comparison
 from readmission.evaluation.fairness import Slice
 from readmission.evaluation.gates import Verdict
@@ -21,7 +21,9 @@ _METRICS = {
     "prevalence_30": "prevalence",
     "brier_30": "Brier score",
     "ece_30": "calibration error (ECE)",
+    "ece_any": "calibration error of any readmission",
     "accuracy": "accuracy, three classes",
+    "accuracy_always_no": "accuracy of always answering NO",
     "f1_score_weighted": "F1, weighted",
     "f1_macro": "F1, macro",
 }
@@ -107,7 +109,7 @@ def _data(facts: Facts) -> str:
 
 def _quality(facts: Facts) -> str:
     rows = [[label, str(facts.intervals[name])] for name, label in _METRICS.items()]
-    return "In brackets 95 % intervals by bootstrap of patients.\n\n" + _table(["figure", "value"], rows)
+    return f"In brackets 95 % intervals by bootstrap of patients. {NO_HORIZON}\n\n" + _table(["figure", "value"], rows)
 
 
 def _operating_points(facts: Facts) -> str:
@@ -145,8 +147,8 @@ def _groups(facts: Facts) -> str:
         for group in facts.slices
     ]
     return (
-        "Validation and test together, a tenth of encounters alerted. Groups with few encounters are shown, not "
-        "judged. *Found* is the share of early readmissions above the threshold, *promised* what the group's own "
+        "Validation and test together, a tenth of encounters alerted. Groups with few early readmissions are shown, "
+        "not judged. *Found* is the share of early readmissions above the threshold, *promised* what the group's own "
         "risks lead one to expect of it.\n\n" + _table(_GROUPS, rows)
     )
 
@@ -158,7 +160,7 @@ def _gates(facts: Facts) -> str:
             check.figure,
             "missing" if check.value is None else f"{check.value:.4g}",
             check.limit,
-            "yes" if check.passed else "**no**",
+            "yes" if check.passed and not check.waived else f"waived by {check.waived}" if check.waived else "**no**",
             check.reason,
         ]
         for check in facts.verdict.checks

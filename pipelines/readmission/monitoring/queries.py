@@ -209,6 +209,15 @@ QUERIES: tuple[Query, ...] = (
         f"SELECT subject, extract(epoch FROM measured_at) FROM ({_REPORT}) r",
     ),
     _gauge(
+        "expected_quality",
+        "Quality that the risks promise before outcomes are known: bound is value, low or high (95 %).",
+        "model_version source metric bound",
+        "SELECT model_version, source, metric, bound, v FROM monitoring.expected_quality q"
+        " JOIN (SELECT model_version, source, max(measured_on) AS measured_on FROM monitoring.expected_quality"
+        " GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 20) newest USING (model_version, source, measured_on),"
+        " LATERAL (VALUES ('value', value), ('low', low), ('high', high)) b (bound, v)",
+    ),
+    _gauge(
         "live_quality",
         "Quality on known outcomes: bound is value, low or high (95 %).",
         "model_version source slice level metric bound",

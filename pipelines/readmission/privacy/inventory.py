@@ -252,6 +252,10 @@ TABLES: tuple[Table, ...] = (
             "measured_on model_version source slice level metric n positives coverage value low high measured_at"
         ),
     ),
+    Table(
+        name="monitoring.expected_quality",
+        other=_names("measured_on model_version source metric n value low high measured_at"),
+    ),
     Table(name="monitoring.decisions", other=("id", "retrain", "reason", "figures", "decided_at", "nothing_new")),
     Table(name="public.installation", other=("id", "created", "single")),
     Table(name="public.alembic_version", other=("version_num",)),

@@ -11,9 +11,10 @@ from sklearn.pipeline import Pipeline
 from readmission import models
 from readmission.errors import RefusalError
 from readmission.evaluation import gates, importance, metrics, model_card, operating_points, score_comparison
-from readmission.evaluation.gates import Check, Verdict
+from readmission.evaluation.gates import Verdict
 from readmission.evaluation.score_comparison import Comparison
 from readmission.promotion.champion import Champion
+from readmission.promotion.overrides import Overrides
 from readmission.registry import ledger, lineage, runs, tracking
 from readmission.registry.runs import TrainedModel
 from readmission.scorer.compiler import compile_pipeline
@@ -70,7 +71,7 @@ def judge(
     candidate: TrainedModel,
     champion: Champion | None,
     folder: Path,
-    why: str,
+    overrides: Overrides,
 ) -> Judgement:
     """Judge one candidate, keep card and verdict with its run, and write its compiled model.
 
@@ -81,7 +82,7 @@ def judge(
         candidate: Model to judge.
         champion: Champion to compare with. None if there is none.
         folder: Empty folder for the compiled model; it is whole if the verdict is passed.
-        why: Reason why a model may return that was rolled back from; empty: it may not.
+        overrides: What a person decides where the gates alone would stop it.
     """
     pipeline = tracking.load_pipeline(tracking.model_uri(client, candidate.run_id))
     held_out = gate_metrics.held_out_metrics(data, pipeline)
@@ -89,7 +90,8 @@ def judge(
     held_out.figures.update(score_comparison.gate_figures(comparisons))
     verdict = _check_gates(settings, data, candidate, pipeline, held_out, champion, folder)
     if ledger.is_rolled_back(settings, candidate.run_id):
-        verdict = Verdict((*verdict.checks, _check_return(why)))
+        verdict = Verdict((*verdict.checks, overrides.check_return()))
+    verdict = overrides.waive(verdict)
     log.info("%s, run %s:\n%s", candidate.family, candidate.run_id, verdict)
     files = _card(settings, data, candidate, pipeline, held_out, verdict, comparisons)
     files["verdict.json"] = json.dumps(verdict.as_data(), indent=2)
@@ -101,18 +103,6 @@ def judge(
         reasons = [f"{check.gate}: {check.figure} {check.value} must be {check.limit}" for check in verdict.failed]
         log.warning("%s is refused: %s", candidate.family, "; ".join(reasons))
     return Judgement(candidate=candidate, verdict=verdict, files=files)
-
-
-def _check_return(why: str) -> Check:
-    """Return the gate for a model that was rolled back from: it passes only with a person's reason."""
-    return Check(
-        gate="not_rolled_back",
-        figure="rolled_back",
-        value=1.0,
-        limit="0, or let return by --again with a reason",
-        passed=bool(why),
-        reason=why or "A person rolled back from this version, so only a person may let it return.",
-    )
 
 
 def _check_gates(
@@ -154,7 +144,9 @@ def _check_gates(
         figures |= gate_metrics.serving_metrics(folder)
     except ArtifactError as error:
         log.warning("%s cannot be served: %s", candidate.family, error)
-    return gates.judge(gates.load_gates(), figures, conditions, len(data.batches))
+    return gates.judge(
+        gates.read_gates(settings.training.gates), figures, conditions, rows=int(data.counts["size"].sum())
+    )
 
 
 def _card(

@@ -74,6 +74,9 @@ class Training(Group):
         description="Validation metric that chooses a champion. ROC-AUC for <30 days ranks patients for a follow-up "
         "whatever its capacity, and its difference between two models is the least noisy.",
     )
+    gates: Path | None = Field(
+        None, alias="gates", description="File of gates (YAML) instead of the package's evaluation/gates.yaml."
+    )
     jobs: int = Field(0, ge=0, alias="train_jobs", description="Families to train at once; 0: one per core.")
 
 

@@ -12,7 +12,7 @@ import typer
 from readmission import contract, tracing
 from readmission.data import snapshots
 from readmission.features.encoding import request_frame
-from readmission.monitoring import drift, records, reports, windows
+from readmission.monitoring import drift, expectations, records, reports, windows
 from readmission.monitoring.binning import SCORE, Binning
 from readmission.monitoring.records import ServedModel
 from readmission.monitoring.reports import DriftReport
@@ -49,7 +49,7 @@ def run(
     """Measure the drift of new batches and of recent predictions; write tables, HTML reports and MLflow runs.
 
     A report replaces the one of the same subject. Predictions that are not about patients (health probes, load tests,
-    the demo page) are skipped.
+    the demo page) are skipped. The quality that the champion's risks promise is stored beside the drift.
 
     Args:
         settings: Stores and rule.
@@ -72,6 +72,7 @@ def run(
     written = [_batch(settings, frame, batch_id, champion) for batch_id in new]
     if champion is not None:
         written += _predictions(settings, frame, champion)
+        expectations.keep(settings, champion)
     return written
 
 

@@ -22,7 +22,16 @@ log = logging.getLogger(__name__)
 
 #: Groups of people whose quality is shown by itself.
 SLICES = ("race", "gender", "age")
-METRICS = ("roc_auc_30", "pr_auc_30", "brier_30", "ece_30", "prevalence_30")
+METRICS = (
+    "roc_auc_30",
+    "pr_auc_30",
+    "recall_at_alert_10",
+    "precision_at_alert_10",
+    "brier_30",
+    "ece_30",
+    "ece_any",
+    "prevalence_30",
+)
 #: Fewer known outcomes, or fewer events among them, say nothing.
 LEAST_ROWS, LEAST_EVENTS = 100, 10
 _RESAMPLES = 200

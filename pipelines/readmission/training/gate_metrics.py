@@ -12,14 +12,11 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from readmission import contract, scorer
-from readmission.evaluation import fairness, metrics
+from readmission.evaluation import fairness, gate_figures, metrics
 from readmission.evaluation.fairness import Slice
 from readmission.evaluation.metrics import Scored
 from readmission.scorer.invented import invented_rows
 from readmission.training.dataset import JUDGED, Dataset
-
-#: Share of encounters alerted at the operating point of the fairness gates.
-OPERATING_POINT = 0.10
 
 
 @dataclass(frozen=True)
@@ -48,19 +45,8 @@ def held_out_metrics(data: Dataset, pipeline: Pipeline) -> HeldOutMetrics:
     """
     with threadpool_limits(1):
         scored = {s: data.scored(s, pipeline.predict_proba(data.frames[s])) for s in JUDGED}
-    figures = {
-        prefix + name: value
-        for split, prefix in JUDGED.items()
-        for name, value in metrics.measure(scored[split]).items()
-    }
-    threshold = fairness.threshold_at(scored["validation"], OPERATING_POINT)
-    held_out = Scored(
-        *(np.concatenate([getattr(scored[s], name) for s in JUDGED]) for name in ("y", "probabilities", "patients"))
-    )
-    people = list(fairness.COLUMNS)
-    groups = fairness.slices(pd.concat([data.frames[s][people] for s in JUDGED]), held_out, threshold)
-    overall = float((held_out.early[held_out.event] >= threshold).mean())
-    figures |= fairness.gaps(groups, overall)
+    people = pd.concat([data.frames[s][list(fairness.COLUMNS)] for s in JUDGED], ignore_index=True)
+    figures, groups, threshold = gate_figures.measure(scored, people)
     return HeldOutMetrics(scored=scored, figures=figures, slices=groups, threshold=threshold)
 
 

@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import pytest
 
+from readmission.errors import UserError
 from readmission.evaluation import gates
 
 GOOD = {
@@ -7,7 +10,9 @@ GOOD = {
     "test_roc_auc_30": 0.680,
     "test_pr_auc_30": 0.24,
     "single_feature_roc_auc": 0.61,
-    "val_accuracy": 0.59,
+    "val_accuracy_gain": 0.05,
+    "val_events": 1700,
+    "test_ece_any": 0.02,
     "val_ece_30": 0.006,
     "test_ece_30": 0.007,
     "recall_gap_race_gender": 0.04,
@@ -25,13 +30,13 @@ GOOD = {
 ALL = {"real", "champion", "same_data"}
 
 
-def failed(changed: dict[str, float], conditions: set[str] = ALL, batches: int = 7) -> set[str]:
-    verdict = gates.judge(gates.load_gates(), GOOD | changed, conditions, batches)
+def failed(changed: dict[str, float], conditions: set[str] = ALL, rows: int = 99_343) -> set[str]:
+    verdict = gates.judge(gates.load_gates(), GOOD | changed, conditions, rows=rows)
     return {check.gate for check in verdict.failed}
 
 
 def test_an_honest_model_passes() -> None:
-    verdict = gates.judge(gates.load_gates(), GOOD, ALL, 7)
+    verdict = gates.judge(gates.load_gates(), GOOD, ALL, rows=99_343)
     assert verdict.passed, verdict
     assert "not_worse_than_champion" not in {check.gate for check in verdict.checks}
 
@@ -44,7 +49,9 @@ def test_an_honest_model_passes() -> None:
         ({"test_pr_auc_30": 0.31}, "leak_pr_auc_test"),
         ({"single_feature_roc_auc": 0.7}, "leak_single_feature"),
         ({"val_roc_auc_30": 0.63}, "enough_skill"),
-        ({"val_accuracy": 0.53}, "enough_accuracy"),
+        ({"val_accuracy_gain": -0.001}, "enough_accuracy"),
+        ({"val_events": 99}, "enough_events"),
+        ({"test_ece_any": 0.06}, "calibrated_any"),
         ({"test_ece_30": 0.031}, "calibrated_test"),
         ({"recall_gap_race_gender": 0.101}, "fair_recall_race_gender"),
         ({"recall_below_promise": 0.101}, "fair_recall_promise"),
@@ -67,7 +74,7 @@ def test_each_gate_stops_what_it_is_for(changed: dict[str, float], gate: str) ->
 
 def test_a_figure_that_is_missing_fails() -> None:
     figures = {name: value for name, value in GOOD.items() if name != "risk_ratio"}
-    assert [c.gate for c in gates.judge(gates.load_gates(), figures, ALL, 7).failed] == ["fair_risk"]
+    assert [c.gate for c in gates.judge(gates.load_gates(), figures, ALL, rows=99_343).failed] == ["fair_risk"]
 
 
 def test_newer_data_needs_only_not_to_be_worse() -> None:
@@ -75,14 +82,74 @@ def test_newer_data_needs_only_not_to_be_worse() -> None:
     assert failed({"difference_low": -0.006}, {"real", "champion", "new_data"}) == {"not_worse_than_champion"}
 
 
-def test_the_minimum_grows_with_the_batches() -> None:
-    assert failed({"val_roc_auc_30": 0.615}, batches=3) == set()
-    assert failed({"val_roc_auc_30": 0.615}, batches=4) == {"enough_skill"}
-    assert failed({"val_roc_auc_30": 0.639}, batches=70) == {"enough_skill"}
+def test_the_minimum_grows_with_the_encounters_and_not_with_the_batches() -> None:
+    assert failed({"val_roc_auc_30": 0.615}, rows=43_000) == set()
+    assert failed({"val_roc_auc_30": 0.615}, rows=57_000) == {"enough_skill"}
+    assert failed({"val_roc_auc_30": 0.639}, rows=990_000) == {"enough_skill"}
+
+
+def doubtful() -> gates.Verdict:
+    return gates.judge(gates.load_gates(), GOOD | {"risk_ratio": 1.3, "risk_ratio_low": 1.1}, ALL, rows=99_343)
+
+
+def test_a_figure_beyond_its_limit_by_chance_alone_is_in_doubt() -> None:
+    [check] = doubtful().failed
+    assert (check.gate, check.in_doubt, check.certain) == ("fair_risk", True, 1.1)
+    certain = gates.judge(gates.load_gates(), GOOD | {"risk_ratio": 1.4, "risk_ratio_low": 1.3}, ALL, rows=99_343)
+    assert [(check.gate, check.in_doubt) for check in certain.failed] == [("fair_risk", False)]
+
+
+def test_a_person_may_waive_a_gate_in_doubt_with_a_reason() -> None:
+    verdict = gates.waive(doubtful(), "fair_risk", "dr.lee", "the board has\nseen the figures")
+    assert verdict.passed
+    [waived] = [check.waived for check in verdict.checks if check.waived]
+    assert waived == "dr.lee: the board has seen the figures"
+    assert "waived by dr.lee" in str(verdict)
+
+
+@pytest.mark.parametrize(
+    ("gate", "why", "sentence"),
+    [
+        ("fair_risk", " ", "needs a reason"),
+        ("enough_skill", "because", "enough_skill is not in doubt; in doubt: fair_risk"),
+    ],
+)
+def test_nothing_else_may_be_waived(gate: str, why: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        gates.waive(doubtful(), gate, "dr.lee", why)
+
+
+def test_an_installation_may_have_gates_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "ours.yaml"
+    path.write_text("- {name: a, figure: b, reason: c, by_rows: [[0, 1], [100, 2]]}")
+    [gate] = gates.read_gates(path)
+    assert [gate.limit(rows)[1] for rows in (0, 99, 100)] == [1, 1, 2]
+    assert gates.read_gates(None) == gates.load_gates()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("- {name: a", "ours.yaml is no file of gates"),
+        ("- {name: a, figure: b, reason: c}", "gate a: .*exactly one of"),
+        ("- {name: a, figure: b, reason: c, by_rows: [[5, 1]]}", "by_rows must begin with 0"),
+        ("a: 1", "valid list"),
+    ],
+)
+def test_a_file_of_gates_that_cannot_be_used_is_one_sentence(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "ours.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=f"READMISSION_GATES: .*{problem}"):
+        gates.read_gates(path)
+
+
+def test_a_file_of_gates_that_is_missing_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="READMISSION_GATES"):
+        gates.read_gates(tmp_path / "none.yaml")
 
 
 def test_synthetic_data_is_not_asked_for_quality() -> None:
-    assert failed({"val_roc_auc_30": 0.5, "test_ece_30": 0.1, "val_accuracy": 0.3}, set()) == set()
+    assert failed({"val_roc_auc_30": 0.5, "test_ece_30": 0.1, "val_accuracy_gain": -0.3}, set()) == set()
     assert failed({"golden_difference": 1.0}, set()) == {"answers_as_the_pipeline"}
 
 
