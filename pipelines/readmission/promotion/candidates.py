@@ -10,7 +10,15 @@ from sklearn.pipeline import Pipeline
 
 from readmission import models
 from readmission.errors import RefusalError
-from readmission.evaluation import gates, importance, metrics, model_card, operating_points, score_comparison
+from readmission.evaluation import (
+    gates,
+    importance,
+    metrics,
+    model_card,
+    operating_points,
+    recalibration,
+    score_comparison,
+)
 from readmission.evaluation.gates import Verdict
 from readmission.evaluation.score_comparison import Comparison
 from readmission.promotion.champion import Champion
@@ -159,7 +167,7 @@ def _card(
     comparisons: list[Comparison],
 ) -> dict[str, str]:
     """Write the model card, as Markdown and as HTML, by file name."""
-    validation = held_out.scored["validation"]
+    validation, test = held_out.scored["validation"], held_out.scored["test"]
     facts = model_card.Facts(
         name=settings.mlflow.model_name,
         family=candidate.family,
@@ -167,7 +175,8 @@ def _card(
         rows=data.counts["size"].to_dict(),
         patients=data.counts["nunique"].to_dict(),
         synthetic=data.synthetic,
-        intervals=metrics.intervals(held_out.scored["test"], 200, settings.seed),
+        intervals=metrics.intervals(test, 200, settings.seed)
+        | {"recent_ece_any": recalibration.newest_error(test, 200, settings.seed)},
         points=operating_points.choose_points(validation),
         slices=held_out.slices,
         comparisons=comparisons,

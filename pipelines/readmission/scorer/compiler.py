@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -187,9 +188,9 @@ def _write_engine(pipeline: Any, folder: Path) -> tuple[Engine, int]:
 def _ensemble(classifier: Any, positions: Sequence[int]) -> tuple[trees.Ensemble, Link]:
     heads = [getattr(classifier, name, None) for name in ("any_", "early_")]
     if all(hasattr(head, "booster_") for head in heads):
-        return trees.of_lightgbm([head.booster_ for head in heads if head], positions), "two_heads"
+        return _with_shift(trees.of_lightgbm([head.booster_ for head in heads if head], positions), classifier)
     if all(hasattr(head, "get_booster") for head in heads):
-        return trees.of_xgboost(heads, positions), "two_heads"
+        return _with_shift(trees.of_xgboost(heads, positions), classifier)
     if "boost" in getattr(classifier, "named_steps", ()):
         fill = classifier.named_steps["fill"].fill_value
         return trees.of_histogram(classifier.named_steps["boost"], positions, fill), "softmax"
@@ -197,6 +198,14 @@ def _ensemble(classifier: Any, positions: Sequence[int]) -> tuple[trees.Ensemble
         raise ValueError(f"no compiler for {type(classifier).__name__}")
     members = [classifier] if hasattr(classifier, "tree_") else list(classifier.estimators_)
     return trees.of_forest(members, len(contract.CLASSES), positions), "identity"
+
+
+def _with_shift(ensemble: trees.Ensemble, heads: Any) -> tuple[trees.Ensemble, Link]:
+    """Return the two heads with what is added to the log-odds of any readmission, and their link."""
+    if not heads.any_shift_:
+        return ensemble, "two_heads"
+    any_, early = ensemble.base
+    return replace(ensemble, base=(any_ + heads.any_shift_, early)), "early_first"
 
 
 def _linear(classifier: Any, features: Sequence[Feature], layout: Layout) -> Recipe:

@@ -15,7 +15,17 @@ from readmission.features.visits import Visits
 from readmission.scorer.bitvectors import Bitvectors
 from readmission.scorer.manifest import Manifest
 from readmission.scorer.native import Trees, split
-from readmission.scorer.recipe import UNITS, Attribution, Matrix, Probabilities, Recipe, join_many, softmax, two_heads
+from readmission.scorer.recipe import (
+    UNITS,
+    Attribution,
+    Matrix,
+    Probabilities,
+    Recipe,
+    early_first,
+    join_many,
+    softmax,
+    two_heads,
+)
 from readmission.scorer.rows import Columns, RowEncoder, Values
 
 log = logging.getLogger(__name__)
@@ -40,7 +50,7 @@ class TreeScorer:
         self._bits = _bitvectors(model.decode(), recipe)
         self._buffer = memoryview(self._trees.buffer)
         self._base = recipe.base
-        self._heads = recipe.link == "two_heads"
+        self._heads = {"two_heads": two_heads, "early_first": early_first}.get(recipe.link)
         # Only the early output is explained, by each core a part of its trees.
         parts = split(model, len(recipe.base), min(4, os.cpu_count() or 1))
         single = recipe.layout.single
@@ -57,7 +67,7 @@ class TreeScorer:
     def _join(self, scores: Any) -> Probabilities:
         base = self._base
         if self._heads:
-            return two_heads(scores[0] + base[0], scores[1] + base[1])
+            return self._heads(scores[0] + base[0], scores[1] + base[1])
         sums = (scores[0] + base[0], scores[1] + base[1], scores[2] + base[2])
         return softmax(sums) if self._recipe.link == "softmax" else sums
 

@@ -14,9 +14,9 @@ Matrix = npt.NDArray[np.float64]
 #: In the order of contract.CLASSES.
 Probabilities = tuple[float, float, float]
 #: How the engine's raw scores become probabilities.
-Link = Literal["two_heads", "softmax", "identity"]
+Link = Literal["two_heads", "early_first", "softmax", "identity"]
 #: The unit of a margin, by link.
-UNITS = {"two_heads": "log_odds", "softmax": "margin", "identity": "probability"}
+UNITS = {"two_heads": "log_odds", "early_first": "log_odds", "softmax": "margin", "identity": "probability"}
 
 
 class Linear(msgspec.Struct, frozen=True):
@@ -81,13 +81,22 @@ def two_heads(any_: float, early: float) -> Probabilities:
     return 1.0 - a, a - b, b
 
 
+def early_first(any_: float, early: float) -> Probabilities:
+    """Join them where the log-odds of any readmission are moved: the early risk stands, and any is at least it."""
+    b = sigmoid(early)
+    a = max(sigmoid(any_), b)
+    return 1.0 - a, a - b, b
+
+
 def join_many(link: Link, scores: Matrix) -> Matrix:
-    """Turn raw scores, a row each, into the three probabilities, as `softmax` and `two_heads` do."""
-    if link == "two_heads":
+    """Turn raw scores, a row each, into the three probabilities, as the functions of one row do."""
+    if link in ("two_heads", "early_first"):
         with np.errstate(over="ignore"):
-            shares = 1.0 / (1.0 + np.exp(-scores))
-        early = np.minimum(shares[:, 1], shares[:, 0])
-        return np.column_stack([1.0 - shares[:, 0], shares[:, 0] - early, early])
+            any_, early = (1.0 / (1.0 + np.exp(-scores))).T
+        if link == "early_first":
+            any_ = np.maximum(any_, early)
+        early = np.minimum(early, any_)
+        return np.column_stack([1.0 - any_, any_ - early, early])
     if link == "softmax":
         powers = np.exp(scores - scores.max(axis=1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True))

@@ -7,7 +7,7 @@ import pandas as pd
 import typer
 
 from readmission.errors import UserError
-from readmission.evaluation import metrics
+from readmission.evaluation import metrics, recalibration
 from readmission.registry import tracking
 from readmission.settings import Settings
 from readmission.training import dataset, gate_metrics
@@ -21,7 +21,7 @@ HEADLINE = {
     "precision_at_alert_10": "precision when a tenth is alerted",
     "brier_30": "Brier score",
     "ece_30": "calibration error (ECE)",
-    "ece_any": "calibration error of any readmission",
+    "recent_ece_any": "calibration error of any readmission, newest 1,500",
     "accuracy": "accuracy, three classes",
     "accuracy_always_no": "  of always answering NO",
     "f1_score_weighted": "F1, weighted",
@@ -47,7 +47,11 @@ def run(
         raise UserError("There is no champion yet: run `readmission train` and `readmission promote`.")
     data = dataset.load(settings, held_out=True)
     held_out = gate_metrics.held_out_metrics(data, tracking.load_pipeline(champion.source))
-    measured = {split: metrics.intervals(scored, resamples, settings.seed) for split, scored in held_out.scored.items()}
+    measured = {
+        split: metrics.intervals(scored, resamples, settings.seed)
+        | {"recent_ece_any": recalibration.newest_error(scored, resamples, settings.seed)}
+        for split, scored in held_out.scored.items()
+    }
     if as_json:
         typer.echo(
             json.dumps({s: {n: vars(i) for n, i in intervals.items()} for s, intervals in measured.items()}, indent=2)
@@ -61,7 +65,7 @@ def run(
         scored = held_out.scored[split]
         typer.echo(f"\n{split}: {len(scored.y):,} encounters of {len(set(scored.patients)):,} patients")
         for name, label in HEADLINE.items():
-            typer.echo(f"  {label:<38} {intervals[name]}")
+            typer.echo(f"  {label:<53} {intervals[name]}")
     groups = pd.DataFrame([vars(group) for group in held_out.slices]).round(3)
     typer.echo(
         f"\nGroups, validation and test together, threshold {held_out.threshold:.3f}:\n{groups.to_string(index=False)}"

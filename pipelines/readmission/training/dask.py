@@ -18,6 +18,7 @@ from readmission import models
 from readmission.data import snapshots
 from readmission.data.snapshots import CleanBatch, Snapshot
 from readmission.errors import RefusalError
+from readmission.evaluation import recalibration
 from readmission.evaluation.metrics import Scored
 from readmission.features import encoding, history
 from readmission.features.visits import Visits
@@ -97,15 +98,25 @@ def fit(data: DaskDataset, family: str, seed: int, params: Mapping[str, Any] | N
     pipeline, began = models.build(family, params, seed=seed), time.perf_counter()
     _fit_heads(pipeline.named_steps["classify"], data)
     seconds = time.perf_counter() - began
+    before = _score_splits(data, pipeline, ["validation"])
+    pipeline.named_steps["classify"].any_shift_ = recalibration.any_shift(before["validation"])
+    return fitting.judge(family, pipeline, _score_splits(data, pipeline, list(JUDGED)), seconds)
+
+
+def _score_splits(data: DaskDataset, pipeline: Pipeline, splits: list[str]) -> dict[str, Scored]:
+    """Score splits on the workers, their rows by batch and encounter.
+
+    Raises:
+        RefusalError: A split has no row.
+    """
     fitted = data.client.scatter(pipeline, broadcast=True)
-    answers = data.client.gather(
-        data.client.map(_score, data.batches_read, visits=data.visits, pipeline=fitted, pure=False)
-    )
-    scored = {split: _joined([answer[split] for answer in answers]) for split in JUDGED}
+    futures = data.client.map(_score, data.batches_read, visits=data.visits, pipeline=fitted, splits=splits, pure=False)
+    answers = data.client.gather(futures)
+    scored = {split: _joined([answer[split] for answer in answers]) for split in splits}
     for split, rows in scored.items():
         if not len(rows.y):
             raise RefusalError(f"The {split} split of batches {data.batches} is empty: ingest and process more data.")
-    return fitting.judge(family, pipeline, scored, seconds)
+    return scored
 
 
 def _fit_heads(heads: models.TwoHeads, data: DaskDataset) -> None:
@@ -130,10 +141,10 @@ def _encode(batch: CleanBatch, visits: bytes) -> tuple[Array, Array]:
     return matrix.astype(np.float32), encoding.target(frame)
 
 
-def _score(batch: CleanBatch, visits: bytes, pipeline: Pipeline) -> dict[str, Scored]:
-    """Score a batch's rows of validation and test."""
-    frame = dataset.read_frame(batch, list(JUDGED), Visits(visits))
-    rows = {split: frame[frame["split"] == split] for split in JUDGED}
+def _score(batch: CleanBatch, visits: bytes, pipeline: Pipeline, splits: list[str]) -> dict[str, Scored]:
+    """Score a batch's rows of some splits."""
+    frame = dataset.read_frame(batch, splits, Visits(visits))
+    rows = {split: frame[frame["split"] == split] for split in splits}
     return {
         split: Scored(
             encoding.target(part),

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from readmission import models
-from readmission.evaluation import importance, metrics, plots
+from readmission.evaluation import importance, metrics, plots, recalibration
 from readmission.evaluation.metrics import Metrics, Scored
 from readmission.training.dataset import JUDGED, Dataset
 
@@ -27,7 +27,8 @@ class FittedFamily:
         pipeline: Fitted Pipeline, from a typed frame to probabilities.
         params: Parameters of its estimator.
         scored: Rows with their probabilities, by split of JUDGED.
-        metrics: Metrics prefixed by val_ and test_, and fit_seconds.
+        metrics: Metrics prefixed by val_ and test_, fit_seconds, and any_shift, the log-odds that those of any
+            readmission were moved by.
     """
 
     family: str
@@ -46,6 +47,9 @@ def fit(data: Dataset, family: str, seed: int, params: Mapping[str, Any] | None 
         # The encoder learns nothing, so the classifier can be fitted on the encoded matrix.
         classifier = pipeline.named_steps["classify"].fit(data.matrix[train], data.y[train])
         seconds = time.perf_counter() - began
+        if isinstance(classifier, models.TwoHeads):
+            before = classifier.predict_proba(data.matrix[data.rows("validation")])
+            classifier.any_shift_ = recalibration.any_shift(data.scored("validation", before))
         scored = {
             split: data.scored(split, classifier.predict_proba(data.matrix[data.rows(split)])) for split in JUDGED
         }
@@ -69,6 +73,7 @@ def judge(family: str, pipeline: Pipeline, scored: Mapping[str, Scored], seconds
     roc_auc, accuracy = figures["val_roc_auc_30"], figures["val_accuracy"]
     log.info("%s: %.1f s, validation ROC-AUC for <30 %.4f, accuracy %.4f", family, seconds, roc_auc, accuracy)
     figures["fit_seconds"] = seconds
+    figures["any_shift"] = getattr(pipeline.named_steps["classify"], "any_shift_", 0.0)
     return FittedFamily(
         family=family, pipeline=pipeline, params=models.parameters(pipeline), scored=scored, metrics=figures
     )

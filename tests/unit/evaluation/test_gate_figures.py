@@ -10,6 +10,6 @@ def test_every_gate_on_held_out_rows_has_its_figure_and_its_bound() -> None:
             assert gate.figure in figures
             assert gate.certain is None or gate.certain in figures
     assert figures["val_roc_auc_30_low"] < figures["val_roc_auc_30"] < figures["val_roc_auc_30_high"]
-    assert figures["test_ece_any_low"] < figures["test_ece_any"]
+    assert figures["test_recent_ece_any_low"] < figures["test_recent_ece_any"]
     assert {group.column for group in groups} == {"race", "gender", "age"}
     assert 0 < threshold < 1
