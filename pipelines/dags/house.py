@@ -22,6 +22,7 @@ Settings are Airflow's own, section `[readmission]` of airflow.cfg or AIRFLOW__R
 import json
 import logging
 import urllib.request
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,10 @@ def tell_failure(context: "Context") -> None:
         log.error("the failure webhook could not be reached: %s", error)
 
 
+#: Key of a step's result in XCom.
+RESULT = "result"
+#: The candidate that was judged, and that alone is promoted.
+CANDIDATE = "--run-id={{ ti.xcom_pull(task_ids='judge', key='result')['run_id'] }}"
 #: Who decides, for the ledger: the person who approved, else the one who started the run, else Airflow itself.
 DECIDED_BY = (
     "{% set answer = ti.xcom_pull(task_ids='approve') or {} %}"
@@ -116,14 +121,24 @@ def ask_for_approval() -> ApprovalOperator:
     """Return the task that waits for a person, in the DAG that is being defined."""
     return ApprovalOperator(
         task_id="approve",
-        subject="Promote the best model of this training?",
-        body="The candidates and their metrics are in MLflow, experiment `diabetes_readmission`. The gate still has to"
-        " agree: it refuses a model that is not better than the champion.",
+        subject="Promote {{ ti.xcom_pull(task_ids='judge', key='result')['family'] }} of batches"
+        " {{ ti.xcom_pull(task_ids='judge', key='result')['batches'] }}?",
+        body="{{ ti.xcom_pull(task_ids='judge', key='result')['text'] }}",
         response_timeout=timedelta(days=3),
         # Nobody has answered: to ask again would block the next run for days more.
         retries=0,
         pre_execute=skip_unless_required,
     )
+
+
+def pass_on(asset: Asset, *tasks: str) -> Callable[["Context"], None]:
+    """Return what gives an asset's event the results of earlier tasks, by task; a mapped task has a list of them."""
+
+    def add_results(context: "Context") -> None:
+        pulled = {task: context["ti"].xcom_pull(task_ids=task, key=RESULT) for task in tasks}
+        context["outlet_events"][asset].extra = {task: result for task, result in pulled.items() if result}
+
+    return add_results
 
 
 #: Arguments of every DAG of this folder: `DAG(**COMMON)`.

@@ -1,8 +1,8 @@
 """Run every step over all batches, in order and by hand: to fill a new installation or a new database.
 
 **What** — `ingest` takes every batch that the source offers, `process` cleans them, and `train` fits the families on
-all of them. Where approval is required, `approve` waits for a person. The gates, the API and the scores follow, as in
-the other DAGs.
+all of them. `judge` names the candidate that passes the gates, and where approval is required, `approve` waits for a
+person. The API and the scores follow, as in the other DAGs.
 
 **In** — the source. **Out** — everything the other DAGs write.
 
@@ -11,7 +11,7 @@ the same time: two ingests, or two trainings of one family, wait for each other 
 """
 
 from airflow.sdk import DAG, Param
-from house import APPROVAL_PARAM, CHAMPION, COMMON, DECIDED_BY, ask_for_approval
+from house import APPROVAL_PARAM, CANDIDATE, CHAMPION, COMMON, DECIDED_BY, ask_for_approval, pass_on
 from step import Step
 
 with DAG(
@@ -37,7 +37,9 @@ with DAG(
         trigger_rule="none_failed",
         arguments=["{{ '--each-batch' if params.each_batch else '' }}"],
     )
+    judge = Step(task_id="judge")
     approve = ask_for_approval()
-    promote = Step(task_id="promote", trigger_rule="none_failed", arguments=[DECIDED_BY])
-    reload = Step(task_id="reload", outlets=[CHAMPION])
-    ingest >> process >> train >> approve >> promote >> reload
+    promote = Step(task_id="promote", trigger_rule="none_failed_min_one_success", arguments=[CANDIDATE, DECIDED_BY])
+    reload = Step(task_id="reload", outlets=[CHAMPION], pre_execute=pass_on(CHAMPION, "judge", "promote"))
+    ingest >> process >> train >> judge >> approve >> promote >> reload
+    judge >> promote

@@ -1,16 +1,21 @@
-"""Turn new raw batches into clean ones.
+"""Turn new raw batches into clean ones, and score them with the champion before anything is trained on them.
 
-**What** — it sets types, missing values and diagnosis chapters, leaves out deaths and hospice, and splits by patient.
+**What** — `process` sets types, missing values and diagnosis chapters, leaves out deaths and hospice, and splits by
+patient. `score` adds the champion's risks of the new encounters, so that `readmission_monitor` sees how they drift and
+how good the champion is on encounters that it was not trained on. Without a champion it is skipped, and if it fails,
+the clean batch flows on without scores.
 
 **In** — raw batches that are not clean yet. **Out** — `clean.encounters`, `clean.batches`, a Parquet snapshot with
-its hash in the object store, and the asset `readmission_clean`, which starts `readmission_train`.
+its hash in the object store, `serving.scores`, and the asset `readmission_clean`, which starts `readmission_train` and
+`readmission_monitor`.
 
 **When it fails** — the last line of the task's log gives the reason. A batch is clean as a whole or not at all. Clear
 the task to continue with the batches that are missing.
 """
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
-from house import CLEAN, COMMON, RAW
+from house import CLEAN, COMMON, RAW, pass_on
 from step import Step
 
 with DAG(
@@ -20,4 +25,13 @@ with DAG(
     tags=["readmission", "data"],
     **COMMON,
 ):
-    Step(task_id="process", outlets=[CLEAN])
+    process = Step(task_id="process")
+    score = Step(task_id="score", arguments=["--new"])
+    clean = EmptyOperator(
+        task_id="clean",
+        trigger_rule="all_done_min_one_success",
+        outlets=[CLEAN],
+        pre_execute=pass_on(CLEAN, "process", "score"),
+    )
+    process >> score >> clean
+    process >> clean

@@ -17,7 +17,7 @@ from airflow.configuration import conf
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param
 from airflow.sdk.exceptions import AirflowSkipException
-from house import CANDIDATES, CLEAN, COMMON, FAMILIES, RETRAIN, SECTION
+from house import CANDIDATES, CLEAN, COMMON, FAMILIES, RETRAIN, SECTION, pass_on
 from step import Step
 
 if TYPE_CHECKING:
@@ -67,4 +67,9 @@ with DAG(
             for family in FAMILIES
         ]
     )
-    train >> EmptyOperator(task_id="candidates", trigger_rule="all_done_min_one_success", outlets=[CANDIDATES])
+    train >> EmptyOperator(
+        task_id="candidates",
+        trigger_rule="all_done_min_one_success",
+        outlets=[CANDIDATES],
+        pre_execute=pass_on(CANDIDATES, "train"),
+    )

@@ -7,15 +7,17 @@ import json
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.configuration import conf
 from airflow.exceptions import AirflowConfigException
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
-from house import RUNTIME, SECTION, STEPS
+from house import RESULT, RUNTIME, SECTION, STEPS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -24,6 +26,10 @@ log = logging.getLogger(__name__)
 
 #: Exit code of a step that had nothing to do. The task is skipped, and the DAGs that wait for it are not started.
 NOTHING_TO_DO = 99
+#: Steps that leave nothing but their result, which the tasks after them need: without one they are always skipped.
+ONLY_RESULT = {"judge"}
+#: Where a pod's step writes its result: Kubernetes keeps up to 4 kB of this file with the ended pod.
+TERMINATION_LOG = "/dev/termination-log"
 #: Exit code of a step that refuses, such as a gate or a wrong option. Running the same again cannot help: no retry.
 REFUSED = 2
 
@@ -94,16 +100,27 @@ def _skipped_at_first_attempt(context: "Context") -> Iterator[None]:
     try:
         yield
     except AirflowSkipException as nothing:
-        if context["ti"].try_number == 1:
+        if context["ti"].try_number == 1 or context["ti"].task_id in ONLY_RESULT:
             raise
         log.info("%s An earlier attempt may have done the work, so the DAGs that wait for it are started.", nothing)
 
 
-def _exit_code(pod: Any) -> int | None:
-    """Return the exit code of a pod's step; None if it did not end by itself."""
+def _ended(pod: Any) -> Any:
+    """Return how a pod's step ended, with exit code and message; None if it did not end by itself."""
     statuses = (pod.status.container_statuses if pod and pod.status else None) or []
     ended = [status.state.terminated for status in statuses if status.name == "base" and status.state]
-    return ended[0].exit_code if ended and ended[0] else None
+    return ended[0] if ended else None
+
+
+def _tell(context: "Context", outlets: Iterable[Any], text: str) -> None:
+    """Keep a step's result, a reference of a few bytes, for the tasks after it and with the events of its assets."""
+    try:
+        result = json.loads(text)["result"]
+    except (ValueError, KeyError, TypeError):
+        return  # the step has none; the message is the end of its log
+    context["ti"].xcom_push(key=RESULT, value=result)
+    for asset in outlets:
+        context["outlet_events"][asset].extra = {context["ti"].task_id: result}
 
 
 def _without_empty(arguments: Iterable[str]) -> list[str]:
@@ -126,7 +143,7 @@ if RUNTIME == "kubernetes":
                 "namespace": conf.get(SECTION, "namespace", fallback="pipelines"),
                 "image": conf.get(SECTION, "image"),
                 "image_pull_policy": conf.get(SECTION, "pull_policy", fallback="IfNotPresent"),
-                "cmds": ["readmission", "--nothing-to-do", str(NOTHING_TO_DO), verb],
+                "cmds": ["readmission", "--nothing-to-do", str(NOTHING_TO_DO), "--result", TERMINATION_LOG, verb],
                 "labels": _labels(verb),
                 # Common settings come from one ConfigMap. A step gets only the credentials it needs, and only from
                 # Secrets: whoever may read a pod's specification sees no password.
@@ -167,9 +184,12 @@ if RUNTIME == "kubernetes":
             except AirflowSkipException:
                 raise
             except AirflowException as error:
-                if _exit_code(self.remote_pod) == REFUSED:
+                ended = _ended(self.remote_pod)
+                if ended and ended.exit_code == REFUSED:
                     raise AirflowFailException(str(error)) from error
                 raise
+            ended = _ended(self.remote_pod)
+            _tell(context, self.outlets, ended.message if ended and ended.exit_code == 0 else "")
 
 elif RUNTIME == "local":
     from airflow.providers.standard.hooks.subprocess import SubprocessHook
@@ -193,9 +213,13 @@ elif RUNTIME == "local":
             # Where the system supports it, a worker that is killed takes its step along, as a node would.
             guard = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
             program = conf.get(SECTION, "command", fallback="readmission")
-            command = [program, "--nothing-to-do", str(NOTHING_TO_DO), self.task_id, *_without_empty(self.arguments)]
+            options = ["--nothing-to-do", str(NOTHING_TO_DO), "--result"]
             self.hook = SubprocessHook()
-            result = self.hook.run_command([*guard, *command], env=environment | {"PYTHONUNBUFFERED": "1"})
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "result"
+                command = [*guard, program, *options, str(path), self.task_id, *_without_empty(self.arguments)]
+                result = self.hook.run_command(command, env=environment | {"PYTHONUNBUFFERED": "1"})
+                text = path.read_text() if path.exists() else ""
             if result.exit_code == NOTHING_TO_DO:
                 with _skipped_at_first_attempt(context):
                     raise AirflowSkipException(result.output)
@@ -203,6 +227,7 @@ elif RUNTIME == "local":
                 raise AirflowFailException(f"{self.task_id} refuses: {result.output}")
             elif result.exit_code:
                 raise AirflowException(f"{self.task_id} exited with {result.exit_code}: {result.output}")
+            _tell(context, self.outlets, text)
 
         def on_kill(self) -> None:
             """Terminate the process when the task is stopped."""

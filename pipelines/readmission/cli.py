@@ -7,14 +7,17 @@ import contextlib
 import functools
 import importlib
 import inspect
+import json
 import logging
 import os
 import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -81,6 +84,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "readmission.steps.search",
         "Search for the best parameters of one family, by patient-grouped folds; a search resumes where it ended.",
     ),
+    "judge": (
+        "readmission.steps.judge",
+        "Judge the trained candidates and show the one that `promote --run-id` would make the champion.",
+    ),
     "promote": ("readmission.steps.promote", "Make the best trained candidate the champion, if every gate allows it."),
     "report": ("readmission.steps.report", "Print the champion's quality on validation and test, with 95 % intervals."),
     "evaluate": (
@@ -137,11 +144,15 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
 }
 
+#: Characters of a result: what Kubernetes keeps of a pod that has ended.
+_LONGEST = 4096
+
 #: Steps whose runs are recorded in monitoring.step_runs, with the database role of each.
 RECORDED: dict[str, Role] = {
     "ingest": "ingest",
     "process": "process",
     "train": "train",
+    "judge": "train",
     "promote": "train",
     "score": "score",
     "monitor": "monitor",
@@ -149,6 +160,24 @@ RECORDED: dict[str, Role] = {
     "retrain": "monitor",
     "purge": "privacy",
 }
+
+
+@dataclass(frozen=True)
+class Orchestrator:
+    """What an orchestrator asked of a step: an exit code for "nothing to do", and a file for its result."""
+
+    nothing_to_do: int = 0
+    result: Path | None = None
+
+    def tell(self, verb: str, result: Any) -> None:
+        """Write the result as JSON, if there is a file for it and the result is as short as a reference."""
+        if self.result is None or result is None:
+            return
+        text = json.dumps({"step": verb, "result": result}, default=str)
+        if len(text) > _LONGEST:
+            logging.getLogger("readmission").warning("the result of %s is too long to be handed on", verb)
+            return
+        self.result.write_text(text)
 
 
 class Verbs(TyperGroup):
@@ -192,11 +221,14 @@ def as_command(run: Callable[..., Any], verb: str) -> Callable[..., None]:
     def command(context: typer.Context, **arguments: Any) -> None:
         settings = load_settings()
         configure_logging(settings.log_format)
+        orchestrator: Orchestrator = context.obj
         with recorded(settings, verb) as nothing_to_do:
-            if run(settings, **arguments) != []:
+            result = run(settings, **arguments)
+            if result != []:
+                orchestrator.tell(verb, result)
                 return
             nothing_to_do()
-        raise typer.Exit(context.obj)
+        raise typer.Exit(orchestrator.nothing_to_do)
 
     command.__doc__ = re.split(r"\n\n(?:Args|Returns|Raises):", inspect.cleandoc(run.__doc__ or ""))[0]
     command.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
@@ -246,13 +278,16 @@ def _root(
     nothing_to_do: Annotated[
         int, typer.Option(min=0, max=125, help="Exit code of a step that found nothing to do, for orchestrators.")
     ] = 0,
+    result: Annotated[
+        Path | None, typer.Option(help="File to write the step's result to, as JSON, for orchestrators.")
+    ] = None,
 ) -> None:
     """Predict the readmission of diabetic patients: each verb is one step of the system.
 
     Settings are READMISSION_* variables; see docs/settings.md. A usual day: `readmission up`, then
     `readmission ingest --next`, `process`, `train`, `promote`; `readmission status` shows where things stand.
     """
-    context.obj = nothing_to_do
+    context.obj = Orchestrator(nothing_to_do, result)
 
 
 def main() -> None:

@@ -5,11 +5,13 @@ import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
+#: Outlet of the tasks that tests run.
+RAW = "an asset"
 DAGS = Path(__file__).parents[2] / "pipelines" / "dags"
 FILES = sorted(DAGS.glob("readmission_*.py"))
 
@@ -48,3 +50,10 @@ def dags(**options: str) -> Iterator[dict[str, Any]]:
         bag = DagBag(dag_folder=str(DAGS))
         assert bag.import_errors == {}
         yield bag.dags
+
+
+def attempt(task_id: str, number: int = 1) -> dict[str, Any]:
+    """Return the context of one attempt; what the task pushes and tells of its asset stays in it."""
+    ti = SimpleNamespace(task_id=task_id, try_number=number, pushed={})
+    ti.xcom_push = lambda key, value: ti.pushed.update({key: value})
+    return {"ti": ti, "outlet_events": {RAW: SimpleNamespace(extra={})}}

@@ -34,7 +34,7 @@ pytestmark = [
 #: Stands in for `readmission`: the first call of each verb is killed without warning after its first line of output.
 SABOTEUR = """#!{python}
 import os, pathlib, signal, subprocess, sys, time
-verb, rest = sys.argv[3], sys.argv[4:]
+verb, rest = sys.argv[5], sys.argv[6:]
 if {failing!r} in rest:
     sys.exit("out of memory")
 mark = pathlib.Path({folder!r}) / f"killed-{{verb}}"

@@ -17,8 +17,9 @@ from readmission import cli, models
 from .conftest import DAGS, FILES, configured, dags
 
 RUNTIMES = ("local", "kubernetes")
-#: Tasks that are Airflow's own, not steps: a person's answer, and the sign that all families have ended.
-NO_STEPS = {"approve", "candidates"}
+#: Tasks that are Airflow's own, not steps: a person's answer, and the signs that all families have ended and that a
+#: batch is clean.
+NO_STEPS = {"approve", "candidates", "clean"}
 #: Verbs of `readmission.steps` that no DAG runs: done once by whoever installs, or by a person in need.
 BY_HAND = {"migrate", "settings", "report", "evaluate", "search", "simulate-drift", "simulate-gates"}
 #: Verbs that run for as long as the system does.
@@ -31,9 +32,11 @@ class Answered:
     def __init__(self, name: str = "") -> None:
         self._answer = {"responded_by_user": {"id": "1", "name": name}} if name else None
 
-    def xcom_pull(self, task_ids: str) -> Any:
-        assert task_ids == "approve"
-        return self._answer
+    def xcom_pull(self, task_ids: str, key: str = "return_value") -> Any:
+        if task_ids == "approve":
+            return self._answer
+        assert (task_ids, key) == ("judge", "result")
+        return {"run_id": "a1", "family": "lightgbm", "batches": "1-3", "text": "ROC-AUC 0.68"}
 
 
 def steps(dag: Any) -> list[Any]:
@@ -168,11 +171,17 @@ def test_who_promotes_asks_where_approval_is_required_and_names_the_person(dag_i
         dag = by_id[dag_id]
         approve, promote = dag.get_task("approve"), dag.get_task("promote")
         assert dag.params["approval"] is True
-        assert promote.upstream_task_ids == {"approve"} and promote.trigger_rule == "none_failed"
+        # Skipped with the judgement, and run without a person where none is asked.
+        assert promote.upstream_task_ids == {"approve", "judge"}
+        assert promote.trigger_rule == "none_failed_min_one_success" and approve.upstream_task_ids == {"judge"}
+        render = dag.get_template_env().from_string
+        assert render(promote.arguments[0]).render(ti=Answered()) == "--run-id=a1"
+        assert render(approve.subject).render(ti=Answered()) == "Promote lightgbm of batches 1-3?"
+        assert render(approve.body).render(ti=Answered()) == "ROC-AUC 0.68"
         assert approve._pre_execute_hook({"params": {"approval": True}}) is None
         with pytest.raises(AirflowSkipException):
             approve._pre_execute_hook({"params": {"approval": False}})
-        template = dag.get_template_env().from_string(promote.arguments[0])
+        template = dag.get_template_env().from_string(promote.arguments[1])
         started, alone = SimpleNamespace(triggering_user_name="eve"), SimpleNamespace(triggering_user_name=None)
         assert template.render(ti=Answered("Dr. Ada"), dag_run=started) == "--by=Dr. Ada"
         assert template.render(ti=Answered(), dag_run=started) == "--by=eve"
@@ -206,6 +215,32 @@ def test_what_flows_from_dag_to_dag() -> None:
     }
     for dag_id, assets in waits.items():
         assert assets <= set().union(*(assets_out for other, assets_out in tells.items() if other != dag_id)), dag_id
+
+
+def test_a_batch_is_scored_before_anything_is_trained_on_it_and_a_failed_score_stops_nothing() -> None:
+    with dags(runtime="local") as by_id:
+        process, score, clean = (by_id["readmission_process"].get_task(name) for name in ("process", "score", "clean"))
+    assert score.upstream_task_ids == {"process"} and score.arguments == ["--new"]
+    assert clean.upstream_task_ids == {"process", "score"} and clean.trigger_rule == "all_done_min_one_success"
+    assert [asset.name for asset in clean.outlets] == ["readmission_clean"] and not process.outlets + score.outlets
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "task_id", "results"),
+    [
+        ("readmission_process", "clean", {"process": [7], "score": 11766}),
+        ("readmission_train", "candidates", {"train": [{"lightgbm": "a1"}, {"xgboost": "a2"}]}),
+        ("readmission_promote", "reload", {"judge": {"run_id": "a1", "data_sha256": "d"}, "promote": "3"}),
+    ],
+)
+def test_an_assets_event_says_what_woke_its_consumers(dag_id: str, task_id: str, results: dict[str, Any]) -> None:
+    with dags(runtime="local") as by_id:
+        task = by_id[dag_id].get_task(task_id)
+    [asset] = task.outlets
+    events = {asset: SimpleNamespace(extra={})}
+    pulled = SimpleNamespace(xcom_pull=lambda task_ids, key: results.get(task_ids) if key == "result" else None)
+    task._pre_execute_hook({"ti": pulled, "outlet_events": events})
+    assert events[asset].extra == results
 
 
 def test_params_are_checked() -> None:

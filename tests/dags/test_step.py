@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from .conftest import FILES, configured, dags
+from .conftest import FILES, attempt, configured, dags
 
 PASSWORDS = {
     "ingest": {"READMISSION_POSTGRES_PASSWORD_INGEST"},
     "process": {"READMISSION_POSTGRES_PASSWORD_PROCESS"},
     "train": {"READMISSION_POSTGRES_PASSWORD_TRAIN"},
+    "judge": {"READMISSION_POSTGRES_PASSWORD_TRAIN"},
     "promote": {"READMISSION_POSTGRES_PASSWORD_TRAIN"},
     "rollback": {"READMISSION_POSTGRES_PASSWORD_TRAIN"},
     "reload": set(),
@@ -49,7 +50,7 @@ def test_a_pod_runs_the_verb_in_the_stated_image_and_names_itself(built: list[tu
     for verb, pod in built:
         (container,) = pod.spec.containers
         assert container.image == "registry.example/pipeline:0.1.0"
-        assert container.command == ["readmission", "--nothing-to-do", "99", verb]
+        assert container.command == ["readmission", "--nothing-to-do", "99", "--result", "/dev/termination-log", verb]
         assert pod.metadata.namespace == "pipelines"
         assert pod.metadata.name.startswith(f"readmission-{verb}-")
         labels = pod.metadata.labels
@@ -121,8 +122,28 @@ def test_a_pod_that_refuses_is_not_retried(code: int, retried: bool, monkeypatch
     with configured(runtime="kubernetes") as operator:
         monkeypatch.setattr(KubernetesPodOperator, "execute", execute)
         with pytest.raises(AirflowException) as error:
-            operator.Step(task_id="train").execute({"ti": SimpleNamespace(try_number=1)})
+            operator.Step(task_id="train").execute(attempt("ingest"))
     assert isinstance(error.value, AirflowFailException) is not retried
+
+
+@pytest.mark.parametrize(
+    ("message", "pushed"), [('{"step": "judge", "result": {"run_id": "a1"}}', {"run_id": "a1"}), ("a log line", None)]
+)
+def test_a_pods_result_is_its_termination_message(
+    message: str, pushed: dict[str, str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+
+    ended = SimpleNamespace(terminated=SimpleNamespace(exit_code=0, message=message))
+    status = SimpleNamespace(container_statuses=[SimpleNamespace(name="base", state=ended)])
+
+    def execute(self: Any, context: Any) -> None:
+        self.remote_pod = SimpleNamespace(status=status)
+
+    with configured(runtime="kubernetes") as operator:
+        monkeypatch.setattr(KubernetesPodOperator, "execute", execute)
+        operator.Step(task_id="judge").execute(context := attempt("judge"))
+    assert context["ti"].pushed.get("result") == pushed
 
 
 def test_a_failure_is_told_to_the_webhook_and_a_dead_webhook_hides_nothing(caplog: pytest.LogCaptureFixture) -> None:

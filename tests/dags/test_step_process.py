@@ -6,12 +6,11 @@ import stat
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from .conftest import configured
+from .conftest import RAW, attempt, configured
 
 
 @pytest.fixture
@@ -22,6 +21,7 @@ def program(tmp_path: Path) -> Path:
         f"""#!/bin/sh
 echo "$@" > {tmp_path}/called; env > {tmp_path}/environment
 echo "a line of progress"
+case "$5" in ingest) echo '{{"step": "ingest", "result": [7]}}' > "$4";; esac
 case "$READMISSION_TEST" in sleep) echo $$ > {tmp_path}/pid; exec sleep 60;; esac
 echo "the last sentence" >&2
 exit "$READMISSION_TEST"
@@ -31,19 +31,20 @@ exit "$READMISSION_TEST"
     return path
 
 
-def run(program: Path, code: str, try_number: int = 1, arguments: tuple[str, ...] = ()) -> Any:
+def run(program: Path, code: str, try_number: int = 1, arguments: tuple[str, ...] = (), task_id: str = "ingest") -> Any:
     os.environ["READMISSION_TEST"] = code
     try:
         with configured(runtime="local", command=str(program)) as operator:
-            step = operator.Step(task_id="ingest", arguments=arguments)
-            return step.execute({"ti": SimpleNamespace(try_number=try_number)})
+            step = operator.Step(task_id=task_id, arguments=arguments, outlets=[RAW])
+            return step.execute(attempt(task_id, try_number))
     finally:
         del os.environ["READMISSION_TEST"]
 
 
 def test_a_process_is_called_with_the_verb_and_sees_nothing_of_airflow(program: Path, tmp_path: Path) -> None:
     run(program, "0", arguments=("--next", ""))
-    assert (tmp_path / "called").read_text() == "--nothing-to-do 99 ingest --next\n"
+    called = (tmp_path / "called").read_text().split()
+    assert called[:3] == ["--nothing-to-do", "99", "--result"] and called[4:] == ["ingest", "--next"]
     names = {line.partition("=")[0] for line in (tmp_path / "environment").read_text().splitlines()}
     assert "READMISSION_TEST" in names
     assert not {name for name in names if name.startswith("AIRFLOW")}
@@ -63,6 +64,25 @@ def test_a_refusal_is_not_retried(program: Path) -> None:
         run(program, "2")
 
 
+def test_the_result_is_kept_for_the_next_tasks_and_with_the_event_of_the_asset(
+    program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("READMISSION_TEST", "0")
+    with configured(runtime="local", command=str(program)) as operator:
+        for task_id, result in (("ingest", {"result": [7]}), ("train", {})):
+            context = attempt(task_id)
+            operator.Step(task_id=task_id, outlets=[RAW]).execute(context)
+            assert context["ti"].pushed == result
+            assert context["outlet_events"][RAW].extra == ({"ingest": [7]} if result else {})
+
+
+def test_a_judgement_that_finds_nothing_is_skipped_at_every_attempt(program: Path) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    with pytest.raises(AirflowSkipException):
+        run(program, "99", try_number=2, task_id="judge")
+
+
 def test_nothing_to_do_is_skipped_at_once_and_told_on_after_a_lost_attempt(program: Path) -> None:
     from airflow.sdk.exceptions import AirflowSkipException
 
@@ -79,7 +99,7 @@ def test_a_stopped_task_ends_its_process(program: Path, tmp_path: Path, monkeypa
 
         def target() -> None:
             try:
-                step.execute({"ti": SimpleNamespace(try_number=1)})
+                step.execute(attempt("ingest"))
             except Exception as error:
                 failure.append(error)
 
@@ -101,7 +121,7 @@ def test_a_killed_worker_takes_its_process_along(
     with configured(runtime="local", command=str(program)) as operator:
         if (worker := os.fork()) == 0:
             try:
-                operator.Step(task_id="ingest").execute({"ti": SimpleNamespace(try_number=1)})
+                operator.Step(task_id="ingest").execute(attempt("ingest"))
             finally:
                 os._exit(1)
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():

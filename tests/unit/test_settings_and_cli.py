@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -171,3 +172,13 @@ def test_a_refusal_exits_with_2_and_what_may_be_repeated_with_1(
     with pytest.raises(SystemExit) as end:
         cli.main()
     assert end.value.code == code
+
+
+def test_a_result_is_handed_on_as_json_if_it_is_short(tmp_path: Path) -> None:
+    orchestrator = cli.Orchestrator(99, tmp_path / "result")
+    orchestrator.tell("reload", None)
+    orchestrator.tell("train", "x" * 5000)
+    assert not (tmp_path / "result").exists()
+    orchestrator.tell("judge", {"run_id": "a1"})
+    assert json.loads((tmp_path / "result").read_text()) == {"step": "judge", "result": {"run_id": "a1"}}
+    cli.Orchestrator().tell("judge", {"run_id": "a1"})

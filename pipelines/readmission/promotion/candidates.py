@@ -44,11 +44,13 @@ class Judgement:
     Attributes:
         candidate: Trained model.
         verdict: Every gate that applies.
+        figures: Every figure, by name.
         files: Model card and verdict, by file name.
     """
 
     candidate: TrainedModel
     verdict: Verdict
+    figures: dict[str, float]
     files: dict[str, str]
 
 
@@ -110,7 +112,7 @@ def judge(
     else:
         reasons = [f"{check.gate}: {check.figure} {check.value} must be {check.limit}" for check in verdict.failed]
         log.warning("%s is refused: %s", candidate.family, "; ".join(reasons))
-    return Judgement(candidate=candidate, verdict=verdict, files=files)
+    return Judgement(candidate=candidate, verdict=verdict, figures=held_out.figures, files=files)
 
 
 def _check_gates(
@@ -122,10 +124,11 @@ def _check_gates(
     champion: Champion | None,
     folder: Path,
 ) -> Verdict:
-    """Compute every figure, compile the candidate into the folder, and check the gates."""
+    """Complete the figures, compile the candidate into the folder, and check the gates."""
     name, strength = gate_metrics.strongest_feature(data)
     log.info("the strongest single feature is %s: ROC-AUC %.3f", name, strength)
-    figures = {**held_out.figures, "single_feature_roc_auc": strength}
+    figures = held_out.figures
+    figures["single_feature_roc_auc"] = strength
     conditions = set() if data.synthetic else {"real"}
     validation = held_out.scored["validation"]
     if champion and champion.validation:

@@ -127,6 +127,12 @@ def candidates(settings: Settings, data_sha256: str, code: str, packages: str, s
     return sorted(newest, key=lambda c: (sign * c.metrics.get(f"val_{selection}", -sign * float("inf")), c.family))
 
 
+def find(settings: Settings, run_id: str) -> TrainedModel | None:
+    """Return the model of one run; None if nothing was trained in it."""
+    query = f"SELECT {_COLUMNS} FROM training.runs WHERE run_id = %(run_id)s"  # noqa: S608  our own names
+    return next(iter(_read(settings, query, {"run_id": run_id})), None)
+
+
 def newest_batch(settings: Settings) -> int | None:
     """Return the last batch that any model was trained on; None when nothing was trained."""
     with postgres.transaction(settings, "train") as cursor:

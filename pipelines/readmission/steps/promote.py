@@ -3,6 +3,7 @@
 import getpass
 import logging
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,16 +13,15 @@ from mlflow.tracking import MlflowClient
 from readmission import tracing
 from readmission.errors import RefusalError
 from readmission.evaluation import gates
-from readmission.promotion.candidates import Judgement, find_candidates, judge
+from readmission.promotion.candidates import Judgement, find_candidates
 from readmission.promotion.champion import Champion, find_champion
 from readmission.promotion.decisions import carry_out, decide
 from readmission.promotion.overrides import Overrides
-from readmission.registry import ledger, runs, tracking
+from readmission.promotion.selection import find_candidate, first_passing
+from readmission.registry import runs, tracking
 from readmission.registry.intents import Intent
-from readmission.registry.runs import TrainedModel
 from readmission.settings import Settings
 from readmission.training import dataset
-from readmission.training.dataset import Dataset
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,9 @@ def run(
     batch_up_to: Annotated[
         int | None, typer.Option(help="Judge on the batches up to this one. [the last trained on]")
     ] = None,
+    run_id: Annotated[
+        str, typer.Option(help="Promote the model of this run, as `readmission judge` names it, and no other.")
+    ] = "",
     by: Annotated[str, typer.Option(help="Who decides, for the ledger. [the user of this process]")] = "",
     again: Annotated[
         bool, typer.Option(help="Allow a version to return that was rolled back from; needs --why.")
@@ -50,8 +53,8 @@ def run(
         the version that is champion afterwards.
 
     Raises:
-        RefusalError: nothing was trained on this data, no candidate passes and there is no champion, --again or
-            --waive has no reason, or --waive names no gate.
+        RefusalError: nothing was trained on this data, no candidate passes and there is no champion, the one of
+            --run-id does not pass, --again or --waive has no reason, or --waive names no gate.
     """
     if (again or waive) and not why:
         raise RefusalError(f"--{'again' if again else 'waive'} needs a reason: --why.")
@@ -63,54 +66,45 @@ def run(
     overrides = Overrides(who=by or getpass.getuser(), why=why, again=again, waived=waived)
     client = tracking.connect(settings)
     with decide(settings):
-        return _promote(settings, client, batch_up_to, overrides)
+        return _promote(settings, client, run_id, batch_up_to, overrides)
 
 
-def _promote(settings: Settings, client: MlflowClient, batch_up_to: int | None, overrides: Overrides) -> str:
-    """Judge candidate after candidate until one passes; return the version that is champion afterwards."""
+def _promote(
+    settings: Settings, client: MlflowClient, run_id: str, batch_up_to: int | None, overrides: Overrides
+) -> str:
+    """Promote the first candidate that passes, or the one of a run; return the version that is champion afterwards."""
+    chosen = find_candidate(settings, run_id) if run_id else None
     # Not simply the newest data: a batch may have come in since the training that is to be judged.
-    data = dataset.load(settings, batch_up_to or runs.newest_batch(settings), held_out=True)
-    candidates = find_candidates(settings, data)
+    newest = chosen.last_batch if chosen else runs.newest_batch(settings)
+    data = dataset.load(settings, batch_up_to or newest, held_out=True)
+    candidates = [chosen] if chosen else find_candidates(settings, data)
     tracing.count(rows=int(data.counts["size"].sum()), candidates=len(candidates))
     with tempfile.TemporaryDirectory() as directory:
         champion = find_champion(client, settings, data, Path(directory))
-    for candidate in candidates:
-        if champion and candidate.run_id == champion.run_id:
-            log.info("version %s (%s) stays champion: no better candidate", champion.version, candidate.family)
-            return champion.version
-        version, judgement = _try(settings, client, data, candidate, champion, overrides)
-        if version:
-            return version
-        if {check.figure for check in judgement.verdict.failed} == {"difference_low"}:
-            break  # the rest are no better on validation
-    if champion is None:
-        raise RefusalError("No candidate passes the gates; nothing is promoted. The reasons stand above.")
-    log.warning("version %s stays champion", champion.version)
-    return champion.version
+    accept = partial(_accept, settings, client, champion, overrides)
+    version = first_passing(settings, client, data, candidates, champion, overrides, accept)
+    if chosen and version is None and champion and champion.run_id != chosen.run_id:
+        raise RefusalError(f"Run {run_id} does not pass the gates; version {champion.version} stays champion.")
+    # Without a champion `first_passing` has raised.
+    return version or (champion.version if champion else "")
 
 
-def _try(
+def _accept(
     settings: Settings,
     client: MlflowClient,
-    data: Dataset,
-    candidate: TrainedModel,
     champion: Champion | None,
     overrides: Overrides,
-) -> tuple[str, Judgement]:
-    """Judge one candidate and promote it when it passes; the version is empty when it does not."""
-    replaced = champion.version if champion else None
-    with tempfile.TemporaryDirectory() as directory:
-        judgement = judge(settings, client, data, candidate, champion, Path(directory), overrides)
-        verdict = judgement.verdict
-        if not verdict.passed:
-            ledger.record_refusal(settings, candidate, replaced, verdict.as_data(), overrides.who)
-            return "", judgement
-        client.log_artifacts(candidate.run_id, directory, "serving")
+    judgement: Judgement,
+    folder: Path,
+) -> str:
+    """Register a candidate with its compiled model and make it the champion; return its version."""
+    candidate, verdict = judgement.candidate, judgement.verdict
+    client.log_artifacts(candidate.run_id, str(folder), "serving")
     version = tracking.register(client, settings, candidate, tracking.model_uri(client, candidate.run_id), verdict)
     intent = Intent(
         decision="promoted",
         version=version,
-        replaced=replaced,
+        replaced=champion.version if champion else None,
         run_id=candidate.run_id,
         family=candidate.family,
         reasons=verdict.as_data(),
@@ -118,4 +112,4 @@ def _try(
     )
     carry_out(settings, client, intent)
     log.info("version %s (%s) is champion", version, candidate.family)
-    return version, judgement
+    return version

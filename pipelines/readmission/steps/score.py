@@ -32,29 +32,37 @@ def run(
     file: Annotated[Path | None, typer.Option(help="CSV file of raw columns to score. Needs --out.")] = None,
     out: Annotated[Path | None, typer.Option(help="CSV file to write the scores to. Needs --file.")] = None,
     batch: Annotated[int | None, typer.Option(help="Score this clean batch only. [all]")] = None,
-) -> int:
+    new: Annotated[
+        bool, typer.Option(help="Score only the clean batches that the champion has not scored yet, if there is one.")
+    ] = False,
+) -> int | list[int]:
     """Score encounters with the champion: every clean encounter into serving.scores, or a CSV file into a CSV file.
 
     The scores of encounters that this version has scored before are replaced.
 
     Returns:
-        Number of encounters scored.
+        Number of encounters scored; with --new an empty list if there was nothing to score.
 
     Raises:
-        UserError: There is no champion, or the file cannot be read or breaks the contract. The message names row and
-            column.
+        UserError: There is no champion and no --new, or the file cannot be read or breaks the contract. The message
+            names row and column.
     """
     if (file is None) != (out is None):
         raise UserError("--file and --out go together.")
     client = tracking.connect(settings)
     champion = tracking.champion(client, settings)
-    if champion is None:
+    if champion is None and not new:
         raise UserError("There is no champion yet: run `readmission train` and `readmission promote`.")
+    waiting = _unscored(settings, str(champion.version)) if champion and new else None
+    if champion is None or waiting == []:
+        log.info("nothing to score: there is no champion, or it has scored every clean batch")
+        return []
     pipeline = tracking.load_pipeline(champion.source)
     if file is not None and out is not None:
         rows = _score_file(settings, pipeline, file, out, champion.version)
     else:
-        rows = _score_clean(settings, pipeline, batch, str(champion.version))
+        chosen = waiting or ([batch] if batch else None)
+        rows = _score_clean(settings, pipeline, chosen, str(champion.version))
     tracing.count(rows=rows)
     log.info("%d encounters scored by version %s into %s", rows, champion.version, out or "serving.scores")
     return rows
@@ -73,12 +81,24 @@ def _score_file(settings: Settings, pipeline: Pipeline, file: Path, out: Path, v
     return len(raw)
 
 
-def _score_clean(settings: Settings, pipeline: Pipeline, batch: int | None, version: str) -> int:
-    """Score the clean table, or one batch of it, into serving.scores, and return the number of rows."""
-    snapshot = snapshots.find(settings, batch, role="score")
+def _unscored(settings: Settings, version: str) -> list[int]:
+    """Return the clean batches with encounters that a version has not scored."""
+    with postgres.transaction(settings, "score") as cursor:
+        cursor.execute(
+            "SELECT DISTINCT batch_id FROM clean.encounters c WHERE NOT EXISTS ("
+            "SELECT FROM serving.scores s WHERE s.encounter_id = c.encounter_id"
+            " AND s.model_name = %(model_name)s AND s.model_version = %(version)s) ORDER BY batch_id",
+            {"model_name": settings.mlflow.model_name, "version": version},
+        )
+        return [batch for (batch,) in cursor.fetchall()]
+
+
+def _score_clean(settings: Settings, pipeline: Pipeline, batches: list[int] | None, version: str) -> int:
+    """Score the clean table, or some batches of it, into serving.scores, and return the number of rows."""
+    snapshot = snapshots.find(settings, batches[-1] if batches else None, role="score")
     visits, rows = Visits(snapshot.visits()), 0
     for batch_id, table in zip(snapshot.batches, snapshot.tables(), strict=True):
-        if batch in (None, batch_id):
+        if batches is None or batch_id in batches:
             frame = history.add(table.to_pandas(), visits)
             _store(settings, frame["encounter_id"], pipeline.predict_proba(frame), version)
             rows += len(frame)

@@ -1,0 +1,59 @@
+"""An approval is bound to a candidate: what was judged is promoted, and nothing that was trained meanwhile."""
+
+from pathlib import Path
+
+import pytest
+
+from readmission.errors import RefusalError
+from readmission.registry import lineage
+from readmission.registry.aliases import find_champion
+from readmission.settings import Settings
+from readmission.steps import ingest, judge, process, promote, score, train
+from readmission.stores import postgres
+
+
+def decided(settings: Settings) -> list[tuple[str, str]]:
+    with postgres.transaction(settings, "train") as cursor:
+        cursor.execute("SELECT decision, run_id FROM training.promotions ORDER BY id")
+        return cursor.fetchall()
+
+
+def scored(settings: Settings) -> list[tuple[int]]:
+    with postgres.transaction(settings, "monitor") as cursor:
+        cursor.execute("SELECT DISTINCT batch_id FROM serving.scores JOIN clean.encounters USING (encounter_id)")
+        return sorted(cursor.fetchall())
+
+
+def test_the_judged_candidate_is_promoted_and_no_later_one(
+    system: Settings, sample: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert score.run(system, new=True) == []
+    run_id = train.run(system, families="decision_tree")["decision_tree"]
+    proposal = judge.run(system)
+    assert isinstance(proposal, dict) and proposal["run_id"] == run_id
+    assert "**decision_tree** of batches 1-1 is the first champion." in capsys.readouterr().out
+    assert find_champion(system) is None and decided(system) == []
+
+    # A person thinks; meanwhile a batch comes in and a better family is trained on it.
+    ingest.run(system, batch=2)
+    process.run(system)
+    other = train.run(system, families="lightgbm")["lightgbm"]
+    assert promote.run(system, run_id=run_id, by="Ada") == "1"
+    assert decided(system) == [("promoted", run_id)]
+    # The same again, as a retry would do, changes nothing.
+    assert promote.run(system, run_id=run_id) == "1"
+
+    # What the champion has not scored is scored before it is replaced, once.
+    assert score.run(system, batch=1) != [] and scored(system) == [(1,)]
+    assert score.run(system, new=True) != [] and scored(system) == [(1,), (2,)]
+    assert score.run(system, new=True) == []
+
+    proposal = judge.run(system)
+    assert isinstance(proposal, dict) and proposal["run_id"] == other and "replaces version 1" in proposal["text"]
+    assert promote.run(system, run_id=proposal["run_id"]) == "2"
+    assert judge.run(system) == []
+    with pytest.raises(RefusalError, match="no model was trained in run nowhere"):
+        promote.run(system, run_id="nowhere")
+    monkeypatch.setattr(lineage, "code_version", lambda: "0.2.0+other")
+    with pytest.raises(RefusalError, match="by other code or libraries"):
+        promote.run(system, run_id=run_id)
