@@ -40,10 +40,11 @@ def measure(
         for name in _BOUNDED:
             figures |= {f"{prefix}{name}_low": intervals[name].low, f"{prefix}{name}_high": intervals[name].high}
         # What exceeds chance: a true calibration error is at least as large, with 95 % confidence.
-        figures[f"{prefix}ece_30_low"] = intervals["ece_30"].value - metrics.chance_ece(part.early)
+        figures[f"{prefix}ece_30_low"] = intervals["ece_30"].value - recalibration.chance_ece(part.early)
         recent = recalibration.newest(part)
-        figures[f"{prefix}recent_ece_any"] = metrics.measure(recent)["ece_any"]
-        figures[f"{prefix}recent_ece_any_low"] = figures[f"{prefix}recent_ece_any"] - metrics.chance_ece(recent.any)
+        error = metrics.measure(recent)["ece_any"]
+        figures[f"{prefix}recent_ece_any"] = error
+        figures[f"{prefix}recent_ece_any_low"] = error - recalibration.chance_ece(recent.any)
         figures[f"{prefix}events"] = float(part.event.sum())
     threshold = fairness.threshold_at(scored["validation"], OPERATING_POINT)
     parts = scored.values()

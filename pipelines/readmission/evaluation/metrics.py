@@ -139,21 +139,7 @@ class Scored:
 def bin_risks(risks: Array) -> Array:
     """Return the calibration bin of each row: BINS of equal size by risk, equal risks together."""
     edges = np.unique(np.quantile(risks, np.linspace(0, 1, BINS + 1)[1:-1]))
-    bins: Array = np.searchsorted(edges, risks, side="left")
-    return bins
-
-
-def chance_ece(risks: Array, share: float = 0.95, seed: int = 7) -> float:
-    """Return the calibration error that chance alone gives exactly right risks in a share of the cases.
-
-    Args:
-        risks: Predicted probabilities of an event, shape (n,).
-        share: Quantile, 0 to 1.
-        seed: Seed of the draws.
-    """
-    spread = np.sqrt(np.bincount(bin_risks(risks), weights=risks * (1 - risks)))
-    drawn = np.abs(np.random.default_rng(seed).normal(0, spread, (2000, len(spread)))).sum(axis=1) / len(risks)
-    return float(np.quantile(drawn, share))
+    return np.asarray(np.searchsorted(edges, risks, side="left"))
 
 
 def measure(scored: Scored, weights: Array | None = None) -> Metrics:

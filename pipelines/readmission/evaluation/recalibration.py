@@ -37,6 +37,19 @@ def newest_error(scored: Scored, resamples: int, seed: int) -> Interval:
     return metrics.intervals(newest(scored), resamples, seed)["ece_any"]
 
 
+def chance_ece(risks: metrics.Array, share: float = 0.95, seed: int = 7) -> float:
+    """Return the calibration error that chance alone gives exactly right risks in a share of the cases.
+
+    Args:
+        risks: Predicted probabilities of an event, shape (n,).
+        share: Quantile, 0 to 1.
+        seed: Seed of the draws.
+    """
+    spread = np.sqrt(np.bincount(metrics.bin_risks(risks), weights=risks * (1 - risks)))
+    drawn = np.abs(np.random.default_rng(seed).normal(0, spread, (2000, len(spread)))).sum(axis=1) / len(risks)
+    return float(np.quantile(drawn, share))
+
+
 def any_shift(scored: Scored) -> float:
     """Return what to add to the log-odds of any readmission so that its mean is right on the newest encounters.
 
