@@ -12,7 +12,7 @@ import typer
 from psycopg2.extras import execute_values
 
 from readmission import contract, tracing
-from readmission.evaluation import metrics
+from readmission.evaluation import expected, metrics
 from readmission.evaluation.metrics import Interval, Scored
 from readmission.monitoring.traffic import NOT_PATIENTS
 from readmission.settings import Settings
@@ -22,16 +22,7 @@ log = logging.getLogger(__name__)
 
 #: Groups of people whose quality is shown by itself.
 SLICES = ("race", "gender", "age")
-METRICS = (
-    "roc_auc_30",
-    "pr_auc_30",
-    "recall_at_alert_10",
-    "precision_at_alert_10",
-    "brier_30",
-    "ece_30",
-    "ece_any",
-    "prevalence_30",
-)
+METRICS = (*expected.METRICS, "brier_30", "ece_30", "ece_any")
 #: Fewer known outcomes, or fewer events among them, say nothing.
 LEAST_ROWS, LEAST_EVENTS = 100, 10
 _RESAMPLES = 200
