@@ -114,6 +114,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "readmission.steps.outcomes",
         "Measure live quality on every outcome that is known: ROC-AUC, calibration and more, with 95 % intervals.",
     ),
+    "compare": (
+        "readmission.steps.compare",
+        "Compare the challenger with the champion on the outcomes so far, and name a winner once there is evidence.",
+    ),
     "retrain": (
         "readmission.steps.retrain",
         "Decide from batches, drift and live quality whether to retrain, and record the decision with its reason.",

@@ -21,7 +21,7 @@ RUNTIMES = ("local", "kubernetes")
 #: batch is clean.
 NO_STEPS = {"approve", "candidates", "clean"}
 #: Verbs of `readmission.steps` that no DAG runs: done once by whoever installs, or by a person in need.
-BY_HAND = {"migrate", "settings", "report", "evaluate", "search", "simulate-drift", "simulate-gates"}
+BY_HAND = {"migrate", "settings", "report", "evaluate", "search", "simulate-drift", "simulate-gates", "compare"}
 #: Verbs that run for as long as the system does.
 SERVICES = {"exporter"}
 
