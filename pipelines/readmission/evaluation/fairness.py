@@ -155,10 +155,9 @@ def low_bounds(frame: pd.DataFrame, scored: Scored, threshold: float, groups: Se
     Returns:
         By the name of the figure with `_low` behind it; no gap where no group is judged.
     """
-    judged = [group for group in groups if group.judged]
-    people = np.array([group.column in ("race", "gender") and group.level != UNKNOWN for group in judged], dtype=bool)
-    if not judged:
+    if not (judged := [group for group in groups if group.judged]):
         return {f"{name}_low": value for name, value in gaps([], 0.0).items()}
+    people = np.array([group.column in ("race", "gender") and group.level != UNKNOWN for group in judged], dtype=bool)
     members = np.stack([(frame[g.column].fillna(UNKNOWN) == g.level).to_numpy() for g in judged]).astype(np.float64)
     above = scored.early >= threshold
     rows = np.stack([scored.event, scored.event & above, scored.early, scored.early * above, np.ones(len(above))])

@@ -129,13 +129,8 @@ def _check_gates(
     log.info("the strongest single feature is %s: ROC-AUC %.3f", name, strength)
     figures = held_out.figures
     figures["single_feature_roc_auc"] = strength
-    conditions = set() if data.synthetic else {"real"}
+    conditions = _compare(settings, data, held_out, champion) | (set() if data.synthetic else {"real"})
     validation = held_out.scored["validation"]
-    if champion and champion.validation:
-        difference = metrics.compare(validation, champion.validation, settings.training.selection, seed=settings.seed)
-        log.info("against version %s: %s %s", champion.version, settings.training.selection, difference)
-        figures |= {"difference": difference.value, "difference_low": difference.low}
-        conditions |= {"champion", "same_data" if champion.data_sha256 == data.sha256 else "new_data"}
     try:
         compile_pipeline(
             pipeline,
@@ -158,6 +153,19 @@ def _check_gates(
     return gates.judge(
         gates.read_gates(settings.training.gates), figures, conditions, rows=int(data.counts["size"].sum())
     )
+
+
+def _compare(
+    settings: Settings, data: Dataset, held_out: gate_metrics.HeldOutMetrics, champion: Champion | None
+) -> set[str]:
+    """Add the difference from the champion to the figures; return the conditions of the gates that hold."""
+    if not champion or not champion.validation:
+        return set()
+    selection = settings.training.selection
+    difference = metrics.compare(held_out.scored["validation"], champion.validation, selection, seed=settings.seed)
+    log.info("against version %s: %s %s", champion.version, selection, difference)
+    held_out.figures.update(difference=difference.value, difference_low=difference.low)
+    return {"champion", "same_data" if champion.data_sha256 == data.sha256 else "new_data"}
 
 
 def _card(

@@ -70,11 +70,16 @@ def first_passing(
             judgement = judge(settings, client, data, candidate, champion, Path(directory), overrides)
             if judgement.verdict.passed:
                 return accept(judgement, Path(directory))
-        replaced = champion.version if champion else None
-        ledger.record_refusal(settings, candidate, replaced, judgement.verdict.as_data(), overrides.who)
-        if {check.figure for check in judgement.verdict.failed} == {"difference_low"}:
-            break  # the rest are no better on validation
+        if not _record(settings, judgement, champion, overrides):
+            break
     if champion is None:
         raise RefusalError("No candidate passes the gates; nothing is promoted. The reasons stand above.")
     log.warning("version %s stays champion", champion.version)
     return None
+
+
+def _record(settings: Settings, judgement: Judgement, champion: Champion | None, overrides: Overrides) -> bool:
+    """Record a refusal; return whether the next candidate may pass: not if this was refused as no better alone."""
+    replaced = champion.version if champion else None
+    ledger.record_refusal(settings, judgement.candidate, replaced, judgement.verdict.as_data(), overrides.who)
+    return {check.figure for check in judgement.verdict.failed} != {"difference_low"}

@@ -36,16 +36,16 @@ def run(settings: Settings) -> Comparison:
 
 def describe(result: Comparison, champion: str, challenger: str) -> str:
     """Return the state of the comparison in two sentences."""
-    known = f"{result.events} early readmissions are known of the arm with fewer."
+    events = f"{result.events} early readmissions are known of the arm with fewer."
     if not result.looks:
         return (
-            f"Version {challenger} against {champion}: no look yet. {known} The first look needs {result.next_events}."
+            f"Version {challenger} against {champion}: no look yet. {events} The first look needs {result.next_events}."
         )
     figures = f"difference of ROC-AUC {result.difference:+.4f}, give or take {result.half_width:.4f}"
     if result.winner:
         better = challenger if result.winner == CHALLENGER else champion
         return f"Version {challenger} against {champion}: version {better}, the {result.winner}, is better ({figures})."
     return (
-        f"Version {challenger} against {champion}: no winner after {result.looks} looks ({figures}). {known}"
+        f"Version {challenger} against {champion}: no winner after {result.looks} looks ({figures}). {events}"
         f" The next look needs {result.next_events}."
     )

@@ -58,15 +58,19 @@ def run(
     """
     if (again or waive) and not why:
         raise RefusalError(f"--{'again' if again else 'waive'} needs a reason: --why.")
-    # An error in the file or in a name shows before anything is computed.
-    names = [gate.name for gate in gates.read_gates(settings.training.gates)]
-    waived = tuple(filter(None, map(str.strip, waive.split(","))))
-    if unknown := set(waived) - set(names):
-        raise RefusalError(f"--waive: {', '.join(sorted(unknown))} is no gate; allowed: {', '.join(names)}.")
-    overrides = Overrides(who=by or getpass.getuser(), why=why, again=again, waived=waived)
+    overrides = Overrides(who=by or getpass.getuser(), why=why, again=again, waived=_gate_names(settings, waive))
     client = tracking.connect(settings)
     with decide(settings):
         return _promote(settings, client, run_id, batch_up_to, overrides)
+
+
+def _gate_names(settings: Settings, waive: str) -> tuple[str, ...]:
+    """Return the gates to waive; an error in the file of gates or in a name shows before anything is computed."""
+    allowed = [gate.name for gate in gates.read_gates(settings.training.gates)]
+    names = tuple(filter(None, map(str.strip, waive.split(","))))
+    if unknown := set(names) - set(allowed):
+        raise RefusalError(f"--waive: {', '.join(sorted(unknown))} is no gate; allowed: {', '.join(allowed)}.")
+    return names
 
 
 def _promote(

@@ -44,8 +44,8 @@ def test_a_worse_challenger_loses() -> None:
 
 def test_between_two_looks_nothing_changes() -> None:
     answers = replay(2, 4000)
-    known = answers["event"].cumsum()
-    first, later = (sequential.compare(answers[known <= events]) for events in (210, 390))
+    reached = answers["event"].cumsum()
+    first, later = (sequential.compare(answers[reached <= events]) for events in (210, 390))
     assert (first.difference, first.looks, first.next_events) == (later.difference, later.looks, 400)
     assert later.events == 390
 

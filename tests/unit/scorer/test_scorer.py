@@ -80,32 +80,6 @@ def test_a_compiled_model_answers_as_its_pipeline(compiled: Compiled, family: st
         assert np.abs(loaded.score_many(columns_of(rows)) - expected).max() <= 1e-6
 
 
-@pytest.mark.parametrize(("family", "shift"), [("lightgbm", -1.5), ("xgboost", 0.7)])
-def test_moved_odds_of_any_readmission_leave_the_early_risk_and_compile(
-    compiled: Compiled, frame: pd.DataFrame, tmp_path: Path, family: str, shift: float
-) -> None:
-    fitted, _ = compiled[family]
-    heads, before = fitted.named_steps["classify"], fitted.predict_proba(frame)
-    heads.any_shift_ = shift
-    try:
-        after = fitted.predict_proba(frame)
-        compiler.compile_pipeline(fitted, tmp_path, family=family, sample=frame[:300], metrics={}, synthetic=True)
-        dump_pipeline(fitted, tmp_path / "moved.skops")
-    finally:
-        del heads.any_shift_
-    early, odds = before[:, 2], np.log(before[:, 0] / (1 - before[:, 0])) - after_odds(after)
-    assert np.abs(after[:, 2] - early).max() < 1e-12 and (after >= 0).all()
-    assert odds[after[:, 1] > 1e-9] == pytest.approx(shift)
-    assert np.abs(load_pipeline(tmp_path / "moved.skops").predict_proba(frame) - after).max() < 1e-12
-    loaded = scorer.load(tmp_path)
-    assert np.abs(loaded.score_many(columns_of(to_values(frame))) - after).max() <= 1e-6
-    assert np.abs(np.array([loaded.score(row) for row in to_values(frame[:50])]) - after[:50]).max() <= 1e-6
-
-
-def after_odds(probabilities: Any) -> Any:
-    return np.log(probabilities[:, 0] / (1 - probabilities[:, 0]))
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 def test_contributions_add_up_to_the_margin(compiled: Compiled, family: str) -> None:
     fitted, folder = compiled[family]

@@ -34,8 +34,8 @@ def test_the_odds_of_any_readmission_are_moved_to_the_newest_encounters() -> Non
     x = random.normal(size=(n, len(models.SERVED)))
     split = np.repeat(["test", "train", "validation"], [3_000, 6_000, 3_000])
     # In the second half of each held-out split fewer patients come back at all.
-    place = np.concatenate([np.arange(3_000), np.zeros(6_000), np.arange(3_000)])
-    any_ = 1 / (1 + np.exp(-(0.5 * x[:, 0] - 0.8 * (place >= 1_500))))
+    position = np.concatenate([np.arange(3_000), np.zeros(6_000), np.arange(3_000)])
+    any_ = 1 / (1 + np.exp(-(0.5 * x[:, 0] - 0.8 * (position >= 1_500))))
     drawn = random.random(n)
     y = np.where(drawn < any_ * 0.2, 2, np.where(drawn < any_, 1, 0))
     bounds = {name: slice(*np.flatnonzero(split == name)[[0, -1]] + [0, 1]) for name in ("test", "train", "validation")}

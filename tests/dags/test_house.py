@@ -1,0 +1,26 @@
+"""What the DAGs share: the events of their assets."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from .conftest import dags
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "task_id", "results"),
+    [
+        ("readmission_process", "clean", {"process": [7], "score": 11766}),
+        ("readmission_train", "candidates", {"train": [{"lightgbm": "a1"}, {"xgboost": "a2"}]}),
+        ("readmission_promote", "reload", {"judge": {"run_id": "a1", "data_sha256": "d"}, "promote": "3"}),
+    ],
+)
+def test_an_assets_event_says_what_woke_its_consumers(dag_id: str, task_id: str, results: dict[str, Any]) -> None:
+    with dags(runtime="local") as by_id:
+        task = by_id[dag_id].get_task(task_id)
+    [asset] = task.outlets
+    events = {asset: SimpleNamespace(extra={})}
+    pulled = SimpleNamespace(xcom_pull=lambda task_ids, key: results.get(task_ids) if key == "result" else None)
+    task._pre_execute_hook({"ti": pulled, "outlet_events": events})
+    assert events[asset].extra == results
