@@ -15,6 +15,7 @@ BENCHMARKS = {
     "check": "bench.serving.api:check",
     "capacity": "bench.serving.capacity:main",
     "disrupt": "bench.serving.disrupt:main",
+    "privacy": "bench.serving.privacy:main",
     "first": "bench.pipeline.first:main",
     "pipeline": "bench.pipeline.steps:main",
     "naive": "bench.pipeline.naive:main",

@@ -134,6 +134,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "readmission.privacy.erase",
         "Erase one patient everywhere, and refuse every later delivery of their rows.",
     ),
+    "rekey": (
+        "readmission.privacy.rekey",
+        "Write the visits of every compiled model under the current READMISSION_PATIENT_KEY.",
+    ),
     "privacy": (
         "readmission.privacy.questions",
         "Show every place that holds patients' data, or who asked about one patient.",

@@ -1,5 +1,6 @@
 """Files that a reader sees whole or not at all."""
 
+import mmap
 import os
 from pathlib import Path
 
@@ -34,3 +35,9 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o666, sync: bool
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def map_file(path: Path) -> memoryview:
+    """Map a file into memory, which processes share."""
+    with path.open("rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))

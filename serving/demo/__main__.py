@@ -1,6 +1,7 @@
 """Serve the demo: ``python -m serving.demo``."""
 
 import ctypes
+import os
 import sys
 
 # Gradio imports pandas, which imports pyarrow where it is installed: 33 MB that the page has no use for.
@@ -22,6 +23,8 @@ if __name__ == "__main__":
     settings = load_settings()
     configure_logging(settings.log_format)
     tracing.start(settings, "readmission-demo")
+    # Uploaded and scored files lie with all other state, where the inventory of privacy expects them.
+    os.environ.setdefault("GRADIO_TEMP_DIR", str((settings.home / "demo").resolve()))
     uvicorn.run(
         create(settings.api.base_url, settings.demo.api_key.get_secret_value() if settings.demo.api_key else ""),
         host=settings.demo.host,

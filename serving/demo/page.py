@@ -28,6 +28,7 @@ FILES = [".csv", ".txt", ".tsv", ".xlsx", ".xls"]
 REFRESH = 15
 #: Uploaded and scored files hold patients' data: Gradio deletes them at this age (seconds).
 KEEP_FILES = 900
+LOOK_FOR_FILES = 60
 
 REQUESTS = Counter("readmission_demo_requests_total", "Requests to the API by outcome.", ["route", "outcome"])
 SECONDS = Histogram("readmission_demo_request_seconds", "Time to an answer of the API.", ["route"])
@@ -45,7 +46,7 @@ def build(client: Client, language: str) -> gr.Blocks:
     page: gr.Blocks
     with (
         speaking(language),
-        gr.Blocks(title=tr(TITLE), analytics_enabled=False, delete_cache=(60, KEEP_FILES)) as page,
+        gr.Blocks(title=tr(TITLE), analytics_enabled=False, delete_cache=(LOOK_FOR_FILES, KEEP_FILES)) as page,
     ):
         header = gr.HTML(notices.draw_header(None), elem_id="header")
 

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Literal
 import msgspec
 
 from readmission import scorer
+from readmission.pseudonyms import PatientKey
 from readmission.scorer.manifest import CARD, ArtifactError, read_golden
 from serving import metrics
 from serving.predict import loading
@@ -70,10 +71,11 @@ class LoadedModels:
         folder: `$READMISSION_HOME/models/<registered model>`, with one folder per version.
         name: Registered model.
         share: Share of requests that the challenger answers, 0 to 1.
+        keys: Keys that the visits of a version may be keyed with.
     """
 
-    def __init__(self, folder: Path, name: str, share: float = 0.0) -> None:
-        self._folder, self._name = folder, name
+    def __init__(self, folder: Path, name: str, share: float = 0.0, keys: Sequence[PatientKey] = ()) -> None:
+        self._folder, self._name, self._keys = folder, name, keys
         self._share = int(share * 2**32)
         self.champion: LoadedModel | None = None
         self.challenger: LoadedModel | None = None
@@ -201,7 +203,7 @@ class LoadedModels:
         if not in_spite_of_deaths and loading.deaths(marks, version) >= loading.MOST_DEATHS:
             raise ArtifactError("processes that loaded it ended at once: too little memory, or a broken model")
         with loading.attempt(marks, version):
-            fresh = scorer.load(folder)
+            fresh = scorer.load(folder, self._keys)
             # The golden rows also warm the scorer up.
             scorer.check_golden(fresh, read_golden(folder))
         bands = fresh.manifest.bands

@@ -12,6 +12,7 @@ from serving import http, metrics
 from serving.clinic import cards, events, hooks
 from serving.clinic.clients import CdsClients
 from serving.clinic.hooks import PreconditionError
+from serving.edge.auth import CLIENT
 from serving.http import JsonResponse
 from serving.routes.clinical import Clinical
 
@@ -37,7 +38,8 @@ class CdsHooks:
         return self._discovery
 
     def _verify(self, request: Request, path: str) -> None:
-        self._clients.verify(http.header(request.headers.raw, b"authorization"), f"{self._clinical.url}{path}")
+        # The record system is the client of the access log, as a key's name is elsewhere.
+        CLIENT.set(self._clients.verify(http.header(request.headers.raw, b"authorization"), self._clinical.url + path))
 
     async def call(self, request: Request) -> Response:
         """Answer one call with its cards: none for patients whom the model does not know."""

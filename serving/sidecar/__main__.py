@@ -35,6 +35,7 @@ from serving.prediction_log.segments import SUFFIX
 from serving.sidecar import launch
 from serving.sidecar.model_sync import ModelSync
 from serving.sidecar.store import Store
+from serving.sidecar.unreadable import Unreadable
 
 _POLL = 0.2
 _BATCH = 2_000
@@ -68,6 +69,7 @@ class Shipper:
         self.waiting = self.spool / "feedback"
         self.waiting.mkdir(exist_ok=True)
         self._store = Store(settings)
+        self.unreadable = Unreadable(self.spool / "unreadable", self._store.erased)
         self._quiet_until = 0.0
         self._warned = ""
 
@@ -152,14 +154,6 @@ class Shipper:
                 continue
             path.unlink()
 
-    def delete_old(self, days: float) -> None:
-        """Delete what has been in `unreadable/` for longer than its retention; 0 keeps it."""
-        limit = time.time() - 86_400 * days
-        for path in (self.spool / "unreadable").glob("*") if days else ():
-            if path.stat().st_mtime < limit:
-                path.unlink(missing_ok=True)
-                log.warning("%s was deleted: it could not be read, and its retention is over", path.name)
-
     def _put_aside(self, path: Path, reason: str, count: int = 1) -> None:
         folder = self.spool / "unreadable"
         folder.mkdir(exist_ok=True)
@@ -227,7 +221,8 @@ def main() -> None:
             poke.unlink(missing_ok=True)
             attempt(models.poll, "following the registry")
             attempt(lambda: _clean_up(models.folder), "cleaning up after dead workers")
-            attempt(lambda: shipper.delete_old(settings.privacy.spool_days), "deleting what is too old")
+            attempt(lambda: shipper.unreadable.delete_old(settings.privacy.spool_days), "deleting what is too old")
+            attempt(shipper.unreadable.delete_erased, "deleting what is of erased patients")
             process.flush()
             next_poll = time.monotonic() + settings.api.reload_interval
         attempt(shipper.ship, "storing predictions")

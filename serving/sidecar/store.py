@@ -10,7 +10,7 @@ import psycopg2
 from psycopg2 import extras
 
 from readmission import contract
-from readmission.privacy.tombstones import read_tombstones
+from readmission.privacy.tombstones import Tombstones, read_tombstones
 from readmission.pseudonyms import PatientKey
 from readmission.settings import Settings
 from serving.clinic.events import Event
@@ -98,16 +98,31 @@ class Store:
                     self._months.add(month)
                 keys = self._settings.patient_keys
                 erased = read_tombstones(cursor, keys)
-                patients = [(entry, _patient(entry)) for entry in entries]
-                kept = [e for e, patient in patients if e.route != "/explain" and not erased.cover(patient)]
+                patients = [(entry, _patients(entry)) for entry in entries]
+                kept = [e for e, names in patients if e.route != "/explain" and not any(map(erased.cover, names))]
                 extras.execute_values(cursor, _INSERT, list(map(_row, kept)), template=_ROW, page_size=1000)
                 clinic_store.add_discharges(cursor, kept)
-                if keys and (accesses := [_access(e, p, keys[0]) for e, p in patients if isinstance(p, int)]):
+                if keys and (accesses := [_access(e, names[0], keys[0]) for e, names in patients if names]):
                     extras.execute_values(cursor, _INSERT_ACCESS, accesses, template=_ACCESS, page_size=1000)
             self._connection.commit()
         except psycopg2.Error:
             self.close()
             raise
+
+    def erased(self) -> Tombstones:
+        """Return who is erased.
+
+        Raises:
+            psycopg2.Error: The database is not available.
+        """
+        try:
+            with self._cursor() as cursor:
+                tombstones = read_tombstones(cursor, self._settings.patient_keys)
+            self._connection.commit()
+        except psycopg2.Error:
+            self.close()
+            raise
+        return tombstones
 
     def add_outcomes(self, outcomes: Sequence[Outcome]) -> set[str]:
         """Store the outcomes of stored predictions; return the ids of those.
@@ -164,22 +179,25 @@ class Store:
         return rows
 
 
-def _access(entry: Entry, patient: int, key: PatientKey) -> dict[str, Any]:
+def _access(entry: Entry, patient: int | str, key: PatientKey) -> dict[str, Any]:
     return {
         "access_id": entry.prediction_id,
         "accessed_at": _time(entry.moment),
         "token": key.token(patient),
         "key_id": key.id,
         "client": entry.client,
-        "route": entry.route,
+        "route": entry.route if entry.discharge is None else entry.discharge.source,
         "model_name": entry.model,
         "model_version": entry.version,
         "request_id": entry.request_id,
     }
 
 
-def _patient(entry: Entry) -> object:
-    return encounter.decode(entry.inputs)[encounter.PATIENT]
+def _patients(entry: Entry) -> list[int | str]:
+    """Return the names of an entry's patient: number and reference, those of them that it has."""
+    number = encounter.decode(entry.inputs)[encounter.PATIENT]
+    names: list[int | str] = [number] if isinstance(number, int) else []
+    return [*names, entry.discharge.patient] if entry.discharge is not None and entry.discharge.patient else names
 
 
 def _time(milliseconds: int) -> datetime:

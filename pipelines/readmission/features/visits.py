@@ -14,11 +14,11 @@ Visits with a discharge date need neither rule: their time is known. They are hi
 arrived when it was predicted, which is what the API would have seen then, whatever their outcome became later.
 
 Gaps between ids are used for this rule alone, never as a feature: they extrapolate badly forward in time.
-Pure but for reading the table's file (`history.pack` writes it); no pandas, because the API imports it.
+Pure but for reading the table's file (`history.pack` writes it); no pandas, because the API imports it. More than 250
+lines, because the rule, the visits and the layout of their table are read together.
 """
 
 import math
-import mmap
 import struct
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -27,6 +27,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from readmission import files
 
 #: About half a year of encounter ids: 444 million ids in ten years.
 SMALL_GAP = 22_000_000
@@ -158,7 +160,7 @@ class Visits:
         ValueError: it is not such a table.
     """
 
-    def __init__(self, data: bytes | mmap.mmap) -> None:
+    def __init__(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
         try:
             magic, patients, count, self.newest = HEAD.unpack_from(view)
@@ -179,8 +181,7 @@ class Visits:
     @classmethod
     def open(cls, path: Path) -> "Visits":
         """Map a file."""
-        with path.open("rb") as file:
-            return cls(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        return cls(files.map_file(path))
 
     @property
     def patients(self) -> int:
@@ -193,11 +194,14 @@ class Visits:
 
     def of(self, patient: int) -> list[Visit]:
         """Return a patient's visits by rising encounter; empty: not known."""
+        return self._visits_of(patient, 0)
+
+    def _visits_of(self, patient: int, shift: int) -> list[Visit]:
         position = bisect_left(self._patients, patient)
         if position == len(self._patients) or self._patients[position] != patient:
             return []
         low, high = (self._rows + self._row.size * i for i in self._starts[position : position + 2])
-        return [_visit(*row) for row in self._row.iter_unpack(self._view[low:high])]
+        return [_visit(shift, *row) for row in self._row.iter_unpack(self._view[low:high])]
 
     def revisits(self, patients: Sequence[Any], encounters: Sequence[Any]) -> npt.NDArray[np.int64]:
         """Return which of many encounters have an earlier one here; what `summarise` says of the others is `NONE`.
@@ -244,7 +248,7 @@ class Visits:
         return summarise(visits, self.newest, now, inpatient, chapter, code, at)
 
 
-def _visit(encounter: int, code: float, final: bool, *rest: float) -> Visit:
+def _visit(shift: int, encounter: int, code: float, final: bool, *rest: float) -> Visit:
     days, medications, inpatient, diagnoses, disposition, chapter = [_SMALL[int(n)] for n in rest[:6]]
     arrived = rest[6] if len(rest) > 6 else _NAN
-    return Visit(encounter, final, days, medications, inpatient, diagnoses, disposition, chapter, code, arrived)
+    return Visit(encounter - shift, final, days, medications, inpatient, diagnoses, disposition, chapter, code, arrived)

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from readmission.errors import UserError
+from readmission.privacy.rows import find_references
 from readmission.settings import Settings
 from readmission.stores import postgres
 
@@ -22,7 +23,7 @@ class Access(NamedTuple):
     request_id: str
 
 
-def read_accesses(settings: Settings, patient: int) -> list[Access]:
+def read_accesses(settings: Settings, patient: int | str) -> list[Access]:
     """Return every recorded access to a patient, the oldest first.
 
     Raises:
@@ -30,7 +31,8 @@ def read_accesses(settings: Settings, patient: int) -> list[Access]:
     """
     if not settings.patient_keys:
         raise UserError("READMISSION_PATIENT_KEY is not set: without it nobody's accesses can be found.")
-    tokens = tuple((key.token(patient), key.id) for key in settings.patient_keys)
     with postgres.transaction(settings, "privacy") as cursor:
+        references = find_references(cursor, patient) if isinstance(patient, int) else ()
+        tokens = tuple((key.token(name), key.id) for key in settings.patient_keys for name in (patient, *references))
         cursor.execute(_QUERY, {"tokens": tokens})
         return [Access(*row) for row in cursor.fetchall()]

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
+from readmission.features.keyed_visits import read_key_id, without_pseudonyms
 from readmission.features.visits import Visits
 from readmission.privacy import rows
-from readmission.privacy.artifacts import rewrite
+from readmission.privacy.artifacts import Change, rewrite, without
 from readmission.privacy.rows import Erasure
 from readmission.privacy.tombstones import Tombstones
-from readmission.pseudonyms import PatientKey
+from readmission.pseudonyms import PatientKey, find_key, number_of
 from readmission.scorer.rows import VISITS
 from readmission.settings import Settings
 from readmission.stores import objects, postgres
@@ -22,7 +23,8 @@ TOMBSTONES = "privacy/tombstones/"
 _PATIENTS = """
 SELECT patient_nbr::text FROM raw.encounters UNION SELECT patient_nbr::text FROM clean.encounters
 UNION SELECT inputs->>'patient_nbr' FROM serving.predictions WHERE inputs ? 'patient_nbr'
-UNION SELECT btrim(content->>'patient_nbr') FROM raw.quarantine WHERE content ? 'patient_nbr'"""
+UNION SELECT btrim(content->>'patient_nbr') FROM raw.quarantine WHERE content ? 'patient_nbr'
+UNION SELECT patient FROM serving.discharges"""
 #: Statement that adds a tombstone; a second one changes nothing.
 ADD_TOMBSTONE = "INSERT INTO privacy.tombstones (token, key_id) VALUES (%(token)s, %(key_id)s) ON CONFLICT DO NOTHING"
 _REQUEST = """
@@ -62,35 +64,56 @@ def erase_again(settings: Settings, keys: Sequence[PatientKey], names: Iterable[
             key_id, _, token = name.partition("-")
             cursor.execute(ADD_TOMBSTONE, {"token": token, "key_id": key_id})
         cursor.execute("SELECT token, key_id FROM privacy.tombstones")
-        tombstones = Tombstones(keys, cursor.fetchall())
+        pairs = cursor.fetchall()
+        tombstones = Tombstones(keys, pairs)
         if not tombstones:
             return 0
         cursor.execute(_PATIENTS)
-        patients = {int(text) for (text,) in cursor.fetchall() if tombstones.cover(text)}
-    for patient in sorted(patients):
+        texts = [text for (text,) in cursor.fetchall() if tombstones.cover(text)]
+    patients: set[int | str] = {int(text) if text.isdecimal() else text for text in texts}
+    for patient in sorted(patients, key=str):
         _erase_rows(settings, keys[0], patient)
     rows.delete_old_snapshots(settings)
+    change: Change
     for folder in folders.names():
         read = partial(folders.read, folder)
         if (table := read(VISITS)) is not None:
-            visits = Visits(table)
-            covered = [n for i in range(visits.patients) if tombstones.cover(n := visits.patient(i))]
-            patients |= {*covered}
-            folders.write(folder, rewrite(read, covered)[0])
+            numbers = [patient for patient in patients if isinstance(patient, int)]
+            if (table_key := read_key_id(table)) is not None:
+                # Also those of whom nothing is left but this: their tombstones begin with what stands for them.
+                change = partial(_without_pseudonyms, numbers, pairs, find_key(keys, table_key), table_key)
+            else:
+                visits = Visits(table)
+                covered = [n for i in range(visits.patients) if tombstones.cover(n := visits.patient(i))]
+                patients |= {*covered}
+                change = without(covered, keys)
+            folders.write(folder, rewrite(read, change)[0])
     log.info("erased %d patients again", len(patients))
     return len(patients)
 
 
-def _erase_rows(settings: Settings, key: PatientKey, patient: int) -> None:
+def _without_pseudonyms(
+    patients: Iterable[int],
+    tombstones: Iterable[tuple[str, str]],
+    key: PatientKey | None,
+    key_id: str,
+    table: bytes,
+) -> tuple[bytes, int]:
+    own = {number_of(token) for token, made_with in tombstones if made_with == key_id}
+    return without_pseudonyms(table, own | {key.pseudonym(patient)[0] for patient in patients if key is not None})
+
+
+def _erase_rows(settings: Settings, key: PatientKey, patient: int | str) -> None:
     values: dict[str, Any] = {"token": key.token(patient), "key_id": key.id, "reason": _REASON}
     with postgres.transaction(settings, "privacy") as cursor:
         cursor.execute(_REQUEST, values)
-        erasure = Erasure(int(cursor.fetchone()[0]), patient, _REASON)
+        references = (patient,) if isinstance(patient, str) else ()
+        erasure = Erasure(int(cursor.fetchone()[0]), patient, references, _REASON)
     rows.delete_rows(settings, erasure)
     with postgres.transaction(settings, "privacy") as cursor:
         rows.record_step(cursor, erasure, "verified", 0)
 
 
-def tombstone_name(key: PatientKey, patient: int) -> str:
+def tombstone_name(key: PatientKey, patient: int | str) -> str:
     """Return the name of a patient's tombstone in the object store."""
     return f"{key.id}-{key.token(patient)}"

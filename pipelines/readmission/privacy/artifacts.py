@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ import httpx
 import msgspec
 
 from readmission.errors import UserError
+from readmission.features.keyed_visits import count_visits, read_key_id, without_pseudonyms
 from readmission.features.visit_table import without_patients
-from readmission.features.visits import Visits
+from readmission.pseudonyms import PatientKey, find_key
 from readmission.registry.aliases import REISSUED
 from readmission.scorer.manifest import GOLDEN, MANIFEST
 from readmission.scorer.rows import VISITS
@@ -19,9 +20,32 @@ from readmission.settings import Settings
 
 #: Reads a file of a compiled model; None if it is absent.
 Read = Callable[[str], bytes | None]
+#: Returns a table of visits changed, and how many visits are not in it any more.
+Change = Callable[[bytes], tuple[bytes, int]]
 
 
-def rewrite(read: Read, patients: Collection[int]) -> tuple[dict[str, bytes], int]:
+def without(patients: Collection[int], keys: Sequence[PatientKey]) -> Change:
+    """Return what removes patients from a table of visits, keyed or not.
+
+    Args:
+        patients: Their numbers.
+        keys: Keys that a table may be keyed with. One that is keyed otherwise raises `UserError`.
+    """
+
+    def change(table: bytes) -> tuple[bytes, int]:
+        if (key_id := read_key_id(table)) is None:
+            return without_patients(table, patients)
+        if (key := find_key(keys, key_id)) is None:
+            raise UserError(
+                f"A compiled model is keyed with {key_id}: name that READMISSION_PATIENT_KEY in "
+                "READMISSION_PREVIOUS_PATIENT_KEYS."
+            )
+        return without_pseudonyms(table, [key.pseudonym(patient)[0] for patient in patients])
+
+    return change
+
+
+def rewrite(read: Read, change: Change) -> tuple[dict[str, bytes], int]:
     """Return the files of a compiled model that must change, and how many visits go.
 
     The manifest comes last. A manifest whose hashes are not those of the files, as a killed erasure leaves it, is put
@@ -29,7 +53,7 @@ def rewrite(read: Read, patients: Collection[int]) -> tuple[dict[str, bytes], in
 
     Args:
         read: Reader of the folder.
-        patients: Numbers of the patients to remove.
+        change: What becomes of the table of visits.
     """
     content = read(MANIFEST)
     if content is None:
@@ -38,10 +62,9 @@ def rewrite(read: Read, patients: Collection[int]) -> tuple[dict[str, bytes], in
     changed: dict[str, bytes] = {}
     removed = 0
     if VISITS in manifest["files"] and (table := read(VISITS)) is not None:
-        rest, removed = without_patients(table, patients)
+        rest, removed = change(table)
         _change(changed, manifest, VISITS, table, rest)
-        visits = Visits(rest)
-        manifest["history"] = {"patients": visits.patients, "visits": visits.count}
+        manifest["history"] = count_visits(rest)
     if (golden := read(GOLDEN)) is not None:
         rows = msgspec.json.decode(golden)
         # Golden rows of earlier releases were those of real patients.

@@ -11,7 +11,7 @@ import typer
 from readmission.errors import UserError
 from readmission.privacy import rows
 from readmission.privacy.again import ADD_TOMBSTONE, TOMBSTONES, tombstone_name
-from readmission.privacy.artifacts import RunArtifacts, rewrite
+from readmission.privacy.artifacts import RunArtifacts, rewrite, without
 from readmission.privacy.patients import read_patient
 from readmission.privacy.rows import Erasure
 from readmission.settings import Settings
@@ -31,7 +31,9 @@ VALUES (%(token)s, %(key_id)s, %(reason)s, %(by)s) RETURNING id"""
 def run(
     settings: Settings,
     *,
-    patient: Annotated[str, typer.Option(help="Number of the patient; - reads it from standard input.")],
+    patient: Annotated[
+        str, typer.Option(help="Number or FHIR reference of the patient; - reads it from standard input.")
+    ],
     reason: Annotated[str, typer.Option(help="Why, for the ledger; without anything that names the patient.")],
     by: Annotated[str, typer.Option(help="Who decides, for the ledger. [the user of this process]")] = "",
 ) -> None:
@@ -53,7 +55,7 @@ def run(
     artifacts = RunArtifacts(settings)
     removed["visits.bin"] = _erase_artifacts(settings, erasure, artifacts)
     models = _mark_models(settings, erasure, artifacts)
-    if left := rows.remaining(settings, number):
+    if left := rows.remaining(settings, erasure):
         raise UserError(f"Rows of the patient came in meanwhile ({', '.join(left)}): run the same command again.")
     with postgres.transaction(settings, "privacy") as cursor:
         rows.record_step(cursor, erasure, "verified", 0)
@@ -65,30 +67,33 @@ def run(
     )
 
 
-def _begin(settings: Settings, patient: int, reason: str, who: str) -> Erasure:
-    """Write the tombstone and the request, or find the request that an interrupted erasure left."""
+def _begin(settings: Settings, patient: int | str, reason: str, who: str) -> Erasure:
+    """Write the tombstones and the request, or find the request that an interrupted erasure left."""
     if not settings.patient_keys:
         raise UserError("READMISSION_PATIENT_KEY is not set: without it no tombstone can be made.")
     key = settings.patient_keys[0]
     values = {"token": key.token(patient), "key_id": key.id, "reason": reason, "by": who}
     with postgres.transaction(settings, "privacy") as cursor:
-        cursor.execute(ADD_TOMBSTONE, values)
+        references = rows.find_references(cursor, patient)
+        names = dict.fromkeys((patient, *references))
+        for name in names:
+            cursor.execute(ADD_TOMBSTONE, {"token": key.token(name), "key_id": key.id})
         cursor.execute(_OPEN, values)
         if (row := cursor.fetchone()) is None:
             cursor.execute(_REQUEST, values)
             row = cursor.fetchone()
-    objects.objects(settings).put(TOMBSTONES + tombstone_name(key, patient), b"")
-    return Erasure(int(row[0]), patient, reason)
+    for name in names:
+        objects.objects(settings).put(TOMBSTONES + tombstone_name(key, name), b"")
+    return Erasure(int(row[0]), patient, references, reason)
 
 
 def _erase_artifacts(settings: Settings, erasure: Erasure, artifacts: RunArtifacts) -> int:
     """Write the compiled model of every run anew that holds the patient; return how many visits went."""
-    with postgres.transaction(settings, "privacy") as cursor:
-        cursor.execute("SELECT DISTINCT run_id FROM training.promotions WHERE run_id IS NOT NULL ORDER BY 1")
-        runs = [row[0] for row in cursor.fetchall()]
+    runs = rows.compiled_runs(settings)
     total, changed = 0, False
+    remove = without(erasure.numbers, settings.patient_keys)
     for run_id in runs:
-        files, removed = rewrite(partial(artifacts.read, run_id), [erasure.patient])
+        files, removed = rewrite(partial(artifacts.read, run_id), remove)
         if not files:
             continue
         artifacts.write(run_id, files)

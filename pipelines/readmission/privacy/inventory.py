@@ -15,7 +15,6 @@ from readmission import contract
 #: Where a statement of erasure finds the rows of a patient; parameters of every `Table.erase`.
 PATIENT, ENCOUNTERS = "patient_nbr = %(patient)s", "encounter_id = ANY(%(encounters)s)"
 PREDICTIONS = "prediction_id = ANY(%(predictions)s::uuid[])"
-_REQUEST = "(inputs->>'patient_nbr' = %(text)s OR inputs->>'encounter_id' = ANY(%(texts)s))"
 _REFUSED = (
     "(btrim(content->>'patient_nbr') = %(text)s OR btrim(content->>'encounter_id') = ANY(%(texts)s)"
     " OR %(text)s = ANY(regexp_split_to_array(content->>'text', '[^0-9]+')))"
@@ -112,7 +111,7 @@ TABLES: tuple[Table, ...] = (
         contents="a request as it was sent, and its answer",
         patient=_names("prediction_id inputs inputs_sha256 prediction p_no p_late p_early missing"),
         other=_names("predicted_at model_name model_version variant latency_ms request_id"),
-        erase=_REQUEST,
+        erase=PREDICTIONS,
         moment="predicted_at",
         setting="retention_predictions_days",
     ),
@@ -340,6 +339,11 @@ FILES: tuple[Files, ...] = (
         patterns=("postgres/*", "postgres.new/*"),
         contents="the files of the database; deleted rows are overwritten by its vacuum",
         retention="that of the tables",
+    ),
+    Files(
+        patterns=("demo/*",),
+        contents="files that were uploaded to the demo, and their scored copies",
+        retention="15 minutes",
     ),
     Files(patterns=("logs/*",), retention="rotated by size"),
     Files(

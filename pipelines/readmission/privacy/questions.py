@@ -19,7 +19,9 @@ def run(
         typer.Argument(help="inventory: every place that holds patients' data. accesses: who asked about --patient."),
     ],
     *,
-    patient: Annotated[str, typer.Option(help="Number of a patient; - reads it from standard input.")] = "",
+    patient: Annotated[
+        str, typer.Option(help="Number or FHIR reference of a patient; - reads it from standard input.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Show every place that holds patients' data, or who asked about one patient.
@@ -48,7 +50,7 @@ def _inventory(settings: Settings, as_json: bool) -> None:
         typer.echo(f"    holds {location.contents}; kept {location.retention}; readers: {location.readers}")
 
 
-def _accesses(settings: Settings, patient: int, as_json: bool) -> None:
+def _accesses(settings: Settings, patient: int | str, as_json: bool) -> None:
     entries = accesses.read_accesses(settings, patient)
     if as_json:
         lines = [entry._asdict() | {"moment": entry.moment.isoformat()} for entry in entries]

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,16 @@ UNION SELECT (inputs->>'encounter_id')::bigint FROM serving.predictions
   WHERE inputs->>'patient_nbr' = %(text)s AND inputs->>'encounter_id' ~ '^[0-9]{1,18}$'"""
 _PREDICTIONS = """
 SELECT prediction_id::text FROM serving.predictions
-WHERE inputs->>'patient_nbr' = %(text)s OR inputs->>'encounter_id' = ANY(%(texts)s)"""
+WHERE inputs->>'patient_nbr' = %(text)s OR inputs->>'encounter_id' = ANY(%(texts)s)
+UNION SELECT d.prediction_id::text FROM serving.discharges d LEFT JOIN serving.predictions p USING (prediction_id)
+WHERE d.patient = ANY(%(references)s) AND coalesce(p.inputs->>'patient_nbr', %(text)s, '') = coalesce(%(text)s, '')"""
+#: How record systems name the patient of a number, and whether one with that name has a number.
+_REFERENCES = """
+SELECT DISTINCT d.patient FROM serving.discharges d JOIN serving.predictions p USING (prediction_id)
+WHERE d.patient <> '' AND p.inputs->>'patient_nbr' = %(text)s"""
+_NUMBERED = """
+SELECT 1 FROM serving.discharges d JOIN serving.predictions p USING (prediction_id)
+WHERE d.patient = %(text)s AND p.inputs ? 'patient_nbr' LIMIT 1"""
 #: Every snapshot, old revisions too, of the batches that the patient's encounters came with.
 _SNAPSHOTS = """
 WITH own AS (
@@ -44,17 +54,55 @@ INSERT INTO privacy.affected_models (erasure_id, run_id, family)
 SELECT %(erasure)s, run_id, family FROM training.runs e
 WHERE EXISTS (SELECT 1 FROM unnest(%(batches)s) b WHERE b BETWEEN e.first_batch AND e.last_batch)
 ON CONFLICT DO NOTHING"""
+_COMPILED = """
+SELECT run_id FROM training.promotions WHERE run_id IS NOT NULL
+UNION SELECT run_id FROM training.intents WHERE run_id IS NOT NULL ORDER BY 1"""
 _STEP = """
 INSERT INTO privacy.erasure_steps (erasure_id, place, removed) VALUES (%(erasure)s, %(place)s, %(removed)s)"""
 
 
 @dataclass(frozen=True)
 class Erasure:
-    """One erasure: its number in the ledger, the patient and the reason."""
+    """One erasure.
+
+    Attributes:
+        number: Its number in the ledger.
+        patient: Number of the patient, or the reference of one who has none.
+        references: How record systems name the patient.
+        reason: Why.
+    """
 
     number: int
-    patient: int
+    patient: int | str
+    references: tuple[str, ...]
     reason: str
+
+    @property
+    def numbers(self) -> list[int]:
+        """Return the patient's number as a list; empty without one."""
+        return [self.patient] if isinstance(self.patient, int) else []
+
+
+def find_references(cursor: Any, patient: int | str) -> tuple[str, ...]:
+    """Return how record systems name a patient.
+
+    Raises:
+        UserError: It is a reference, and the patient has a number, by which more is found.
+    """
+    if isinstance(patient, int):
+        cursor.execute(_REFERENCES, {"text": str(patient)})
+        return tuple(row[0] for row in cursor.fetchall())
+    cursor.execute(_NUMBERED, {"text": patient})
+    if cursor.fetchone():
+        raise UserError("The record system sends this patient's number too: name the patient by that number.")
+    return (patient,)
+
+
+def compiled_runs(settings: Settings) -> list[str]:
+    """Return the MLflow runs that have a compiled model, also of a promotion that was cut off."""
+    with postgres.transaction(settings, "privacy") as cursor:
+        cursor.execute(_COMPILED)
+        return [row[0] for row in cursor.fetchall()]
 
 
 def delete_rows(settings: Settings, erasure: Erasure) -> dict[str, int]:
@@ -69,7 +117,7 @@ def delete_rows(settings: Settings, erasure: Erasure) -> dict[str, int]:
     removed: dict[str, int] = {}
     with postgres.transaction(settings, "privacy") as cursor:
         cursor.execute("SELECT privacy.lock_tombstones()")
-        parameters = _parameters(cursor, erasure.patient)
+        parameters = _parameters(cursor, erasure)
         batches = _reissue_snapshots(settings, cursor, erasure)
         if batches:
             cursor.execute(_AFFECTED, {"erasure": erasure.number, "batches": batches})
@@ -83,11 +131,11 @@ def delete_rows(settings: Settings, erasure: Erasure) -> dict[str, int]:
     return removed
 
 
-def remaining(settings: Settings, patient: int) -> dict[str, int]:
+def remaining(settings: Settings, erasure: Erasure) -> dict[str, int]:
     """Return how many rows of a patient each table holds now, by table; empty if none does."""
     counts: dict[str, int] = {}
     with postgres.transaction(settings, "privacy") as cursor:
-        parameters = _parameters(cursor, patient)
+        parameters = _parameters(cursor, erasure)
         for table in TABLES:
             if table.erase:
                 name = sql.Identifier(*table.name.split("."))
@@ -104,11 +152,14 @@ def record_step(cursor: Any, erasure: Erasure, store: str, removed: int) -> None
     cursor.execute(_STEP, {"erasure": erasure.number, "place": store, "removed": removed})
 
 
-def _parameters(cursor: Any, patient: int) -> dict[str, Any]:
-    """Return what the conditions of `Table.erase` are asked with."""
-    cursor.execute(_ENCOUNTERS, {"patient": patient, "text": str(patient)})
+def _parameters(cursor: Any, erasure: Erasure) -> dict[str, Any]:
+    """Return what the conditions of `Table.erase` are asked with; a patient without a number has none of the data."""
+    number = next(iter(erasure.numbers), None)
+    who = {"patient": number, "text": None if number is None else str(number)}
+    cursor.execute(_ENCOUNTERS, who)
     encounters = [row[0] for row in cursor.fetchall()]
-    parameters = {"patient": patient, "text": str(patient), "encounters": encounters, "texts": [*map(str, encounters)]}
+    parameters = {**who, "encounters": encounters, "texts": [*map(str, encounters)]}
+    parameters["references"] = [*erasure.references]
     cursor.execute(_PREDICTIONS, parameters)
     return parameters | {"predictions": [row[0] for row in cursor.fetchall()]}
 
@@ -116,13 +167,13 @@ def _parameters(cursor: Any, patient: int) -> dict[str, Any]:
 def _reissue_snapshots(settings: Settings, cursor: Any, erasure: Erasure) -> list[int]:
     """Write the snapshots that hold the patient anew; return their batches."""
     store = objects.objects(settings)
-    cursor.execute(_SNAPSHOTS, {"patient": erasure.patient})
+    cursor.execute(_SNAPSHOTS, {"patient": next(iter(erasure.numbers), None)})
     batches = []
     for batch, revision, old_key, old in cursor.fetchall():
         content = store.get(old_key)
         if hashlib.sha256(content).hexdigest() != old:
             raise UserError(f"The clean snapshot of batch {batch} ({old_key}) is not what `process` wrote.")
-        data, removed = _without(content, erasure.patient)
+        data, removed = _without(content, erasure.numbers)
         if not removed:
             continue
         new = hashlib.sha256(data).hexdigest()
@@ -153,10 +204,10 @@ def delete_old_snapshots(settings: Settings) -> int:
     return deleted
 
 
-def _without(data: bytes, patient: int) -> tuple[bytes, int]:
-    """Return a snapshot without a patient's rows, and how many they were."""
+def _without(data: bytes, patients: Sequence[int]) -> tuple[bytes, int]:
+    """Return a snapshot without the rows of patients, and how many they were."""
     table = pyarrow.parquet.read_table(io.BytesIO(data))
-    rest = table.filter(pyarrow.compute.not_equal(table["patient_nbr"], patient))
+    rest = table.filter(pyarrow.compute.invert(pyarrow.compute.is_in(table["patient_nbr"], pyarrow.array(patients))))
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(rest.replace_schema_metadata(None), buffer, compression="zstd")
     return buffer.getvalue(), len(table) - len(rest)

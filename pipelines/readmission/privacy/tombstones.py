@@ -32,16 +32,23 @@ class Tombstones:
                 "READMISSION_PREVIOUS_PATIENT_KEYS."
             )
 
+    def __len__(self) -> int:
+        return sum(map(len, self._tokens.values()))
+
     def __bool__(self) -> bool:
         return bool(self._tokens)
 
     def cover(self, patient: object) -> bool:
-        """Return whether a patient is erased; what is not a whole number is nobody."""
+        """Return whether a patient is erased.
+
+        Args:
+            patient: Number, also as text, or a FHIR reference. Anything else is nobody.
+        """
         text = str(patient).strip()
-        if not self._tokens or not text.isdecimal():
+        if not self._tokens or not text:
             return False
-        number = int(text)
-        return any(key is not None and key.token(number) in tokens for key, tokens in self._keys)
+        name = int(text) if text.isdecimal() else text
+        return any(key is not None and key.token(name) in tokens for key, tokens in self._keys)
 
 
 def read_tombstones(cursor: Any, keys: Sequence[PatientKey]) -> Tombstones:

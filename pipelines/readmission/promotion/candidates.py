@@ -146,6 +146,7 @@ def _check_gates(
             bands=operating_points.measure_bands(operating_points.choose_bands(validation), held_out.scored["test"]),
             prevalence=data.prevalence,
             systems=data.icd,
+            key=next(iter(settings.patient_keys), None),
         )
         figures |= gate_metrics.serving_metrics(folder)
     except ArtifactError as error:

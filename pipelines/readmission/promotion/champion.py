@@ -53,15 +53,15 @@ def find_champion(client: MlflowClient, settings: Settings, data: Dataset, folde
         RegistryError: MLflow does not answer.
     """
     current = tracking.champion(client, settings)
-    return None if current is None else _score(client, current, data, folder)
+    return None if current is None else _score(client, settings, current, data, folder)
 
 
-def _score(client: MlflowClient, current: Any, data: Dataset, folder: Path) -> Champion:
+def _score(client: MlflowClient, settings: Settings, current: Any, data: Dataset, folder: Path) -> Champion:
     compiled = Path(client.download_artifacts(current.run_id, "serving", str(folder)))
     validation: Scored | None = None
     try:
         frame = data.frames["validation"]
-        answers = scorer.load(compiled).score_many(scorer.columns_of(to_values(frame)))
+        answers = scorer.load(compiled, settings.patient_keys).score_many(scorer.columns_of(to_values(frame)))
         validation = data.scored("validation", np.asarray(answers, dtype=np.float64))
     except ContractMismatchError as error:
         log.warning("version %s is not compared with the candidates: %s", current.version, error)

@@ -18,7 +18,8 @@ from typing import Protocol
 import msgspec
 import numpy as np
 
-from readmission.features.visits import Visits
+from readmission.features.keyed_visits import open_visits
+from readmission.pseudonyms import PatientKey
 from readmission.scorer.manifest import SCORER, ArtifactError, Golden, Manifest, read_manifest
 from readmission.scorer.recipe import Attribution, Matrix, Probabilities, Recipe
 from readmission.scorer.rows import ORDER, VISITS, Columns, Values, columns_of
@@ -56,18 +57,19 @@ class Scorer(Protocol):
         """Return the contributions of raw columns, or None when the engine cannot say."""
 
 
-def load(folder: Path) -> Scorer:
+def load(folder: Path, keys: Sequence[PatientKey] | None = ()) -> Scorer:
     """Load a compiled model after checking every file.
 
     Args:
         folder: the artifact folder.
+        keys: Keys that its visits may be keyed with. None leaves the visits out: every visit is a first one.
 
     Raises:
         ArtifactError: the folder is not whole, of another contract version, or cannot be read.
     """
     manifest = read_manifest(folder)
     try:
-        visits = Visits.open(folder / VISITS) if VISITS in manifest.files else None
+        visits = open_visits(folder / VISITS, keys) if VISITS in manifest.files and keys is not None else None
     except ValueError as error:
         raise ArtifactError(f"{VISITS}: {error}") from None
     if manifest.engine == "pipeline":

@@ -15,7 +15,9 @@ from readmission import contract, scorer
 from readmission.contract.risk import OperatingPoint, RiskBand
 from readmission.features import history
 from readmission.features.encoding import Feature
+from readmission.features.keyed_visits import with_key
 from readmission.features.visits import Visits
+from readmission.pseudonyms import PatientKey
 from readmission.scorer import trees
 from readmission.scorer.encoder_layout import read_layout, row_positions
 from readmission.scorer.invented import invented_rows
@@ -57,6 +59,7 @@ def compile_pipeline(
     bands: tuple[RiskBand, ...] = (),
     prevalence: float | None = None,
     systems: tuple[str, ...] = ("9cm",),
+    key: PatientKey | None = None,
 ) -> Manifest:
     """Write the artifact folder of one fitted Pipeline.
 
@@ -78,6 +81,7 @@ def compile_pipeline(
         bands: Bands of risk, from the lowest.
         prevalence: Share of early readmissions in the training data, 0 to 1.
         systems: Code systems of the training data, before its diagnoses were translated.
+        key: Key under which the visits are written. If omitted, they hold patients' numbers.
 
     Returns:
         the manifest, with the largest difference found.
@@ -88,7 +92,7 @@ def compile_pipeline(
     """
     folder.mkdir(parents=True, exist_ok=True)
     if visits:
-        (folder / VISITS).write_bytes(visits)
+        (folder / VISITS).write_bytes(with_key(visits, key, (), ())[0] if key else visits)
     rows, expected = _expected(pipeline, sample, visits)
     # Golden rows leave the database with the model, so none is a patient's: those that were invented, without a number.
     invented = [i for i in range(len(sample), len(rows)) if len(rows[i]) < len(ORDER) or rows[i][-1] is None]
@@ -115,7 +119,7 @@ def compile_pipeline(
         history={"patients": Visits(visits).patients, "visits": Visits(visits).count} if visits else {},
     )
     write_manifest(folder, manifest)
-    manifest = msgspec.structs.replace(manifest, parity=_compare(folder, rows, expected))
+    manifest = msgspec.structs.replace(manifest, parity=_compare(folder, rows, expected, key))
     write_manifest(folder, manifest)
     log.info("compiled %s for engine %s: %s", family, engine, manifest.parity)
     return manifest
@@ -137,9 +141,9 @@ def _expected(pipeline: Any, sample: pd.DataFrame, visits: bytes) -> tuple[list[
     return [*to_values(sample), *invented], np.concatenate(list(answers))
 
 
-def _compare(folder: Path, rows: Sequence[Values], expected: Any) -> Parity:
+def _compare(folder: Path, rows: Sequence[Values], expected: Any, key: PatientKey | None) -> Parity:
     """Answer every row in both ways of the scorer: one by one, and as a batch."""
-    compiled = scorer.load(folder)
+    compiled = scorer.load(folder, [key] if key else [])
     single = rows if compiled.manifest.engine != "pipeline" else rows[:20]
     worst = max(
         float(np.abs(np.array([compiled.score(row) for row in single]) - expected[: len(single)]).max()),

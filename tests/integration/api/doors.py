@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import httpx
 
 from readmission.fhir import invented
-from serving.clinic import hooks
 from tests.conftest import free_port
 from tests.demo.test_page import score_csv, upload
 from tests.integration.api.record_system import ISSUER, RECORD, URL, key_set, token
@@ -104,9 +103,18 @@ class Demo(NamedTuple):
 
     def score(self, content: str, folder: Path) -> dict[str, Any]:
         """Upload a table as the page does, and have it scored."""
+        httpx.get(f"{self.url}/config", timeout=90, trust_env=False)  # the first is slow on a busy machine
         path = folder / "ward.csv"
         path.write_text(content)
         return score_csv(self.url, upload(self.url, path))
+
+
+#: The page with files that are kept for seconds, not for 15 minutes, so that their end can be seen.
+_DEMO = """
+import runpy, serving.demo.page as page
+page.LOOK_FOR_FILES, page.KEEP_FILES = 1, 5
+runpy.run_module('serving.demo', run_name='__main__')
+"""
 
 
 @contextmanager
@@ -116,7 +124,7 @@ def demo_for(api: Api, home: Path, **environment: object) -> Iterator[Demo]:
     values = {"HOME": home, "UI_PORT": port, "API_URL": api.http.base_url, **environment}
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "serving.demo"],
+            [sys.executable, "-c", _DEMO],
             env=os.environ | {f"READMISSION_{name}": str(value) for name, value in values.items()},
             stdout=out,
             stderr=out,
@@ -128,8 +136,3 @@ def demo_for(api: Api, home: Path, **environment: object) -> Iterator[Demo]:
     finally:
         process.terminate()
         process.wait(20)
-
-
-def call_path() -> str:
-    """Return the path of the hook."""
-    return hooks.CALL

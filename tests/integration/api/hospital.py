@@ -3,6 +3,7 @@
 import csv
 import io
 import shutil
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,22 +13,39 @@ import pandas as pd
 
 from readmission import contract
 from readmission.data import synthetic
+from readmission.data.sources import FileSource
 from readmission.features import encoding, history
 from readmission.features.visits import Visits
+from readmission.feed.app import Feed
+from readmission.feed.chunks import Chunks
 from readmission.scorer.manifest import file_sha256
 from readmission.settings import Settings
 from readmission.steps import ingest, process
 from readmission.stores import postgres
+from serving.clinic import hooks
+from tests.integration.api.doors import Patient, as_bundle, call_hooks, card_feedback, clinic_environment
 from tests.integration.api.tools import EXAMPLE, Api, Registry, Starter, until
+from tests.integration.feed.conftest import serve
 
 
 class Hospital(NamedTuple):
-    """A system with data, a model and an API, and a patient who came in by every door."""
+    """A system with data, a model and an API, and a patient who came in by every door.
+
+    Attributes:
+        folders: Folders with files of the system.
+        patient: Number of the patient.
+        person: The patient, as record systems name them.
+        guest: A patient whom a record system names by reference only.
+        encounters: Numbers of the patient's encounters.
+        others: Answers about others.
+    """
 
     settings: Settings
     api: Api
     folders: list[Path]
     patient: int
+    person: Patient
+    guest: Patient
     encounters: list[int]
     others: list[dict[str, Any]]
 
@@ -56,7 +74,9 @@ def execute(settings: Settings, statement: str, /, **values: object) -> list[tup
         return cursor.fetchall() if cursor.description else []
 
 
-def admit(database: Settings, home: Path, compiled: Path, registry: Registry, start: Starter) -> Hospital:
+def admit(
+    database: Settings, home: Path, compiled: Path, registry: Registry, start: Starter, **environment: object
+) -> Hospital:
     """Start a system with a model, and bring a patient in by every door.
 
     Args:
@@ -65,6 +85,7 @@ def admit(database: Settings, home: Path, compiled: Path, registry: Registry, st
         compiled: Folder of a compiled model.
         registry: MLflow server.
         start: What starts an API.
+        environment: Further settings of the API.
     """
     settings = database.replace(mlflow_uri=registry.url, model_name=registry.name, batch_size=1000)
     settings.home.mkdir(parents=True, exist_ok=True)
@@ -77,25 +98,51 @@ def admit(database: Settings, home: Path, compiled: Path, registry: Registry, st
     bad = {**own[0], "gender": "Neither", "encounter_id": str(int(own[0]["encounter_id"]) + 1)}
     source.write_text(as_csv([*rows, bad]) + ",".join(own[0].values()) + ",one,too,many\n")
     ingest.run(settings, source=str(source), every=True)
+    by_feed = {**own[0], "encounter_id": str(int(own[0]["encounter_id"]) + 2)}
+    ingest_feed(settings, as_csv([by_feed]).encode())
     process.run(settings)
+    _put_aside(settings, patient)
     run_id = _promote(settings, registry, model)
     assert run_id
     keys = settings.home.parent / "keys"
-    keys.write_text(f"ward:{sha256(b'w' * 20).hexdigest()}:predict,feedback")
-    api = start(**registry.environment(), READMISSION_API_KEYS=keys)
+    keys.write_text(f"ward:{sha256(b'w' * 20).hexdigest()}:predict,feedback,worklist")
+    clinic = clinic_environment(settings.home.parent)
+    api = start(**registry.environment(), **clinic, **environment, READMISSION_API_KEYS=keys)
     api.http.headers["authorization"] = "Bearer " + "w" * 20
     api.wait("/readyz")
-    others = _requests(api, patient, own)
-    assert until(lambda: execute(settings, "SELECT count(*) FROM serving.predictions")[0][0] >= 3 + len(others))
-    assert until(lambda: execute(settings, "SELECT count(*) FROM serving.feedback")[0][0] == 1)
+    person = Patient(patient, int(own[0]["encounter_id"]), "pat-871mark", "stay-654mark")
+    guest = Patient(0, 0, "guest-871mark", "stay-guest-654mark")
+    others = _requests(api, person, guest)
+    count = "SELECT count(*) FROM serving."
+    assert until(lambda: execute(settings, f"{count}predictions")[0][0] >= 8 + len(others))
+    assert until(lambda: execute(settings, f"{count}feedback")[0][0] == 1)
+    assert until(lambda: execute(settings, f"{count}card_feedback")[0][0] == 1)
+    assert until(lambda: execute(settings, f"{count}follow_ups")[0][0] == 1)
     execute(
         settings,
         "INSERT INTO serving.scores (encounter_id, model_name, model_version, p_no, p_late, p_early)"
         " SELECT encounter_id, 'm', '1', 1, 0, 0 FROM clean.encounters",
     )
     artifacts = home / "mlflow-artifacts" / registry.experiment
-    encounters = [int(row["encounter_id"]) for row in (*own, bad)]
-    return Hospital(settings, api, [settings.home, artifacts], patient, encounters, others)
+    encounters = [int(row["encounter_id"]) for row in (*own, bad, by_feed)]
+    return Hospital(settings, api, [settings.home, artifacts], patient, person, guest, encounters, others)
+
+
+def ingest_feed(settings: Settings, content: bytes) -> None:
+    """Take rows from a feed."""
+    source = FileSource("feed.csv", content, 1000)
+    folder = settings.home.parent / "feed"
+    chunks = Chunks.cut(source, folder, 1000)
+    with serve(Feed(chunks, 1000, None, timedelta(0), None, folder / "started")) as url:
+        ingest.run(settings, source=f"feed+{url}", every=True)
+
+
+def _put_aside(settings: Settings, patient: int) -> None:
+    """Leave two pieces of the log that nobody can read: one with the patient in it, one with another."""
+    folder = settings.home / "spool" / "unreadable"
+    folder.mkdir(parents=True)
+    for number, named in enumerate((patient, patient + 10**6), 1):
+        (folder / f"{number:020d}-1.log").write_bytes(b'\xff\x00{"patient_nbr":%d,"age' % named)
 
 
 def _with_visits(compiled: Path, rows: list[dict[str, str]], folder: Path) -> Path:
@@ -132,14 +179,15 @@ def _promote(settings: Settings, registry: Registry, folder: Path) -> str:
     return run_id
 
 
-def _requests(api: Api, patient: int, own: list[dict[str, str]]) -> list[dict[str, Any]]:
-    """Ask about the patient by every route, and about others; return the others' answers."""
+def _requests(api: Api, person: Patient, guest: Patient) -> list[dict[str, Any]]:
+    """Ask about the patients by every route, and about others; return the others' answers."""
+    patient = person.number
     record = EXAMPLE | {"patient_nbr": patient}
     first = api.http.post("/predict", json=record)
     assert first.status_code == 200
     assert api.http.post("/explain", json=record).status_code == 200
     assert api.http.post("/predict_batch", json={"records": [record]}).status_code == 200
-    with_encounter = EXAMPLE | {"encounter_id": int(own[0]["encounter_id"])}
+    with_encounter = EXAMPLE | {"encounter_id": person.encounter}
     lines = msgspec.json.encode(record) + b"\n" + msgspec.json.encode(with_encounter) + b"\n"
     assert api.http.post("/predict_batch", content=lines, headers={"content-type": "application/x-ndjson"}).is_success
     table = ",".join(record) + "\n" + ",".join(map(str, record.values())) + "\n"
@@ -149,7 +197,34 @@ def _requests(api: Api, patient: int, own: list[dict[str, str]]) -> list[dict[st
     assert refused.status_code == 400 and str(patient) not in refused.text
     outcome = {"prediction_id": first.json()["prediction_id"], "outcome": "<30"}
     assert api.http.post("/feedback", json=outcome).status_code in (200, 202)
+    _ask_as_record_system(api, person, guest, first.json()["prediction_id"])
     return ask_others(api, patient)
+
+
+def _ask_as_record_system(api: Api, person: Patient, guest: Patient, prediction_id: str) -> None:
+    """Ask by FHIR and CDS Hooks, with and without the patient's number; say what became of card and discharge."""
+    for patient, numbered in ((person, True), (guest, False)):
+        assert api.http.post("/fhir/RiskAssessment", json=as_bundle(patient, numbered=numbered)).is_success
+        call = msgspec.json.encode(patient.call(numbered=numbered))
+        card = call_hooks(api, hooks.CALL, call).json()["cards"][0]["uuid"]
+    feedback = msgspec.json.encode(card_feedback(card, f"{guest.reference} is at home"))
+    assert call_hooks(api, hooks.FEEDBACK, feedback).is_success
+    follow_up = {"prediction_id": prediction_id, "action": "called"}
+    assert api.http.post("/follow-ups", json=follow_up).status_code == 200
+
+
+def verb_environment(settings: Settings) -> dict[str, str]:
+    """Return the environment of a verb that works on the system as role `privacy`."""
+    values = {
+        "HOME": settings.home,
+        "POSTGRES_PORT": settings.postgres.port,
+        "POSTGRES_DATABASE": settings.postgres.database,
+        "POSTGRES_PASSWORD_PRIVACY": settings.password("privacy"),
+        "PATIENT_KEY": settings.privacy.patient_key.get_secret_value() if settings.privacy.patient_key else "",
+        "MLFLOW_URI": settings.mlflow.uri,
+        "MODEL_NAME": settings.mlflow.model_name,
+    }
+    return {f"READMISSION_{name}": str(value) for name, value in values.items()}
 
 
 def ask_others(api: Api, patient: int) -> list[dict[str, Any]]:

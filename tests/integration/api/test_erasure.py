@@ -6,12 +6,10 @@ state folder and of MLflow, as text and as the eight bytes of a number, and insi
 
 import io
 import os
-import random
-import signal
 import struct
 import subprocess
 import sys
-import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet
@@ -21,7 +19,8 @@ from readmission.privacy import accesses
 from readmission.settings import Settings
 from readmission.steps import ingest, process
 from readmission.stores import objects, postgres
-from tests.integration.api.hospital import Hospital, admit, as_csv, ask_others, execute, read_rows
+from tests.integration.api.doors import Patient, demo_for
+from tests.integration.api.hospital import Hospital, admit, as_csv, ask_others, execute, read_rows, verb_environment
 from tests.integration.api.tools import Registry, Starter, until
 
 TABLES = """
@@ -36,20 +35,12 @@ def hospital(
     return admit(database, postgres_server.home, compiled["lightgbm"], registry, start)
 
 
-def erase(hospital: Hospital, *arguments: str) -> "subprocess.Popen[str]":
-    settings = hospital.settings
-    environment = {
-        "HOME": settings.home,
-        "POSTGRES_PORT": settings.postgres.port,
-        "POSTGRES_DATABASE": settings.postgres.database,
-        "POSTGRES_PASSWORD_PRIVACY": settings.password("privacy"),
-        "PATIENT_KEY": settings.privacy.patient_key.get_secret_value() if settings.privacy.patient_key else "",
-        "MLFLOW_URI": settings.mlflow.uri,
-        "MODEL_NAME": settings.mlflow.model_name,
-    }
+def erase(
+    hospital: Hospital, *arguments: str, program: Sequence[str] = ("-m", "readmission.cli")
+) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "readmission.cli", "erase", "--patient", "-", "--reason", "asked to", *arguments],
-        env=os.environ | {f"READMISSION_{name}": str(value) for name, value in environment.items()},
+        [sys.executable, *program, "erase", "--patient", "-", "--reason", "asked to", *arguments],
+        env=os.environ | verb_environment(hospital.settings),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -57,11 +48,11 @@ def erase(hospital: Hospital, *arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def erase_wholly(hospital: Hospital) -> str:
+def erase_wholly(hospital: Hospital, patient: str = "") -> str:
     process_ = erase(hospital)
-    output, _ = process_.communicate(f"{hospital.patient}\n", timeout=120)
+    output, _ = process_.communicate(f"{patient or hospital.patient}\n", timeout=120)
     assert process_.returncode == 0, output
-    assert str(hospital.patient) not in output
+    assert (patient or str(hospital.patient)) not in output
     return output
 
 
@@ -79,7 +70,8 @@ def counts(hospital: Hospital) -> dict[str, int]:
         "raw": "raw.encounters WHERE patient_nbr <> %(patient)s",
         "clean": "clean.encounters WHERE patient_nbr <> %(patient)s",
         "scores": "serving.scores WHERE encounter_id <> ALL(%(encounters)s)",
-        "predictions": f"serving.predictions WHERE {own} AND coalesce(inputs->>'encounter_id', '') <> ALL(%(texts)s)",
+        "predictions": f"serving.predictions WHERE {own} AND coalesce(inputs->>'encounter_id', '') <> ALL(%(texts)s)"
+        " AND prediction_id NOT IN (SELECT prediction_id FROM serving.discharges)",
     }
     return {
         name: execute(hospital.settings, f"SELECT count(*) FROM {text}", **values)[0][0]
@@ -87,10 +79,11 @@ def counts(hospital: Hospital) -> dict[str, int]:
     }
 
 
-def find_traces(hospital: Hospital) -> list[str]:
-    """Look for the patient's numbers everywhere, byte by byte."""
+def find_traces(hospital: Hospital, *people: Patient) -> list[str]:
+    """Look for the patient's numbers, and for the names of people in record systems, everywhere, byte by byte."""
     numbers = [hospital.patient, *hospital.encounters]
     patterns = [str(number).encode() for number in numbers] + [struct.pack("<q", number) for number in numbers]
+    patterns += [name.encode() for who in (hospital.person, *people) for name in (who.reference, who.stay)]
     traces = []
     with postgres.transaction(hospital.settings, "owner") as cursor:
         cursor.execute(TABLES)
@@ -103,29 +96,41 @@ def find_traces(hospital: Hospital) -> list[str]:
             if path.is_file():
                 content = path.read_bytes()
                 traces += [path.name for pattern in patterns if pattern in content]
-                if path.suffix == ".parquet":
+                if path.suffix == ".parquet":  # compressed
                     seen = pyarrow.parquet.read_table(io.BytesIO(content)).column("patient_nbr").to_pylist()
                     traces += [path.name] * (hospital.patient in seen)
     return sorted(set(traces))
 
 
-def test_no_byte_of_an_erased_patient_is_left_and_others_stay(hospital: Hospital) -> None:
+def test_no_byte_of_an_erased_patient_is_left_and_others_stay(hospital: Hospital, tmp_path: Path) -> None:
+    own = [row for row in read_rows() if row["patient_nbr"] == str(hospital.patient)]
+    with demo_for(hospital.api, hospital.settings.home, UI_API_KEY="w" * 20) as demo:
+        demo.score(as_csv(own[:1]).partition("\n")[2], tmp_path)
+        check_erasure(hospital)
+
+
+def check_erasure(hospital: Hospital) -> None:
+    """Erase both patients, and look for what is left of them and at what became of others."""
     before = counts(hospital)
-    traces = find_traces(hospital)
+    traces = find_traces(hospital, hospital.guest)
     assert {"raw.encounters", "clean.encounters", "raw.quarantine", "visits.bin"} <= set(traces), traces
     patients = hospital.api.info()["history"]["patients"]
     output = erase_wholly(hospital)
     assert "lightgbm" in output
+    erase_wholly(hospital, f"Patient/{hospital.guest.reference}")
     # The API follows without a restart.
     assert until(lambda: hospital.api.info()["history"]["patients"] == patients - 1)
-    assert find_traces(hospital) == []
+    assert until(lambda: find_traces(hospital, hospital.guest) == [], 60)
     assert counts(hospital) == before
+    assert len(list((hospital.settings.home / "spool" / "unreadable").iterdir())) == 1, "another's piece stays"
     assert ask_others(hospital.api, hospital.patient) == hospital.others
     # Who has asked is still known, by pseudonym.
     entries = accesses.read_accesses(hospital.settings, hospital.patient)
     routes = sorted(entry.route for entry in entries)
-    assert routes == ["/explain", "/predict", "/predict_batch", "/predict_batch", "/predict_batch"]
-    assert {entry.client for entry in entries} == {"ward"}
+    assert routes == ["/explain", "/predict", *["/predict_batch"] * 4, "encounter-discharge", "fhir"]
+    assert {entry.client for entry in entries} == {"ward", "st-mary"}
+    guest = accesses.read_accesses(hospital.settings, f"Patient/{hospital.guest.reference}")
+    assert [(entry.route, entry.client) for entry in guest] == [("fhir", "ward"), ("encounter-discharge", "st-mary")]
     assert all(entry.model.startswith(hospital.settings.mlflow.model_name) for entry in entries)
     assert accesses.read_accesses(hospital.settings, hospital.patient + 10**6) == []
     print(f"\nerased from {', '.join(traces)}: 0 traces left; others unchanged: {before}")
@@ -150,26 +155,81 @@ def test_later_deliveries_are_refused_and_leave_no_content(hospital: Hospital) -
     assert until(lambda: find_traces(hospital) == [])
 
 
-def test_killed_at_any_point_it_ends_the_same(hospital: Hospital) -> None:
+#: The verb again and again, each time killed after the first effect after which it was not killed before: a commit, an
+#: object that was written or deleted, an artifact, a tag. Forked, so that the imports are paid once.
+_KILLED = """
+import io, os, signal, sys
+from contextlib import contextmanager
+from mlflow.tracking import MlflowClient
+from readmission import cli
+from readmission.privacy import erase
+from readmission.registry import tracking
+from readmission.stores import objects, postgres
+
+seen, number, commits = [], sys.stdin.readline(), 0
+
+def die_after(effect):
+    if effect not in seen:
+        os.write(out, effect.encode())
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def watch(holder, name, position):
+    function = getattr(holder, name)
+    def call(self, *arguments, **named):
+        function(self, *arguments, **named)
+        die_after(f'{name} {os.path.basename(str(arguments[position]))}')
+    setattr(holder, name, call)
+
+transaction = postgres.transaction
+@contextmanager
+def committed(*arguments, **named):
+    global commits
+    with transaction(*arguments, **named) as cursor:
+        yield cursor
+    commits += 1
+    die_after(f'commit {commits}')
+
+postgres.transaction = committed
+store = type(objects.objects(cli.load_settings()))
+for holder, name, position in ((store, 'put', 0), (store, 'delete', 0), (MlflowClient, 'log_artifact', 1),
+                               (MlflowClient, 'set_tag', 1), (MlflowClient, 'set_registered_model_tag', 1)):
+    watch(holder, name, position)
+while True:
+    source, out = os.pipe()
+    if (pid := os.fork()) == 0:
+        sys.stdin = io.StringIO(number)
+        cli.main()
+        os._exit(0)
+    os.close(out)
+    effect = os.read(source, 500).decode()
+    os.close(source)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code != -signal.SIGKILL:
+        print(*seen, sep='\\n')
+        sys.exit(code)
+    seen.append(effect)
+"""
+
+
+EFFECTS = ("commit", "put", "delete", "log_artifact", "set_tag", "set_registered_model_tag")
+
+
+def test_killed_after_every_effect_it_ends_the_same(hospital: Hospital) -> None:
     before = counts(hospital)
-    random_ = random.Random(7)
-    for _ in range(4):
-        process_ = erase(hospital)
-        assert process_.stdin is not None and process_.stdout is not None
-        process_.stdin.write(f"{hospital.patient}\n")
-        process_.stdin.close()
-        time.sleep(random_.uniform(0.8, 3.0))
-        process_.send_signal(signal.SIGKILL)
-        process_.wait()
-        process_.stdout.close()
-    erase_wholly(hospital)
+    process_ = erase(hospital, program=["-c", _KILLED])
+    output, _ = process_.communicate(f"{hospital.patient}\n", timeout=200)
+    assert process_.returncode == 0, output
+    effects = [line for line in output.splitlines() if line.startswith(EFFECTS)]
+    assert {line.split()[0] for line in effects} == {*EFFECTS}
+    print(f"\nkilled after each of {len(effects)} effects, then whole")
     assert until(lambda: find_traces(hospital) == [])
     assert counts(hospital) == before
     ended = "SELECT count(*) FROM privacy.erasure_steps WHERE place = 'verified'"
     assert execute(hospital.settings, ended)[0][0] >= 1
     tombstones = execute(hospital.settings, "SELECT token FROM privacy.tombstones")
-    assert len(tombstones) == 1 and str(hospital.patient) not in tombstones[0][0]
-    assert len(objects.objects(hospital.settings).keys("privacy/tombstones/")) == 1
+    # One for the number, one for the name in the record system.
+    assert len(tombstones) == 2 and str(hospital.patient) not in str(tombstones)
+    assert len(objects.objects(hospital.settings).keys("privacy/tombstones/")) == 2
 
 
 def test_a_reason_must_not_name_the_patient(hospital: Hospital) -> None:

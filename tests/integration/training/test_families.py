@@ -34,7 +34,8 @@ def test_a_new_family_is_one_record(
     client = MlflowClient(config.mlflow.tracking_uri)
     run_id = client.get_model_version(config.mlflow.model_name, version).run_id
     assert run_id and client.get_run(run_id).data.params["family"] == "extra_trees"
-    loaded = scorer.load(Path(mlflow.artifacts.download_artifacts(f"runs:/{run_id}/serving", dst_path=str(tmp_path))))
+    folder = Path(mlflow.artifacts.download_artifacts(f"runs:/{run_id}/serving", dst_path=str(tmp_path)))
+    loaded = scorer.load(folder, config.patient_keys)
     assert loaded.manifest.family == "extra_trees" and loaded.manifest.engine == "lightgbm"
     answer = loaded.score(tuple(contract.EXAMPLE.get(name) for name in contract.FEATURE_NAMES))
     assert sum(answer) == pytest.approx(1)

@@ -190,7 +190,7 @@ def test_the_real_data_gives_an_honest_champion_that_is_served_as_judged(
     rows = data.frames["test"].tail(2000)
     expected = tracking.load_pipeline(champion.source).predict_proba(rows)
     client.download_artifacts(champion.run_id, "serving", str(tmp_path))
-    compiled = scorer.load(tmp_path / "serving")
+    compiled = scorer.load(tmp_path / "serving", config.patient_keys)
     served = np.array(compiled.score_many(scorer.columns_of(to_values(rows))))
     assert np.abs(served - expected).max() <= 1e-6
     assert compiled.manifest.classes == contract.CLASSES

@@ -14,7 +14,12 @@ def test_a_number_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_patient("-") == 900
 
 
-@pytest.mark.parametrize("text", ["", "87x41", "-5", "1.5"])
+def test_a_reference_is_read() -> None:
+    assert read_patient(" Patient/p-1 ") == "Patient/p-1"
+    assert read_patient("urn:uuid:0") == "urn:uuid:0"
+
+
+@pytest.mark.parametrize("text", ["", "87x41", "-5", "1.5", "Patient/p 1", "/1"])
 def test_anything_else_is_refused_without_being_quoted(text: str) -> None:
     with pytest.raises(UserError, match="not the number of a patient") as error:
         read_patient(text)
