@@ -132,7 +132,8 @@ def spread(rows: pd.DataFrame, scenario: Scenario, seed: int) -> pd.DataFrame:
     """
     rng = np.random.default_rng(seed)
     order = np.argsort(rows["encounter_id"].astype(np.int64).to_numpy(), kind="stable")
-    stays = rows[list(contract.COLUMN_NAMES)].iloc[order].reset_index(drop=True)
+    taken = order[: scenario.encounters or None]
+    stays = rows[list(contract.COLUMN_NAMES)].iloc[taken].reset_index(drop=True)
     share = (np.arange(len(stays)) + 0.5) / len(stays)
     discharged = pd.Timestamp(START) + _seconds(share * (scenario.weeks * WEEK).total_seconds())
     low, high = (stays[contract.TARGET].map({k: v[i] for k, v in _KNOWN_AFTER.items()}).to_numpy() for i in (0, 1))

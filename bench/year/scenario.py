@@ -18,6 +18,7 @@ class Scenario:
     Attributes:
         weeks: How long it lasts.
         days: Days between two deliveries: 7 or 1.
+        encounters: How many of the first encounters take part; 0: all.
         families: Model families that are trained.
         learnable: Mature outcomes from which a first model is trained.
         drift: Week from which on the patients of DRIFTED change.
@@ -37,6 +38,7 @@ class Scenario:
 
     weeks: int
     days: int = 7
+    encounters: int = 0
     families: str
     learnable: int
     drift: int
@@ -90,6 +92,7 @@ YEAR = Scenario(
 #: Twelve weeks, for CI: one family, fewer patients, and everything that fits in.
 QUARTER = Scenario(
     weeks=12,
+    encounters=12_000,
     families="lightgbm",
     learnable=1_000,
     drift=9,

@@ -1,7 +1,7 @@
 """Tables of RAW: batches, the versions of their rows, and quarantine."""
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -15,6 +15,13 @@ from readmission.data.versions import Version, with_arrow_times
 from readmission.stores import postgres
 
 
+def read_clock(cursor: Any) -> datetime:
+    """Return the time by the clock of the database, as every other moment in it: that of this machine may differ."""
+    cursor.execute("SELECT clock_timestamp()")
+    moment: datetime = cursor.fetchone()[0]
+    return moment
+
+
 def holds_batch(cursor: Any, data: Source, number: int) -> bool:
     """Whether a batch of a source is in."""
     cursor.execute(
@@ -26,7 +33,7 @@ def holds_batch(cursor: Any, data: Source, number: int) -> bool:
 
 def add_batch(cursor: Any, batch: dict[str, Any]) -> None:
     """Add a batch that is done to raw.batches."""
-    row = batch | {"finished": datetime.now(UTC)}
+    row = batch | {"finished": read_clock(cursor)}
     values = ", ".join(f"%({name})s" for name in row)
     cursor.execute(f"INSERT INTO raw.batches ({', '.join(row)}) VALUES ({values})", row)  # noqa: S608  our names
 

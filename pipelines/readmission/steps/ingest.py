@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -112,10 +111,10 @@ def _ingest(settings: Settings, data: Source, number: int) -> tuple[int | None, 
 
     The id is None when another run has just done it.
     """
-    started = datetime.now(UTC)
     raw = data.batch(number)
     with postgres.transaction(settings, "ingest") as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('readmission.ingest'))")
+        started = raw_tables.read_clock(cursor)
         if raw_tables.holds_batch(cursor, data, number):
             return None, 0.0
         erased = tombstones.read_tombstones(cursor, settings.patient_keys)

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import numpy as np
@@ -158,9 +157,16 @@ def _predictions(settings: Settings, frame: pd.DataFrame, champion: ServedModel)
         rule=rule,
     )
     newest, absent = list(recent.values())[-1]
-    report_id = f"predictions={datetime.now(UTC):%Y-%m-%d}"
+    report_id = f"predictions={_today(settings)}"
     page = reports.html(report, bins, newest, absent)
     return [records.keep_drift(settings, report_id, report, page, champion, None)]
+
+
+def _today(settings: Settings) -> str:
+    """Return the day by the clock of the database, which also says how old a prediction is."""
+    with postgres.transaction(settings, "monitor") as cursor:
+        cursor.execute("SELECT to_char(now(), 'YYYY-MM-DD')")
+        return str(cursor.fetchone()[0])
 
 
 def _recent(settings: Settings, champion: ServedModel, minimum: int) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:

@@ -238,7 +238,7 @@ def _keep(settings: Settings, version: str, source: str, coverage: float, measur
     ]
     with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute(
-            "DELETE FROM monitoring.quality WHERE measured_on = current_date AND model_version = %s AND source = %s",
+            "DELETE FROM monitoring.quality WHERE measured_on = now()::date AND model_version = %s AND source = %s",
             (version, source),
         )
         execute_values(
@@ -246,5 +246,5 @@ def _keep(settings: Settings, version: str, source: str, coverage: float, measur
             "INSERT INTO monitoring.quality (measured_on, model_version, source, slice, level, metric, n, positives,"
             " coverage, value, low, high) VALUES %s",
             rows,
-            template=f"(current_date, {', '.join(['%s'] * 11)})",
+            template=f"(now()::date, {', '.join(['%s'] * 11)})",
         )
