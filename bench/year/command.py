@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.measurement import machine_load
-from bench.year import timeline
+from bench.year import picture, timeline
 from bench.year.hospital import Hospital
 from bench.year.plan import Plan
 from bench.year.scenario import SCENARIOS, START, Scenario
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
         os.environ.pop(name)
     with tempfile.TemporaryDirectory(prefix="readmission-year-") as folder:
         Path(folder).chmod(0o755)
-        return run(rows, scenario, options.seed, Path(folder), reports)
+        return run(Plan(rows, scenario, options.seed, synthetic=options.sample), Path(folder), reports, options.seed)
 
 
 def read_rows(source: str) -> pd.DataFrame:
@@ -60,16 +60,13 @@ def invent_rows(scenario: Scenario) -> pd.DataFrame:
     return FileSource("synthetic", content, 10**9).batch(1).frame
 
 
-def run(rows: pd.DataFrame, scenario: Scenario, seed: int, folder: Path, reports: Path) -> int:
-    """Live through a scenario in a folder; print the table and write the reports."""
+def run(plan: Plan, folder: Path, reports: Path, seed: int) -> int:
+    """Live through a plan in a folder; print the table and write the reports; return the exit code."""
     began = time.monotonic()
     reports.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(filename=reports / "year.log", filemode="w", level=logging.INFO, format="%(message)s")
-    plan = Plan(rows, scenario, seed)
-    print(
-        f"{len(plan.stays):,} encounters in {scenario.weeks} weeks, {len(plan.periods)} periods, seed {seed}",
-        flush=True,
-    )
+    span = f"{plan.scenario.weeks} weeks, {len(plan.periods)} periods"
+    print(f"{len(plan.stays):,} encounters in {span}, seed {seed}", flush=True)
     system = System(folder / "state", seed)
     try:
         system.start(START)
@@ -86,6 +83,7 @@ def conclude(plan: Plan, weeks: list[Week], reports: Path, seconds: float) -> in
     summary = {"weeks_planned": plan.scenario.weeks, "days": plan.scenario.days, "deliveries_sha256": plan.sha256}
     text = timeline.as_json(weeks, summary)
     (reports / "year.json").write_text(text)
+    picture.save(weeks, plan.scenario.drift, reports / "year.png")
     violations = [f"week {week.number}: {text}" for week in weeks for text in week.violations]
     print(f"timeline {timeline.digest(text)[:16]}: the same seed gives the same; {reports / 'year.json'}")
     print(f"{seconds:.0f} s; {machine_load()}")

@@ -17,6 +17,7 @@ import pandas as pd
 from bench.year.scenario import DRIFTED, START, WEEK, Scenario, week_of
 from readmission import contract
 from readmission.contract import codes
+from readmission.data.sources import SYNTHETIC_MARK
 
 #: Days from discharge to the moment at which an outcome is known, at least and at most.
 _KNOWN_AFTER = {"<30": (1.0, 29.5), ">30": (31.0, 75.0), "NO": (30.0, 30.9)}
@@ -73,16 +74,18 @@ class Plan:
         rows: Text of the real encounters, columns `contract.COLUMN_NAMES`.
         scenario: Calendar and events.
         seed: Of every draw.
+        synthetic: Whether the rows are invented; the files then say so.
     """
 
-    def __init__(self, rows: pd.DataFrame, scenario: Scenario, seed: int) -> None:
+    def __init__(self, rows: pd.DataFrame, scenario: Scenario, seed: int, *, synthetic: bool = False) -> None:
         self.scenario = scenario
         self.stays = spread(rows, scenario, seed)
+        self._mark = SYNTHETIC_MARK + b"\n" if synthetic else b""
 
     @cached_property
     def periods(self) -> list[Period]:
         """Return the times between deliveries with their files."""
-        files = deliveries(self.stays, self.scenario)
+        files = deliveries(self.stays, self.scenario, self._mark)
         return [
             Period(number=number, begin=begin, end=end, deliveries=files[number])
             for number, begin, end in spans(self.scenario)
@@ -177,16 +180,16 @@ def _within(stays: pd.DataFrame, column: str, begin: datetime, end: datetime) ->
     return stays[(stays[column] >= pd.Timestamp(begin)) & (stays[column] < pd.Timestamp(end))]
 
 
-def deliveries(stays: pd.DataFrame, scenario: Scenario) -> Mapping[int, Sequence[Delivery]]:
-    """Return the files by the period at whose end they come."""
+def deliveries(stays: pd.DataFrame, scenario: Scenario, mark: bytes) -> Mapping[int, Sequence[Delivery]]:
+    """Return the files by the period at whose end they come; each begins with the mark."""
     files: dict[int, list[Delivery]] = {number: [] for number, _, _ in spans(scenario)}
     last = max(files)
     for number, begin, end in spans(scenario):
         week, first_of_week = week_of(begin), begin == START + (week_of(begin) - 1) * WEEK
         table = _table(stays, begin, end)
-        delivery = _file(f"{begin:%Y-%m-%d}", table)
+        delivery = _file(f"{begin:%Y-%m-%d}", table, mark)
         if week == scenario.quarantine and first_of_week:
-            broken = _file(f"{begin:%Y-%m-%d}-broken", table.assign(num_lab_procedures="n/a"), refused=True)
+            broken = _file(f"{begin:%Y-%m-%d}-broken", table.assign(num_lab_procedures="n/a"), mark, refused=True)
             files[number].append(broken)
         files[min(_arrival(number, week, scenario), last)].append(delivery)
         if first_of_week and week == scenario.twice:
@@ -223,8 +226,8 @@ def _part(stays: pd.DataFrame, outcome: str, known_at: str) -> pd.DataFrame:
     return table.assign(**{name: values.dt.strftime(_TIME) for name, values in times.items()})
 
 
-def _file(name: str, table: pd.DataFrame, *, refused: bool = False) -> Delivery:
-    content = table.to_csv(index=False, lineterminator="\n").encode()
+def _file(name: str, table: pd.DataFrame, mark: bytes, *, refused: bool = False) -> Delivery:
+    content = mark + table.to_csv(index=False, lineterminator="\n").encode()
     note = "a broken export" if refused else ""
     return Delivery(name=f"{name}.csv", content=content, rows=len(table), refused=refused, note=note)
 

@@ -111,7 +111,7 @@ class System:
         self.clock.set(moment)
         module = importlib.import_module(cli.VERBS[verb][0])
         output = io.StringIO()
-        log.info("— %s (%s) %s", verb, moment, arguments)
+        began, used = time.monotonic(), time.process_time()
         try:
             with (
                 contextlib.redirect_stdout(output),
@@ -120,11 +120,12 @@ class System:
                 result = module.run(self.settings, **arguments)
                 if result == []:
                     nothing_to_do()
+            done = Done(result=result, output=output.getvalue())
         except UserError as error:
-            log.info("%s", error)
-            return Done(failure=str(error), output=output.getvalue())
-        log.info("%s", output.getvalue())
-        return Done(result=result, output=output.getvalue())
+            done = Done(failure=str(error), output=output.getvalue())
+        seconds = f"{time.monotonic() - began:.1f} s, {time.process_time() - used:.1f} s of the processor"
+        log.info("%s %s %s: %s\n%s%s", moment, verb, arguments, seconds, done.output, done.failure)
+        return done
 
     def kill(self, verb: str, moment: datetime, *arguments: str, working: Callable[[], bool]) -> bool:
         """Start one verb as a process of its own and kill it with signal 9 while it works; say whether that happened.

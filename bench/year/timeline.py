@@ -202,7 +202,7 @@ def line(week: Week) -> str:
     row = (
         f"{week.number:>4}  {week.end:%Y-%m-%d} {week.read:>5} {week.accepted:>8} {week.quarantined:>8} "
         f"{week.duplicate:>7} {week.mature:>6}  {week.asked:>6}  {week.champion:>8}  {expected:>8}  "
-        f"{week.live or '':<20}  {week.prequential or ''}"
+        f"{week.live or ''!s:<20}  {week.prequential or ''!s}"
     )
     notes = [
         *(("event", text) for text in week.events),
