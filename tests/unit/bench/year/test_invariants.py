@@ -60,8 +60,8 @@ def batch(state: State, read: int, accepted: int) -> None:
     write(
         state,
         "INSERT INTO raw.batches (batch_id, source, source_sha256, source_batch, synthetic, rows_read, accepted,"
-        " quarantined, duplicate, started, finished) VALUES (1, 's', 's', 1, false, %(read)s, %(accepted)s, 0, 0, now(),"
-        " now())",
+        " quarantined, duplicate, started, finished) VALUES (1, 's', 's', 1, false, %(read)s, %(accepted)s, 0, 0,"
+        " now(), now())",
         read=read,
         accepted=accepted,
     )

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+
 from bench.year import picture
 from bench.year.timeline import Interval, Week
 
@@ -18,8 +20,8 @@ def test_the_picture_shows_every_kind_of_event_and_each_champion(tmp_path: Path)
     quality, _, events = figure.axes[:3]
     assert "v1" in [text.get_text() for text in quality.texts]
     names = [label.get_text() for label in events.get_yticklabels()]
-    shown = dict(zip(names, events.lines, strict=True))
-    assert list(shown["alarm"].get_xdata()) == list(shown["invariant violated"].get_xdata()) == [5]
-    assert not len(shown["promoted"].get_xdata())
+    shown = {name: np.asarray(line.get_xdata()).tolist() for name, line in zip(names, events.lines, strict=True)}
+    assert shown["alarm"] == shown["invariant violated"] == [5]
+    assert shown["promoted"] == []
     picture.save(weeks, 5, tmp_path / "year.png")
     assert (tmp_path / "year.png").stat().st_size > 10_000
