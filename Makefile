@@ -130,6 +130,10 @@ privacy: $(VENV)/.installed ## put patients in by every door, erase them, and lo
 release: $(VENV)/.installed ## write, commit and tag a version, and package its charts: VERSION=0.2.0; ARGS=--dry-run
 	@$(BIN)/python scripts/release.py "$(VERSION)" $(ARGS)
 
+.PHONY: year
+year: $(VENV)/.installed ## live through a simulated year of a hospital and check in every week what must hold: SOURCE=..., DAILY=1, SEED=7
+	@$(BIN)/python -m bench.year $(if $(SOURCE),--source $(SOURCE)) $(if $(DAILY),--daily) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 .PHONY: drill
 drill: $(VENV)/.installed ## back up, destroy and restore a system of its own, and compare: SOURCE=...
 	@$(BIN)/python -m readmission.backup.drill $(SOURCE)

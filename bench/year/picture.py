@@ -1,6 +1,6 @@
 """The picture of a simulated year: who answered, how well, on how many labels, and what happened."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -76,7 +76,7 @@ def _rows(axes: Axes, weeks: Sequence[Week]) -> None:
 
 
 def _events(axes: Axes, weeks: Sequence[Week]) -> None:
-    kinds = {
+    kinds: dict[str, tuple[str, Callable[[Week], list[str]]]] = {
         "alarm": (_RED, lambda week: week.alarms),
         "retraining decided": (_ORANGE, lambda week: [d for d in week.decisions if d.startswith("retrain:")]),
         "trained": (_BLUE, lambda week: week.trained),

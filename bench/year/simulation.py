@@ -69,7 +69,7 @@ class Year:
         self.state.week.events.append(text)
         log.info("event: %s", text)
 
-    def _is_due(self, event: str, week: int, *, later: bool = False) -> bool:
+    def is_due(self, event: str, week: int, *, later: bool = False) -> bool:
         """Return, once, whether an event's week has come; if `later`, also any week after it."""
         number = self.state.week.number
         due = week > 0 and (number >= week if later else number == week) and event not in self._once
@@ -81,7 +81,7 @@ class Year:
         """Ask about the patients who leave, and report the outcomes that become known."""
         week, system = self.state.week, self._system
         first, last = self._scenario.partial
-        away = self._is_due("outage", self._scenario.outage)
+        away = self.is_due("outage", self._scenario.outage)
         if away:
             self._note("the database is away while patients are discharged")
             system.stop_database()
@@ -106,7 +106,7 @@ class Year:
             if delivery.content not in self._delivered:
                 self._delivered.add(delivery.content)
                 self.state.rows += delivery.rows
-        if self._is_due("kill_process", self._scenario.kill_process):
+        if self.is_due("kill_process", self._scenario.kill_process):
             working = lambda: self._system.is_in_transaction("process")  # noqa: E731
             self._killed("process", self._system.kill("process", self._at("process", period.end), working=working))
         self._step("process", period.end)
@@ -148,7 +148,7 @@ class Year:
         self._train(end)
         if self._system.query("SELECT count(*) FROM training.runs") == before:
             self.state.idle.append("a retraining was decided and trained nothing")
-        if self._is_due("late_approval", self._scenario.late_approval, later=True):
+        if self.is_due("late_approval", self._scenario.late_approval, later=True):
             self._approval = self._at("promote", end) + _APPROVAL_WAITS
             self._note("a candidate waits two days for a person's approval")
         else:
@@ -156,7 +156,7 @@ class Year:
 
     def _train(self, end: datetime) -> None:
         families = self._scenario.families
-        if self._is_due("kill_train", self._scenario.kill_train, later=True):
+        if self.is_due("kill_train", self._scenario.kill_train, later=True):
             killed = self._system.kill(
                 "train", self._at("train", end), f"--models={families}", working=lambda: self._system.is_locked()
             )
@@ -186,7 +186,7 @@ class Year:
 
     def _worse_candidate(self, end: datetime) -> None:
         before = find_champion(self._system.settings)
-        if before and self._is_due("worse", self._scenario.worse, later=True):
+        if before and self.is_due("worse", self._scenario.worse, later=True):
             self._note("somebody trains a decision tree and asks for its promotion")
             moment = end + timedelta(hours=14)
             self._system.run("train", moment, families="decision_tree")
@@ -197,7 +197,7 @@ class Year:
     def _roll_back(self, end: datetime) -> None:
         champion = find_champion(self._system.settings)
         before = [version for (version,) in self._system.query(_BEFORE, version=champion) if version]
-        if before and self._is_due("rollback", self._scenario.rollback, later=True):
+        if before and self.is_due("rollback", self._scenario.rollback, later=True):
             moment = end + timedelta(hours=16)
             self._note(f"{_PERSON} rolls back from version {champion}, and the schedule promotes once more")
             self._system.run("rollback", moment, by=_PERSON, why="alerts too many patients of one ward")

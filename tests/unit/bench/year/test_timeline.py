@@ -10,7 +10,7 @@ LIVE = Interval(value=0.66, low=0.61, high=0.71, n=900)
 
 
 def test_a_refusal_names_the_gates_that_were_not_met() -> None:
-    reasons = [
+    reasons: list[dict[str, object]] = [
         {"gate": "enough_skill", "value": 0.61234, "limit": "at least 0.62", "passed": False},
         {"gate": "fair_risk", "value": 1.1, "limit": "at most 1.25", "passed": True},
         {"gate": "golden", "value": None, "limit": "at most 1", "passed": False},
