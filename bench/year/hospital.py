@@ -13,6 +13,7 @@ from bench.year.clock import Answered
 from bench.year.plan import Delivery
 from bench.year.system import System
 from readmission import contract
+from readmission.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +82,8 @@ class Hospital:
         clock = self._system.clock
         try:
             self._system.wait(lambda: clock.stored(fresh) == len(fresh), "answers are not in the database")
-        except Exception:
-            log.exception("lost: %d of %d", len(fresh) - clock.stored(fresh), len(fresh))
+        except UserError as error:
+            log.error("%s", error)
         missing = len(fresh) - clock.stored(fresh)
         clock.back_date(fresh)
         return missing
