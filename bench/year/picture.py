@@ -46,7 +46,8 @@ def _quality(axes: Axes, weeks: Sequence[Week]) -> None:
     for week in weeks:
         if week.champion != champion:
             axes.axvline(week.number + 0.5, color=_GREEN, linewidth=1)
-            axes.text(week.number + 0.6, 0.02, f"v{week.champion}", color=_GREEN, transform=axes.get_xaxis_transform())
+            label = axes.text(week.number + 0.4, 0.02, f"v{week.champion}", color=_GREEN, ha="right")
+            label.set_transform(axes.get_xaxis_transform())
             champion = week.champion
     axes.set_ylabel("ROC-AUC, readmission within 30 days")
     axes.legend(loc="upper left", fontsize=8)

@@ -8,7 +8,7 @@ from bench.year import invariants, timeline
 from bench.year.hospital import Hospital
 from bench.year.invariants import State
 from bench.year.plan import Period, Plan
-from bench.year.scenario import START
+from bench.year.scenario import DRIFTED, START
 from bench.year.system import Done, System
 from bench.year.timeline import Recorder, Week
 from readmission.registry.aliases import find_champion
@@ -22,6 +22,7 @@ _PERSON, _PHYSICIAN = "dr.okafor", "dr.rivera"
 _CLEAN_BATCHES = "SELECT batch_id FROM clean.snapshots WHERE finished >= %(since)s AND revision = 0 ORDER BY batch_id"
 _MATURE = "SELECT coalesce(sum(rows - immature), 0) FROM clean.snapshots"
 _DATA = "SELECT count(*) FROM clean.snapshots s WHERE s.finished > (SELECT max(trained_at) FROM training.runs)"
+_REFUSED = "SELECT reasons FROM training.promotions WHERE decision = 'refused' AND decided_at = %(moment)s ORDER BY id"
 _BEFORE = """
 SELECT replaced_version FROM training.promotions WHERE decision = 'promoted' AND model_version = %(version)s
 ORDER BY id DESC LIMIT 1
@@ -64,6 +65,17 @@ class Year:
     def _begin_week(self, period: Period) -> None:
         self.state.week = Week(number=period.week, end=period.begin + timedelta(days=7))
         self.weeks.append(self.state.week)
+        scenario = self._scenario
+        begins = (
+            (scenario.partial[0], "from now on, a quarter of the requests states few columns"),
+            (scenario.partial[1] + 1, "requests are complete again"),
+            (scenario.silent[0], "the feed is silent"),
+            (scenario.corrected, "outcomes are corrected"),
+            (scenario.drift, f"the patients drift: {', '.join(DRIFTED)}"),
+        )
+        for number, text in begins:
+            if number == period.week:
+                self._note(text)
 
     def _note(self, text: str) -> None:
         self.state.week.events.append(text)
@@ -175,9 +187,20 @@ class Year:
         done = self._system.run("promote", moment, by=who)
         if done.failure and before:
             self._violate(f"promote ended with an error: {done.failure}")
+        if not before and (doubts := self._doubts(moment)):
+            self._note(f"{_PHYSICIAN} waives what is in doubt: {doubts}")
+            self._system.run("promote", moment, by=_PHYSICIAN, waive=doubts, why="few events yet, no gate is certain")
         if (now := find_champion(self._system.settings)) and now != before:
             self._reload(moment)
             self._system.run("score", moment + timedelta(hours=1))
+
+    def _doubts(self, moment: datetime) -> str:
+        """Return the gates that alone stopped a candidate just now, if each of them is in doubt; empty if not."""
+        for (checks,) in self._system.query(_REFUSED, moment=moment):
+            failed = [check for check in checks if not check["passed"]]
+            if failed and all(check.get("in_doubt") for check in failed):
+                return ",".join(check["gate"] for check in failed)
+        return ""
 
     def _reload(self, moment: datetime) -> None:
         done = self._system.run("reload", moment, seconds=60)

@@ -66,6 +66,8 @@ class System:
         # Every answer is on disk before it is sent, so that "answered" is a promise.
         lines += ["READMISSION_PREDICTION_LOG=sync", "READMISSION_RELOAD_INTERVAL=0.5", f"READMISSION_SEED={seed}"]
         (home / "settings.env").write_text("\n".join(lines) + "\n")
+        # A hospital that looks at its model on Mondays does not train it anew for the same drift every Monday.
+        lines.append("READMISSION_RETRAIN_COOLDOWN_HOURS=672")
         # The parts and the killed steps are processes of their own that read this folder's settings.
         os.environ.update(READMISSION_HOME=str(home))
         load_settings.cache_clear()

@@ -20,6 +20,12 @@ def test_everything_holds_in_every_week_of_a_quarter(tmp_path: Path) -> None:
     texts = " ".join(text for week in weeks for key in ("events", "promotions") for text in week[key])
     for event in ("to the letter", "other line ends", "late", "broken", "process is killed", "train is killed", "away"):
         assert event in texts, event
-    assert "promoted 1" in texts
+    for decision in (
+        "promoted 1",
+        "promoted 2 (lightgbm) instead of 1 by dr.rivera",
+        "rolled back from 2 to 1 by dr.okafor",
+    ):
+        assert decision in texts, decision
+    assert not any(week["alarms"] for week in weeks[:8])
     assert weeks[-1]["asked"] > 0
     assert (tmp_path / "year.png").stat().st_size > 10_000
