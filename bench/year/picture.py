@@ -37,8 +37,12 @@ def save(weeks: Sequence[Week], drift: int, path: Path) -> None:
 
 
 def _quality(axes: Axes, weeks: Sequence[Week]) -> None:
-    expected = [float("nan") if week.expected is None else week.expected for week in weeks]
-    axes.step(_numbers(weeks), expected, where="mid", color=_GREY, label="expected: the champion on its test patients")
+    tested = [float("nan") if week.tested is None else week.tested for week in weeks]
+    axes.step(_numbers(weeks), tested, where="mid", color=_GREY, label="tested: the champion on its test patients")
+    promised = [(week.number, week.expected) for week in weeks if week.expected]
+    bounds = [value.low for _, value in promised], [value.high for _, value in promised]
+    label = "expected: what the risks of the last days promise"
+    axes.fill_between([number for number, _ in promised], *bounds, color=_GREEN, alpha=0.25, label=label)
     _intervals(axes, weeks, [week.live for week in weeks], _BLUE, "live: outcomes that became due in 30 days", -0.12)
     unseen = [week.prequential for week in weeks]
     _intervals(axes, weeks, unseen, _ORANGE, "newest batch, before anything was trained on it", 0.12)
@@ -46,8 +50,8 @@ def _quality(axes: Axes, weeks: Sequence[Week]) -> None:
     for week in weeks:
         if week.champion != champion:
             axes.axvline(week.number + 0.5, color=_GREEN, linewidth=1)
-            label = axes.text(week.number + 0.4, 0.02, f"v{week.champion}", color=_GREEN, ha="right")
-            label.set_transform(axes.get_xaxis_transform())
+            text = axes.text(week.number + 0.4, 0.02, f"v{week.champion}", color=_GREEN, ha="right")
+            text.set_transform(axes.get_xaxis_transform())
             champion = week.champion
     axes.set_ylabel("ROC-AUC, readmission within 30 days")
     axes.legend(loc="upper left", fontsize=8)

@@ -19,6 +19,12 @@ _TESTED = """
 SELECT e.family, (e.metrics->>'test_roc_auc_30')::float FROM training.promotions p JOIN training.runs e USING (run_id)
 WHERE p.model_version = %(version)s ORDER BY p.id DESC LIMIT 1
 """
+#: Quality that the risks of the predictions promise, before their outcomes are known.
+_EXPECTED = """
+SELECT value, low, high, n FROM monitoring.expected_quality WHERE model_version = %(version)s
+  AND metric = 'roc_auc_30' AND source = 'predictions' AND measured_on >= %(since)s::date
+ORDER BY measured_on DESC LIMIT 1
+"""
 #: Quality of one version: of all sources the one that rests on the most outcomes.
 _LIVE = """
 SELECT value, low, high, n FROM monitoring.quality WHERE model_version = %(version)s AND metric = 'roc_auc_30'
@@ -69,7 +75,8 @@ class Week:
         mature, immature: Clean encounters with an outcome that may be learned, and those without.
         asked: Predictions that the API gave.
         champion, family: Version that answers and its family; empty without one.
-        expected: Test ROC-AUC of the champion at its promotion.
+        tested: Test ROC-AUC of the champion at its promotion.
+        expected: ROC-AUC that its risks of the last days promise.
         live, prequential: ROC-AUC of the champion on outcomes of 30 days, and on the newest batch that it has not seen.
         alarms: Drift alarms, with their columns.
         decisions: Decisions whether to retrain, with their reasons.
@@ -91,7 +98,8 @@ class Week:
     asked: int = 0
     champion: str = ""
     family: str = ""
-    expected: float | None = None
+    tested: float | None = None
+    expected: Interval | None = None
     live: Interval | None = None
     prequential: Interval | None = None
     alarms: list[str] = field(default_factory=list)
@@ -144,8 +152,10 @@ class Recorder:
         if not week.champion:
             return
         arguments = {"version": week.champion, "since": self._since}
-        for family, expected in self._system.query(_TESTED, **arguments):
-            week.family, week.expected = family, expected
+        for family, tested in self._system.query(_TESTED, **arguments):
+            week.family, week.tested = family, tested
+        for row in self._system.query(_EXPECTED, **arguments):
+            week.expected = _interval(row)
         for row in self._system.query(_LIVE, slice="window", level="30 days", **arguments):
             week.live = _interval(row)
         for row in self._system.query(_PREQUENTIAL, **arguments):
@@ -191,18 +201,18 @@ def digest(text: str) -> str:
 def header() -> str:
     """Return the head of the table."""
     return (
-        "week  ends        read accepted quarant. duplic. mature   asked  champion  expected  "
-        "live 30 days          unseen batch"
+        "week  ends        read accepted quarant. duplic. mature   asked  champion  tested  "
+        "expected              live 30 days          unseen batch"
     )
 
 
 def line(week: Week) -> str:
     """Return a week as a line of the table, and what was special about it on lines of their own."""
-    expected = f"{week.expected:.3f}" if week.expected is not None else ""
+    tested = f"{week.tested:.3f}" if week.tested is not None else ""
     row = (
         f"{week.number:>4}  {week.end:%Y-%m-%d} {week.read:>5} {week.accepted:>8} {week.quarantined:>8} "
-        f"{week.duplicate:>7} {week.mature:>6}  {week.asked:>6}  {week.champion:>8}  {expected:>8}  "
-        f"{week.live or ''!s:<20}  {week.prequential or ''!s}"
+        f"{week.duplicate:>7} {week.mature:>6}  {week.asked:>6}  {week.champion:>8}  {tested:>6}  "
+        f"{week.expected or ''!s:<20}  {week.live or ''!s:<20}  {week.prequential or ''!s}"
     )
     notes = [
         *(("event", text) for text in week.events),

@@ -31,7 +31,7 @@ ORDER BY hashint8extended(encounter_id, 0) LIMIT %(most)s
 }
 _INSERT = """
 INSERT INTO monitoring.expected_quality (measured_on, model_version, source, metric, n, value, low, high)
-VALUES (current_date, %(version)s, %(source)s, %(metric)s, %(n)s, %(value)s, %(low)s, %(high)s)
+VALUES (now()::date, %(version)s, %(source)s, %(metric)s, %(n)s, %(value)s, %(low)s, %(high)s)
 ON CONFLICT (measured_on, model_version, source, metric) DO UPDATE
 SET n = excluded.n, value = excluded.value, low = excluded.low, high = excluded.high, measured_at = now()
 """

@@ -13,7 +13,7 @@ START = datetime(2024, 1, 8, tzinfo=UTC)
 
 def test_the_picture_shows_every_kind_of_event_and_each_champion(tmp_path: Path) -> None:
     weeks = [Week(number=n, end=START + timedelta(days=7 * n), accepted=10 * n, mature=n) for n in range(1, 7)]
-    weeks[3].champion, weeks[3].expected = "1", 0.68
+    weeks[3].champion, weeks[3].tested = "1", 0.68
     weeks[3].live = Interval(value=0.66, low=0.6, high=0.7, n=500)
     weeks[4].violations, weeks[4].alarms = ["rows_add_up: no"], ["batch 5: age"]
     figure = picture.draw(weeks, drift=5)

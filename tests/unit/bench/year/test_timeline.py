@@ -26,7 +26,7 @@ def test_promotions_and_rollbacks_name_the_person() -> None:
 
 
 def test_a_line_has_the_columns_of_the_head_and_what_was_special_below() -> None:
-    week = Week(number=3, end=END, read=10, mature=7, champion="2", expected=0.684, live=LIVE, prequential=LIVE)
+    week = Week(number=3, end=END, read=10, mature=7, champion="2", tested=0.684, live=LIVE, prequential=LIVE)
     week.violations, week.decisions = ["rows_add_up: no"], ["no retraining: no batch waits", "retrain: drift"]
     first, *notes = line(week).splitlines()
     assert first.index("0.660 [0.610, 0.710]") == header().index("live 30 days")
