@@ -74,33 +74,40 @@ def erase_again(settings: Settings, keys: Sequence[PatientKey], names: Iterable[
     for patient in sorted(patients, key=str):
         _erase_rows(settings, keys[0], patient)
     rows.delete_old_snapshots(settings)
-    change: Change
     for folder in folders.names():
         read = partial(folders.read, folder)
         if (table := read(VISITS)) is not None:
-            numbers = [patient for patient in patients if isinstance(patient, int)]
-            if (table_key := read_key_id(table)) is not None:
-                # Also those of whom nothing is left but this: their tombstones begin with what stands for them.
-                change = partial(_without_pseudonyms, numbers, pairs, find_key(keys, table_key), table_key)
-            else:
-                visits = Visits(table)
-                covered = [n for i in range(visits.patients) if tombstones.cover(n := visits.patient(i))]
-                patients |= {*covered}
-                change = without(covered, keys)
+            change, covered = _change(table, patients, keys, pairs)
+            patients |= covered
             folders.write(folder, rewrite(read, change)[0])
     log.info("erased %d patients again", len(patients))
     return len(patients)
 
 
-def _without_pseudonyms(
-    patients: Iterable[int],
-    tombstones: Iterable[tuple[str, str]],
-    key: PatientKey | None,
-    key_id: str,
-    table: bytes,
-) -> tuple[bytes, int]:
-    own = {number_of(token) for token, made_with in tombstones if made_with == key_id}
-    return without_pseudonyms(table, own | {key.pseudonym(patient)[0] for patient in patients if key is not None})
+def _change(
+    table: bytes, patients: set[int | str], keys: Sequence[PatientKey], tombstones: Sequence[tuple[str, str]]
+) -> tuple[Change, set[int]]:
+    """Return what removes every erased patient from a table of visits, and the numbers that were found in it.
+
+    Args:
+        table: The table, keyed or not.
+        patients: Erased patients of the database.
+        keys: Keys of pseudonyms.
+        tombstones: Pseudonym and name of the key of everybody who is erased.
+    """
+    if (key_id := read_key_id(table)) is None:
+        visits, erased = Visits(table), Tombstones(keys, tombstones)
+        covered = {n for i in range(visits.patients) if erased.cover(n := visits.patient(i))}
+        return without(covered, keys), covered
+    # Also those of whom nothing is left but this: their tombstones begin with what stands for them.
+    pseudonyms = {number_of(token) for token, made_with in tombstones if made_with == key_id}
+    if (key := find_key(keys, key_id)) is not None:
+        pseudonyms |= {key.pseudonym(patient)[0] for patient in patients if isinstance(patient, int)}
+    return partial(_without_pseudonyms, pseudonyms), set()
+
+
+def _without_pseudonyms(pseudonyms: set[int], table: bytes) -> tuple[bytes, int]:
+    return without_pseudonyms(table, pseudonyms)
 
 
 def _erase_rows(settings: Settings, key: PatientKey, patient: int | str) -> None:
