@@ -65,9 +65,9 @@ class System:
         lines = [f"READMISSION_{name}_PORT={free_port()}" for name in _PORTS]
         # Every answer is on disk before it is sent, so that "answered" is a promise.
         lines += ["READMISSION_PREDICTION_LOG=sync", "READMISSION_RELOAD_INTERVAL=0.5", f"READMISSION_SEED={seed}"]
-        (home / "settings.env").write_text("\n".join(lines) + "\n")
         # A hospital that looks at its model on Mondays does not train it anew for the same drift every Monday.
         lines.append("READMISSION_RETRAIN_COOLDOWN_HOURS=672")
+        (home / "settings.env").write_text("\n".join(lines) + "\n")
         # The parts and the killed steps are processes of their own that read this folder's settings.
         os.environ.update(READMISSION_HOME=str(home))
         load_settings.cache_clear()

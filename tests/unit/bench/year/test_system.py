@@ -15,4 +15,5 @@ def test_it_has_a_folder_and_ports_of_its_own(tmp_path: Path, monkeypatch: pytes
     ports = [getattr(system.settings, part).port for system in systems for part in ("postgres", "mlflow", "api")]
     assert len(set(ports)) == len(ports)
     assert systems[0].settings.seed == 9
+    assert systems[0].settings.monitoring.retrain_cooldown_hours == 4 * 7 * 24
     assert systems[0].settings.password("monitor") != systems[1].settings.password("monitor")
