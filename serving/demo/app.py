@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.base import RequestResponseEndpoint
 
-from serving.demo import table
+from serving.demo import table, worklist
 from serving.demo.client import Client, UnavailableError
 from serving.demo.language import DEFAULT, LANGUAGES, preferred
 from serving.demo.page import TITLE, build
@@ -74,6 +74,7 @@ def create(api: str, key: str = "") -> FastAPI:
     for language in sorted(LANGUAGES, key=lambda code: code == DEFAULT):
         path = "" if language == DEFAULT else f"/{language}"
         app.include_router(pages, prefix=path)
+        app.include_router(worklist.routes(client, language), prefix=path)
         app = _mount(app, client, language, path)
     return app
 

@@ -101,6 +101,37 @@ class Client:
             raise UnavailableError(tr(_UNREACHABLE)) from error
         return answer.text if answer.is_success else None
 
+    async def worklist(self) -> dict[str, Any]:
+        """Return today's and yesterday's discharges by risk; the key needs the scope ``worklist``.
+
+        Raises:
+            UnavailableError: The API or its database is down, or the key may not.
+        """
+        return await self._ask("GET", "/worklist", None)
+
+    async def worklist_file(self) -> bytes:
+        """Return the same as a CSV file.
+
+        Raises:
+            UnavailableError: As for `worklist`.
+        """
+        try:
+            answer = await self._http.get("/worklist", params={"format": "csv"})
+        except httpx.TransportError as error:
+            raise UnavailableError("The prediction service cannot be reached.") from error
+        if not answer.is_success:
+            raise UnavailableError(_sentence(answer.status_code))
+        return answer.content
+
+    async def follow_up(self, prediction_id: str, action: str) -> None:
+        """Record what was done about a discharge.
+
+        Raises:
+            RejectedError: There is no such action or prediction.
+            UnavailableError: As for `worklist`.
+        """
+        await self._ask("POST", "/follow-ups", {"prediction_id": prediction_id, "action": action})
+
     async def _ask(self, method: str, path: str, body: Any, timeout: float = TIMEOUT) -> dict[str, Any]:
         try:
             with tracing.span(f"{method} {path.partition('?')[0]}", "CLIENT", http_request_method=method) as span:

@@ -112,7 +112,8 @@ def _gates(checks: Sequence[Mapping[str, Any]]) -> str:
     return (
         f'<details class="gates"><summary>{summary}</summary><ul>{items}</ul>'
         f'<p><a href="model-card" target="_blank" rel="noopener">'
-        f"{tr('Model card: what it is for, how good it is, every check with its figure')}</a></p></details>"
+        f"{tr('Model card: what it is for, how good it is, every check with its figure')}</a></p>"
+        f'<p><a href="discharges">{tr("Discharges to follow up")}</a></p></details>'
     )
 
 

@@ -4,6 +4,9 @@ import csv
 import datetime
 import io
 import json
+import os
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,16 @@ def discharge(api: Api, stay: str, **changes: Any) -> str:
     return card
 
 
+def nightly(api: Api, folder: Path) -> None:
+    """Run the command that the documentation gives to cron."""
+    page = (Path(__file__).parents[3] / "docs" / "clinic.md").read_text()
+    (command,) = re.findall(r"```sh\n(curl .*?)```", page, re.DOTALL)
+    variables = os.environ | {"API": str(api.http.base_url), "WORKLIST_KEY": "none", "NO_PROXY": "127.0.0.1"}
+    subprocess.run(["sh", "-c", command], cwd=folder, env=variables, check=True)
+    (file,) = folder.glob("discharges-*.csv")
+    assert len(list(csv.DictReader(file.open()))) == 3 and not (folder / ".discharges.part").exists()
+
+
 def test_cards_are_answered_for_and_discharges_followed_up(
     start: Starter, database: Settings, compiled: dict[str, Path]
 ) -> None:
@@ -67,6 +80,7 @@ def test_cards_are_answered_for_and_discharges_followed_up(
     assert api.http.post("/follow-ups", json=done).status_code == 200
     assert api.http.post("/follow-ups", json={**done, "action": "ignored"}).status_code == 400
     until(lambda: any(each["follow_up"] == "called" for each in listed()), 30)
+    nightly(api, database.home)
     exported = list(csv.DictReader(io.StringIO(api.http.get("/worklist?format=csv").text)))
     assert {line["stay"]: line["follow_up"] for line in exported}["Encounter/low"] == "called"
 
