@@ -70,8 +70,27 @@ _QUALITY = (
     " USING (model_version, source, measured_on)"
 )
 _ROWS = "LATERAL (VALUES ('accepted', accepted), ('quarantined', quarantined), ('duplicate', duplicate)) v (result, n)"
+#: Codes of the reasons on a card (serving/clinic/cards.py); a record system may send any other.
+_REASONS = "('', 'follow-up-arranged', 'declined', 'not-indicated', 'data-wrong', 'disagree')"
 
 QUERIES: tuple[Query, ...] = (
+    _gauge(
+        "champion_found_over_known_score",
+        "How much more early readmissions the champion finds than a known score at equal alerts, lower bound.",
+        "score",
+        "SELECT substring(c ->> 'figure' FROM 'found_over_(.*)_low'), (c ->> 'value')::float8 FROM (SELECT reasons"
+        " FROM training.promotions WHERE decision = 'promoted' AND model_name = %(model_name)s"
+        " AND model_version = %(champion)s ORDER BY id DESC LIMIT 1) p, jsonb_array_elements(p.reasons) c"
+        " WHERE c ->> 'figure' LIKE 'found_over_%%_low'",
+    ),
+    _gauge(
+        "card_feedback",
+        "Cards of CDS Hooks that clinicians accepted or overrode, by reason; never an outcome of a patient.",
+        "model_version outcome reason",
+        f"SELECT model_version, outcome, CASE WHEN reason IN {_REASONS} THEN reason ELSE 'other' END, sum(cards)"
+        " FROM monitoring.card_feedback WHERE model_version IN (SELECT model_version FROM monitoring.card_feedback"
+        " GROUP BY 1 ORDER BY max(last_at) DESC LIMIT 10) GROUP BY 1, 2, 3",
+    ),
     _gauge(
         "batches",
         "Batches in a layer (raw, clean).",

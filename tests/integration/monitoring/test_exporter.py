@@ -1,5 +1,6 @@
 """The exporter: every metric from a real database, and a plain word when there is none."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,34 @@ def test_the_champion_is_the_alias_and_a_ledger_that_disagrees_is_shown(register
     samples = scrape(registered)
     assert list(samples["readmission_champion_info"]) == [("", "2")]
     assert samples["readmission_champion_disagreement"] == {(): 1.0}
+
+
+def test_the_champion_beside_known_scores_and_cards_of_clinicians(registered: Settings) -> None:
+    reasons = [{"figure": "found_over_lace_low", "value": 0.084}, {"figure": "test_accuracy", "value": 0.5}]
+    with postgres.transaction(registered, "train") as cursor:
+        cursor.execute(
+            "INSERT INTO training.promotions (decision, model_name, model_version, family, reasons, decided_by)"
+            " VALUES ('promoted', %s, '1', 'f', %s, 'test')",
+            (registered.mlflow.model_name, json.dumps(reasons)),
+        )
+    move_alias(registered, "1")
+    with postgres.transaction(registered, "serving") as cursor:
+        for number, reason in enumerate(("disagree", "disagree", "a reason of their own")):
+            prediction = f"01890000-0000-7000-8000-00000000000{number}"
+            cursor.execute(
+                "INSERT INTO serving.predictions (prediction_id, predicted_at, model_name, model_version, inputs,"
+                " inputs_sha256, prediction, p_no, p_late, p_early, missing, latency_ms, request_id)"
+                " VALUES (%s, now(), 'm', '1', '{}', '', 'NO', 0.8, 0.1, 0.1, '{}', 1, '')",
+                (prediction,),
+            )
+            cursor.execute(
+                "INSERT INTO serving.card_feedback VALUES (%s, 'overridden', %s, '', now(), now())",
+                (prediction, reason),
+            )
+    samples = scrape(registered)
+    assert samples["readmission_champion_found_over_known_score"] == {("lace",): 0.084}
+    cards = {("1", "overridden", "disagree"): 2.0, ("1", "overridden", "other"): 1.0}
+    assert samples["readmission_card_feedback"] == cards
 
 
 def test_while_mlflow_is_away_the_last_champion_stays_with_its_age(
