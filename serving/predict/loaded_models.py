@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +22,7 @@ import msgspec
 
 from readmission import scorer
 from readmission.pseudonyms import PatientKey
-from readmission.scorer.manifest import CARD, ArtifactError, read_golden
+from readmission.scorer.manifest import CARDS, ArtifactError, read_golden
 from serving import metrics
 from serving.predict import loading
 from serving.predict.aliases import Aliases, read_aliases
@@ -47,7 +47,7 @@ class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
         inline: Whether it answers in microseconds, so that no thread is needed.
         bands: Names of its bands of risk, from the lowest; one empty name if it has none.
         edges: Risks at which each band but the first begins.
-        card: Page of its model card; empty if it has none.
+        cards: Its model card by form; empty if it has none.
     """
 
     name: str
@@ -57,7 +57,7 @@ class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
     inline: bool
     bands: tuple[str, ...]
     edges: tuple[float, ...]
-    card: bytes
+    cards: Mapping[str, bytes]
 
     def band(self, risk: float) -> str:
         """Return the name of the band of a risk."""
@@ -215,7 +215,7 @@ class LoadedModels:
             inline=fresh.manifest.engine != "pipeline",
             bands=tuple(band.name for band in bands) or ("",),
             edges=tuple(band.at_least for band in bands[1:]),
-            card=(folder / CARD).read_bytes() if CARD in fresh.manifest.files else b"",
+            cards={form: (folder / name).read_bytes() for form, name in CARDS.items() if name in fresh.manifest.files},
         )
 
     def _set(self, variant: Variant, fresh: LoadedModel | None) -> None:

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from readmission import contract
+from readmission.scorer.manifest import CARDS
 from serving import http, metrics
 from serving.edge.auth import ApiKeys
 from serving.edge.drain import Drain
@@ -88,11 +89,19 @@ class Info:
         return JsonResponse(content)
 
     async def card(self, request: Request) -> Response:
-        """Answer the champion's model card as a page."""
+        """Answer the champion's model card: as a page, or by `?format=markdown` or `?format=xml` (CHAI)."""
+        form = request.query_params.get("format", "html")
+        if form not in CARDS:
+            return http.sentence(400, f"format: one of {', '.join(CARDS)}")
         champion = self._models.champion
-        if champion is None or not champion.card:
+        if champion is None or not champion.cards:
             return http.sentence(404, "the model that is served came without a card")
-        return docs.html_response(champion.card)
+        if form not in champion.cards:
+            return http.sentence(404, f"the model that is served is of an earlier release: its card has no {form}")
+        if form == "html":
+            return docs.html_response(champion.cards[form])
+        kind = "application/xml" if form == "xml" else "text/markdown; charset=utf-8"
+        return Response(champion.cards[form], headers={"content-type": kind})
 
     async def metrics(self, request: Request) -> Response:
         """Answer a scrape of Prometheus."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from readmission.scorer.manifest import CARDS
 from serving.routes import examples
 from serving.routes.feedback import MAX_OUTCOMES
 
@@ -171,15 +172,21 @@ def _model_info() -> dict[str, Any]:
 
 
 def _model_card() -> dict[str, Any]:
-    return _operation(
+    operation = _operation(
         "Model",
         "Model card",
-        "Returns the model card of the champion as a page.",
+        "Returns the champion's model card with its dossier: as a page, as Markdown, or as CHAI's applied model card.",
         answers={
-            "200": answer("The card.", {"text/html": {"schema": _TEXT}}),
+            "200": answer(
+                "The card.",
+                {kind: {"schema": _TEXT} for kind in ("text/html", "text/markdown", "application/xml")},
+            ),
+            "400": answer("There is no such form.", json_content(ref("Sentence"), {"error": "format: one of html"})),
             "404": answer("The model has no card.", json_content(ref("Sentence"), {"error": "the model has no card"})),
         },
     )
+    form = {"type": "string", "enum": list(CARDS), "default": "html"}
+    return operation | {"parameters": [{"name": "format", "in": "query", "schema": form}]}
 
 
 def _health() -> dict[str, Any]:

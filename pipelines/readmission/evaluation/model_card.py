@@ -9,13 +9,15 @@ from markdown_it import MarkdownIt
 
 from readmission import contract
 from readmission.contract.risk import INTENDED_USE, NO_HORIZON, OperatingPoint
-from readmission.evaluation import score_comparison
+from readmission.evaluation import in_use, score_comparison
 from readmission.evaluation.fairness import Slice
 from readmission.evaluation.gates import Verdict
+from readmission.evaluation.in_use import CardFeedback, LiveFigure
 from readmission.evaluation.metrics import ALERT_RATES, Interval
 from readmission.evaluation.score_comparison import Comparison
 
-_METRICS = {
+#: Figures of test that a card shows: key of `metrics.measure` -> words.
+METRICS = {
     "roc_auc_30": "ROC-AUC, readmission within 30 days",
     "pr_auc_30": "PR-AUC, readmission within 30 days",
     "prevalence_30": "prevalence",
@@ -28,11 +30,15 @@ _METRICS = {
     "f1_macro": "F1, macro",
 }
 _GROUPS = ["group", "encounters", "observed", "predicted", "alerted", "found", "promised", "ROC-AUC", "judged"]
+#: What the model must not be used for.
+OUT_OF_SCOPE = (
+    "deciding on treatment or discharge, patients without diabetes, newborns, payment or denial of care, or hospitals "
+    "whose data has not been compared with the training data (US hospitals, 1999-2008)."
+)
 _PURPOSE = (
     "It ranks encounters of patients with diabetes at discharge by the risk of a readmission within 30 days, so that a "
     f"team can decide whom to follow up. It also gives the chance of a later and of no readmission. {INTENDED_USE} It "
-    "is **not** for: deciding on treatment or discharge, patients without diabetes, newborns, payment or denial of "
-    "care, or hospitals whose data has not been compared with the training data (US hospitals, 1999-2008)."
+    f"is **not** for: {OUT_OF_SCOPE}"
 )
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1e293b}"
@@ -60,6 +66,8 @@ class Facts:
         verdict: Verdict of the gates.
         importance: Columns permutation, shap and own (`importance.table`); one row a feature, the largest first.
         earlier: The last champions, one row each (`ledger.champions`).
+        live: Quality in use of the champion that this version is to follow; empty if no outcome is known.
+        feedback: What clinicians did with cards so far, by version.
     """
 
     name: str
@@ -75,6 +83,8 @@ class Facts:
     verdict: Verdict
     importance: pd.DataFrame
     earlier: pd.DataFrame
+    live: tuple[LiveFigure, ...] = ()
+    feedback: tuple[CardFeedback, ...] = ()
 
 
 def markdown(facts: Facts) -> str:
@@ -90,6 +100,7 @@ def markdown(facts: Facts) -> str:
         "Gates": _gates(facts),
         "What it leans on": _importance(facts),
         "Beside the champions before": _earlier(facts),
+        "In use until now": in_use.markdown(facts.live, facts.feedback),
         "Lineage": _table(["what", "which"], [[name, f"`{value}`"] for name, value in facts.lineage.items()]),
     }
     parts = [f"# Model card: {facts.name}, {facts.family.replace('_', ' ')}\n{warning}"]
@@ -108,7 +119,7 @@ def _data(facts: Facts) -> str:
 
 
 def _quality(facts: Facts) -> str:
-    rows = [[label, str(facts.intervals[name])] for name, label in _METRICS.items()]
+    rows = [[label, str(facts.intervals[name])] for name, label in METRICS.items()]
     return f"In brackets 95 % intervals by bootstrap of patients. {NO_HORIZON}\n\n" + _table(["figure", "value"], rows)
 
 

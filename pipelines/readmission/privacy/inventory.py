@@ -263,11 +263,21 @@ TABLES: tuple[Table, ...] = (
 FOREIGN_SCHEMAS: Mapping[str, str] = {"search": "Optuna's studies and trials: parameters and scores of searches"}
 
 #: Artifacts that hold no patient: rules and weights of a model, golden rows that are invented, tables of many.
-_SERVING = ("manifest.json", "scorer.json", "trees.txt", "pipeline.skops", "golden.json", "model_card.html")
+_SERVING = (
+    "manifest.json",
+    "scorer.json",
+    "trees.txt",
+    "pipeline.skops",
+    "golden.json",
+    "model_card.html",
+    "model_card.md",
+    "applied_model_card.xml",
+)
 _RUN = (
     ".png",
     "/model_card.md",
     "/model_card.html",
+    "/applied_model_card.xml",
     "/verdict.json",
     "/learning_curve.csv",
     "/MLmodel",

@@ -3,6 +3,7 @@
 import json
 import logging
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from mlflow.tracking import MlflowClient
@@ -11,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from readmission import models
 from readmission.errors import RefusalError
 from readmission.evaluation import (
+    dossier,
     gates,
     importance,
     metrics,
@@ -21,12 +23,13 @@ from readmission.evaluation import (
 )
 from readmission.evaluation.gates import Verdict
 from readmission.evaluation.score_comparison import Comparison
+from readmission.evaluation.site_facts import SiteFacts, read_site_facts
 from readmission.promotion.champion import Champion
 from readmission.promotion.overrides import Overrides
-from readmission.registry import ledger, lineage, runs, tracking
+from readmission.registry import in_use, ledger, lineage, runs, tracking
 from readmission.registry.runs import TrainedModel
 from readmission.scorer.compiler import compile_pipeline
-from readmission.scorer.manifest import CARD, ArtifactError, complete_artifact
+from readmission.scorer.manifest import CARDS, ArtifactError, complete_artifact
 from readmission.settings import Settings
 from readmission.training import gate_metrics
 from readmission.training.dataset import Dataset
@@ -94,6 +97,7 @@ def judge(
         folder: Empty folder for the compiled model; it is whole if the verdict is passed.
         overrides: What a person decides where the gates alone would stop it.
     """
+    site = _site_facts(settings)
     pipeline = tracking.load_pipeline(tracking.model_uri(client, candidate.run_id))
     held_out = gate_metrics.held_out_metrics(data, pipeline)
     comparisons = score_comparison.compare_held_out(held_out.scored, data.frames, settings.seed)
@@ -102,13 +106,16 @@ def judge(
     if ledger.is_rolled_back(settings, candidate.run_id):
         verdict = Verdict((*verdict.checks, overrides.check_return()))
     verdict = overrides.waive(verdict)
+    if settings.site.required:
+        verdict = Verdict((*verdict.checks, dossier.check_site(site, date.today())))
     log.info("%s, run %s:\n%s", candidate.family, candidate.run_id, verdict)
-    files = _card(settings, data, candidate, pipeline, held_out, verdict, comparisons)
+    facts = _facts(settings, data, candidate, pipeline, held_out, verdict, comparisons, champion)
+    files = dossier.files(facts, site, date.today())
     files["verdict.json"] = json.dumps(verdict.as_data(), indent=2)
     tracking.log_files(client, candidate.run_id, files)
     if verdict.passed:
         # With the version for good: the API and the demo show them.
-        complete_artifact(folder, verdict.as_data(), files[CARD])
+        complete_artifact(folder, verdict.as_data(), {name: files[name] for name in CARDS.values()})
     else:
         reasons = [f"{check.gate}: {check.figure} {check.value} must be {check.limit}" for check in verdict.failed]
         log.warning("%s is refused: %s", candidate.family, "; ".join(reasons))
@@ -169,7 +176,14 @@ def _compare(
     return {"champion", "same_data" if champion.data_sha256 == data.sha256 else "new_data"}
 
 
-def _card(
+def _site_facts(settings: Settings) -> SiteFacts:
+    try:
+        return read_site_facts(settings.site.facts)
+    except ValueError as error:
+        raise RefusalError(str(error)) from error
+
+
+def _facts(
     settings: Settings,
     data: Dataset,
     candidate: TrainedModel,
@@ -177,10 +191,11 @@ def _card(
     held_out: gate_metrics.HeldOutMetrics,
     verdict: Verdict,
     comparisons: list[Comparison],
-) -> dict[str, str]:
-    """Write the model card, as Markdown and as HTML, by file name."""
+    champion: Champion | None,
+) -> model_card.Facts:
+    """Collect the facts of the model card and the dossier."""
     validation, test = held_out.scored["validation"], held_out.scored["test"]
-    facts = model_card.Facts(
+    return model_card.Facts(
         name=settings.mlflow.model_name,
         family=candidate.family,
         lineage=_lineage(candidate),
@@ -195,12 +210,9 @@ def _card(
         verdict=verdict,
         importance=importance.table(pipeline, data.matrix[data.rows("validation")], validation, settings.seed),
         earlier=ledger.champions(settings, candidate.data_sha256),
+        live=in_use.live_figures(settings, champion.version if champion else None),
+        feedback=in_use.card_feedback(settings),
     )
-    text = model_card.markdown(facts)
-    return {
-        "model_card.md": text,
-        "model_card.html": model_card.html(text, f"{settings.mlflow.model_name}: model card"),
-    }
 
 
 def _lineage(candidate: TrainedModel) -> dict[str, str]:

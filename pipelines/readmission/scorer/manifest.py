@@ -11,7 +11,9 @@ from readmission import contract
 from readmission.contract.risk import OperatingPoint, RiskBand
 from readmission.errors import UserError
 
-MANIFEST, SCORER, GOLDEN, CARD = "manifest.json", "scorer.json", "golden.json", "model_card.html"
+MANIFEST, SCORER, GOLDEN = "manifest.json", "scorer.json", "golden.json"
+#: Forms of the model card: what a client asks for -> file. Versions of earlier releases have the page only.
+CARDS: Mapping[str, str] = {"html": "model_card.html", "markdown": "model_card.md", "xml": "applied_model_card.xml"}
 
 Engine = Literal["lightgbm", "linear", "pipeline"]
 
@@ -94,11 +96,20 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
 
 
-def complete_artifact(folder: Path, gates: Sequence[Mapping[str, str | float | bool | None]], card: str) -> None:
-    """Add to a compiled model what was said of it afterwards: how each gate was met, and the model card's page."""
-    (folder / CARD).write_text(card)
+def complete_artifact(
+    folder: Path, gates: Sequence[Mapping[str, str | float | bool | None]], cards: Mapping[str, str]
+) -> None:
+    """Add to a compiled model what was said of it afterwards: how each gate was met, and the model card.
+
+    Args:
+        folder: Folder of the compiled model.
+        gates: Checks of the verdict.
+        cards: Forms of the model card by file name, of CARDS.
+    """
+    for name, text in cards.items():
+        (folder / name).write_text(text)
     manifest = read_manifest(folder)
-    files = {**manifest.files, CARD: file_sha256(folder / CARD)}
+    files = {**manifest.files, **{name: file_sha256(folder / name) for name in cards}}
     write_manifest(folder, msgspec.structs.replace(manifest, gates=tuple(gates), files=files))
 
 

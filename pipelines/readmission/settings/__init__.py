@@ -38,6 +38,7 @@ from readmission.settings.groups import (
     Training,
 )
 from readmission.settings.privacy import Privacy
+from readmission.settings.site import Site
 
 #: Database roles, one per component. Each may do what its component needs and nothing else.
 Role = Literal[
@@ -97,6 +98,7 @@ class Settings(BaseSettings):
     airflow: Airflow = Airflow()
     backup: Backup = Backup()
     privacy: Privacy = Privacy()
+    site: Site = Site()
 
     @field_validator("home")
     @classmethod

@@ -51,7 +51,12 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "passed": True,
         "reason": "One row within a millisecond.",
     }
-    complete_artifact(folders["lightgbm"], [check], "<h1>Model card</h1>")
+    cards = {
+        "model_card.html": "<h1>Model card</h1>",
+        "model_card.md": "# Model card",
+        "applied_model_card.xml": "<A/>",
+    }
+    complete_artifact(folders["lightgbm"], [check], cards)
     return folders
 
 

@@ -57,6 +57,10 @@ def test_the_card_and_the_gates_of_the_version_are_shown(api: Api) -> None:
     assert card.status_code == 200 and card.text == "<h1>Model card</h1>"
     assert card.headers["content-type"].startswith("text/html")
     assert card.headers["content-security-policy"].startswith("default-src 'none'")
+    markdown, xml = (api.http.get("/model-card", params={"format": form}) for form in ("markdown", "xml"))
+    assert (markdown.text, markdown.headers["content-type"]) == ("# Model card", "text/markdown; charset=utf-8")
+    assert (xml.text, xml.headers["content-type"]) == ("<A/>", "application/xml")
+    assert api.http.get("/model-card?format=pdf").json() == {"error": "format: one of html, markdown, xml"}
     (gate,) = api.info()["gates"]
     assert (gate["gate"], gate["value"], gate["limit"], gate["passed"]) == ("fast_enough", 30.0, "at most 1000", True)
 

@@ -36,7 +36,7 @@ def model() -> LoadedModel:
         inline=True,
         bands=("usual", "raised"),
         edges=(0.2,),
-        card=b"",
+        cards={},
     )
 
 

@@ -23,7 +23,7 @@ def model(version: str) -> LoadedModel:
         inline=True,
         bands=("low", "middle", "high"),
         edges=(0.1, 0.3),
-        card=b"",
+        cards={},
     )
 
 

@@ -34,7 +34,7 @@ def predict(tmp_path: Path, scorer: Any = None, *, inline: bool = True) -> Predi
     models = LoadedModels(tmp_path, "m")
     if scorer is not None:
         models.champion = LoadedModel(
-            name="m", version="1", scorer=scorer, loaded_at="", inline=inline, bands=("",), edges=(), card=b""
+            name="m", version="1", scorer=scorer, loaded_at="", inline=inline, bands=("",), edges=(), cards={}
         )
     return Predict(Predictor(models, Metrics(tmp_path), None), ApiKeys(None), max_body=5_000, max_waiting=10)
 
