@@ -1,6 +1,8 @@
 """A loaded model with a real manifest, for routes that describe or explain it."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from readmission import contract
@@ -41,11 +43,11 @@ class Scorer:
         return self.attribution
 
 
-def predictor(folder: Path, scorer: Any = None, card: bytes = b"") -> Predictor:
+def predictor(folder: Path, scorer: Any = None, cards: Mapping[str, bytes] = MappingProxyType({})) -> Predictor:
     """Return a predictor with this scorer as champion, or without a model."""
     models = LoadedModels(folder, "m")
     if scorer is not None:
         models.champion = LoadedModel(
-            name="m", version="7", scorer=scorer, loaded_at="now", inline=True, bands=("",), edges=(), card=card
+            name="m", version="7", scorer=scorer, loaded_at="now", inline=True, bands=("",), edges=(), cards=cards
         )
     return Predictor(models, Metrics(folder), None)

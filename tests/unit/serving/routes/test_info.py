@@ -15,7 +15,7 @@ from tests.unit.serving.routes.models import Scorer, predictor
 
 
 def client(folder: Path, scorer: Any = None, card: bytes = b"", drain: Drain | None = None) -> TestClient:
-    info = Info(predictor(folder, scorer, card), folder, drain or Drain(), ApiKeys(None))
+    info = Info(predictor(folder, scorer, {"html": card} if card else {}), folder, drain or Drain(), ApiKeys(None))
     names = ("live", "ready", "health", "model", "card", "metrics", "openapi")
     routes = [Route(f"/{name}", getattr(info, name)) for name in names]
     return TestClient(Starlette(routes=[*routes, Route("/reload", info.reload, methods=["POST"])]))
@@ -38,6 +38,10 @@ def test_a_model_is_described_with_its_card(tmp_path: Path) -> None:
     assert [band["name"] for band in content["risk_bands"]] == ["usual", "high"]
     assert content["registry"]["state"] == "not asked yet"
     assert "<h1>Card</h1>" in asked.get("/card").text
+    # A version of an earlier release has the page only.
+    earlier = asked.get("/card?format=xml")
+    assert earlier.status_code == 404 and "earlier release" in earlier.json()["error"]
+    assert asked.get("/card?format=pdf").json()["error"].startswith("format: one of html")
     # The registry was never read: the model serves, and an operator is told.
     assert asked.get("/health").json()["status"] == "degraded"
 
