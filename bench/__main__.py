@@ -14,6 +14,7 @@ BENCHMARKS = {
     "batch": "bench.serving.api:compare_batches",
     "check": "bench.serving.api:check",
     "capacity": "bench.serving.capacity:main",
+    "card": "bench.serving.card:main",
     "disrupt": "bench.serving.disrupt:main",
     "privacy": "bench.serving.privacy:main",
     "first": "bench.pipeline.first:main",

@@ -121,7 +121,7 @@ _NUMBERS = _COLUMNS[:2] + _COLUMNS[4:5]
 
 def _row(each: Mapping[str, Any], capacity: int) -> str:
     rank = int(each["rank"])
-    place = "" if each["within_capacity"] else ' class="cut beyond"' if rank == capacity + 1 else ' class="beyond"'
+    style = "" if each["within_capacity"] else ' class="cut beyond"' if rank == capacity + 1 else ' class="beyond"'
     done = f"{escape(tr(str(each['follow_up'])))}, {escape(str(each['noted_at'])[:16].replace('T', ' '))} UTC"
     cells = (
         f"{rank}",
@@ -136,7 +136,7 @@ def _row(each: Mapping[str, Any], capacity: int) -> str:
         f'<td data-label="{tr(name)}"{" class=number" if name in _NUMBERS else ""}>{cell}</td>'
         for name, cell in zip(_COLUMNS, cells, strict=True)
     )
-    return f"<tr{place}>{drawn}</tr>"
+    return f"<tr{style}>{drawn}</tr>"
 
 
 def _form(prediction_id: str, patient: str) -> str:

@@ -43,6 +43,7 @@ def _add(parent: Element, name: str, content: object) -> None:
 
 
 def _content(facts: Facts, site: SiteFacts, released: str) -> Tree:
+    """Return the content of the card. More than 40 lines, because it has an entry for each element of the schema."""
     synthetic = " Trained on SYNTHETIC data: nothing here says anything about patients." if facts.synthetic else ""
     return {
         "BasicInfo": {

@@ -111,7 +111,7 @@ def in_use(facts: Facts, groups: Set[str]) -> str:
 
 
 def _groups(facts: Facts, site: SiteFacts) -> dict[str, list[tuple[str, str, str]]]:
-    """Return title, source and answer of each attribute by group."""
+    """Return title, source and answer of each attribute by group. More than 40 lines, because it is one table."""
     excluded = ", ".join(map(str, sorted(contract.EXCLUDED_DISPOSITIONS)))
     rows = ", ".join(f"{split} {count:,}" for split, count in facts.rows.items())
     scores = "; ".join(

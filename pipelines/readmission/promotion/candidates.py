@@ -103,11 +103,7 @@ def judge(
     comparisons = score_comparison.compare_held_out(held_out.scored, data.frames, settings.seed)
     held_out.figures.update(score_comparison.gate_figures(comparisons))
     verdict = _check_gates(settings, data, candidate, pipeline, held_out, champion, folder)
-    if ledger.is_rolled_back(settings, candidate.run_id):
-        verdict = Verdict((*verdict.checks, overrides.check_return()))
-    verdict = overrides.waive(verdict)
-    if settings.site.required:
-        verdict = Verdict((*verdict.checks, dossier.check_site(site, date.today())))
+    verdict = _add_decisions(settings, candidate, verdict, site, overrides)
     log.info("%s, run %s:\n%s", candidate.family, candidate.run_id, verdict)
     facts = _facts(settings, data, candidate, pipeline, held_out, verdict, comparisons, champion)
     files = dossier.files(facts, site, date.today())
@@ -174,6 +170,18 @@ def _compare(
     log.info("against version %s: %s %s", champion.version, selection, difference)
     held_out.figures.update(difference=difference.value, difference_low=difference.low)
     return {"champion", "same_data" if champion.data_sha256 == data.sha256 else "new_data"}
+
+
+def _add_decisions(
+    settings: Settings, candidate: TrainedModel, verdict: Verdict, site: SiteFacts, overrides: Overrides
+) -> Verdict:
+    """Return the verdict with what people decide: a return after a roll-back, waivers, the facts of the site."""
+    if ledger.is_rolled_back(settings, candidate.run_id):
+        verdict = Verdict((*verdict.checks, overrides.check_return()))
+    verdict = overrides.waive(verdict)
+    if settings.site.required:
+        verdict = Verdict((*verdict.checks, dossier.check_site(site, date.today())))
+    return verdict
 
 
 def _site_facts(settings: Settings) -> SiteFacts:

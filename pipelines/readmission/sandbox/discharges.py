@@ -66,7 +66,7 @@ def _trusted(settings: Settings) -> RecordSystem:
     key = record_system.make_key(settings.home / "sandbox" / "key.pem")
     record_systems.trust(settings, "sandbox", record_system.ISSUER, record_system.key_set(key))
     url = record_systems.url(settings)
-    client = RecordSystem(url, key, hospital.load())
+    client = RecordSystem(url, key, hospital.load(), f"http://127.0.0.1:{settings.api.port}")
     failure = ""
 
     def knows_us() -> bool:

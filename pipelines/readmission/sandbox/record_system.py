@@ -79,11 +79,12 @@ class RecordSystem:
         url: URL of the API, as tokens name it.
         key: Key that signs the tokens.
         hospital: What it prefetches from.
+        address: Where it is reached. If omitted, at its URL.
     """
 
-    def __init__(self, url: str, key: ec.EllipticCurvePrivateKey, hospital: Hospital) -> None:
-        self._key, self.hospital = key, hospital
-        self.http = httpx.Client(base_url=url.rstrip("/"), timeout=20, trust_env=False)
+    def __init__(self, url: str, key: ec.EllipticCurvePrivateKey, hospital: Hospital, address: str = "") -> None:
+        self._key, self.hospital, self._url = key, hospital, url.rstrip("/")
+        self.http = httpx.Client(base_url=address or self._url, timeout=20, trust_env=False)
 
     def discover(self) -> dict[str, Any]:
         """Return the service for discharges.
@@ -94,7 +95,7 @@ class RecordSystem:
         answer = self.http.get("/cds-services").raise_for_status()
         offered: list[dict[str, Any]] = [s for s in answer.json()["services"] if s["hook"] == HOOK]
         if not offered:
-            raise UserError(f"{self.http.base_url} offers no service for {HOOK}")
+            raise UserError(f"{self._url} offers no service for {HOOK}")
         return offered[0]
 
     def discharge(self, service: dict[str, Any], stay: dict[str, Any], today: date) -> HookCall:
@@ -132,12 +133,13 @@ class RecordSystem:
         return str(report["outcome"])
 
     def _post(self, path: str, body: dict[str, Any]) -> httpx.Response:
-        headers = {"authorization": f"Bearer {self._token(path)}", "x-request-id": _REQUEST_ID}
+        headers = {"authorization": f"Bearer {self.sign(path)}", "x-request-id": _REQUEST_ID}
         return self.http.post(path, json=body, headers=headers)
 
-    def _token(self, path: str) -> str:
+    def sign(self, path: str) -> str:
+        """Return a token for one call of a path."""
         now = int(time.time())
-        audience = f"{str(self.http.base_url).rstrip('/')}{path}"
+        audience = f"{self._url}{path}"
         claims = {"iss": ISSUER, "aud": audience, "iat": now, "exp": now + _LIFE, "jti": str(uuid.uuid4())}
         return jwt.encode(claims, self._key, _ALGORITHM, {"kid": _KEY_ID})
 

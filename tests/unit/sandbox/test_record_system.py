@@ -20,7 +20,7 @@ def test_its_tokens_are_good_once_and_for_one_url(tmp_path: Path) -> None:
     (tmp_path / "clients.json").write_text(listed)
     clients = CdsClients(tmp_path / "clients.json", tmp_path)
     system = RecordSystem("http://127.0.0.1:9/", key, Hospital([]))
-    bearer = b"Bearer " + system._token("/cds-services/x").encode()
+    bearer = b"Bearer " + system.sign("/cds-services/x").encode()
     with pytest.raises(Refused):
         clients.verify(bearer, "http://127.0.0.1:9/cds-services/y")
     assert clients.verify(bearer, "http://127.0.0.1:9/cds-services/x") == "s"
