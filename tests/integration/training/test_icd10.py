@@ -29,7 +29,8 @@ def test_a_sites_own_codes_train_a_model_that_is_promoted(system: Settings, samp
     assert query(config, "SELECT icd FROM training.runs") == [("10cm",)]
     version = promote.run(config)
     client = MlflowClient(config.mlflow.tracking_uri)
-    assert str(tracking.champion(client, config).version) == version
+    champion = tracking.champion(client, config)
+    assert champion is not None and str(champion.version) == version
     assert "ICD-10CM" in mlflow.artifacts.load_text(f"runs:/{run}/model_card.md")
     client.download_artifacts(run, "serving", str(tmp_path))
     served = scorer.load(tmp_path / "serving")
