@@ -36,9 +36,7 @@ def run(settings: Settings) -> list[str]:
     if not settings.patient_keys:
         raise UserError("READMISSION_PATIENT_KEY is not set: without it nobody has a pseudonym.")
     keys = settings.patient_keys
-    with postgres.transaction(settings, "privacy") as cursor:
-        cursor.execute(_PATIENTS)
-        patients = [int(row[0]) for row in cursor.fetchall()]
+    patients = _read_patients(settings)
     artifacts, written, left = RunArtifacts(settings), list[str](), list[str]()
     for run_id in compiled_runs(settings):
         read = partial(artifacts.read, run_id)
@@ -61,3 +59,9 @@ def run(settings: Settings) -> list[str]:
     if left:
         raise UserError("Some models stay under their old key: " + "; ".join(left) + ".")
     return written
+
+
+def _read_patients(settings: Settings) -> list[int]:
+    with postgres.transaction(settings, "privacy") as cursor:
+        cursor.execute(_PATIENTS)
+        return [int(row[0]) for row in cursor.fetchall()]

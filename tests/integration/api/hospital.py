@@ -93,14 +93,7 @@ def admit(
     model = _with_visits(compiled, rows, settings.home.parent / "model")
     patient = _patient(Visits.open(model / "visits.bin"))
     own = [row for row in rows if row["patient_nbr"] == str(patient)]
-    # By file: all rows, one of them also refused, and a line that cannot be read.
-    source = settings.home.parent / "source.csv"
-    bad = {**own[0], "gender": "Neither", "encounter_id": str(int(own[0]["encounter_id"]) + 1)}
-    source.write_text(as_csv([*rows, bad]) + ",".join(own[0].values()) + ",one,too,many\n")
-    ingest.run(settings, source=str(source), every=True)
-    by_feed = {**own[0], "encounter_id": str(int(own[0]["encounter_id"]) + 2)}
-    ingest_feed(settings, as_csv([by_feed]).encode())
-    process.run(settings)
+    refused_or_fed = _deliver(settings, rows, own)
     _put_aside(settings, patient)
     run_id = _promote(settings, registry, model)
     assert run_id
@@ -113,19 +106,37 @@ def admit(
     person = Patient(patient, int(own[0]["encounter_id"]), "pat-871mark", "stay-654mark")
     guest = Patient(0, 0, "guest-871mark", "stay-guest-654mark")
     others = _requests(api, person, guest)
-    count = "SELECT count(*) FROM serving."
-    assert until(lambda: execute(settings, f"{count}predictions")[0][0] >= 8 + len(others))
-    assert until(lambda: execute(settings, f"{count}feedback")[0][0] == 1)
-    assert until(lambda: execute(settings, f"{count}card_feedback")[0][0] == 1)
-    assert until(lambda: execute(settings, f"{count}follow_ups")[0][0] == 1)
+    _wait_until_stored(settings, 8 + len(others))
     execute(
         settings,
         "INSERT INTO serving.scores (encounter_id, model_name, model_version, p_no, p_late, p_early)"
         " SELECT encounter_id, 'm', '1', 1, 0, 0 FROM clean.encounters",
     )
     artifacts = home / "mlflow-artifacts" / registry.experiment
-    encounters = [int(row["encounter_id"]) for row in (*own, bad, by_feed)]
+    encounters = [int(row["encounter_id"]) for row in (*own, *refused_or_fed)]
     return Hospital(settings, api, [settings.home, artifacts], patient, person, guest, encounters, others)
+
+
+def _deliver(settings: Settings, rows: list[dict[str, str]], own: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Take rows by file and by feed; return those of the patient that are refused or came by the feed."""
+    # By file: all rows, one of them also refused, and a line that cannot be read.
+    source = settings.home.parent / "source.csv"
+    bad = {**own[0], "gender": "Neither", "encounter_id": str(int(own[0]["encounter_id"]) + 1)}
+    source.write_text(as_csv([*rows, bad]) + ",".join(own[0].values()) + ",one,too,many\n")
+    ingest.run(settings, source=str(source), every=True)
+    by_feed = {**own[0], "encounter_id": str(int(own[0]["encounter_id"]) + 2)}
+    ingest_feed(settings, as_csv([by_feed]).encode())
+    process.run(settings)
+    return [bad, by_feed]
+
+
+def _wait_until_stored(settings: Settings, predictions: int) -> None:
+    """Wait until the sidecar has stored so many predictions, and what was said of them."""
+    count = "SELECT count(*) FROM serving."
+    assert until(lambda: execute(settings, f"{count}predictions")[0][0] >= predictions)
+    assert until(lambda: execute(settings, f"{count}feedback")[0][0] == 1)
+    assert until(lambda: execute(settings, f"{count}card_feedback")[0][0] == 1)
+    assert until(lambda: execute(settings, f"{count}follow_ups")[0][0] == 1)
 
 
 def ingest_feed(settings: Settings, content: bytes) -> None:
