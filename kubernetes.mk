@@ -2,8 +2,16 @@
 export CHARTS_DIR ?= $(HOME)/.cache/readmission/charts
 
 .PHONY: charts
-charts: $(VENV)/.installed ## render, lint and validate every chart for every environment, without a cluster or network
-	@$(BIN)/python scripts/charts.py check
+charts: $(VENV)/.installed ## render, lint and validate every chart for every environment, without a cluster; VALUES=site.yaml ENV=prod
+	@$(BIN)/python scripts/charts.py check $(ENV) --values $(VALUES)
+
+.PHONY: preflight
+preflight: $(VENV)/.installed ## say what the current cluster lacks for an environment; ENV=dev VALUES=site.yaml
+	@$(BIN)/python scripts/sizes.py needs $(or $(ENV),dev) $(VALUES) | scripts/preflight.py -
+
+.PHONY: sizes
+sizes: $(VENV)/.installed ## print what each environment requests, from what renders
+	@$(BIN)/python scripts/sizes.py table
 
 .PHONY: charts-pull
 charts-pull: $(VENV)/.installed ## download the charts of others into CHARTS_DIR (needs helm)

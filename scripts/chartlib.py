@@ -105,6 +105,14 @@ def state(environment: str, **over: Any) -> dict[str, Any]:
     return values | derived
 
 
+def state_files(paths: list[Path]) -> dict[str, Any]:
+    """Return the state values of files, the later over the earlier, as helmfile's --state-values-file."""
+    values: dict[str, Any] = {}
+    for path in paths:
+        values = merged(values, yaml.safe_load(path.read_text()) or {})
+    return values
+
+
 def releases(environment: str, **over: Any) -> list[Release]:
     """Return what an environment installs, in the order of helmfile.yaml."""
     values = state(environment, **over)

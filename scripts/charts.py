@@ -26,6 +26,7 @@ from chartlib import (
     images,
     releases,
     render,
+    state_files,
 )
 
 KUBERNETES = "1.34"
@@ -100,8 +101,8 @@ def closed(schema: Any) -> Any:
     return result
 
 
-def check(environments: list[str]) -> None:
-    """Render, lint and validate every release of every environment; say what was not."""
+def check(environments: list[str], **over: Any) -> None:
+    """Render, lint and validate every release of every environment, with a site's values; say what was not."""
     build_dependencies()
     folder, problems = charts_folder(), list[str]()
     lint(problems)
@@ -112,7 +113,7 @@ def check(environments: list[str]) -> None:
                 custom |= custom_schemas(render(release, release.archive(folder)))
     for environment in environments:
         counts, rendered, absent = Counter[str](), [], []
-        for release in releases(environment):
+        for release in releases(environment, **over):
             chart = find_chart(release, folder)
             if chart is None:
                 absent.append(release.name)
@@ -181,13 +182,15 @@ def main() -> None:
     """Run the verb of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("check").add_argument("environments", nargs="*", default=ENVIRONMENTS)
+    checking = verbs.add_parser("check")
+    checking.add_argument("environments", nargs="*", default=ENVIRONMENTS)
+    checking.add_argument("--values", nargs="*", type=Path, default=[], help="state value files of a site")
     verbs.add_parser("dependencies")
     verbs.add_parser("images").add_argument("environment", nargs="?", default="prod")
     verbs.add_parser("pull").add_argument("folder")
     arguments = parser.parse_args()
     if arguments.verb == "check":
-        check(arguments.environments)
+        check(arguments.environments or ENVIRONMENTS, **state_files(arguments.values))
     elif arguments.verb == "dependencies":
         build_dependencies()
     elif arguments.verb == "images":
