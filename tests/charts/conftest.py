@@ -37,6 +37,6 @@ def pods(platform: Platform) -> list[Pod]:
         if item["kind"] == "Pod":
             specs.append((meta["name"], meta["namespace"], meta["labels"], item["spec"]))
         elif item["kind"] in ("Deployment", "Job", "StatefulSet", "CronJob"):
-            template = item["spec"]["template"]
+            template = (item["spec"]["jobTemplate"] if item["kind"] == "CronJob" else item)["spec"]["template"]
             specs.append((meta["name"], meta["namespace"], template["metadata"]["labels"], template["spec"]))
     return specs

@@ -16,7 +16,11 @@ from charts import charts_folder, find_chart
 
 OTHERS = ("staging", "prod", "offline")
 #: What must be there before an object that uses it can be judged.
-FIRST = {"Namespace": "namespaces", "CustomResourceDefinition": "customresourcedefinitions"}
+FIRST = {
+    "Namespace": "namespaces",
+    "CustomResourceDefinition": "customresourcedefinitions",
+    "PriorityClass": "priorityclasses",
+}
 Objects = dict[str, list[dict[str, Any]]]
 
 
