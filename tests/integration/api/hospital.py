@@ -95,8 +95,7 @@ def admit(
     own = [row for row in rows if row["patient_nbr"] == str(patient)]
     refused_or_fed = _deliver(settings, rows, own)
     _put_aside(settings, patient)
-    run_id = _promote(settings, registry, model)
-    assert run_id
+    assert _promote(settings, registry, model)
     keys = settings.home.parent / "keys"
     keys.write_text(f"ward:{sha256(b'w' * 20).hexdigest()}:predict,feedback,worklist")
     clinic = clinic_environment(settings.home.parent)
