@@ -124,7 +124,9 @@ def replicate(settings: Settings, copy: int) -> None:
     with postgres.transaction(settings, "owner") as cursor:
         cursor.execute("SELECT count(*) FROM raw.batches WHERE source_sha256 NOT LIKE 'copy%'")
         batches = int(cursor.fetchone()[0])
-        cursor.execute("SELECT DISTINCT patient_nbr FROM raw.encounters WHERE batch_id <= %s", (batches,))
+        cursor.execute(
+            "SELECT DISTINCT patient_nbr FROM raw.encounters WHERE batch_id <= %(batches)s", {"batches": batches}
+        )
         patients = [row[0] for row in cursor.fetchall()]
         cursor.execute("CREATE TEMP TABLE other (patient bigint PRIMARY KEY, number bigint) ON COMMIT DROP")
         numbers = [replica_of(patient, copy) for patient in patients]

@@ -24,8 +24,7 @@ COLUMNS: tuple[Column, ...] = contract.FEATURE_COLUMNS
 _ORDER: tuple[Column, ...] = contract.FEATURE_COLUMNS + tuple(
     column for column in contract.REQUEST_COLUMNS if column.name in contract.IDENTIFIERS
 )
-#: How many of `Encounter`'s fields are features; the identifiers come after them, and then the code system.
-WIDTH = len(COLUMNS)
+#: Position of the code system among `Encounter`'s fields: after the features and the identifiers.
 _SYSTEM = len(_ORDER)
 #: What a request states.
 STATED: tuple[Column, ...] = (*_ORDER, contract.ICD)

@@ -145,9 +145,10 @@ def test_names_say_what_they_hold() -> None:
     [
         (r"# fmt: skip$", "let ruff format it"),
         (rf"^\s*(?:from|import) (?:{OWN})\b.* as \w+$", "rename what is imported instead"),
+        (r"(?:= |ANY\(|LIMIT )%s", "name the parameter in the SQL: %(name)s"),
         (r"\bcolumn\.kind\b", "give `Column` a member that every kind answers for itself"),
     ],
-    ids=["fmt skip", "import as", "switch on kind"],
+    ids=["fmt skip", "import as", "parameter without a name", "switch on kind"],
 )
 def test_nothing_is_written_around_a_rule(pattern: str, advice: str) -> None:
     for path in programs_and_tests():

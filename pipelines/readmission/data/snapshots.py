@@ -159,5 +159,8 @@ def code_systems(settings: Settings, snapshot: Snapshot) -> tuple[str, ...]:
 def is_synthetic(settings: Settings, snapshot: Snapshot) -> bool:
     """Return whether any batch of a snapshot comes from the synthetic sample."""
     with postgres.transaction(settings, "train") as cursor:
-        cursor.execute("SELECT bool_or(synthetic) FROM raw.batches WHERE batch_id = ANY(%s)", (snapshot.batches,))
+        cursor.execute(
+            "SELECT bool_or(synthetic) FROM raw.batches WHERE batch_id = ANY(%(batches)s)",
+            {"batches": snapshot.batches},
+        )
         return bool(cursor.fetchone()[0])

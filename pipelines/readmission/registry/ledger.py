@@ -23,10 +23,10 @@ def champions(settings: Settings, data_sha256: str, count: int = 3) -> pd.DataFr
     """
     with postgres.transaction(settings, "train") as cursor:
         cursor.execute(
-            "SELECT model_version, e.family, first_batch || '-' || last_batch, data_sha256 = %s, e.metrics"
+            "SELECT model_version, e.family, first_batch || '-' || last_batch, data_sha256 = %(data)s, e.metrics"
             " FROM training.promotions p JOIN training.runs e USING (run_id)"
-            " WHERE decision = 'promoted' AND model_name = %s ORDER BY p.id DESC LIMIT %s",
-            (data_sha256, settings.mlflow.model_name, count),
+            " WHERE decision = 'promoted' AND model_name = %(model)s ORDER BY p.id DESC LIMIT %(count)s",
+            {"data": data_sha256, "model": settings.mlflow.model_name, "count": count},
         )
         rows = cursor.fetchall()
     records = [
@@ -69,9 +69,9 @@ def replaced_by(settings: Settings, version: str) -> str | None:
     """Return the version that a promotion of this one replaced; None when there was none."""
     with postgres.transaction(settings, "train") as cursor:
         cursor.execute(
-            "SELECT replaced_version FROM training.promotions WHERE decision = 'promoted' AND model_name = %s"
-            " AND model_version = %s ORDER BY id DESC LIMIT 1",
-            (settings.mlflow.model_name, version),
+            "SELECT replaced_version FROM training.promotions WHERE decision = 'promoted'"
+            " AND model_name = %(model)s AND model_version = %(version)s ORDER BY id DESC LIMIT 1",
+            {"model": settings.mlflow.model_name, "version": version},
         )
         row = cursor.fetchone()
     return row[0] if row else None

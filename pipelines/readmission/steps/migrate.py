@@ -75,7 +75,7 @@ def _admin(settings: Settings) -> Iterator["psycopg2.extensions.cursor"]:
 
 def _ensure_role(cursor: "psycopg2.extensions.cursor", role: str, password: str | None) -> None:
     name = f"readmission_{role}"
-    cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
+    cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %(name)s", {"name": name})
     verb = "ALTER" if cursor.fetchone() else "CREATE"
     right = sql.SQL("NOLOGIN") if password is None else sql.SQL("LOGIN PASSWORD {}").format(sql.Literal(password))
     cursor.execute(sql.SQL("{} ROLE {} {}").format(sql.SQL(verb), sql.Identifier(name), right))
@@ -85,7 +85,7 @@ def _ensure_role(cursor: "psycopg2.extensions.cursor", role: str, password: str 
 
 def _ensure_database(cursor: "psycopg2.extensions.cursor", database: str, role: str) -> None:
     name, owner = sql.Identifier(database), sql.Identifier(f"readmission_{role}")
-    cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
+    cursor.execute("SELECT 1 FROM pg_database WHERE datname = %(database)s", {"database": database})
     if not cursor.fetchone():
         cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, owner))
         log.info("created database %s", database)

@@ -238,8 +238,8 @@ def _keep(settings: Settings, version: str, source: str, coverage: float, measur
     ]
     with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute(
-            "DELETE FROM monitoring.quality WHERE measured_on = now()::date AND model_version = %s AND source = %s",
-            (version, source),
+            "DELETE FROM monitoring.quality WHERE measured_on = now()::date AND (model_version, source) = %(key)s",
+            {"key": (version, source)},
         )
         execute_values(
             cursor,

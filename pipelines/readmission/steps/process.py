@@ -14,7 +14,6 @@ import pyarrow.parquet
 from psycopg2 import sql
 
 from readmission import contract, engine, tracing
-from readmission.contract import icd
 from readmission.data import snapshots, versions
 from readmission.features import encoding, history, icd9
 from readmission.privacy import tombstones
@@ -191,16 +190,6 @@ def _read_raw(cursor: Any, batch_id: int) -> pd.DataFrame:
     for name in ("arrived_at", "known_at"):
         frame[name] = frame[name].fillna(pd.Timestamp(ingested))
     return frame
-
-
-def typed_rows(rows: BinaryIO, system: icd.System = "9cm") -> pd.DataFrame:
-    """Return the typed frame of rows that Postgres has copied out as csv with a header.
-
-    Args:
-        rows: The csv.
-        system: Declared code system of the diagnoses.
-    """
-    return encoding.typed_frame(read_texts(rows), system)
 
 
 def read_texts(rows: BinaryIO) -> pd.DataFrame:

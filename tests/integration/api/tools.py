@@ -156,7 +156,8 @@ def database_down(settings: Settings) -> Iterator[None]:
     with admin.cursor() as cursor:
         cursor.execute(f"ALTER DATABASE {settings.postgres.database} ALLOW_CONNECTIONS false")
         cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (settings.postgres.database,)
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %(database)s",
+            {"database": settings.postgres.database},
         )
     yield
     with admin.cursor() as cursor:

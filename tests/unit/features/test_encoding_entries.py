@@ -57,7 +57,7 @@ def from_file(rows: list[Row]) -> pd.DataFrame:
 
 
 def from_database(rows: list[Row]) -> pd.DataFrame:
-    return process.typed_rows(io.BytesIO(csv_text(rows).encode()))
+    return encoding.typed_frame(process.read_texts(io.BytesIO(csv_text(rows).encode())))
 
 
 def from_parquet(rows: list[Row]) -> pd.DataFrame:
@@ -114,7 +114,7 @@ def stated_in_icd10(rows: list[Row]) -> dict[str, pd.DataFrame]:
     requests = [{**request(row), "icd": "10cm"} for row in rows]
     return {
         "file": encoding.typed_frame(sources.parse(text, "rows.csv")[0].to_pandas(), "10cm"),
-        "database": process.typed_rows(io.BytesIO(text), "10cm"),
+        "database": encoding.typed_frame(process.read_texts(io.BytesIO(text)), "10cm"),
         "scored file": scored,
         "JSON": to_frame([encounter.decode(msgspec.json.encode(body)) for body in requests]),
         "CSV": to_frame([csv_rows.read({**row, "icd": "10cm"}) for row in rows]),
