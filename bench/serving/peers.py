@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ from loadtest import payloads
 from loadtest.payloads import Record
 from loadtest.processes import Watch
 from readmission import contract
+from readmission.errors import UserError
+from readmission.polling import wait_until
 
 log = logging.getLogger(__name__)
 
@@ -142,10 +143,6 @@ PEERS: tuple[Peer, ...] = (
 BY_NAME = {peer.name: peer for peer in PEERS}
 
 
-class NotReadyError(RuntimeError):
-    """A service that ended or did not become ready in time."""
-
-
 class Running:
     """A running service."""
 
@@ -173,7 +170,7 @@ def running(peer: Peer, port: int, workers: int, home: Path, **settings: str) ->
         settings: Additional `READMISSION_*` variables, without the prefix.
 
     Raises:
-        NotReadyError: It ended or did not become ready. The message holds its last lines.
+        UserError: It ended or did not become ready. The message holds its last lines.
     """
     own = {"HOME": str(home), "API_PORT": str(port), "API_WORKERS": str(workers), **settings}
     variables = {f"READMISSION_{name}": value for name, value in own.items()}
@@ -199,19 +196,20 @@ def running(peer: Peer, port: int, workers: int, home: Path, **settings: str) ->
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, path: Path, seconds: float = 240.0) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    def failure() -> str:
+        tail = "\n".join(path.read_text(errors="replace").splitlines()[-8:])
+        return f"{process.args!r} is not ready ({process.poll()}):\n{tail}"
+
+    def is_ready() -> bool:
+        if process.poll() is not None:
+            raise UserError(failure())
         try:
             with urlopen(url, timeout=5) as answer:  # noqa: S310 - our own loopback address
-                if answer.status == 200:
-                    return
+                return bool(answer.status == 200)
         except (URLError, OSError):
-            pass
-        if process.poll() is not None:
-            break
-        time.sleep(0.05)
-    tail = "\n".join(path.read_text(errors="replace").splitlines()[-8:])
-    raise NotReadyError(f"{process.args!r} is not ready ({process.poll()}):\n{tail}")
+            return False
+
+    wait_until(is_ready, seconds=seconds, every=0.05, failure=failure)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -11,9 +11,10 @@ from statistics import median
 import msgspec
 
 from bench.serving import drive
-from bench.serving.peers import NotReadyError, Peer, Running, running
+from bench.serving.peers import Peer, Running, running
 from loadtest.payloads import Record
 from loadtest.result import Result
+from readmission.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ def run(peers: Sequence[Peer], plan: Plan, home: Path, records: list[Record], po
             for offset, peer in enumerate(peers):
                 try:
                     up[peer.name] = stack.enter_context(running(peer, port + offset, workers, home))
-                except NotReadyError as error:
+                except UserError as error:
                     if peer.name in ("ours", "echo"):
                         raise
                     log.error("%s is left out: %s", peer.label, error)

@@ -2,15 +2,24 @@
 
 import mmap
 import os
+import shutil
 from pathlib import Path
+from typing import BinaryIO, Protocol, cast
 
 
-def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o666, sync: bool = False) -> None:
+class Reader(Protocol):
+    """Anything whose content is read in parts."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to `size` bytes; none at the end."""
+
+
+def write_atomic(path: Path, data: bytes | str | Reader, *, mode: int = 0o666, sync: bool = False) -> None:
     """Write a file beside its place and rename it there.
 
     Args:
         path: Destination, replaced if it exists. Its folder must exist.
-        data: Content; text is written as UTF-8.
+        data: Content; text is written as UTF-8, and a reader is copied in parts.
         mode: Permissions of a new file, before the umask.
         sync: Whether content and name must survive a power cut when this returns.
 
@@ -21,7 +30,10 @@ def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o666, sync: bool
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+            if isinstance(data, bytes | str):
+                file.write(data.encode() if isinstance(data, str) else data)
+            else:
+                shutil.copyfileobj(cast(BinaryIO, data), file, 1 << 20)
             if sync:
                 file.flush()
                 os.fsync(file.fileno())

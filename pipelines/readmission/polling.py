@@ -5,14 +5,16 @@ from collections.abc import Callable
 from readmission.errors import UserError
 
 
-def wait_until(ready: Callable[[], bool], *, seconds: float, every: float = 0.2, failure: str) -> None:
+def wait_until(
+    ready: Callable[[], bool], *, seconds: float, every: float = 0.2, failure: str | Callable[[], str]
+) -> None:
     """Poll until a condition holds.
 
     Args:
         ready: The condition. An exception it raises ends the wait.
         seconds: How long to wait at most.
         every: Seconds between polls.
-        failure: Message of the error when the time is over.
+        failure: Message of the error when the time is over, or what returns it then.
 
     Raises:
         UserError: The condition did not hold in time.
@@ -25,4 +27,4 @@ def wait_until(ready: Callable[[], bool], *, seconds: float, every: float = 0.2,
     try:
         waits(ready)
     except RetryError as error:
-        raise UserError(failure) from error
+        raise UserError(failure if isinstance(failure, str) else failure()) from error

@@ -1,5 +1,6 @@
 """Atomic writes."""
 
+import io
 import os
 from pathlib import Path
 
@@ -21,6 +22,11 @@ def test_a_secret_is_never_readable_by_others(tmp_path: Path) -> None:
     path = tmp_path / "secrets.env"
     write_atomic(path, "x", mode=0o600)
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_reader_is_copied_whole(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "copy", io.BytesIO(b"x" * 3_000_000), sync=True)
+    assert (tmp_path / "copy").stat().st_size == 3_000_000
 
 
 def test_a_failed_write_keeps_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

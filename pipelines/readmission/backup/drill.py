@@ -3,6 +3,7 @@
 `python -m readmission.backup.drill [SOURCE]`; without a source the synthetic sample. Ends with 1 on any difference.
 """
 
+import contextlib
 import json
 import logging
 import shutil
@@ -25,6 +26,7 @@ from readmission.backup.locations import Folder
 from readmission.backup.manifest import BackupManifest
 from readmission.errors import UserError
 from readmission.logs import configure_logging
+from readmission.polling import wait_until
 
 log = logging.getLogger("readmission.drill")
 
@@ -59,14 +61,13 @@ def count_rows(system: System) -> dict[str, int]:
 def give_outcomes(system: System, ids: list[str]) -> None:
     """Report outcomes of predictions, as a hospital does later; wait until the database has them."""
     outcomes = [{"prediction_id": name, "outcome": contract.CLASSES[n % 3]} for n, name in enumerate(ids)]
-    deadline = time.monotonic() + 60
-    while True:
-        answer = httpx.post(f"{system.api}/feedback", json=outcomes, timeout=30).json()
-        if answer.get("recorded") == len(ids):
-            return
-        if time.monotonic() > deadline:
-            raise UserError(f"Outcomes are not recorded: {answer}")
-        time.sleep(1)
+    answer: dict[str, Any] = {}
+
+    def are_recorded() -> bool:
+        answer.update(httpx.post(f"{system.api}/feedback", json=outcomes, timeout=30).json())
+        return bool(answer.get("recorded") == len(ids))
+
+    wait_until(are_recorded, seconds=60, every=1, failure=lambda: f"Outcomes are not recorded: {answer}")
 
 
 def logged_ids(system: System) -> set[str]:
@@ -149,10 +150,10 @@ def compare(result: Result, before: State, after: State, manifest: BackupManifes
 
 def judge_log(result: Result, system: System, client: Client, created: float) -> None:
     """Look for every prediction that was acknowledged before the backup began."""
-    deadline = time.monotonic() + 30
     due = {name for moment, name in client.acknowledged if moment <= created}
-    while (lost := due - logged_ids(system)) and time.monotonic() < deadline:
-        time.sleep(0.5)  # the restored spool is carried to the database
+    with contextlib.suppress(UserError):  # the restored spool is carried to the database
+        wait_until(lambda: due <= logged_ids(system), seconds=30, every=0.5, failure="")
+    lost = due - logged_ids(system)
     later = {name for moment, name in client.acknowledged if moment > created}
     survived = len(later & logged_ids(system))
     result.figures["acknowledged before the backup"] = f"{len(due)} predictions, {len(lost)} lost"

@@ -1,24 +1,16 @@
 """Locations of files by key: a folder, or a prefix in a bucket of S3."""
 
 import hashlib
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from readmission.backup.manifest import StoredFile
 from readmission.errors import UserError
+from readmission.files import Reader, write_atomic
 from readmission.settings import Settings
-
-
-class Reader(Protocol):
-    """Anything whose content is read in parts."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Return up to `size` bytes; none at the end."""
 
 
 class HashingReader:
@@ -111,18 +103,7 @@ class Folder:
         """Write a temporary file, sync it and rename it."""
         path = self.root / key
         path.parent.mkdir(mode=0o700 if self._private else 0o777, parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            mode = 0o600 if self._private else 0o666
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-            with os.fdopen(descriptor, "wb") as file:
-                shutil.copyfileobj(cast(BinaryIO, reader), file, 1 << 20)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        write_atomic(path, reader, mode=0o600 if self._private else 0o666, sync=True)
 
     def delete(self, key: str) -> None:
         """Delete the file."""

@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +17,7 @@ from readmission.backup.manifest import BackupManifest
 from readmission.backup.programs import find_programs
 from readmission.backup.system import is_embedded, refuse_running, running_database, scratch_folder
 from readmission.errors import UserError
+from readmission.polling import wait_until
 from readmission.settings import Settings, load_settings
 from readmission.steps import migrate
 from readmission.stores import step_runs
@@ -196,15 +196,19 @@ def _check_identity(settings: Settings, present: dict[str, str], manifest: Backu
 
 
 def _refuse_clients(cursor: Any, present: dict[str, str]) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while connected := databases.clients(cursor, present):
-        if time.monotonic() < deadline:
-            time.sleep(0.1)
-            continue
-        raise UserError(
+    connected: list[str] = []
+
+    def is_free() -> bool:
+        connected[:] = databases.clients(cursor, present)
+        return not connected
+
+    def failure() -> str:
+        return (
             f"The databases are in use by {', '.join(connected)}. Stop the API, Airflow, MLflow and the exporter (on a "
             "cluster: scale them to 0), then restore. Nothing was replaced."
         )
+
+    wait_until(is_free, seconds=_PATIENCE, every=0.1, failure=failure)
 
 
 def _stage(settings: Settings, cursor: Any, backup: Location, manifest: BackupManifest, name: str) -> str:

@@ -2,7 +2,6 @@
 
 import logging
 import socket
-import time
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -10,6 +9,7 @@ import httpx
 import typer
 
 from readmission.errors import UserError
+from readmission.polling import wait_until
 from readmission.registry.aliases import find_champion
 from readmission.settings import Settings
 
@@ -33,21 +33,24 @@ def run(
     if champion is None:
         raise UserError(f"MLflow at {settings.mlflow.tracking_uri} names no champion of {settings.mlflow.model_name}.")
     url = urlsplit(settings.api.replicas_url or settings.api.base_url)
-    deadline = time.monotonic() + seconds
     versions: dict[str, str] = {}
-    while time.monotonic() < deadline:
+
+    def all_answer() -> bool:
         # The addresses are resolved each time, because a replica may come or go while we wait.
-        before, versions = versions, {}
+        before = dict(versions)
+        versions.clear()
         for replica in addresses(url.hostname or "", url.port or (443 if url.scheme == "https" else 80)):
             versions[replica] = served_version(settings, f"{url.scheme}://{replica}", url.netloc, champion)
         if versions != before:
             for replica, version in versions.items():
                 log.info("%s answers with version %s, wanted is %s", replica, version, champion)
-        if versions and set(versions.values()) == {champion}:
-            return
-        time.sleep(0.5)
-    answers = ", ".join(f"{replica}: {version}" for replica, version in versions.items()) or "no address was found"
-    raise UserError(f"After {seconds:.0f} s not every replica of the API answers with version {champion}: {answers}.")
+        return set(versions.values()) == {champion}
+
+    def failure() -> str:
+        answers = ", ".join(f"{replica}: {version}" for replica, version in versions.items()) or "no address was found"
+        return f"After {seconds:.0f} s not every replica of the API answers with version {champion}: {answers}."
+
+    wait_until(all_answer, seconds=seconds, every=0.5, failure=failure)
 
 
 def addresses(host: str, port: int) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from readmission.errors import UserError
 from readmission.settings import Settings
 from readmission.steps import reload
 
@@ -57,3 +58,10 @@ def test_a_replica_that_is_away_answers_with_nothing() -> None:
 def test_addresses_of_a_name() -> None:
     assert "127.0.0.1:80" in reload.addresses("localhost", 80)
     assert reload.addresses("no-such-name.invalid", 80) == []
+
+
+def test_a_wait_that_is_over_names_what_every_replica_answers(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reload, "find_champion", lambda settings: "2")
+    with pytest.raises(UserError, match=r"After 1 s not every .* version 2: 127\.0\.0\.1:\d+: 1\."):
+        reload.run(Settings(api_url=url), seconds=1)
+    reload.run(Settings(api_url=url, reload_token="secret-token"), seconds=30)
