@@ -36,7 +36,7 @@ def encounters(count: int, seed: int, source: Path | None = None) -> list[Record
     Args:
         count: Number of encounters.
         seed: The same seed draws the same encounters.
-        source: csv of the data set, or the zip that contains it. If omitted, encounters are drawn from the contract.
+        source: Csv of the data set, or the zip that contains it. If omitted, encounters are drawn from the contract.
 
     Raises:
         UserError: The source contains no encounters.

@@ -38,7 +38,7 @@ def local_source(source: str, copies: int, path: Path) -> str:
     """Return the data set as a path that the first step reads without a download.
 
     Args:
-        source: csv or UCI zip. If empty, it is what the settings name, or the UCI download.
+        source: Csv or UCI zip. If empty, it is what the settings name, or the UCI download.
         copies: Copies of every row.
         path: Where to write the rows, if they are not a file yet or have to be copied.
     """

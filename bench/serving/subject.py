@@ -38,7 +38,7 @@ def prepare(settings: Settings, source: str, folder: Path, *, alternatives: bool
         alternatives: Whether to store the model as the other services load it, too.
 
     Returns:
-        Description of the model: family, trees, engine, rows, whether the data are synthetic.
+        Description of the model: Family, trees, engine, rows, whether the data are synthetic.
     """
     shutil.rmtree(folder, ignore_errors=True)
     path = source or str(synthetic.sample_path(settings))

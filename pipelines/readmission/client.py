@@ -134,8 +134,8 @@ class Client:
         """Predict one encounter, given by the data set's own column names.
 
         Raises:
-            InvalidError: a field is not allowed.
-            ApiError: no answer, after the retries.
+            InvalidError: A field is not allowed.
+            ApiError: There was no answer, even after the retries.
         """
         return self._post("/predict", record, Prediction)
 
@@ -143,8 +143,8 @@ class Client:
         """Predict up to 10,000 encounters; what is wrong with some of them is in the answer, by index.
 
         Raises:
-            InvalidError: there are none, or too many.
-            ApiError: no answer, after the retries.
+            InvalidError: There are no records, or too many.
+            ApiError: There was no answer, even after the retries.
         """
         return self._post("/predict_batch", {"records": list(records)}, Batch)
 
@@ -171,7 +171,7 @@ class Client:
         """Report what happened; return ``recorded`` or ``pending``. Repeating changes nothing.
 
         Raises:
-            ApiError: status 404, the prediction is not known; or no answer, after the retries.
+            ApiError: The prediction is not known (404), or there was no answer, even after the retries.
         """
         body = {"prediction_id": prediction_id, "outcome": outcome, "observed_at": observed_at}
         return str(self._post("/feedback", body, dict[str, Any])["status"])

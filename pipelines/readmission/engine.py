@@ -24,10 +24,10 @@ def each(
     """Do a task for each item; give the results in the order of the items.
 
     Args:
-        settings: say where the work is done, and reach the task.
-        role: the only database role whose password reaches the workers.
-        task: a function of a module; on Dask it may run twice when a worker is lost, so it must be idempotent.
-        items: small, and independent of each other.
+        settings: Settings that say where the work is done. They reach the task.
+        role: Only database role whose password reaches the workers.
+        task: A function of a module; on Dask it may run twice when a worker is lost, so it must be idempotent.
+        items: Arguments of the task, small and independent of each other.
 
     Raises:
         UserError: Dask is not installed, or its scheduler does not answer.

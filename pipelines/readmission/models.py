@@ -54,7 +54,7 @@ class Encoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Put `features.encode` at the head of an sklearn Pipeline; nothing is learned from data.
 
     Args:
-        names: of features.FEATURES and history.HISTORY_FEATURES, in order; None: all of features.FEATURES.
+        names: Names from features.FEATURES and history.HISTORY_FEATURES, in order. If None, all of features.FEATURES.
         grain: What the numbers of the diagnoses are read from.
     """
 
@@ -100,8 +100,8 @@ class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     of PR-AUC (measured on the real data, 27 November 2026).
 
     Args:
-        estimator: unfitted binary classifier with predict_proba, cloned for each head.
-        categorical: columns whose numbers are names, told to the estimator (LightGBM) when it is fitted.
+        estimator: Unfitted binary classifier with predict_proba, cloned for each head.
+        categorical: Columns whose numbers are names, passed to the estimator (LightGBM) when it is fitted.
     """
 
     #: Log-odds added to those of any readmission (`evaluation.recalibration`); stored models may have none.
@@ -318,14 +318,14 @@ def build(
     """Return the unfitted Pipeline of one family.
 
     Args:
-        family: a key of FAMILIES.
-        params: parameters of the family's estimator that replace its defaults.
-        seed: of every random choice.
-        jobs: threads, where the family has a setting for it.
-        names: features to use; None: SERVED.
+        family: A key of FAMILIES.
+        params: Parameters of the family's estimator that replace its defaults.
+        seed: Seed of every random choice.
+        jobs: Number of threads, where the family has a setting for it.
+        names: Features to use. If None, SERVED.
 
     Raises:
-        KeyError: the family is not known.
+        KeyError: There is no such family.
     """
     encoder = Encoder(names or SERVED)
     classifier = FAMILIES[family].build(params or {}, seed, jobs, encoder.features)

@@ -22,7 +22,7 @@ def start(settings: Settings, service: str) -> bool:
     """Send the spans of this process to the collector of the settings; tell whether there is one.
 
     Args:
-        settings: endpoint and share.
+        settings: Settings with the endpoint and the share.
         service: `service.name` of the spans.
     """
     global _provider
@@ -69,10 +69,10 @@ def span(
     An exception marks it as failed, by the exception's class alone.
 
     Args:
-        name: of bounded variety: a route, a verb.
-        kind: the caller's side (CLIENT), the answering side (SERVER), or neither.
-        parent: headers that may hold a `traceparent`.
-        attributes: their names with `_` for `.`.
+        name: Name from a bounded set: a route, a verb.
+        kind: The caller's side (CLIENT), the answering side (SERVER), or neither.
+        parent: Headers that may hold a `traceparent`.
+        attributes: Attributes, with `_` for `.` in their names.
     """
     if _provider is None:
         yield None

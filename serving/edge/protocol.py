@@ -125,7 +125,7 @@ class OneWrite:
     Everything else (streams, HEAD, odd messages) goes to uvicorn's `send`.
 
     Args:
-        cycle: uvicorn's state of the request and its answer.
+        cycle: Uvicorn's state of the request and its answer.
     """
 
     __slots__ = ("_cycle", "_start")

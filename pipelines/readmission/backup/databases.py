@@ -139,7 +139,7 @@ def stage(settings: Settings, programs: Programs, cursor: Any, path: Path, datab
 
     Args:
         settings: Server and administrator.
-        programs: pg_restore.
+        programs: Programs of PostgreSQL, for `pg_restore`.
         cursor: Administrator's, outside a transaction.
         path: Archive.
         database: Its name in a backup.

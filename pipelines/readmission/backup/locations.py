@@ -114,7 +114,7 @@ class Bucket:
     """Files below a prefix of an S3 bucket.
 
     Args:
-        url: s3://bucket/prefix.
+        url: URL such as s3://bucket/prefix.
         endpoint: URL of an S3 that is not Amazon's; empty for Amazon's.
         client: boto3's client. If omitted, one with boto3's own credentials.
     """

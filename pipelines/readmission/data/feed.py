@@ -41,7 +41,7 @@ class FeedSource:
     `first_wait` seconds; a download goes on at the byte where it was cut and its hash is verified.
 
     Attributes:
-        name: the feed's URL.
+        name: URL of the feed.
     """
 
     def __init__(self, url: str, batch_size: int, *, attempts: int = 8, first_wait: float = 0.5) -> None:
@@ -85,8 +85,8 @@ class FeedSource:
         """Return one batch.
 
         Raises:
-            SourceClosedError: the feed has closed since it was asked for its status.
-            UserError: the feed has no such batch now, did not deliver, or sent what is no table.
+            SourceClosedError: The feed has closed since it was asked for its status.
+            UserError: The feed has no such batch now, did not deliver, or sent something that is not a table.
         """
         if not 1 <= number <= self.batches:
             raise UserError(f"The feed at {self.name} offers batches 1 to {self.batches} now, not batch {number}.")

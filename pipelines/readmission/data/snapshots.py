@@ -91,7 +91,7 @@ class Snapshot:
         """Read one batch after another, each object once.
 
         Raises:
-            UserError: an object's content is not what was recorded.
+            UserError: An object's content is not what was recorded.
         """
         for batch_id, key, digest in self.keys:
             data = self.store.get(key)
@@ -103,7 +103,7 @@ class Snapshot:
         """Read the rows of one batch after another; the arguments are those of `CleanBatch.table`.
 
         Raises:
-            UserError: an object's content is not what was recorded.
+            UserError: An object's content is not what was recorded.
         """
         return (batch.table(columns, splits) for batch in self.read_batches())
 

@@ -47,10 +47,10 @@ class RawBatch:
     """Raw rows of one batch.
 
     Attributes:
-        number: position in the source, from 1.
-        frame: text, columns `contract.COLUMN_NAMES` and `contract.TIME_NAMES`, index = row number in the source
+        number: Position in the source, from 1.
+        frame: Text, columns `contract.COLUMN_NAMES` and `contract.TIME_NAMES`, index = row number in the source
             (1 = first below the header).
-        unreadable: lines of this batch that are no rows.
+        unreadable: Lines of this batch that are not rows.
         sha256: Hash of the batch's own content where the source announces it, else empty.
     """
 
@@ -96,8 +96,8 @@ class Source(Protocol):
         """Return one batch, from 1.
 
         Raises:
-            SourceClosedError: it has closed meanwhile; what was not taken is taken another time.
-            UserError: it is no table of the contract, or has no such batch now.
+            SourceClosedError: The source has closed meanwhile. The rest is taken another time.
+            UserError: The source is not a table of the contract, or has no such batch now.
         """
 
 
@@ -127,7 +127,7 @@ class FileSource:
         """Return one batch.
 
         Raises:
-            UserError: the file is not the table of the contract, or has no such batch.
+            UserError: The file is not the table of the contract, or has no such batch.
         """
         if not 1 <= number <= self.batches:
             raise UserError(f"{self.name} has batches 1 to {self.batches}, there is no batch {number}.")
@@ -146,7 +146,7 @@ def parse(content: bytes, name: str) -> tuple[pa.Table, list[Unreadable]]:
     """Read a csv of the contract as text, setting aside lines with too few or too many fields.
 
     Raises:
-        UserError: empty, not text, not a table, columns missing or unknown; says which.
+        UserError: The file is empty, is not text, is not a table, or has missing or unknown columns, which it names.
     """
     head = content[:2048].lstrip().lower()
     if not head:

@@ -58,7 +58,7 @@ class Supervisor:
         """Start supervisord with the parts known and none running.
 
         Raises:
-            UserError: it did not come up; names its log.
+            UserError: The part did not start; the message names its log.
         """
         self._logs.mkdir(parents=True, exist_ok=True)
         config = self._home / "supervisord.conf"

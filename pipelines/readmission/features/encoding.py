@@ -43,10 +43,10 @@ class Feature:
     Attributes:
         name: Name in importances and plots.
         rule: How it is computed; see the table of the module.
-        source: the raw column; empty for `icd9_flag`, which reads all of `contract.DIAGNOSES`.
-        levels: the texts of `level`, in the order of their positions; the codes of a coded `number`.
-        position: of the flag in `icd9.FLAG_NAMES`.
-        absent: value of a `number` or `history` whose column is absent or missing.
+        source: The raw column; empty for `icd9_flag`, which reads all of `contract.DIAGNOSES`.
+        levels: The texts of `level`, in the order of their positions; the codes of a coded `number`.
+        position: Position of the flag in `icd9.FLAG_NAMES`.
+        absent: Value of a `number` or `history` whose column is absent or missing.
     """
 
     name: str
@@ -176,7 +176,7 @@ def target(frame: pd.DataFrame) -> npt.NDArray[np.int64]:
     """Return the outcome as positions in `contract.CLASSES`: the y of every model.
 
     Raises:
-        ValueError: an outcome is missing or not a class.
+        ValueError: An outcome is missing or not a class.
     """
     codes: npt.NDArray[np.int64] = _positions(frame[contract.TARGET], contract.CLASSES)
     if (codes < 0).any():
@@ -188,15 +188,15 @@ def encode(frame: pd.DataFrame, features: Sequence[Feature] = FEATURES, grain: G
     """Compute the features of a typed frame.
 
     Args:
-        frame: the typed frame, n rows; absent columns are unknown; others are ignored.
-        features: which to compute.
+        frame: The typed frame, n rows; absent columns are unknown; others are ignored.
+        features: Features to compute.
         grain: What the numbers of the diagnoses are read from.
 
     Returns:
         float64 array (n, len(features)), NaN where a value is not known.
 
     Raises:
-        ValueError: a text is not of the contract, which ingest and the API refuse.
+        ValueError: A text breaks the contract; ingest and the API refuse such texts.
     """
     matrix = np.empty((len(frame), len(features)))
     codes = [_read_codes(frame, name, grain) for name in contract.DIAGNOSES]

@@ -31,7 +31,7 @@ def pack(frame: pd.DataFrame) -> bytes:
     """Return the table of the visits of every patient, as `Visits` reads it.
 
     Args:
-        frame: typed frame with identifiers and outcome.
+        frame: Typed frame with identifiers and outcome.
     """
     return join([seen(frame)])
 
@@ -40,7 +40,7 @@ def seen(frame: pd.DataFrame) -> npt.NDArray[np.void]:
     """Return what later encounters see of each row, 49 bytes a row; parts of the data are put together by `join`.
 
     Args:
-        frame: typed frame with VISIT_COLUMNS and, if it has dates, TIMES.
+        frame: Typed frame with VISIT_COLUMNS and, if it has dates, TIMES.
     """
     chapters, codes = _codes(frame)
     rows = np.zeros(len(frame), dtype=_SEEN)

@@ -99,9 +99,9 @@ class Code:
     """Number, chapter and flags of one ICD-9 code.
 
     Attributes:
-        number: the code as a number at its grain: 250.83 -> 250.83, 428.9 -> 428, V45.1 -> 1045, E878 -> 2878; NaN
+        number: The code as a number at its grain: 250.83 -> 250.83, 428.9 -> 428, V45.1 -> 1045, E878 -> 2878; NaN
             when not known.
-        chapter: position in CHAPTER_NAMES; NaN when not known.
+        chapter: Position in CHAPTER_NAMES, NaN if it is not known.
         flags: 0.0 or 1.0 for each of FLAG_NAMES, from the whole code; all 0.0 when not known.
     """
 
@@ -122,7 +122,7 @@ def parse(code: str, grain: Grain = "three digits") -> Code:
         grain: What its number is read from.
 
     Raises:
-        ValueError: the text is not an ICD-9 code.
+        ValueError: The text is not an ICD-9 code.
     """
     offset = {"V": V_OFFSET, "E": E_OFFSET}.get(code[:1], 0.0)
     # Rounded, so that V45.1 is the same double as the bound written in GROUPS.

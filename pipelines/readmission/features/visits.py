@@ -57,11 +57,11 @@ class Visit(NamedTuple):
     """Summary of one encounter for later ones; NaN where not known.
 
     Attributes:
-        encounter: encounter_id.
-        final: labelled NO, never readmitted, and without a discharge date.
-        days, medications, inpatient, diagnoses, disposition: the encounter's columns.
-        chapter, code: of the primary diagnosis (`icd9.Code`).
-        arrived: when the visit was known, in seconds since 1970, of a visit with a discharge date. NaN without one:
+        encounter: The encounter_id.
+        final: Whether it is labelled NO, never readmitted, and has no discharge date.
+        days, medications, inpatient, diagnoses, disposition: Columns of the encounter.
+        chapter, code: Chapter and number of the primary diagnosis (`icd9.Code`).
+        arrived: When a visit with a discharge date was known, in seconds since 1970. NaN without a date:
             then only encounter_id orders it.
     """
 
@@ -91,16 +91,16 @@ def summarise(
     More than 40 lines, because the rule is told in one place and every answer of the API pays for a further call.
 
     Args:
-        visits: of the patient, by rising encounter; later ones are ignored.
-        newest: the last encounter of the data that the visits come from.
-        encounter: encounter_id; infinity: newer than the data.
-        inpatient: its number_inpatient; NaN: not known.
-        chapter: of its primary diagnosis; NaN: not known.
-        code: number of its primary diagnosis; NaN: not known.
-        at: when it is asked, in seconds since 1970; dated visits that arrived later are ignored. Infinity: now.
+        visits: Visits of the patient, by rising encounter. Later ones are ignored.
+        newest: Last encounter of the data that the visits come from.
+        encounter: The encounter_id. Infinity means newer than the data.
+        inpatient: Its number_inpatient, NaN if it is not known.
+        chapter: Chapter of its primary diagnosis, NaN if it is not known.
+        code: Number of its primary diagnosis, NaN if it is not known.
+        at: Moment of the question, in seconds since 1970; visits that arrived later are ignored. Infinity means now.
 
     Returns:
-        the numbers of HISTORY_NAMES; `NONE` without history.
+        Numbers of HISTORY_NAMES, or `NONE` without history.
     """
     within = encounter <= newest
     # A visit that had not arrived is none; `v.arrived > at` is false for visits without a date.
@@ -154,10 +154,10 @@ class Visits:
     order as int64, where each one's visits begin as uint32 (and one more, the end), then the visits.
 
     Args:
-        data: what `history.pack` returned.
+        data: Result of `history.pack`.
 
     Raises:
-        ValueError: it is not such a table.
+        ValueError: The data is not such a table.
     """
 
     def __init__(self, data: bytes | memoryview) -> None:
@@ -211,7 +211,7 @@ class Visits:
             encounters: (n,) encounter_id; None or infinity: newer than the data.
 
         Returns:
-            their positions, rising.
+            Their positions, rising.
         """
         if not self.count:
             return np.empty(0, np.int64)
@@ -234,11 +234,11 @@ class Visits:
         """Return what the visits of a patient before an encounter say; see the function of that name.
 
         Args:
-            patient: patient_nbr.
-            encounter: encounter_id; None: newer than the data.
-            inpatient: number_inpatient of the encounter; NaN: not known.
-            chapter: of its primary diagnosis; NaN: not known.
-            code: number of its primary diagnosis; NaN: not known.
+            patient: The patient_nbr.
+            encounter: The encounter_id. None means newer than the data.
+            inpatient: Its number_inpatient, NaN if it is not known.
+            chapter: Chapter of its primary diagnosis, NaN if it is not known.
+            code: Number of its primary diagnosis, NaN if it is not known.
             at: When it is asked, in seconds since 1970; infinity: now.
         """
         visits = self.of(patient)

@@ -28,13 +28,13 @@ class Feed:
     """HTTP service of the batches of one source.
 
     Attributes:
-        chunks: the batches.
-        batch_size: rows of a full batch.
-        window: opening hours; None: day and night.
-        interval: time between two batches; zero: all at once.
-        token: what POST /reset asks for; None: refused to everybody.
-        memory: file that holds when the first batch was given free, so that a restart changes nothing.
-        clock: returns the aware present moment.
+        chunks: Batches of the source.
+        batch_size: Rows of a full batch.
+        window: Opening hours. If None, day and night.
+        interval: Time between two batches. If zero, all come at once.
+        token: Token that POST /reset requires. If None, it refuses everybody.
+        memory: File with the moment at which the first batch was released, so that a restart changes nothing.
+        clock: Function that returns the present moment, with its time zone.
     """
 
     chunks: Chunks

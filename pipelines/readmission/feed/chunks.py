@@ -32,9 +32,9 @@ class Chunks:
 
     Attributes:
         folder: `0001.csv` and so on, each with the header; other forms are added when first asked for.
-        rows: data rows of each batch, in order.
-        source_sha256: hash of the whole source.
-        synthetic: whether the source says of itself that it is not real.
+        rows: Data rows of each batch, in order.
+        source_sha256: Hash of the whole source.
+        synthetic: Whether the source states that it is not real.
     """
 
     folder: Path

@@ -24,7 +24,7 @@ class Window:
         """Read `HH:MM-HH:MM`; empty means open day and night, returned as None.
 
         Raises:
-            UserError: the hours or the zone cannot be read; names the setting.
+            UserError: The hours or the zone cannot be read; names the setting.
         """
         if not hours.strip():
             return None

@@ -24,7 +24,7 @@ def run(settings: Settings) -> None:
     nothing yet is asked again every ten seconds; until then the feed is alive and not ready.
 
     Raises:
-        UserError: the file, the hours or the zone are wrong; names the setting.
+        UserError: The file, the hours or the zone are wrong; names the setting.
     """
     if settings.feed.source.startswith("feed+"):
         raise UserError("READMISSION_FEED_SOURCE is itself a feed; name a csv, the UCI zip, or the URL of one.")

@@ -16,9 +16,9 @@ class Waiting:
     """ASGI application that answers 503 until the feed can be opened, then is the feed.
 
     Attributes:
-        open_feed: returns the feed's application, or raises UserError with what is missing.
-        pause: seconds between two attempts.
-        reason: what is missing; empty when the feed is there.
+        open_feed: Function that returns the feed's application, or raises UserError with what is missing.
+        pause: Seconds between two attempts.
+        reason: What is missing. Empty once the feed is there.
     """
 
     def __init__(self, open_feed: Callable[[], ASGIApp], pause: float = 10.0) -> None:

@@ -14,12 +14,12 @@ def champions(settings: Settings, data_sha256: str, count: int = 3) -> pd.DataFr
     """Return the last champions, the newest first, with what they reached when they were trained.
 
     Args:
-        settings: where the database is.
-        data_sha256: of the snapshot that a new candidate was trained on.
-        count: at most as many.
+        settings: Settings with the database.
+        data_sha256: Hash of the snapshot that a new candidate was trained on.
+        count: Maximum number of rows.
 
     Returns:
-        columns version, family, batches, same data, and metrics of test.
+        Frame with the columns version, family, batches, same data, and the metrics of test.
     """
     with postgres.transaction(settings, "train") as cursor:
         cursor.execute(

@@ -39,7 +39,7 @@ def connect(settings: Settings) -> MlflowClient:
     """Return a client of the settings' MLflow server, with the experiment made if needed.
 
     Raises:
-        UserError: the server does not answer.
+        UserError: The server does not answer.
     """
     MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)
     MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
@@ -200,7 +200,7 @@ def family_of(client: MlflowClient, settings: Settings, version: str) -> str:
     """Return the family of a version.
 
     Raises:
-        UserError: there is no such version.
+        UserError: There is no such version.
     """
     try:
         family = client.get_model_version(settings.mlflow.model_name, version).tags.get("family", "unknown family")

@@ -34,11 +34,11 @@ class Condition(NamedTuple):
     """Question of an inner node: is the value at most the threshold, or one of the categories?
 
     Attributes:
-        tree: position.
-        left: bits of the leaves to the left, where the answer is yes.
+        tree: Position of the tree.
+        left: Bits of the leaves to the left, where the answer is yes.
         kind: LightGBM's decision_type.
-        threshold: of a number.
-        categories: of a category.
+        threshold: Threshold of a condition on a number.
+        categories: Categories of a condition on a category.
     """
 
     tree: int
@@ -52,8 +52,8 @@ class Column:
     """Leaves that a value of one column leaves over in every tree.
 
     Args:
-        conditions: all that ask for the column; of LightGBM's, either all are for numbers or all for categories.
-        trees: how many there are.
+        conditions: Every condition on the column. LightGBM's are either all on numbers or all on categories.
+        trees: Number of trees.
     """
 
     def __init__(self, conditions: Sequence[Condition], trees: int) -> None:
@@ -91,11 +91,11 @@ class Bitvectors:
 
     Args:
         model: LightGBM's text format, as `trees.text_model` writes it.
-        outputs: raw scores of a row.
-        single: rows are float32, otherwise float64.
+        outputs: Number of raw scores of a row.
+        single: Whether rows are float32 rather than float64.
 
     Raises:
-        ValueError: a tree has more than 32 leaves or takes zero for missing.
+        ValueError: A tree has more than 32 leaves or takes zero for missing.
     """
 
     def __init__(self, model: str, *, outputs: int, single: bool) -> None:

@@ -67,16 +67,16 @@ def compile_pipeline(
     every field of the manifest is named, once as an argument and once where it is written.
 
     Args:
-        pipeline: fitted, steps `encode` and `classify` as in `models`.
-        folder: where to write; made if needed. The manifest is written last.
-        family: key of `models.FAMILIES`.
-        sample: typed frame of real rows to compare on, with their history; rows invented from the contract
+        pipeline: Fitted Pipeline with the steps `encode` and `classify`, as in `models`.
+        folder: Folder to write to, created if needed. The manifest is written last.
+        family: Key of `models.FAMILIES`.
+        sample: Typed frame of real rows to compare on, with their history. Rows invented from the contract
             are added, with every level and many unknowns.
-        metrics: numbers of the training run.
-        synthetic: whether the training data was synthetic.
+        metrics: Figures of the training run.
+        synthetic: Whether the training data was synthetic.
         run_id: MLflow run.
-        model_name: registered model.
-        visits: earlier encounters (`history.pack`), shipped with the model; empty: every visit is a first one.
+        model_name: Registered model.
+        visits: Earlier encounters (`history.pack`), shipped with the model. If empty, every visit is a first one.
         points: Operating points, chosen on validation.
         bands: Bands of risk, from the lowest.
         prevalence: Share of early readmissions in the training data, 0 to 1.
@@ -84,10 +84,10 @@ def compile_pipeline(
         key: Key under which the visits are written. If omitted, they hold patients' numbers.
 
     Returns:
-        the manifest, with the largest difference found.
+        The manifest, with the largest difference that was measured.
 
     Raises:
-        ArtifactError: the compiled model answers a row differently from the Pipeline by more than
+        ArtifactError: The compiled model answers a row differently from the Pipeline by more than
             `scorer.TOLERANCE`.
     """
     folder.mkdir(parents=True, exist_ok=True)

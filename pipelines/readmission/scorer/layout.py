@@ -13,10 +13,10 @@ class Table(msgspec.Struct, frozen=True):
     """Number that the encoder makes of every value of one column.
 
     Attributes:
-        source: raw column.
+        source: Name of the raw column.
         keys: Its values as a request states them.
-        numbers: what stands in the matrix for each of them; None: NaN.
-        absent: what stands there when the value is not known; None: NaN.
+        numbers: Number in the matrix for each of them. None stands for NaN.
+        absent: Number for a value that is not known. None stands for NaN.
     """
 
     source: str
@@ -29,10 +29,10 @@ class Layout(msgspec.Struct, frozen=True):
     """Columns of a scorer's matrix row.
 
     Attributes:
-        tables: features of one column, in the row's order.
-        flags: positions in `icd9.FLAG_NAMES` of the flags, in the row's order.
-        single: whether the model compares float32 numbers (sklearn's trees, XGBoost) or float64.
-        history: positions in `visits.HISTORY_NAMES` of the history, in the row's order.
+        tables: Features of one column, in the row's order.
+        flags: Positions in `icd9.FLAG_NAMES` of the flags, in the row's order.
+        single: Whether the model compares float32 numbers (sklearn's trees, XGBoost) or float64.
+        history: Positions in `visits.HISTORY_NAMES` of the history, in the row's order.
         grain: What the numbers of the diagnoses are read from; layouts of older versions do not state it.
     """
 

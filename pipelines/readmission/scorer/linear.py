@@ -15,9 +15,9 @@ class LinearScorer:
     """Scorer by weights: numbers times slopes, and for a level column the weights of its level.
 
     Args:
-        manifest: of the folder.
-        recipe: of that folder.
-        earlier: earlier encounters.
+        manifest: Manifest of the folder.
+        recipe: Recipe of that folder.
+        earlier: Earlier encounters of patients.
     """
 
     def __init__(self, manifest: Manifest, recipe: Recipe, earlier: Visits | None) -> None:

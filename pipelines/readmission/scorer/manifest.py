@@ -37,25 +37,25 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Description of a compiled model.
 
     Attributes:
-        contract_version: only an API of the same contract version serves it.
-        model_name: registered model.
-        family: key of `models.FAMILIES`.
-        engine: what computes the probabilities.
-        classes: in the order of every probability vector.
-        trees: number of trees evaluated for a row; 0 for engines without trees.
-        synthetic: trained on synthetic data; its figures say nothing about patients.
-        metrics: of the training run, for `/model-info`.
+        contract_version: Only an API of the same contract version serves it.
+        model_name: Registered model.
+        family: Key of `models.FAMILIES`.
+        engine: Engine that computes the probabilities.
+        classes: Classes in the order of every probability vector.
+        trees: Number of trees evaluated for a row; 0 for engines without trees.
+        synthetic: Whether it was trained on synthetic data. Its figures then say nothing about patients.
+        metrics: Figures of the training run, for `/model-info`.
         run_id: MLflow run it comes from.
         compiled_at: ISO 8601, UTC.
-        parity: the comparison made at compile time.
+        parity: The comparison made at compile time.
         points: Operating points, chosen on validation.
         bands: Bands of risk, from the lowest. If empty, answers name no band.
         prevalence: Share of encounters with a readmission within 30 days in the training data, 0 to 1. None for models
             that were compiled before the field existed.
         icd: Code systems of the training data, before its diagnoses were translated (`contract.icd`).
-        gates: how each gate was met (`gates.Check`).
-        history: patients and visits whose history the model knows; empty: none.
-        files: name -> sha256 of every other file of the folder.
+        gates: How each gate was met (`gates.Check`).
+        history: Number of patients and visits whose history the model knows. Empty if there is none.
+        files: Name -> sha256 of every other file of the folder.
     """
 
     contract_version: int
@@ -117,7 +117,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of a folder and check every file against it.
 
     Raises:
-        ArtifactError: a file is missing or not what was written, or the contract version is another.
+        ArtifactError: A file is missing or differs from what was written, or the contract version differs.
     """
     try:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)

@@ -42,9 +42,9 @@ def split(model: bytes, outputs: int, count: int) -> list[bytes]:
     """Split the trees of a model's last output into models of that output alone, which add up to it.
 
     Args:
-        model: as `trees.text_model` writes it: the outputs' trees in turn.
-        outputs: of the model.
-        count: models wanted; no more than there are trees.
+        model: Model as `trees.text_model` writes it: the outputs' trees in turn.
+        outputs: Number of outputs of the model.
+        count: Number of models to return, no more than there are trees.
     """
     head, *blocks = model.partition(b"\nend of trees")[0].split(b"\nTree=")
     head = re.sub(rb"(?m)^(num_class|num_tree_per_iteration)=.*$", rb"\1=1", head)
@@ -61,9 +61,9 @@ class Trees:
 
     Args:
         model: LightGBM's text format.
-        width: columns of a row.
-        outputs: raw scores of a row.
-        single: rows are float32, otherwise float64.
+        width: Number of columns of a row.
+        outputs: Number of raw scores of a row.
+        single: Whether rows are float32 rather than float64.
     """
 
     def __init__(self, model: bytes, *, width: int, outputs: int, single: bool) -> None:

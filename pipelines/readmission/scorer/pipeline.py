@@ -79,9 +79,9 @@ class PipelineScorer:
     """Scorer by `Pipeline.predict_proba` on a typed frame.
 
     Args:
-        folder: the artifact folder, already checked.
-        manifest: of that folder.
-        earlier: earlier encounters.
+        folder: The artifact folder, already checked.
+        manifest: Manifest of that folder.
+        earlier: Earlier encounters of patients.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, earlier: Visits | None) -> None:

@@ -23,9 +23,9 @@ class Linear(msgspec.Struct, frozen=True):
     """Linear model over the row: what each column adds to each output.
 
     Attributes:
-        fill: number taken where a numeric column is not known.
-        slopes: by column, a number an output; numeric columns.
-        levels: by column, by level position, a number an output; empty for numeric columns.
+        fill: Number for a numeric column that is not known.
+        slopes: By numeric column, one number per output.
+        levels: By column and level position, one number per output. Empty for numeric columns.
     """
 
     fill: tuple[float, ...]
@@ -50,9 +50,9 @@ class Attribution(msgspec.Struct, frozen=True):
 
     Attributes:
         unit: ``log_odds`` of the early head, ``margin`` of the softmax, or ``probability``.
-        base: what the model says of nobody in particular.
-        contributions: raw column -> its share; base and shares add up to `margin`.
-        margin: what the model says of this encounter.
+        base: Answer of the model without any column.
+        contributions: Raw column -> its share; base and shares add up to `margin`.
+        margin: Answer of the model for this encounter.
     """
 
     unit: str

@@ -42,7 +42,7 @@ class Piece(NamedTuple):
     """Neighbouring columns of many rows. Values recur, so each combination is stored once.
 
     Attributes:
-        rows: the combinations, packed as in `RowEncoder.row`.
+        rows: Combinations, packed as in `RowEncoder.row`.
         positions: (n,) which of them each encounter has.
     """
 
@@ -93,8 +93,8 @@ class RowEncoder:
     """Encoder of rows of doubles (or floats) as a native engine reads them.
 
     Args:
-        layout: of the row.
-        earlier: where a patient's earlier encounters are looked up; None: every visit is a first one.
+        layout: Layout of the row.
+        earlier: Table of earlier encounters. If None, every visit is a first one.
     """
 
     def __init__(self, layout: Layout, earlier: Visits | None = None) -> None:
@@ -127,10 +127,10 @@ class RowEncoder:
         """Return one row.
 
         Args:
-            values: an encounter that the contract allows.
+            values: An encounter that the contract allows.
 
         Raises:
-            KeyError, ValueError: a value that validation should have refused.
+            KeyError, ValueError: A value that validation should have refused.
         """
         small = self._pick_small(values)
         codes = self._codes
@@ -156,10 +156,10 @@ class RowEncoder:
         """Return the rows of many encounters in pieces: side by side they are what `row` makes of each.
 
         Args:
-            columns: of at least one encounter that the contract allows.
+            columns: Columns of at least one encounter that the contract allows.
 
         Raises:
-            KeyError, ValueError: a value that validation should have refused.
+            KeyError, ValueError: A value that validation should have refused.
         """
         count, earlier = len(columns[0]), self._earlier
         pieces = [

@@ -23,11 +23,11 @@ class Tree:
     """One tree by its nodes. Node 0 is the root; a child of -1 makes a leaf.
 
     Attributes:
-        left, right: children of each node.
-        feature, threshold: of each inner node; `x <= threshold` goes left.
-        missing_left: whether NaN goes left.
-        value: of each leaf.
-        count: training rows of each node (for TreeSHAP).
+        left, right: Children of each node.
+        feature, threshold: Feature and threshold of each inner node; `x <= threshold` goes left.
+        missing_left: Whether NaN goes left.
+        value: Value of each leaf.
+        count: Number of training rows of each node, for TreeSHAP.
     """
 
     left: Sequence[int]
@@ -44,9 +44,9 @@ class Ensemble:
     """Trees as blocks of text, one list per output.
 
     Attributes:
-        blocks: for each output, its trees.
-        base: number added to each output's sum.
-        single: features are compared as float32.
+        blocks: Trees of each output.
+        base: Number added to each output's sum.
+        single: Whether features are compared as float32.
     """
 
     blocks: Sequence[Sequence[str]]
@@ -59,10 +59,10 @@ def of_lightgbm(boosters: Sequence[Any], positions: Sequence[int]) -> Ensemble:
 
     Args:
         boosters: `lightgbm.Booster`, binary or regression.
-        positions: where each feature stands in the scorer's row.
+        positions: Position of each feature in the scorer's row.
 
     Raises:
-        ValueError: linear trees, or an objective whose sigmoid is not 1.
+        ValueError: Linear trees, or an objective whose sigmoid is not 1.
     """
     return Ensemble([_blocks(booster, positions) for booster in boosters], (0.0,) * len(boosters), False)
 
@@ -134,12 +134,12 @@ def of_histogram(model: Any, positions: Sequence[int], fill: float) -> Ensemble:
     """Translate a fitted multiclass `HistGradientBoostingClassifier`: an output a class.
 
     Args:
-        model: the classifier.
-        positions: where each feature stands in the scorer's row.
-        fill: the number that stood for NaN in its matrix; NaN now goes where that number went.
+        model: The classifier.
+        positions: Position of each feature in the scorer's row.
+        fill: The number that stood for NaN in its matrix; NaN now goes where that number went.
 
     Raises:
-        ValueError: it has categorical splits.
+        ValueError: The model has categorical splits.
     """
     classes = len(model.classes_)
     blocks: list[list[str]] = [[] for _ in range(classes)]

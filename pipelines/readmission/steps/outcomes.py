@@ -99,10 +99,10 @@ class Figure:
     """One figure of live quality.
 
     Attributes:
-        slice, level: the group; all, all: everybody.
-        metric: a name of `evaluation.measure`, or predicted_30, the mean predicted risk.
-        n, positives: known outcomes, and readmissions within 30 days among them.
-        interval: value with its bounds; NaN bounds: too few rows.
+        slice, level: The group. Everybody is `all`, `all`.
+        metric: A name of `evaluation.measure`, or predicted_30, the mean predicted risk.
+        n, positives: Number of known outcomes, and of readmissions within 30 days among them.
+        interval: Value with its bounds, which are NaN if there are too few rows.
     """
 
     slice: str
@@ -121,7 +121,7 @@ def run(settings: Settings) -> list[str]:
     READMISSION_OUTCOME_DELAY_DAYS have passed; the share of such predictions with a final outcome is the coverage.
 
     Args:
-        settings: the database.
+        settings: Settings with the database.
 
     Returns:
         What was measured, as "version source"; empty when no outcome is known yet.
@@ -187,9 +187,9 @@ def figures(outcomes: pd.DataFrame, seed: int) -> Iterator[Figure]:
     """Measure everybody, then each group with enough rows.
 
     Args:
-        outcomes: columns p_no, p_late, p_early, patient, outcome, SLICES, days_due (days since the outcome was due) and
+        outcomes: Columns p_no, p_late, p_early, patient, outcome, SLICES, days_due (days since the outcome was due) and
             batch (missing for served predictions).
-        seed: of the bootstrap of patients.
+        seed: Seed of the bootstrap of patients.
     """
     outcomes = outcomes.reset_index(drop=True)
     yield from _group(outcomes, "all", "all", seed)

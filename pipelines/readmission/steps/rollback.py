@@ -24,10 +24,10 @@ def run(
     The decision is a row of training.promotions. Once more goes one further back.
 
     Returns:
-        the version that is champion now.
+        Version that is champion now.
 
     Raises:
-        RefusalError: there is no champion, no earlier one, or no such version.
+        RefusalError: There is no champion, no earlier one, or no such version.
     """
     client = tracking.connect(settings)
     with decide(settings):

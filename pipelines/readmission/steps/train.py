@@ -48,10 +48,10 @@ def run(
     A family that was trained on the same data, seed and code already is left alone. Nothing is promoted.
 
     Returns:
-        run id by family, of the last snapshot.
+        Run id by family, of the last snapshot.
 
     Raises:
-        RefusalError: a family is not known or, with --searched, was not searched; or there is no clean data.
+        RefusalError: A family is not known or, with --searched, was not searched; or there is no clean data.
     """
     chosen = _families(families, settings.engine)
     client = tracking.connect(settings)

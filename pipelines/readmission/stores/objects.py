@@ -22,7 +22,7 @@ class ObjectStore(Protocol):
         """Return an object.
 
         Raises:
-            KeyError: there is no such object.
+            KeyError: There is no such object.
         """
 
     def exists(self, key: str) -> bool:

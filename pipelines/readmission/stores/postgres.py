@@ -30,7 +30,7 @@ def engine(settings: Settings, role: Role) -> "Engine":
     """Return the SQLAlchemy engine of one role's connections.
 
     Raises:
-        UserError: the role's password is not set.
+        UserError: The role's password is not set.
     """
     return _engine(settings.database_url(role))
 
@@ -40,7 +40,7 @@ def transaction(settings: Settings, role: Role) -> Iterator[Any]:
     """Open a psycopg2 cursor in a transaction: committed at the end, rolled back on any error.
 
     Raises:
-        UserError: the database cannot be reached, or the role's password is not set or wrong.
+        UserError: The database cannot be reached, or the role's password is not set or wrong.
     """
     try:
         connection = psycopg2.connect(

@@ -30,8 +30,8 @@ class Data:
 
     Attributes:
         counts: Encounters (`size`), patients (`nunique`) and readmissions within 30 days (`early`) of every split.
-        snapshot: the batches.
-        synthetic: whether any batch was made up by `--sample`.
+        snapshot: Batches of the data set.
+        synthetic: Whether any batch was made up by `--sample`.
         icd: Declared code systems of the diagnoses, before they were translated.
     """
 
@@ -107,13 +107,13 @@ class Dataset(Data):
     Rows stand by split, so that the rows of one are a view and no copy; in a split by batch and encounter.
 
     Attributes:
-        matrix: every feature, float64 (n, names).
-        y: outcomes, positions in contract.CLASSES, (n,).
-        patients: patient_nbr, (n,).
-        places: which row of those whose outcome is known, ordered by batch and encounter, each row is, (n,).
-        bounds: where each split stands.
-        frames: typed frames of validation and test, with history, where `load` was asked for them.
-        visits: what later encounters see of every row of the snapshot (`history.join`).
+        matrix: Every feature, float64 (n, names).
+        y: Outcomes, positions in contract.CLASSES, (n,).
+        patients: Patient_nbr, (n,).
+        places: Position of each row among those whose outcome is known, ordered by batch and encounter, (n,).
+        bounds: First and last position of each split.
+        frames: Typed frames of validation and test, with history, if `load` was asked for them.
+        visits: Summary of every row of the snapshot for later encounters (`history.join`).
     """
 
     matrix: encoding.Matrix
@@ -133,7 +133,7 @@ class Dataset(Data):
         """Return where a split's rows stand.
 
         Raises:
-            RefusalError: the split has no row, or in `train` a class is missing.
+            RefusalError: The split has no row, or in `train` a class is missing.
         """
         rows = self.bounds[split]
         if rows.start == rows.stop or (split == "train" and len(np.unique(self.y[rows])) < 3):
@@ -163,7 +163,7 @@ def load(settings: Settings, up_to: int | None = None, *, held_out: bool = False
         held_out: Whether to leave out the train split and to keep the typed frames, as a judge needs it.
 
     Raises:
-        RefusalError: there is no clean data.
+        RefusalError: There is no clean data.
     """
     snapshot = snapshots.find(settings, up_to)
     splits = list(JUDGED) if held_out else ["train", *JUDGED]
