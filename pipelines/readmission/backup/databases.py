@@ -12,6 +12,7 @@ from psycopg2 import sql
 
 from readmission.backup.programs import Programs, run_program
 from readmission.errors import UserError
+from readmission.polling import wait_until
 from readmission.settings import Settings
 from readmission.steps.migrate import OWNERS
 
@@ -23,6 +24,8 @@ _TABLES = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
 ORDER BY 1, 2"""
+#: Seconds that clients get to go: the server knows a moment later than they that they have disconnected.
+_PATIENCE = 2.0
 _CLIENTS = """
 SELECT datname, usename, coalesce(nullif(application_name, ''), 'unnamed'), count(*) FROM pg_stat_activity
 WHERE datname = ANY(%(names)s) AND backend_type = 'client backend' AND pid <> pg_backend_pid()
@@ -176,6 +179,29 @@ def clients(cursor: Any, databases: Mapping[str, str]) -> list[str]:
     """Describe who is connected to the databases."""
     cursor.execute(_CLIENTS, {"names": [*databases.values()]})
     return [f"{user} ({program}, {count} on {database})" for database, user, program, count in cursor.fetchall()]
+
+
+def refuse_clients(cursor: Any, databases: Mapping[str, str]) -> None:
+    """Wait a moment until nobody is connected to the databases.
+
+    Raises:
+        UserError: Somebody stays connected.
+    """
+    connected: list[str] = []
+
+    def is_free() -> bool:
+        connected[:] = clients(cursor, databases)
+        return not connected
+
+    wait_until(
+        is_free,
+        seconds=_PATIENCE,
+        every=0.1,
+        failure=lambda: (
+            f"The databases are in use by {', '.join(connected)}. Stop the API, Airflow, MLflow and the "
+            "exporter (on a cluster: scale them to 0), then restore. Nothing was replaced."
+        ),
+    )
 
 
 def swap(settings: Settings, databases: Mapping[str, str]) -> None:

@@ -17,15 +17,12 @@ from readmission.backup.manifest import BackupManifest
 from readmission.backup.programs import find_programs
 from readmission.backup.system import is_embedded, refuse_running, running_database, scratch_folder
 from readmission.errors import UserError
-from readmission.polling import wait_until
 from readmission.settings import Settings, load_settings
 from readmission.steps import migrate
 from readmission.stores import step_runs
 
 log = logging.getLogger(__name__)
 
-#: Seconds that clients get to go: the server knows a moment later than they that they have disconnected.
-_PATIENCE = 2.0
 #: Tables whose rows make an installation one that has something to lose.
 _VALUABLE = ("raw.batches", "serving.predictions", "training.experiments")
 
@@ -158,14 +155,14 @@ def _restore(settings: Settings, cursor: Any, backup: Location, manifest: Backup
     live = {name: full for name, full in databases.names(settings).items() if name in manifest.databases}
     present = databases.existing(cursor, live)
     _check_identity(settings, present, manifest, force)
-    _refuse_clients(cursor, present)
+    databases.refuse_clients(cursor, present)
     staged = [_stage(settings, cursor, backup, manifest, name) for name in live]
     changed = {}
     for area, location in areas.open_areas(settings).items():
         files = manifest.area(area)
         missing, changed[area] = areas.differing(area, location, files)
         areas.bring_back(area, backup, location, missing)
-    _refuse_clients(cursor, present)
+    databases.refuse_clients(cursor, present)
     databases.swap(settings, live)
     log.info("put %d databases in place", len(staged))
     # From here on the restored registry rules. These files differ only if a run was judged again since the backup.
@@ -193,22 +190,6 @@ def _check_identity(settings: Settings, present: dict[str, str], manifest: Backu
             f"The backup is of installation {manifest.installation[:8]}, and {settings.postgres.database} holds data "
             f"of {(identity or 'an unknown one')[:15]}. Pass --force to replace that data."
         )
-
-
-def _refuse_clients(cursor: Any, present: dict[str, str]) -> None:
-    connected: list[str] = []
-
-    def is_free() -> bool:
-        connected[:] = databases.clients(cursor, present)
-        return not connected
-
-    def failure() -> str:
-        return (
-            f"The databases are in use by {', '.join(connected)}. Stop the API, Airflow, MLflow and the exporter (on a "
-            "cluster: scale them to 0), then restore. Nothing was replaced."
-        )
-
-    wait_until(is_free, seconds=_PATIENCE, every=0.1, failure=failure)
 
 
 def _stage(settings: Settings, cursor: Any, backup: Location, manifest: BackupManifest, name: str) -> str:

@@ -49,7 +49,7 @@ def lock_training(settings: Settings, families: Iterable[str]) -> Iterator[Calla
 
 @contextlib.contextmanager
 def _locked(settings: Settings, names: Iterable[str]) -> Iterator[Any]:
-    """Hold locks, taken in one order by everybody so that nobody waits in a circle; yields their cursor."""
+    """Take locks, in one order for everybody so that nobody waits in a circle; yield their cursor."""
     with postgres.transaction(settings, "train") as cursor:
         for name in sorted(names):
             cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%(name)s))", {"name": _name(name)})
