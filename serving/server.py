@@ -4,6 +4,7 @@ import contextlib
 import os
 import resource
 import shutil
+import socket
 import sys
 from hashlib import sha256
 from pathlib import Path
@@ -45,6 +46,18 @@ def metrics_folder(home: Path, port: int, memory: Path = MEMORY) -> Path:
     return home / "bentoml" / "prometheus_multiproc_dir"
 
 
+def refuse_busy_port(host: str, port: int) -> None:
+    """End with a sentence if the port cannot be opened; BentoML would end with a traceback."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        sys.exit(
+            f"READMISSION_API_PORT: port {port} on {host} cannot be opened ({error.strerror}). Stop the program that "
+            "uses it, or choose another port."
+        )
+
+
 def main() -> None:
     """Run BentoML's server in this process with the host, port, workers, TLS and drain of the settings."""
     try:
@@ -57,6 +70,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     if bool(settings.api.certificate) != bool(settings.api.certificate_key):
         sys.exit("READMISSION_API_CERTIFICATE and READMISSION_API_CERTIFICATE_KEY belong together: set both or neither")
+    refuse_busy_port(settings.api.host, settings.api.port)
     # What the API stores is about patients: no other user of this machine may read it.
     os.umask(0o077)
     os.environ.setdefault("BENTOML_HOME", str(settings.home / "bentoml"))

@@ -7,6 +7,7 @@ state folder never has two. Thanks to it, workers need no network, no MLflow and
 import contextlib
 import fcntl
 import logging
+import math
 import os
 import signal
 import sys
@@ -38,6 +39,8 @@ from serving.sidecar.store import Store
 from serving.sidecar.unreadable import Unreadable
 
 _POLL = 0.2
+#: Seconds of storing at a time, so that a promotion does not wait for the whole backlog of an outage.
+_TURN = 2.0
 _BATCH = 2_000
 #: Outcomes that are asked for at a time.
 _OUTCOMES = 10_000
@@ -73,17 +76,23 @@ class Shipper:
         self._quiet_until = 0.0
         self._warned = ""
 
-    def ship(self) -> None:
-        """Store every finished segment in order and delete it; after a failure, pause for two seconds.
+    def ship(self, seconds: float = math.inf) -> None:
+        """Store finished segments in order and delete them; after a failure, pause for two seconds.
 
         What cannot be read is moved to `unreadable/`, so that it holds up nothing else.
+
+        Args:
+            seconds: After how many the rest waits for the next call. If omitted, every segment is stored.
         """
         self._measure()
         if time.monotonic() < self._quiet_until:
             return
+        end = time.monotonic() + seconds
         try:
             for path in sorted(self.spool.glob(f"*{SUFFIX}")):
                 self._segment(path)
+                if time.monotonic() > end:
+                    break
             self._outcomes()
             self._events()
             self._warned = ""
@@ -225,7 +234,7 @@ def main() -> None:
             attempt(shipper.unreadable.delete_erased, "deleting what is of erased patients")
             process.flush()
             next_poll = time.monotonic() + settings.api.reload_interval
-        attempt(shipper.ship, "storing predictions")
+        attempt(lambda: shipper.ship(_TURN), "storing predictions")
         attempt(key_sets.poll, "fetching key sets")
         time.sleep(_POLL)
     attempt(shipper.ship, "storing predictions")

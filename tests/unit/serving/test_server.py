@@ -1,5 +1,6 @@
 """The server's start: metric files in memory, and settings that it refuses."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,11 @@ def test_half_a_certificate_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv(name, str(tmp_path / "tls.pem"))
     with pytest.raises(SystemExit, match="belong together"):
         server.main()
+
+
+def test_a_busy_port_is_refused_with_its_setting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(SystemExit, match=f"READMISSION_API_PORT: port {port} on 127.0.0.1 cannot be opened"):
+            server.refuse_busy_port("127.0.0.1", port)
+    server.refuse_busy_port("127.0.0.1", port)

@@ -76,6 +76,17 @@ def test_zeros_of_a_power_cut_hold_nothing_up(tmp_path: Path) -> None:
     assert database.stored == ["a"] and files(ship.spool) == []
 
 
+def test_a_long_backlog_is_stored_in_turns_in_its_order(tmp_path: Path) -> None:
+    database = Database()
+    ship = shipper(tmp_path, database)
+    for number in range(3):
+        (ship.spool / f"{number}-1.log").write_bytes(frame(f"{number}"))
+    ship.ship(0.0)
+    assert database.stored == ["0"] and len(files(ship.spool)) == 2, "between two turns the aliases are polled"
+    ship.ship()
+    assert database.stored == ["0", "1", "2"] and files(ship.spool) == []
+
+
 @pytest.mark.parametrize("damage", [b"\x05\0\0\0\0\0\0\0wrong", struct.pack("<II", 3, zlib.crc32(b"odd")) + b"odd"])
 def test_a_damaged_segment_is_put_aside_and_the_next_one_stored(tmp_path: Path, damage: bytes) -> None:
     database = Database()
