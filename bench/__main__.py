@@ -19,6 +19,7 @@ BENCHMARKS = {
     "privacy": "bench.serving.privacy:main",
     "first": "bench.pipeline.first:main",
     "pipeline": "bench.pipeline.steps:main",
+    "growth": "bench.pipeline.growth:main",
     "naive": "bench.pipeline.naive:main",
     "baseline": "bench.pipeline.baseline:main",
     "scale": "bench.pipeline.dask:main",

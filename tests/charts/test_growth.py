@@ -1,0 +1,13 @@
+"""What grows on a cluster stays below its volume."""
+
+import chartlib
+import pytest
+
+
+@pytest.mark.parametrize(("environment", "limit"), [("dev", "1GB"), ("prod", "40GB")])
+def test_prometheus_stays_below_its_volume(environment: str, limit: str) -> None:
+    values = next(r.values for r in chartlib.releases(environment) if r.name.endswith("monitoring"))
+    spec = values["prometheus"]["prometheusSpec"]
+    assert spec["retentionSize"] == limit
+    size = spec["storageSpec"]["volumeClaimTemplate"]["spec"]["resources"]["requests"]["storage"]
+    assert int(limit.removesuffix("GB")) < int(size.removesuffix("Gi"))
