@@ -41,9 +41,9 @@ def prepare() -> str:
     return script or "nothing to do"
 
 
-def object_store(url: str) -> Any:
-    """Return an S3 client for the store behind a URL, with the keys of the pipelines."""
-    keys = [secret("pipelines", "readmission-objects", k) for k in ("access-key", "secret-key")]
+def object_store(url: str, namespace: str = "pipelines", name: str = "readmission-objects") -> Any:
+    """Return an S3 client for the store behind a URL, with the keys in a Secret: of the pipelines if not named."""
+    keys = [secret(namespace, name, k) for k in ("access-key", "secret-key")]
     return boto3.client(
         "s3", endpoint_url=url, aws_access_key_id=keys[0], aws_secret_access_key=keys[1], region_name="us-east-1"
     )

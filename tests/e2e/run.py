@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 import alerts
+import backups
 import chains
 import changes
 import doors
@@ -83,6 +84,8 @@ def losses(prove: Prove) -> None:
     prove("a webhook for Alertmanager", alerts.listen)
     prove("database gone: the alert reaches the webhook", lambda: alerts.database_gone(namespace, database))
     alerts.forget()
+    prove("a backup by the Job of the CronJob", backups.saved)
+    prove("rows and models deleted, everything restored", backups.restored)
     prove("a prediction after all that", install.first_prediction)
 
 
