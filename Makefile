@@ -103,7 +103,7 @@ load: $(VENV)/.installed ## load the API by a profile: PROFILE=course HOST=... R
 	@$(BIN)/python -m loadtest $(or $(PROFILE),smoke) $(if $(HOST),--host $(HOST)) $(if $(ROWS),--rows $(ROWS))
 
 .PHONY: bench
-bench: $(VENV)/.installed ## measure WHAT=api, batch, capacity, card, disrupt, privacy, first, pipeline, naive, scale or airflow; SOURCE=... WORKERS=... HOST=... ARGS="..."
+bench: $(VENV)/.installed ## measure WHAT=api, batch, capacity, card, disrupt, privacy, first, pipeline, growth, naive, scale or airflow; SOURCE=... WORKERS=... HOST=... ARGS="..."
 	@$(BIN)/python -m bench $(or $(WHAT),api) $(if $(SOURCE),--source $(SOURCE)) $(if $(WORKERS),--workers $(WORKERS)) \
 		$(if $(HOST),--host $(HOST)) $(ARGS)
 
@@ -134,6 +134,10 @@ migration: $(VENV)/.installed ## write the migration of new columns of the contr
 .PHONY: privacy
 privacy: $(VENV)/.installed ## put patients in by every door, erase them, and look for every byte that is left or that leaves
 	@FUZZ_LEAKS=5000 $(BIN)/pytest -s -n 0 tests/integration/api/test_erasure.py tests/integration/api/test_leaks.py tests/integration/api/test_leaks_of_steps.py
+
+.PHONY: faults
+faults: $(VENV)/.installed ## inject faults into a system of its own and count what is lost; QUICK=1, ARGS="database clock", ARGS=--list
+	@$(BIN)/python -m faults $(if $(QUICK),--quick) $(ARGS)
 
 .PHONY: release
 release: $(VENV)/.installed ## write, commit and tag a version, and package its charts: VERSION=0.2.0; ARGS=--dry-run

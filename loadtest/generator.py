@@ -25,6 +25,7 @@ except ImportError:  # slower, the same results
     from asyncio import new_event_loop
 
 _END = b"\r\n\r\n"
+_ID = b'"prediction_id":"'
 #: Seconds that requests in flight get after the end of a run before they count as failed.
 GRACE = 10.0
 
@@ -40,6 +41,7 @@ class Run:
         rate: Requests per second of an open loop, where latency counts from the moment a request was due. If 0, the
             loop is closed.
         until: If given, an open loop ends early as soon as this file exists.
+        acknowledged: If given, receives the prediction ids of all answers with 2xx.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Run:
         wait: tuple[float, float] = (0.0, 0.0),
         rate: float = 0.0,
         until: Path | None = None,
+        acknowledged: list[str] | None = None,
     ) -> None:
         parts = urlsplit(url)
         self.host, self.port = parts.hostname or "127.0.0.1", parts.port or 80
@@ -60,6 +63,7 @@ class Run:
             for number, body in enumerate(bodies)
         ]
         self.connections, self.wait, self.rate, self.until = connections, wait, rate, until
+        self.acknowledged = acknowledged
         self.latencies: list[float] = []
         self.statuses: Counter[int] = Counter()
         self.broken = self.active = self.connected = 0
@@ -167,6 +171,9 @@ class _Connection(asyncio.Protocol):
             self.expected_bytes = end + 4 + _length(head)
             self.last = b"\r\nconnection: close" in head.lower()
         if len(self.buffer) >= self.expected_bytes:
+            if self.run.acknowledged is not None and self.buffer[9:10] == b"2":
+                start = self.buffer.index(_ID) + len(_ID)
+                self.run.acknowledged.append(self.buffer[start : start + 36].decode())
             self._answered(int(self.buffer[9:12]))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -223,11 +230,15 @@ def main() -> None:
     parser.add_argument("--ramp", type=float, default=0.0)
     parser.add_argument("--at-least", type=int, default=0)
     parser.add_argument("--until", type=Path)
+    parser.add_argument("--acknowledged", type=Path, help="file for the prediction ids of all answers")
     options = parser.parse_args()
     bodies = options.bodies.read_bytes().splitlines()
-    run = Run(options.url, bodies, options.connections, tuple(options.wait), options.rate, options.until)
+    ids: list[str] | None = [] if options.acknowledged else None
+    run = Run(options.url, bodies, options.connections, tuple(options.wait), options.rate, options.until, ids)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         result = runner.run(run.measure(options.seconds, options.ramp, options.at_least))
+    if options.acknowledged:
+        options.acknowledged.write_text("\n".join(ids or ()))
     print(msgspec.json.encode(result).decode())  # noqa: T201 - the program's answer
 
 

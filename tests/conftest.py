@@ -37,13 +37,14 @@ for name in [name for name in os.environ if name.startswith("READMISSION_")]:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
     """Keep a file in one process, and tests/system, whose files share one running system in their order.
 
-    The update test runs systems of its own, so another process may take it.
+    The tests of the update and of faults run systems of their own, so another process may take them.
     """
 
     class ByFile(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
-            shared = file.startswith("tests/system/") and not file.endswith("/test_update.py")
+            alone = ("/test_update.py", "/test_rolling_update.py", "/test_faults.py")
+            shared = file.startswith("tests/system/") and not file.endswith(alone)
             return "tests/system" if shared else file
 
     return ByFile(config, log)

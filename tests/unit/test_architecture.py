@@ -31,10 +31,13 @@ TESTED_WITHIN = {
     "serving/service": "integration/api",
     "serving/sidecar/clinic_store": "integration/api/test_worklist.py",
     "bench/serving/apps/": "integration/loadtest/test_bench.py",
+    "faults/": "system/test_faults.py",
 }
 
 #: First names of what is ours.
-OWN = "readmission|serving|loadtest|bench|tests|" + "|".join(path.stem for path in (ROOT / "scripts").glob("*.py"))
+OWN = "readmission|serving|loadtest|bench|faults|tests|" + "|".join(
+    path.stem for path in (ROOT / "scripts").glob("*.py")
+)
 
 
 def imported(path: Path) -> set[str]:
@@ -49,7 +52,7 @@ def imported(path: Path) -> set[str]:
 
 
 def sources() -> list[Path]:
-    folders = (PACKAGE, ROOT / "serving", ROOT / "loadtest", ROOT / "bench")
+    folders = (PACKAGE, ROOT / "serving", ROOT / "loadtest", ROOT / "bench", ROOT / "faults")
     return [path for folder in folders for path in sorted(folder.rglob("*.py"))]
 
 

@@ -84,7 +84,7 @@ def test_every_verb_that_is_named_exists(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_file_of_the_repository_that_is_named_exists(page: Path) -> None:
-    folders = "bench|charts|docs|images|loadtest|pipelines|scripts|serving|tests|values"
+    folders = "bench|charts|docs|faults|images|loadtest|pipelines|scripts|serving|tests|values"
     for path in re.findall(rf"`((?:{folders})/[\w./-]+\.\w+)`", page.read_text()):
         assert (ROOT / path).exists(), path
 

@@ -1,0 +1,1 @@
+"""Faults that an embedded system survives, each injected for real: ``make faults``."""
