@@ -7,6 +7,7 @@ A whole embedded system runs the pipeline once, then answers predictions.
 """
 
 import argparse
+import logging
 import tempfile
 import time
 from pathlib import Path
@@ -29,7 +30,7 @@ _FOLDERS = {"snapshots": "objects", "MLflow's artifacts": "mlflow-artifacts", "l
 
 def sizes(system: System) -> dict[str, int]:
     """Return the bytes of everything that grows: tables with their indexes by schema, and folders."""
-    result = {}
+    result: dict[str, int] = {}
     settings = system.settings
     for name, full in databases.names(settings).items():
         with databases.take_snapshot(settings, full) as snapshot:
@@ -75,6 +76,7 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--source", default="", help="csv or UCI zip [READMISSION_SOURCE, or the UCI download]")
     options = parser.parse_args(arguments)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request
     with tempfile.TemporaryDirectory(prefix="bench-growth-") as folder:
         Path(folder).chmod(0o755)  # PostgreSQL may run as another user, who must be able to walk through
         source = str(Path(local_source(options.source, 1, Path(folder) / "source.csv")).absolute())
