@@ -50,7 +50,7 @@ def registry_away(site: Site) -> Observation:
         time.sleep(10)
         site.supervisor.start("mlflow")
         _set_alias_when_back(site, version)
-        site.api.wait_for_version(version)
+        site.api.wait_for_version(version, seconds=120)
         site.learn(site.api)
     return site.judge(clients)
 

@@ -220,8 +220,8 @@ class Site:
         """Wait until the database has some predictions of clients."""
         wait_until(
             lambda: len(self.stored(clients.prefix)) >= number,
-            seconds=30,
-            failure=f"the database has not got {number} predictions within 30 s",
+            seconds=120,
+            failure=f"the database has not got {number} predictions within 120 s",
         )
 
 

@@ -93,13 +93,13 @@ def data_step_killed(verbs: tuple[tuple[str, ...], ...], site: Site) -> Observat
 
 def data_steps_twice(site: Site) -> Observation:
     """Run ingest and process twice at once each, and compare with one of each."""
-    one, two = Installation(site, "steps_one"), Installation(site, "steps_two")
+    single, double = Installation(site, "steps_single"), Installation(site, "steps_double")
     messages = []
     for verb in (("ingest", "--all"), ("process",)):
-        run(one.environment, *verb)
-        messages += run_twice(two.environment, *verb)
-        run(two.environment, *verb)
-    return compare(one.content(), two.content(), "; ".join(sorted({line[:90] for line in messages})))
+        run(single.environment, *verb)
+        messages += run_twice(double.environment, *verb)
+        run(double.environment, *verb)
+    return compare(single.content(), double.content(), "; ".join(sorted({line[:90] for line in messages})))
 
 
 def object_store_away(site: Site) -> Observation:

@@ -181,4 +181,6 @@ def _reason(error: Exception) -> str:
         return str(error)
     if isinstance(error, httpx.HTTPStatusError):
         return f"HTTP {error.response.status_code}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror  # such as a full disk; without the path
     return type(error).__name__

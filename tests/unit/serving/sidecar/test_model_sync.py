@@ -1,5 +1,6 @@
 """Aliases reach the disk; whatever fails leaves what is served as it is."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from readmission.scorer.manifest import MANIFEST, ArtifactError
 from readmission.settings import Settings
 from serving.predict.aliases import Aliases, read_aliases
 from serving.sidecar import model_sync
-from serving.sidecar.model_sync import ModelSync
+from serving.sidecar.model_sync import ModelSync, _reason
 
 Handler = Callable[[httpx.Request], httpx.Response]
 
@@ -156,3 +157,8 @@ def test_no_answer_of_the_registry_stops_the_sidecar_or_tells_its_password(
     assert (
         problem.startswith("version 5 cannot be downloaded") and "SECRET" not in problem and "registry" not in problem
     )
+
+
+def test_the_reason_of_a_failure_names_no_path() -> None:
+    assert _reason(OSError(errno.ENOSPC, "No space left on device", "/a/path")) == "No space left on device"
+    assert _reason(ValueError("http://user:password@mlflow")) == "ValueError"
