@@ -43,7 +43,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
     class ByFile(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
-            alone = ("/test_update.py", "/test_rolling_update.py", "/test_faults.py")
+            alone = ("/test_update.py", "/test_faults.py")
             shared = file.startswith("tests/system/") and not file.endswith(alone)
             return "tests/system" if shared else file
 
