@@ -151,6 +151,7 @@ def postgres_full(site: Site) -> Observation:
         shutil.rmtree(kept)
         subprocess.run(["cp", "-a", str(data), str(kept)], check=True)
     finally:
+        site.supervisor.stop("postgres")  # it still runs on the small disk if the fault itself failed
         disk.remove()
         data.rmdir()
         kept.rename(data)
