@@ -47,15 +47,15 @@ def test_every_encounter_is_told_once_without_an_outcome_and_with_it_when_it_is_
     assert sorted(first["encounter_id"]) == sorted(ROWS["encounter_id"])
     assert (first["known_at"] == first["discharged_at"]).all()
     later = rows[rows[contract.TARGET] != "?"]
-    known = plan.stays[plan.stays["outcome_at"] < pd.Timestamp(scenario.end)]  # type: ignore[attr-defined]
-    assert set(later["encounter_id"]) == set(known["encounter_id"])
+    outcomes = plan.stays[plan.stays["outcome_at"] < pd.Timestamp(scenario.end)]  # type: ignore[attr-defined]
+    assert set(later["encounter_id"]) == set(outcomes["encounter_id"])
 
 
 def test_nothing_is_told_before_it_is_known(plan: Plan) -> None:
     rows = read(plan)
-    known, discharged = pd.to_datetime(rows["known_at"]), pd.to_datetime(rows["discharged_at"])
-    assert (known < rows["end"]).all()
-    waited = known - discharged
+    moments, discharged = pd.to_datetime(rows["known_at"]), pd.to_datetime(rows["discharged_at"])
+    assert (moments < rows["end"]).all()
+    waited = moments - discharged
     outcome = rows[contract.TARGET]
     assert (waited[outcome.isin(["NO", ">30"])] >= contract.HORIZON).all()
     first = rows.drop_duplicates(["encounter_id", contract.TARGET])
