@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from readmission import tracing
 from readmission.errors import RefusalError, UserError
@@ -191,6 +191,9 @@ class Orchestrator:
 class Verbs(TyperGroup):
     """Group of verbs that imports a verb's module only when it is called, because some imports take seconds."""
 
+    #: Whether the verbs are only listed, for the shell's completion.
+    _listing = False
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the verbs in the order of the pipeline."""
         return list(VERBS)
@@ -199,6 +202,8 @@ class Verbs(TyperGroup):
         """Build one verb's command from its `run`."""
         if cmd_name not in VERBS:
             return None
+        if self._listing:
+            return TyperCommand(cmd_name, help=VERBS[cmd_name][1])
         module = importlib.import_module(VERBS[cmd_name][0])
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         app.command(cmd_name)(as_command(module.run, cmd_name))
@@ -209,6 +214,14 @@ class Verbs(TyperGroup):
         if args and args[0] not in VERBS and (close := get_close_matches(args[0], VERBS, cutoff=0.7)):
             ctx.fail(f"There is no verb '{args[0]}'. Did you mean {' or '.join(close)}?")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """Complete a verb without importing any; the options of a verb complete themselves."""
+        self._listing = True
+        try:
+            return super().shell_complete(ctx, incomplete)
+        finally:
+            self._listing = False
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List the verbs without importing them."""
@@ -262,7 +275,6 @@ def recorded(settings: Settings, verb: str) -> Iterator[Callable[[], None]]:
 
 app = typer.Typer(
     cls=Verbs,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,

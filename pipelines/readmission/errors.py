@@ -7,3 +7,7 @@ class UserError(Exception):
 
 class RefusalError(UserError):
     """Error that running the same again cannot mend, such as a gate that refuses; the CLI exits with 2, not 1."""
+
+
+class UnreachableError(UserError):
+    """Data that cannot be downloaded at present."""

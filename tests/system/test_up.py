@@ -42,6 +42,8 @@ def test_synthetic_data_is_called_so_everywhere(system: System) -> None:
     assert state["model"]["synthetic"] is True
     assert httpx.get(f"{system.api}/model-info").json()["synthetic"] is True
     assert "SYNTHETIC" in system.run("status").stdout
+    assert "synthetic data" in httpx.post(f"{system.api}/predict", json=dict(contract.EXAMPLE)).json()["notes"][-1]
+    assert "SYNTHETIC" in httpx.get(f"{system.api}/model-card").text
 
 
 def test_a_prediction_is_answered_with_the_champion(system: System) -> None:
@@ -123,13 +125,21 @@ def test_down_leaves_no_process_and_keeps_the_state(system: System) -> None:
 
 
 @pytest.mark.real
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_ctrl_c_stops_everything_that_the_real_data_started(
     tmp_path_factory: pytest.TempPathFactory, real_source: Path
 ) -> None:
-    """The README's first command, in the foreground, on the real data."""
+    """The README's first command: without the data, then with it, in the foreground."""
     system = System(tmp_path_factory.mktemp("real") / "state")
-    system.environment["READMISSION_SOURCE"] = str(real_source)
+    offline = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    environment, system.environment = system.environment, system.environment | offline
+    instead = system.run("up", "--detach", timeout=560)
+    assert instead.returncode == 0, instead.stderr[-3000:]
+    assert "SYNTHETIC sample" in instead.stderr
+    assert system.status()["model"]["synthetic"] is True
+    first = httpx.post(f"{system.api}/predict", json=dict(contract.EXAMPLE)).json()["prediction_id"]
+    assert system.run("down").returncode == 0
+    system.environment = environment | {"READMISSION_SOURCE": str(real_source)}
     foreground = subprocess.Popen(
         [sys.executable, "-m", "readmission.cli", "up"],
         env=system.environment,
@@ -153,6 +163,10 @@ def test_ctrl_c_stops_everything_that_the_real_data_started(
         assert state["model"]["metrics"]["test_roc_auc_30"] >= 0.67
         assert state["model"]["metrics"]["test_roc_auc_30"] < 0.72
         assert state["model"]["metrics"]["test_accuracy"] >= 0.58
+        outcome = {"prediction_id": first, "readmitted": "NO"}
+        assert httpx.post(f"{system.api}/feedback", json=outcome).status_code == 404, (
+            "a prediction of the sample stayed"
+        )
     finally:
         foreground.send_signal(signal.SIGINT)
         foreground.wait(90)

@@ -62,6 +62,20 @@ def test_mistyped_verb_is_answered_with_verbs_like_it(tmp_path: Path) -> None:
     assert "Did you mean ingest?" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"), [("readmission simu", "simulate-drift"), ("readmission down --for", "--forget")]
+)
+def test_shell_completes_verbs_and_options(tmp_path: Path, words: str, expected: str) -> None:
+    variables = {
+        "_READMISSION_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }
+    command = [sys.executable, "-m", "readmission.cli"]
+    result = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False)
+    assert result.stdout.split() == [expected]
+
+
 def test_version_is_shown(tmp_path: Path) -> None:
     result = readmission(tmp_path, "--version")
     assert (result.returncode, result.stdout) == (0, f"readmission {version('readmission')}\n")

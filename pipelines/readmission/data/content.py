@@ -5,7 +5,7 @@ import zipfile
 
 import httpx
 
-from readmission.errors import UserError
+from readmission.errors import UnreachableError, UserError
 from readmission.stores import objects
 
 CSV_NAME = "diabetic_data.csv"
@@ -50,7 +50,7 @@ def download(url: str) -> bytes:
     """Return what a URL has, with a progress bar.
 
     Raises:
-        UserError: It could not be downloaded; the message says what else to try.
+        UnreachableError: It could not be downloaded; the message says what else to try.
     """
     import typer  # a progress bar; nothing else here needs the terminal
 
@@ -64,7 +64,7 @@ def download(url: str) -> bytes:
                     parts.append(part)
                     bar.update(len(part) if length else 0)
     except httpx.HTTPError as error:
-        raise UserError(
+        raise UnreachableError(
             f"The data could not be downloaded from {url} ({error}). Name a file instead: READMISSION_SOURCE="
             "/path/to/dataset_diabetes.zip (or diabetic_data.csv), or try the system on a synthetic sample with "
             "--sample."

@@ -11,6 +11,7 @@ from readmission.embedded import airflow, up
 from readmission.embedded.components import parts
 from readmission.embedded.down import stop
 from readmission.embedded.supervisor import Supervisor
+from readmission.embedded.waiting import wait_for_part
 from readmission.errors import UserError
 from readmission.settings import Settings
 
@@ -37,7 +38,7 @@ def run(
     try:
         up.start_parts(settings, supervisor)
         for part in parts(settings):
-            up.wait_for_part(supervisor, part)
+            wait_for_part(supervisor, part)
         environment = scratch(settings)
         result = subprocess.run(
             [sys.executable, "-m", "readmission.embedded.dag_chain", str(airflow.DAGS), str(batches)],

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import shutil
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import httpx
@@ -36,7 +38,7 @@ def run(
         typer.echo("Nothing runs here yet. `make up` (or `readmission up`) starts it.")
         raise typer.Exit(1)
     _settle_decisions(settings)
-    state = collect(settings)
+    state = collect(settings) | _surroundings(settings, supervisor)
     typer.echo(json.dumps(state, indent=2) if as_json else render(state))
     if not state["ready"]:
         raise typer.Exit(1)
@@ -46,12 +48,14 @@ def collect(settings: Settings) -> dict[str, Any]:
     """Collect the state of parts, batches and model.
 
     Returns:
-        `ready`, `parts` (url, pid and healthy, by name), `batches` (counts of rows) and `model` (empty without a
+        `ready`, `parts` (by name: url, pid, healthy, and whether a foreign program has its port), `batches` (counts of
+        rows) and `model` (empty without a
         champion).
     """
     states = Supervisor(settings).states()
     shown = {part.name: _part(part, states) for part in parts(settings, states)}
-    model = _model(settings)
+    # Another installation may answer on the port.
+    model = _model(settings) if shown["api"]["pid"] else {}
     return {
         "ready": bool(model) and _predicts(settings),
         "parts": shown,
@@ -65,11 +69,13 @@ def batches(settings: Settings) -> list[dict[str, Any]]:
     try:
         with postgres.transaction(settings, "monitor") as cursor:
             cursor.execute(
-                "SELECT batch_id, rows_read, accepted, quarantined, duplicate, coalesce(immature, 0), synthetic"
+                "SELECT batch_id, rows_read, accepted, quarantined, duplicate, coalesce(immature, 0), synthetic,"
+                " raw.batches.finished"
                 " FROM raw.batches LEFT JOIN clean.snapshots USING (batch_id) ORDER BY 1"
             )
-            names = ("batch_id", "read", "accepted", "quarantined", "duplicate", "immature", "synthetic")
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            names = ("batch_id", "read", "accepted", "quarantined", "duplicate", "immature", "synthetic", "ingested")
+            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            return [row | {"ingested": row["ingested"].isoformat(timespec="seconds")} for row in rows]
     except UserError:
         return []
 
@@ -94,7 +100,10 @@ def render(state: dict[str, Any]) -> str:
     lines = []
     for name, part in state["parts"].items():
         mark = "up  " if part["healthy"] else "DOWN"
-        lines.append(f"  {mark} {name:<10} {part['url']}" + (f"  (pid {part['pid']})" if part["pid"] else ""))
+        about = f"  (pid {part['pid']})" if part["pid"] else ""
+        if part.get("foreign"):
+            about = "  (its port is taken by a program that is not of this system)"
+        lines.append(f"  {mark} {name:<10} {part['url']}{about}")
     for batch in state["batches"]:
         counts = ", ".join(f"{name} {batch[name]}" for name in ("read", "accepted", "quarantined", "duplicate"))
         if batch.get("immature"):
@@ -106,13 +115,40 @@ def render(state: dict[str, Any]) -> str:
         figure = f", test ROC-AUC for <30 days {quality:.3f}" if quality is not None else ""
         synthetic = " — trained on SYNTHETIC data" if model.get("synthetic") else ""
         lines.append(f"  model {model['name']} version {model['version']} ({model['family']}{figure}){synthetic}")
+    lines += _describe_surroundings(state)
     lines.append("  predictions are answered" if state["ready"] else "  NOT ready: no prediction is answered")
     return "\n".join(lines)
 
 
 def _part(part: Part, states: dict[str, tuple[str, int | None]]) -> dict[str, Any]:
     _, pid = states.get(part.name, ("STOPPED", None))
-    return {"url": part.url, "pid": pid, "healthy": part.healthy()}
+    answers = part.healthy()
+    return {"url": part.url, "pid": pid, "healthy": bool(pid) and answers, "foreign": answers and not pid}
+
+
+def _surroundings(settings: Settings, supervisor: Supervisor) -> dict[str, Any]:
+    """Return when the system started, and what the state folder takes and leaves of its disk, in bytes."""
+    files = (path.lstat() for path in settings.home.rglob("*") if not path.is_dir())
+    return {
+        "started": supervisor.started_at() if supervisor.running() else None,
+        "home": str(settings.home.absolute()),
+        "disk_used": sum(file.st_size for file in files),
+        "disk_free": shutil.disk_usage(settings.home).free,
+    }
+
+
+def _describe_surroundings(state: dict[str, Any]) -> list[str]:
+    lines = []
+    if ingested := [batch["ingested"] for batch in state["batches"] if batch.get("ingested")]:
+        age = datetime.now(UTC) - datetime.fromisoformat(max(ingested))
+        amount = f"{age.days} days" if age.days > 1 else f"{age.total_seconds() / 3600:.1f} hours"
+        lines.append(f"  newest data came in {amount} ago")
+    if state.get("started"):
+        lines.append(f"  running since {state['started']}")
+    if "disk_used" in state:
+        used, free = state["disk_used"] / 1e9, state["disk_free"] / 1e9
+        lines.append(f"  state in {state['home']}: {used:.1f} GB, {free:.1f} GB of disk are free")
+    return lines
 
 
 def _model(settings: Settings) -> dict[str, Any]:

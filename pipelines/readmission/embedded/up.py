@@ -5,20 +5,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from readmission.data.synthetic import sample_path
-from readmission.embedded import airflow, pgserver, record_systems, secrets, status
+from readmission.embedded import airflow, options, pgserver, record_systems, secrets, status
 from readmission.embedded.component import Part
 from readmission.embedded.components import parts, refuse_busy_ports
 from readmission.embedded.down import stop
+from readmission.embedded.sample import choose_source, location
 from readmission.embedded.supervisor import Supervisor
+from readmission.embedded.waiting import wait_for, wait_for_part
 from readmission.errors import UserError
-from readmission.polling import wait_until
 from readmission.settings import Settings, load_settings
 from readmission.steps import migrate
 
@@ -33,18 +32,24 @@ def run(
     settings: Settings,
     *,
     detach: Annotated[bool, typer.Option(help="Return once the system is ready; `readmission down` stops it.")] = False,
-    sample: Annotated[bool, typer.Option(help="Use a small synthetic data set instead of the real one.")] = False,
+    sample: Annotated[
+        bool | None,
+        typer.Option("--sample/--no-sample", help="Use a small synthetic data set instead of the real one."),
+    ] = None,
     with_airflow: Annotated[
-        bool, typer.Option("--airflow", help="Also start Airflow and let it run the steps.")
-    ] = False,
+        bool | None, typer.Option("--airflow/--no-airflow", help="Also start Airflow and let it run the steps.")
+    ] = None,
     with_monitoring: Annotated[
-        bool, typer.Option("--monitoring", help="Also start Prometheus, with the chart's rules, and a status page.")
-    ] = False,
+        bool | None,
+        typer.Option("--monitoring/--no-monitoring", help="Also start Prometheus, with the chart's rules, and a page."),
+    ] = None,
 ) -> None:
     """Start Postgres, MLflow, the API and the demo, then ingest, train and promote up to a served prediction.
 
     State is kept, so a second start continues from it within seconds. In the foreground, Ctrl-C stops everything.
-    A system that is already running is brought up to date and left running, whatever happens to this command.
+    A system that is already running is brought up to date and left running, whatever happens to this command. Source and
+    options are remembered for the next start. Where UCI cannot be reached and no file is named, a first start takes the
+    synthetic sample, which a later start with the real data replaces.
     With Airflow, a feed hands out the batches and the DAGs run the steps, from the first batch to the last.
 
     Raises:
@@ -56,10 +61,13 @@ def run(
     ours = not supervisor.running()
     if not ours:
         _say_that_it_runs(supervisor)
-    source = str(sample_path(settings)) if sample else ""
-    settings = _with_options(settings, source, with_airflow, with_monitoring)
+    chosen = _chosen(settings, sample, with_airflow, with_monitoring)
+    asked = chosen.source not in ("", options.recall(settings.home).get(options.SOURCE))
+    source = choose_source(chosen, asked, running=not ours)
+    settings = chosen.replace(feed_source=source) if source else chosen
     try:
-        _bring_up(settings, supervisor, source)
+        _bring_up(settings, supervisor, source, asked)
+        _remember(chosen)
         typer.echo(f"Ready in {time.monotonic() - began:.1f} s.")
         if ours and not detach:
             _stay(supervisor)
@@ -78,19 +86,39 @@ def _say_that_it_runs(supervisor: Supervisor) -> None:
     )
 
 
-def _with_options(settings: Settings, source: str, with_airflow: bool, with_monitoring: bool) -> Settings:
-    if with_airflow or settings.airflow.enabled:
-        settings = settings.replace(**({"airflow": True} | ({"feed_source": source} if source else {})))
-    return settings.replace(monitoring=True) if with_monitoring else settings
+def _chosen(
+    settings: Settings, sample: bool | None, with_airflow: bool | None, with_monitoring: bool | None
+) -> Settings:
+    """Return the settings with this command's options; what it does not name stays as it was remembered."""
+    source = settings.source
+    if sample or (sample is False and source == location(settings)):
+        source = location(settings) if sample else ""
+    return settings.replace(
+        source=source,
+        airflow=settings.airflow.enabled if with_airflow is None else with_airflow,
+        monitoring=settings.monitoring.enabled if with_monitoring is None else with_monitoring,
+    )
 
 
-def _bring_up(settings: Settings, supervisor: Supervisor, source: str) -> None:
+def _remember(settings: Settings) -> None:
+    source = settings.source
+    options.remember(
+        settings.home,
+        {
+            options.SOURCE: str(Path(source).absolute()) if source and Path(source).is_file() else source,
+            options.AIRFLOW: "true" if settings.airflow.enabled else "",
+            options.MONITORING: "true" if settings.monitoring.enabled else "",
+        },
+    )
+
+
+def _bring_up(settings: Settings, supervisor: Supervisor, source: str, asked: bool) -> None:
     """Start what does not run, run the steps, and wait for a served prediction."""
     start_parts(settings, supervisor)
     if settings.airflow.enabled:
         wait_for_airflow(settings, supervisor)
     else:
-        main_job(settings, source)
+        main_job(settings, source, asked)
     wait_for("a prediction", lambda: status.collect(settings)["ready"], supervisor, "api", seconds=60)
     typer.echo(status.render(status.collect(settings)))
 
@@ -113,8 +141,13 @@ def start_parts(settings: Settings, supervisor: Supervisor) -> None:
         supervisor.start(part.name)
 
 
-def main_job(settings: Settings, source: str) -> None:
+def main_job(settings: Settings, source: str, asked: bool) -> None:
     """Run the steps up to a champion; steps that are done already are skipped.
+
+    Args:
+        settings: Of the system.
+        source: What to ingest. If empty, what the settings name.
+        asked: Whether this command was asked for its source.
 
     Raises:
         UserError: A step failed. If no source was asked for and a champion serves, a failed ingest is a warning.
@@ -126,7 +159,7 @@ def main_job(settings: Settings, source: str) -> None:
         step("ingest", "--all", *(["--source", source] if source else []))
     except UserError:
         wait_for_part(supervisor, by_name["mlflow"])
-        if source or "source" in settings.model_fields_set or not before or not status.has_champion(settings):
+        if asked or not before or not status.has_champion(settings):
             raise
         log.warning("No new data could be taken; the messages are above. The system serves on with what it has.")
     step("process")
@@ -182,41 +215,6 @@ def step(verb: str, *arguments: str) -> None:
     result = subprocess.run([sys.executable, "-m", "readmission.cli", verb, *arguments], check=False)
     if result.returncode:
         raise UserError(f"The step `{verb}` failed; its messages are above. `readmission status` shows the parts.")
-
-
-def wait_for(what: str, ready: Callable[[], bool], supervisor: Supervisor, part: str, seconds: float) -> None:
-    """Wait for something that a part does, and log every ten seconds what for.
-
-    Raises:
-        UserError: The part keeps failing at its start, or the time is over. The message ends with the part's log.
-    """
-    next_message = time.monotonic() + 2
-
-    def done() -> bool:
-        nonlocal next_message
-        if ready():
-            return True
-        if supervisor.states().get(part, ("STOPPED", None))[0] == "FATAL":
-            raise UserError(f"Waiting for {what}: {part} failed at every start.")
-        if time.monotonic() > next_message:
-            log.info("waiting for %s ...", what)
-            next_message = time.monotonic() + 10
-        return False
-
-    try:
-        wait_until(done, seconds=seconds, failure=f"Waiting for {what}: not ready within {seconds:.0f} s.")
-    except UserError as error:
-        raise UserError(f"{error}\n{_tail(supervisor.log_of(part))}") from error
-
-
-def wait_for_part(supervisor: Supervisor, part: Part) -> None:
-    """Wait until a part is healthy."""
-    wait_for(part.name, part.healthy, supervisor, part.name, seconds=300)
-
-
-def _tail(path: Path) -> str:
-    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
-    return "\n".join([f"The end of {path}:", *lines[-15:]])
 
 
 def with_secrets(settings: Settings) -> Settings:

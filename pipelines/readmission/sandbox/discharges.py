@@ -47,7 +47,7 @@ def run(
             "READMISSION_CDS_CLIENTS names a list of your own, to which the sandbox adds nothing: unset it."
         )
     if not (Supervisor(settings).running() and status.collect(settings)["ready"]):
-        up.run(settings, detach=True, sample=sample)
+        up.run(settings, detach=True, sample=sample or None)
     begun = time.monotonic()
     client = _trusted(settings)
     service = client.discover()

@@ -37,7 +37,7 @@ def run(command: list[str], api: Api, folder: Path) -> str:
 
 def test_curl(api: Api, tmp_path: Path) -> None:
     answer = json.loads(run(["bash", "-euo", "pipefail", "-c", example("bash")], api, tmp_path))
-    assert answer["notes"] == ["diabetesMed was read as 'Yes'", "change was read as 'Ch'"]
+    assert answer["notes"][:2] == ["diabetesMed was read as 'Yes'", "change was read as 'Ch'"]
 
 
 def test_python(api: Api, capsys: pytest.CaptureFixture[str]) -> None:

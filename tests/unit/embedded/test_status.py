@@ -1,5 +1,8 @@
 """`readmission status` as text, and without a system."""
 
+import threading
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -43,3 +46,33 @@ def test_without_a_system_nothing_is_ready(tmp_path: Path) -> None:
     assert collected["batches"] == []
     assert collected["model"] == {}
     assert not any(part["healthy"] or part["pid"] for part in collected["parts"].values())
+
+
+def test_parts_of_another_system_are_not_taken_for_ours(tmp_path: Path) -> None:
+    with HTTPServer(("127.0.0.1", 0), Healthy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        ports = {f"{name}_port": free_port() for name in ("postgres", "mlflow", "ui")}
+        collected = status.collect(make_settings(tmp_path, **ports, api_port=server.server_port))
+        server.shutdown()
+    assert collected["parts"]["api"] | {"url": ""} == {"url": "", "pid": None, "healthy": False, "foreign": True}
+    assert (collected["ready"], collected["model"]) == (False, {})
+    assert "not of this system" in status.render(collected)
+
+
+class Healthy(BaseHTTPRequestHandler):
+    """Another system's API, which is alive."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_text_says_since_when_it_runs_how_old_the_data_is_and_what_of_the_disk_it_takes() -> None:
+    hours = (datetime.now(UTC) - timedelta(hours=5)).isoformat()
+    batches = [state()["batches"][0] | {"ingested": text} for text in ("2026-01-01T08:00:00+00:00", hours)]
+    about = {"started": "08:15 on 27 November", "home": "/x/.state", "disk_used": 3 * 10**8, "disk_free": 22 * 10**9}
+    text = status.render(state(batches=batches, **about))
+    for expected in ("came in 5.0 hours ago", "running since 08:15", "/x/.state: 0.3 GB, 22.0 GB"):
+        assert expected in text

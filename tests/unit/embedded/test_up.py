@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from readmission import models
-from readmission.embedded import status, up
+from readmission.embedded import options, status, up
+from readmission.embedded.sample import location
 from readmission.errors import UserError
 from readmission.settings import Settings
 from tests.conftest import make_settings
@@ -35,6 +36,7 @@ def stops(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Settings]:
     monkeypatch.setattr(up, "stop", stopped.append)
     monkeypatch.setattr(up, "with_secrets", lambda settings: settings)
     monkeypatch.setattr(up, "start_parts", lambda *_: None)
+    monkeypatch.setattr(up, "choose_source", lambda *_, **__: "")
     monkeypatch.setattr(up, "wait_for", lambda *_, **__: None)
     monkeypatch.setattr(up, "wait_for_part", lambda *_: None)
     monkeypatch.setattr(up, "parts", lambda _: [])
@@ -104,9 +106,9 @@ def test_unreachable_data_is_a_warning_where_a_champion_serves(
     monkeypatch.setattr(up, "parts", lambda _: [type("Part", (), {"name": name}) for name in part])
     if fails:
         with pytest.raises(UserError):
-            up.main_job(make_settings(tmp_path, **source), "")
+            up.main_job(make_settings(tmp_path, **source), "", bool(source))
     else:
-        up.main_job(make_settings(tmp_path, **source), "")
+        up.main_job(make_settings(tmp_path, **source), "", bool(source))
         assert done == ["ingest", "process"]
 
 
@@ -126,7 +128,41 @@ def test_one_family_is_served_before_the_others_are_trained(
     monkeypatch.setattr(status, "has_champion", lambda _: False)
     monkeypatch.setattr(up, "Supervisor", lambda _: FakeSupervisor(True))
     monkeypatch.setattr(up, "parts", lambda _: [type("Part", (), {"name": name}) for name in ("mlflow", "api", "ui")])
-    up.main_job(make_settings(tmp_path), "")
+    up.main_job(make_settings(tmp_path), "", asked=False)
     first = [("train", "--models", up.FIRST_FAMILY), ("promote",)]
     assert done == [("ingest", "--all"), ("process",), *first, ("train",), ("promote",)]
     assert up.FIRST_FAMILY in models.FAMILIES
+
+
+def test_options_of_a_start_that_succeeds_are_remembered(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stops: list[Settings]
+) -> None:
+    done: list[tuple[Settings, bool]] = []
+    monkeypatch.setattr(up, "Supervisor", lambda _: FakeSupervisor(True))
+    monkeypatch.setattr(up, "main_job", lambda settings, source, asked: done.append((settings, asked)))
+    data = tmp_path / "data.csv"
+    data.touch()
+    first = make_settings(tmp_path, source=str(data))
+    up.run(first, with_monitoring=True)
+    remembered = options.recall(first.home)
+    assert remembered == {"READMISSION_SOURCE": str(data), "READMISSION_MONITORING": "true"}
+    up.run(make_settings(tmp_path, source=str(data), monitoring=True))
+    assert done[-1][0].monitoring.enabled and done[-1][0].source == str(data)
+    assert [asked for _, asked in done] == [True, False], "the second time, an earlier command had asked for it"
+    up.run(make_settings(tmp_path, source=str(data), monitoring=True), with_monitoring=False, sample=True)
+    assert options.recall(first.home) == {"READMISSION_SOURCE": location(first)}
+    up.run(make_settings(tmp_path, source=location(first)), sample=False)
+    assert options.recall(first.home) == {}
+
+
+def test_source_of_a_start_that_fails_is_not_remembered(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stops: list[Settings]
+) -> None:
+    def fail(*_: object) -> None:
+        raise UserError("no such file")
+
+    monkeypatch.setattr(up, "Supervisor", lambda _: FakeSupervisor(True))
+    monkeypatch.setattr(up, "main_job", fail)
+    with pytest.raises(UserError):
+        up.run(make_settings(tmp_path, source="/absent.csv"))
+    assert options.recall(make_settings(tmp_path).home) == {}
