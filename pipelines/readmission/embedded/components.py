@@ -40,7 +40,8 @@ def _stores(settings: Settings) -> list[Part]:
         Part(
             name="mlflow",
             command=[*bound(), sys.executable, "-m", "readmission.embedded.mlflow"],
-            url=settings.mlflow.tracking_uri,
+            # Not its home page, which is about language models.
+            url=f"{settings.mlflow.tracking_uri}/#/experiments/1/runs?workflowType=machine_learning",
             host="127.0.0.1",
             port=settings.mlflow.port,
             port_setting="READMISSION_MLFLOW_PORT",

@@ -29,6 +29,8 @@ from readmission import contract
 Array = npt.NDArray[Any]
 Metrics = dict[str, float]
 
+#: The classes in names of metrics, where MLflow allows neither < nor >.
+CLASS_SUFFIXES = tuple(name.replace("<", "lt").replace(">", "gt") for name in contract.CLASSES)
 #: Shares of encounters that a team could follow up, at which recall and precision are measured.
 ALERT_RATES = (0.05, 0.10, 0.20)
 #: Number of calibration bins.
@@ -181,8 +183,8 @@ def of_classes(table: Array) -> Metrics:
         "f1_score_weighted": (f1 * true).sum() / true.sum(),
         "f1_macro": f1.mean(),
     }
-    for i in range(len(contract.CLASSES)):
-        metrics |= {f"recall_class_{i}": recall[i], f"precision_class_{i}": precision[i], f"f1_class_{i}": f1[i]}
+    for i, name in enumerate(CLASS_SUFFIXES):
+        metrics |= {f"recall_{name}": recall[i], f"precision_{name}": precision[i], f"f1_{name}": f1[i]}
     return {name: float(value) for name, value in metrics.items()}
 
 

@@ -24,7 +24,7 @@ from readmission import contract, models
 from readmission.errors import RefusalError, UserError
 from readmission.evaluation.gates import Verdict
 from readmission.features import visits
-from readmission.registry import lineage
+from readmission.registry import descriptions, lineage
 from readmission.registry.aliases import CHAMPION, find_champion
 from readmission.registry.runs import TrainedModel
 from readmission.settings import Settings
@@ -74,7 +74,9 @@ def signature() -> ModelSignature:
 def run(client: MlflowClient, settings: Settings, name: str, tags: Mapping[str, str]) -> Iterator[str]:
     """Open a run and give its id; it ends FINISHED, or FAILED when something is raised."""
     experiment = mlflow.set_experiment(settings.mlflow.experiment).experiment_id
-    run_id = str(client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id)
+    descriptions.describe_experiment(client, experiment)
+    shown = {**descriptions.origin(tags), **tags}
+    run_id = str(client.create_run(experiment, run_name=name, tags=shown).info.run_id)
     try:
         yield run_id
     except BaseException:
@@ -169,8 +171,7 @@ def champion(client: MlflowClient, settings: Settings) -> Any | None:
 
 def register(client: MlflowClient, settings: Settings, candidate: TrainedModel, uri: str, verdict: Verdict) -> str:
     """Register a run's Pipeline, once, with its verdict; return the version."""
-    with contextlib.suppress(MlflowException):
-        client.create_registered_model(settings.mlflow.model_name)
+    descriptions.describe_model(client, settings)
     versions = client.search_model_versions(f"name = '{settings.mlflow.model_name}' and run_id = '{candidate.run_id}'")
     tags = {
         "family": candidate.family,
@@ -178,7 +179,6 @@ def register(client: MlflowClient, settings: Settings, candidate: TrainedModel, 
         "data_sha256": candidate.data_sha256,
         "synthetic": str(candidate.synthetic).lower(),
         "gates": f"{sum(check.passed for check in verdict.checks)} of {len(verdict.checks)} passed",
-        **{f"gate.{c.gate}": f"{c.value} ({c.limit}): {'met' if c.passed else 'not met'}" for c in verdict.checks},
     }
     description = f"{candidate.family}, batches {candidate.batches}\n\n```\n{verdict}\n```"
     made = (

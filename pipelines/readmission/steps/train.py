@@ -17,7 +17,7 @@ from readmission import contract, engine, models, tracing
 from readmission.errors import RefusalError
 from readmission.evaluation import plots
 from readmission.features import encoding
-from readmission.registry import lineage, runs, tracking
+from readmission.registry import descriptions, lineage, runs, tracking
 from readmission.registry.locks import lock_training
 from readmission.registry.runs import TrainedModel, TrainingKey
 from readmission.settings import Settings
@@ -114,7 +114,7 @@ def _train_all(
 ) -> dict[str, str]:
     """Train families in parallel below one run of MLflow; return run id by family."""
     began = time.perf_counter()
-    span, rows = f"batches {data.batches[0]}-{data.batches[-1]}", int(data.counts["size"].sum())
+    span, rows = _span(data), int(data.counts["size"].sum())
     log.info("training %s on %s: %d rows%s", ", ".join(families), span, rows, _made_up(data))
     tracing.count(rows=rows, families=len(families))
     tags = _tags(settings, data)
@@ -122,9 +122,11 @@ def _train_all(
         tracking.run(client, settings, f"train {span}", {"families": ",".join(families), **tags}) as parent,
         ThreadPoolExecutor(settings.training.jobs or os.cpu_count() or 1) as pool,
     ):
+        _log_data(client, parent, data)
         child = {"mlflow.parentRunId": parent, **tags}
         futures = {f: pool.submit(_train_one, settings, client, data, key, f, child, params.get(f)) for f in families}
         made = {family: future.result() for family, future in futures.items()}
+        descriptions.log_best(client, parent, made, "val_roc_auc_30")
     log.info("trained %d families in %.1f s", len(families), time.perf_counter() - began)
     return made
 
@@ -152,6 +154,7 @@ def _train_one(
     }
     with tracking.run(client, settings, family, {"family": family, **tags}) as run_id:
         tracking.log_run(client, run_id, params=params, metrics=candidate.metrics)
+        _log_data(client, run_id, data)
         tracking.log_files(client, run_id, fitting.draw_plots(candidate))
         uri = tracking.log_pipeline(candidate.pipeline, run_id, encoding.example())
         tracking.log_run(client, run_id, tags={"model_uri": uri})
@@ -180,7 +183,17 @@ def _tags(settings: Settings, data: Data) -> dict[str, str]:
         "synthetic": str(data.synthetic).lower(),
         "icd": " ".join(data.icd),
         "contract_version": str(contract.CONTRACT_VERSION),
+        **descriptions.note_of_training(_span(data), int(data.counts["size"].sum()), data.synthetic),
     }
+
+
+def _span(data: Data) -> str:
+    return f"batches {data.batches[0]}-{data.batches[-1]}"
+
+
+def _log_data(client: MlflowClient, run_id: str, data: Data) -> None:
+    rows = {str(split): int(size) for split, size in data.counts["size"].items()}
+    descriptions.log_data(client, run_id, name=_span(data), sha256=data.sha256, batches=data.batches, rows=rows)
 
 
 def _made_up(data: Data) -> str:
