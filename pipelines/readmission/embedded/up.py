@@ -47,9 +47,9 @@ def run(
     """Start Postgres, MLflow, the API and the demo, then ingest, train and promote up to a served prediction.
 
     State is kept, so a second start continues from it within seconds. In the foreground, Ctrl-C stops everything.
-    A system that is already running is brought up to date and left running, whatever happens to this command. Source and
-    options are remembered for the next start. Where UCI cannot be reached and no file is named, a first start takes the
-    synthetic sample, which a later start with the real data replaces.
+    A system that is already running is brought up to date and left running, whatever happens to this command.
+    Source and options are remembered for the next start. Where UCI cannot be reached and no file is named, a first
+    start takes the synthetic sample, which a later start with the real data replaces.
     With Airflow, a feed hands out the batches and the DAGs run the steps, from the first batch to the last.
 
     Raises:
