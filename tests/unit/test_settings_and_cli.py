@@ -63,13 +63,13 @@ def test_mistyped_verb_is_answered_with_verbs_like_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"), [("readmission simu", "simulate-drift"), ("readmission down --for", "--forget")]
+    ("typed", "expected"), [("readmission simu", "simulate-drift"), ("readmission down --for", "--forget")]
 )
-def test_shell_completes_verbs_and_options(tmp_path: Path, words: str, expected: str) -> None:
+def test_shell_completes_verbs_and_options(tmp_path: Path, typed: str, expected: str) -> None:
     variables = {
         "_READMISSION_COMPLETE": "complete_bash",
-        "COMP_WORDS": words,
-        "COMP_CWORD": str(words.count(" ")),
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(typed.count(" ")),
     }
     command = [sys.executable, "-m", "readmission.cli"]
     result = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False)

@@ -19,6 +19,10 @@ _INSTEAD = (
     "its figures say nothing about patients. The next `readmission up` that reaches the data, or that is given "
     "READMISSION_SOURCE=/path/to/dataset_diabetes.zip, replaces the sample."
 )
+_RUNNING = (
+    "The system runs on the SYNTHETIC sample. `readmission down`, then `readmission up`, replaces it where the data can be "
+    "had."
+)
 
 
 def location(settings: Settings) -> str:
@@ -47,10 +51,7 @@ def choose_source(settings: Settings, asked: bool, running: bool) -> str:
         if running and asked:
             return ""
         if running:
-            log.warning(
-                "The system runs on the SYNTHETIC sample. `readmission down`, then `readmission up`, replaces it where "
-                "the data can be had."
-            )
+            log.warning(_RUNNING)
             return str(sample_path(settings))
         try:
             open_source(settings)
