@@ -20,8 +20,8 @@ _INSTEAD = (
     "READMISSION_SOURCE=/path/to/dataset_diabetes.zip, replaces the sample."
 )
 _RUNNING = (
-    "The system runs on the SYNTHETIC sample. `readmission down`, then `readmission up`, replaces it where the data can "
-    "be had."
+    "The system runs on the SYNTHETIC sample. `readmission down`, then `readmission up`, replaces it where the "
+    "data can be had."
 )
 
 
