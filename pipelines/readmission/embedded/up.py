@@ -54,6 +54,8 @@ def run(
 
     Raises:
         UserError: A port is busy, or a part or a step failed. The message names its log.
+
+    More than 40 lines, because each option stands here with its help.
     """
     began = time.monotonic()
     settings = with_secrets(settings)
