@@ -21,7 +21,7 @@ import psycopg2
 from bench.pipeline.servers import free_port
 from bench.year.clock import Clock
 from readmission import cli
-from readmission.embedded import components, pgserver, up
+from readmission.embedded import components, pgserver, up, waiting
 from readmission.embedded.supervisor import Supervisor
 from readmission.errors import UserError
 from readmission.polling import wait_until
@@ -90,7 +90,7 @@ class System:
         for part in self._parts[1:]:
             self._supervisor.start(part.name)
         for part in self._parts[1:]:
-            up.wait_for_part(self._supervisor, part)
+            waiting.wait_for_part(self._supervisor, part)
 
     def stop(self) -> None:
         """Stop every part."""
@@ -99,7 +99,7 @@ class System:
     def start_database(self) -> None:
         """Start Postgres and wait until it answers."""
         self._supervisor.start("postgres")
-        up.wait_for_part(self._supervisor, self._parts[0])
+        waiting.wait_for_part(self._supervisor, self._parts[0])
 
     def stop_database(self) -> None:
         """Stop Postgres, as an update of its machine would."""
