@@ -29,8 +29,6 @@ from readmission import contract
 Array = npt.NDArray[Any]
 Metrics = dict[str, float]
 
-#: The classes in names of metrics, where MLflow allows neither < nor >.
-CLASS_SUFFIXES = tuple(name.replace("<", "lt").replace(">", "gt") for name in contract.CLASSES)
 #: Shares of encounters that a team could follow up, at which recall and precision are measured.
 ALERT_RATES = (0.05, 0.10, 0.20)
 #: Number of calibration bins.
@@ -183,7 +181,7 @@ def of_classes(table: Array) -> Metrics:
         "f1_score_weighted": (f1 * true).sum() / true.sum(),
         "f1_macro": f1.mean(),
     }
-    for i, name in enumerate(CLASS_SUFFIXES):
+    for i, name in enumerate(("NO", "gt30", "lt30")):  # MLflow allows neither > nor <
         metrics |= {f"recall_{name}": recall[i], f"precision_{name}": precision[i], f"f1_{name}": f1[i]}
     return {name: float(value) for name, value in metrics.items()}
 
