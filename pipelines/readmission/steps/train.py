@@ -122,10 +122,11 @@ def _train_all(
         tracking.run(client, settings, f"train {span}", {"families": ",".join(families), **tags}) as parent,
         ThreadPoolExecutor(settings.training.jobs or os.cpu_count() or 1) as pool,
     ):
-        _log_data(client, parent, data)
         child = {"mlflow.parentRunId": parent, **tags}
         futures = {f: pool.submit(_train_one, settings, client, data, key, f, child, params.get(f)) for f in families}
         made = {family: future.result() for family, future in futures.items()}
+        for run_id in (parent, *made.values()):
+            _log_data(client, run_id, data)
         descriptions.log_best(client, parent, made, "val_roc_auc_30")
     log.info("trained %d families in %.1f s", len(families), time.perf_counter() - began)
     return made
@@ -154,7 +155,6 @@ def _train_one(
     }
     with tracking.run(client, settings, family, {"family": family, **tags}) as run_id:
         tracking.log_run(client, run_id, params=params, metrics=candidate.metrics)
-        _log_data(client, run_id, data)
         tracking.log_files(client, run_id, fitting.draw_plots(candidate))
         uri = tracking.log_pipeline(candidate.pipeline, run_id, encoding.example())
         tracking.log_run(client, run_id, tags={"model_uri": uri})
