@@ -124,6 +124,21 @@ def test_down_leaves_no_process_and_keeps_the_state(system: System) -> None:
     assert not system.home.exists()
 
 
+def predict_without_data(system: System) -> str:
+    """Start a system that reaches no data, ask it for a prediction, and stop it; give the prediction's id."""
+    proxies = ("HTTPS_PROXY", "https_proxy")
+    system.environment |= dict.fromkeys(proxies, "http://127.0.0.1:9")
+    instead = system.run("up", "--detach", timeout=560)
+    assert instead.returncode == 0, instead.stderr[-3000:]
+    assert "SYNTHETIC sample" in instead.stderr
+    assert system.status()["model"]["synthetic"] is True
+    first = httpx.post(f"{system.api}/predict", json=dict(contract.EXAMPLE)).json()["prediction_id"]
+    assert system.run("down").returncode == 0
+    for name in proxies:
+        del system.environment[name]
+    return str(first)
+
+
 @pytest.mark.real
 @pytest.mark.timeout(900)
 def test_ctrl_c_stops_everything_that_the_real_data_started(
@@ -131,15 +146,8 @@ def test_ctrl_c_stops_everything_that_the_real_data_started(
 ) -> None:
     """The README's first command: without the data, then with it, in the foreground."""
     system = System(tmp_path_factory.mktemp("real") / "state")
-    offline = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
-    environment, system.environment = system.environment, system.environment | offline
-    instead = system.run("up", "--detach", timeout=560)
-    assert instead.returncode == 0, instead.stderr[-3000:]
-    assert "SYNTHETIC sample" in instead.stderr
-    assert system.status()["model"]["synthetic"] is True
-    first = httpx.post(f"{system.api}/predict", json=dict(contract.EXAMPLE)).json()["prediction_id"]
-    assert system.run("down").returncode == 0
-    system.environment = environment | {"READMISSION_SOURCE": str(real_source)}
+    first = predict_without_data(system)
+    system.environment["READMISSION_SOURCE"] = str(real_source)
     foreground = subprocess.Popen(
         [sys.executable, "-m", "readmission.cli", "up"],
         env=system.environment,
