@@ -63,7 +63,7 @@ def test_mistyped_verb_is_answered_with_verbs_like_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "expected"), [("readmission simu", "simulate-drift"), ("readmission down --for", "--forget")]
+    ("typed", "expected"), [("readmission simulate-d", "simulate-drift"), ("readmission down --for", "--forget")]
 )
 def test_shell_completes_verbs_and_options(tmp_path: Path, typed: str, expected: str) -> None:
     variables = {
