@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 
 from readmission.errors import UserError
 
-Condition = Literal["real", "champion", "same_data", "new_data"]
+Condition = Literal["real", "champion", "same_data", "new_data", "record"]
 _LIMITS = ("at_least", "above", "at_most", "below", "by_rows")
 _COMPARISONS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}
 

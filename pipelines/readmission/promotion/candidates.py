@@ -169,7 +169,13 @@ def _compare(
     difference = metrics.compare(held_out.scored["validation"], champion.validation, selection, seed=settings.seed)
     log.info("against version %s: %s %s", champion.version, selection, difference)
     held_out.figures.update(difference=difference.value, difference_low=difference.low)
-    return {"champion", "same_data" if champion.data_sha256 == data.sha256 else "new_data"}
+    conditions = {"champion", "same_data" if champion.data_sha256 == data.sha256 else "new_data"}
+    if not champion.record or not champion.record.validation:
+        return conditions
+    best = metrics.compare(held_out.scored["validation"], champion.record.validation, selection, seed=settings.seed)
+    log.info("against version %s, which holds the record: %s %s", champion.record.version, selection, best)
+    held_out.figures.update(record_difference=best.value, record_difference_high=best.high)
+    return conditions | {"record"}
 
 
 def _add_decisions(

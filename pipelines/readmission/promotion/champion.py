@@ -1,7 +1,8 @@
 """The champion that a candidate is compared with, as it serves."""
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,14 @@ class Champion:
         run_id: MLflow run that trained it.
         data_sha256: Hash of the snapshot that it was trained on; empty if it is not recorded.
         validation: Validation rows as it answers them. None if it cannot answer: it is of another contract.
+        record: The best champion so far. None if that is this one, or none holds the record.
     """
 
     version: str
     run_id: str
     data_sha256: str
     validation: Scored | None
+    record: "Champion | None" = None
 
 
 def find_champion(client: MlflowClient, settings: Settings, data: Dataset, folder: Path) -> Champion | None:
@@ -53,10 +56,17 @@ def find_champion(client: MlflowClient, settings: Settings, data: Dataset, folde
         RegistryError: MLflow does not answer.
     """
     current = tracking.champion(client, settings)
-    return None if current is None else _score(client, settings, current, data, folder)
+    if current is None:
+        return None
+    champion = _score(client, settings, current, data, folder / "champion")
+    best = tracking.record_holder(client, settings)
+    if best is None or str(best.version) == champion.version:
+        return champion
+    return replace(champion, record=_score(client, settings, best, data, folder / "record"))
 
 
 def _score(client: MlflowClient, settings: Settings, current: Any, data: Dataset, folder: Path) -> Champion:
+    folder.mkdir(exist_ok=True)
     compiled = Path(client.download_artifacts(current.run_id, "serving", str(folder)))
     validation: Scored | None = None
     try:
@@ -71,3 +81,15 @@ def _score(client: MlflowClient, settings: Settings, current: Any, data: Dataset
         data_sha256=current.tags.get("data_sha256", ""),
         validation=validation,
     )
+
+
+def is_record(figures: Mapping[str, float], champion: Champion | None) -> bool:
+    """Return whether a candidate is the best so far: better than whoever holds the record, or nobody can be compared.
+
+    Args:
+        figures: Figures of its judgement.
+        champion: Champion that it replaces, with the holder of the record. None if there is none.
+    """
+    if champion is None:
+        return True
+    return figures.get("record_difference" if champion.record else "difference", 0.0) >= 0.0

@@ -11,6 +11,8 @@ from readmission.errors import UserError
 from readmission.settings import Settings
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+#: Alias of the best champion so far on the validation patients, so that quality cannot creep down step by step.
+RECORD = "record"
 #: Tag of the registered model that tells the API of compiled models that were written anew.
 REISSUED = "reissued"
 _PATH = "/api/2.0/mlflow/registered-models/get"
@@ -86,5 +88,19 @@ def find_champion(settings: Settings, timeout: float = 10) -> str | None:
     Raises:
         RegistryError: MLflow does not answer, or its answer cannot be read.
     """
+    return find_alias(settings, CHAMPION, timeout)
+
+
+def find_alias(settings: Settings, alias: str, timeout: float = 10) -> str | None:
+    """Return the version that an alias names; None if there is none.
+
+    Args:
+        settings: MLflow server and registered model.
+        alias: Name of the alias.
+        timeout: Seconds to wait for each part of the answer.
+
+    Raises:
+        RegistryError: MLflow does not answer, or its answer cannot be read.
+    """
     with httpx.Client(base_url=settings.mlflow.tracking_uri, timeout=timeout) as http:
-        return fetch_aliases(http, settings.mlflow.model_name).get(CHAMPION)
+        return fetch_aliases(http, settings.mlflow.model_name).get(alias)

@@ -25,7 +25,7 @@ from readmission.errors import RefusalError, UserError
 from readmission.evaluation.gates import Verdict
 from readmission.features import visits
 from readmission.registry import descriptions, lineage
-from readmission.registry.aliases import CHAMPION, find_champion
+from readmission.registry.aliases import CHAMPION, RECORD, find_alias, find_champion
 from readmission.registry.runs import TrainedModel
 from readmission.settings import Settings
 
@@ -167,6 +167,21 @@ def champion(client: MlflowClient, settings: Settings) -> Any | None:
     """
     version = find_champion(settings)
     return client.get_model_version(settings.mlflow.model_name, version) if version else None
+
+
+def record_holder(client: MlflowClient, settings: Settings) -> Any | None:
+    """Return MLflow's record of the best champion so far; None if no version carries the alias.
+
+    Raises:
+        RegistryError: MLflow does not answer.
+    """
+    version = find_alias(settings, RECORD)
+    return client.get_model_version(settings.mlflow.model_name, version) if version else None
+
+
+def set_record(client: MlflowClient, settings: Settings, version: str) -> None:
+    """Let a version hold the record from now on."""
+    client.set_registered_model_alias(settings.mlflow.model_name, RECORD, version)
 
 
 def register(client: MlflowClient, settings: Settings, candidate: TrainedModel, uri: str, verdict: Verdict) -> str:

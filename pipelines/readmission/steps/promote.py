@@ -14,7 +14,7 @@ from readmission import tracing
 from readmission.errors import RefusalError
 from readmission.evaluation import gates
 from readmission.promotion.candidates import Judgement, find_candidates
-from readmission.promotion.champion import Champion, find_champion
+from readmission.promotion.champion import Champion, find_champion, is_record
 from readmission.promotion.decisions import carry_out, decide
 from readmission.promotion.overrides import Overrides
 from readmission.promotion.selection import find_candidate, first_passing
@@ -115,5 +115,7 @@ def _accept(
         who=overrides.who,
     )
     carry_out(settings, client, intent)
+    if is_record(judgement.figures, champion):
+        tracking.set_record(client, settings, version)
     log.info("version %s (%s) is champion", version, candidate.family)
     return version

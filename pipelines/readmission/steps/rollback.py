@@ -45,5 +45,8 @@ def run(
             who=by or getpass.getuser(),
         )
         family = carry_out(settings, client, intent)
+        best = tracking.record_holder(client, settings)
+        if best is not None and str(best.version) == str(current.version):
+            tracking.set_record(client, settings, before)
         typer.echo(f"Version {before} ({family}) is champion again; version {current.version} is not any more.")
         return before

@@ -6,9 +6,9 @@ import pytest
 
 from readmission.errors import RefusalError
 from readmission.registry import lineage
-from readmission.registry.aliases import find_champion
+from readmission.registry.aliases import RECORD, find_alias, find_champion
 from readmission.settings import Settings
-from readmission.steps import ingest, judge, process, promote, score, train
+from readmission.steps import ingest, judge, process, promote, rollback, score, train
 from readmission.stores import postgres
 
 
@@ -39,7 +39,7 @@ def test_the_judged_candidate_is_promoted_and_no_later_one(
     process.run(system)
     other = train.run(system, families="lightgbm")["lightgbm"]
     assert promote.run(system, run_id=run_id, by="Ada") == "1"
-    assert decided(system) == [("promoted", run_id)]
+    assert decided(system) == [("promoted", run_id)] and find_alias(system, RECORD) == "1"
     # The same again, as a retry would do, changes nothing.
     assert promote.run(system, run_id=run_id) == "1"
 
@@ -52,6 +52,8 @@ def test_the_judged_candidate_is_promoted_and_no_later_one(
     assert isinstance(proposal, dict) and proposal["run_id"] == other and "replaces version 1" in proposal["text"]
     assert promote.run(system, run_id=proposal["run_id"]) == "2"
     assert judge.run(system) == []
+    # Who was rolled back from holds no record.
+    assert rollback.run(system) == "1" and find_alias(system, RECORD) == "1"
     with pytest.raises(RefusalError, match="no model was trained in run nowhere"):
         promote.run(system, run_id="nowhere")
     monkeypatch.setattr(lineage, "code_version", lambda: "0.2.0+other")

@@ -35,6 +35,14 @@ def failed(changed: dict[str, float], conditions: set[str] = ALL, rows: int = 99
     return {check.gate for check in verdict.failed}
 
 
+def test_quality_cannot_creep_down_step_by_step() -> None:
+    # Each of three champions was a tolerable 0.004 worse than the one before; the third is 0.012 below the best so far.
+    step = {"difference_low": -0.0045, "record_difference": -0.012, "record_difference_high": -0.008}
+    assert failed(step, {"real", "champion", "new_data"}) == set()
+    assert failed(step, {"real", "champion", "new_data", "record"}) == {"not_below_the_record"}
+    assert not failed(step | {"record_difference": -0.004}, {"real", "champion", "new_data", "record"})
+
+
 def test_an_honest_model_passes() -> None:
     verdict = gates.judge(gates.load_gates(), GOOD, ALL, rows=99_343)
     assert verdict.passed, verdict
