@@ -111,10 +111,10 @@ class Decisions:
             self._note(f"{_PHYSICIAN} approves")
             self._promote(moment, _PHYSICIAN, run_id)
 
-    def _promote(self, moment: datetime, who: str, run_id: str = "") -> None:
+    def _promote(self, moment: datetime, who: str, run_id: str = "", *, may_refuse: bool = False) -> None:
         before = find_champion(self._system.settings)
         done = self._system.run("promote", moment, by=who, run_id=run_id)
-        if done.failure and before:
+        if done.failure and before and not may_refuse:
             self._violate(f"promote ended with an error: {done.failure}")
         if not before and (doubts := self._doubts(moment)):
             self._note(f"{_PHYSICIAN} waives what is in doubt: {doubts}")
@@ -154,7 +154,8 @@ class Decisions:
             self._note(f"{_PERSON} rolls back from version {champion}, and the schedule promotes once more")
             self._system.run("rollback", moment, by=_PERSON, why="alerts too many patients of one ward")
             self._reload(moment)
-            self._promote(moment + timedelta(hours=1), "schedule")
+            # Without a training in this week it may also find no candidate, and says so.
+            self._promote(moment + timedelta(hours=1), "schedule", may_refuse=True)
 
     def _step(self, verb: str, end: datetime, **arguments: object) -> Done:
         return self._system.run(verb, self._at(verb, end), **arguments)
