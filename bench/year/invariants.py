@@ -7,7 +7,7 @@ from datetime import datetime
 import pandas as pd
 
 from bench.year.hospital import Hospital
-from bench.year.plan import Plan
+from bench.year.plan import Plan, outcomes
 from bench.year.scenario import DRIFTED
 from bench.year.system import System
 from bench.year.timeline import Week
@@ -83,10 +83,11 @@ def labels_are_mature(state: State) -> Iterator[str]:
     labels = pd.DataFrame(state.system.query(_LABELS, since=state.since), columns=["encounter_id", "label"])
     stays = state.plan.stays.set_index("encounter_id").loc[labels["encounter_id"]].reset_index()
     now = pd.Timestamp(state.now)
-    event = contract.CLASSES[contract.EARLY]
-    first = (labels["label"] == stays[contract.TARGET]) & (stays["outcome_at"] <= now)
-    second = (labels["label"] == event) & (stays["corrected_at"] <= now)
-    wrong = ~(first | second)
+    stated = [
+        (labels["label"] == outcomes(stays, column)) & (stays[column] <= now)
+        for column in ("outcome_at", "late_at", "corrected_at")
+    ]
+    wrong = ~(stated[0] | stated[1] | stated[2])
     young = stays["discharged_at"] + contract.HORIZON > now
     for problem, rows in (("not known yet, or wrong", wrong), ("younger than thirty days", young)):
         if rows.any():

@@ -1,8 +1,8 @@
 """The patients of a simulated year and the files that tell of them. Pure: the same rows and seed give the same bytes.
 
 The encounters have no dates, but their ids rise with time. They are spread evenly over the year in that order. An
-outcome is unknown at discharge. A readmission is known when the patient returns, and that nobody returned after thirty
-days.
+outcome is unknown at discharge. A readmission is known when the patient returns. After thirty days without one the
+outcome is NO, until a patient returns later: to leave it unknown until then would teach from a choice of the patients.
 """
 
 import hashlib
@@ -19,12 +19,13 @@ from readmission import contract
 from readmission.contract import codes
 from readmission.data.sources import SYNTHETIC_MARK
 
-#: Days from discharge to the moment at which an outcome is known, at least and at most.
-_KNOWN_AFTER = {"<30": (1.0, 29.5), ">30": (31.0, 75.0), "NO": (30.0, 30.9)}
+#: Days from discharge to the moment at which a first outcome is known, and a late readmission: at least, at most.
+_KNOWN_AFTER = {"<30": (1.0, 29.5), ">30": (30.0, 30.9), "NO": (30.0, 30.9)}
+_LATE_AFTER = (31.0, 75.0)
 #: Outcomes that are corrected, and how long after they were known.
 _CORRECTIONS, _CORRECTED_AFTER = 40, timedelta(days=7)
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
-_EVENT = contract.CLASSES[contract.EARLY]
+_NONE, _LATE, _EVENT = contract.CLASSES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,14 +111,11 @@ class Plan:
         Returns:
             Columns encounter_id, outcome and at.
         """
-        first = _within(self.stays, "outcome_at", begin, end)
-        second = _within(self.stays, "corrected_at", begin, end)
-        return pd.concat(
-            [
-                first[["encounter_id"]].assign(outcome=first[contract.TARGET], at=first["outcome_at"]),
-                second[["encounter_id"]].assign(outcome=_EVENT, at=second["corrected_at"]),
-            ]
-        )
+        parts = []
+        for column in ("outcome_at", "late_at", "corrected_at"):
+            stays = _within(self.stays, column, begin, end)
+            parts.append(stays[["encounter_id"]].assign(outcome=outcomes(stays, column), at=stays[column]))
+        return pd.concat(parts)
 
 
 def spans(scenario: Scenario) -> Iterator[tuple[int, datetime, datetime]]:
@@ -131,7 +129,8 @@ def spread(rows: pd.DataFrame, scenario: Scenario, seed: int) -> pd.DataFrame:
     """Give every encounter its discharge and the moment at which its outcome is known, and let patients drift.
 
     Returns:
-        The rows by time, with columns discharged_at, outcome_at and corrected_at (NaT for most), in whole seconds.
+        The rows by time, with columns discharged_at, outcome_at, late_at and corrected_at, in whole seconds; the last
+        two are NaT for most.
     """
     rng = np.random.default_rng(seed)
     order = np.argsort(rows["encounter_id"].astype(np.int64).to_numpy(), kind="stable")
@@ -140,12 +139,27 @@ def spread(rows: pd.DataFrame, scenario: Scenario, seed: int) -> pd.DataFrame:
     share = (np.arange(len(stays)) + 0.5) / len(stays)
     discharged = pd.Timestamp(START) + _seconds(share * (scenario.weeks * WEEK).total_seconds())
     low, high = (stays[contract.TARGET].map({k: v[i] for k, v in _KNOWN_AFTER.items()}).to_numpy() for i in (0, 1))
-    outcomes = discharged + _seconds((low + (high - low) * rng.random(len(stays))) * 86_400)
-    stays = stays.assign(discharged_at=discharged, outcome_at=outcomes, corrected_at=pd.Series(pd.NaT, stays.index))
+    first = discharged + _seconds((low + (high - low) * rng.random(len(stays))) * 86_400)
+    late = discharged + _seconds(rng.uniform(*_LATE_AFTER, len(stays)) * 86_400)
+    stays = stays.assign(discharged_at=discharged, outcome_at=first, late_at=late)
+    stays["late_at"] = stays["late_at"].where(stays[contract.TARGET] == _LATE)
     stays["corrected_at"] = _corrected(stays, scenario, rng)
-    late = stays["discharged_at"] >= pd.Timestamp(scenario.drift_from)
-    stays.loc[late, list(DRIFTED)] = drifted(stays[late])
+    after = stays["discharged_at"] >= pd.Timestamp(scenario.drift_from)
+    stays.loc[after, list(DRIFTED)] = drifted(stays[after])
     return stays
+
+
+def outcomes(stays: pd.DataFrame, column: str) -> "pd.Series[str]":
+    """Return what a hospital says of encounters at a moment.
+
+    Args:
+        stays: Encounters.
+        column: Which moment: discharged_at, outcome_at, late_at or corrected_at.
+    """
+    if column == "outcome_at":
+        return stays[contract.TARGET].replace(_LATE, _NONE)
+    text = {"discharged_at": contract.MISSING_TOKEN, "late_at": _LATE, "corrected_at": _EVENT}[column]
+    return pd.Series(text, stays.index, dtype="str")
 
 
 def drifted(stays: pd.DataFrame) -> pd.DataFrame:
@@ -166,7 +180,7 @@ def _corrected(stays: pd.DataFrame, scenario: Scenario, rng: np.random.Generator
     begin = pd.Timestamp(START + (scenario.corrected - 1) * WEEK)
     # After a death nobody comes back.
     alive = ~stays["discharge_disposition_id"].isin([str(code) for code in contract.EXCLUDED_DISPOSITIONS])
-    old = (stays["outcome_at"] + _CORRECTED_AFTER <= begin) & (stays[contract.TARGET] == "NO") & alive
+    old = (stays["outcome_at"] + _CORRECTED_AFTER <= begin) & (stays[contract.TARGET] == _NONE) & alive
     chosen = rng.permutation(stays.index[old])[:_CORRECTIONS]
     times = begin + _seconds(np.sort(rng.random(len(chosen))) * WEEK.total_seconds())
     return pd.Series(times, index=chosen).reindex(stays.index)
@@ -211,17 +225,12 @@ def _arrival(number: int, week: int, scenario: Scenario) -> int:
 
 def _table(stays: pd.DataFrame, begin: datetime, end: datetime) -> pd.DataFrame:
     """Return what a delivery tells: new encounters without an outcome, and outcomes of earlier ones."""
-    parts = [
-        _part(_within(stays, column, begin, end), outcome, column)
-        for column, outcome in (("discharged_at", contract.MISSING_TOKEN), ("outcome_at", ""), ("corrected_at", _EVENT))
-    ]
-    return pd.concat(parts, ignore_index=True)
+    moments = ("discharged_at", "outcome_at", "late_at", "corrected_at")
+    return pd.concat([_part(_within(stays, column, begin, end), column) for column in moments], ignore_index=True)
 
 
-def _part(stays: pd.DataFrame, outcome: str, known_at: str) -> pd.DataFrame:
-    table = stays[list(contract.COLUMN_NAMES)]
-    if outcome:
-        table = table.assign(**{contract.TARGET: outcome})
+def _part(stays: pd.DataFrame, known_at: str) -> pd.DataFrame:
+    table = stays[list(contract.COLUMN_NAMES)].assign(**{contract.TARGET: outcomes(stays, known_at)})
     times = {"discharged_at": stays["discharged_at"], "known_at": stays[known_at]}
     return table.assign(**{name: values.dt.strftime(_TIME) for name, values in times.items()})
 

@@ -63,6 +63,13 @@ def test_nothing_is_told_before_it_is_known(plan: Plan) -> None:
     assert (waited[first.index[returned]] < contract.HORIZON).all()
 
 
+def test_who_returns_late_has_no_readmission_until_then(plan: Plan) -> None:
+    late = plan.stays[plan.stays[contract.TARGET] == ">30"]
+    changes = plan.known(START, QUARTER.end + 20 * WEEK).sort_values("at")
+    texts = changes[changes["encounter_id"].isin(late["encounter_id"])].groupby("encounter_id")["outcome"].agg(list)
+    assert texts.tolist() == [["NO", ">30"]] * len(late)
+
+
 def corrected(plan: Plan) -> pd.DataFrame:
     return plan.stays[plan.stays["corrected_at"].notna()]
 
