@@ -107,7 +107,7 @@ QUARTER = Scenario(
     kill_process=7,
     kill_train=6,
     worse=0,
-    late_approval=10,
+    late_approval=9,
     rollback=10,
     outage=8,
 )
