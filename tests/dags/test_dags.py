@@ -19,7 +19,7 @@ from .conftest import DAGS, FILES, configured, dags
 RUNTIMES = ("local", "kubernetes")
 #: Tasks that are Airflow's own, not steps: a person's answer, and the signs that all families have ended and that a
 #: batch is clean.
-NO_STEPS = {"approve", "candidates", "clean"}
+NO_STEPS = {"approve", "candidates", "clean", "scored"}
 #: Verbs of `readmission.steps` that no DAG runs: done once by whoever installs, or by a person in need.
 BY_HAND = {"migrate", "settings", "report", "evaluate", "search", "simulate-drift", "simulate-gates", "compare"}
 #: Verbs that run for as long as the system does.
@@ -217,11 +217,14 @@ def test_what_flows_from_dag_to_dag() -> None:
         assert assets <= set().union(*(assets_out for other, assets_out in tells.items() if other != dag_id)), dag_id
 
 
-def test_a_batch_is_scored_before_anything_is_trained_on_it_and_a_failed_score_stops_nothing() -> None:
+def test_a_batch_is_scored_before_anything_is_trained_on_it_and_no_end_of_the_score_stops_it() -> None:
+    """Without a champion the score is skipped; `clean` must still run, or no first model would ever be trained."""
+    names = ("process", "score", "scored", "clean")
     with dags(runtime="local") as by_id:
-        process, score, clean = (by_id["readmission_process"].get_task(name) for name in ("process", "score", "clean"))
+        process, score, scored, clean = (by_id["readmission_process"].get_task(name) for name in names)
     assert score.upstream_task_ids == {"process"} and score.arguments == ["--new"]
-    assert clean.upstream_task_ids == {"process", "score"} and clean.trigger_rule == "all_done_min_one_success"
+    assert scored.upstream_task_ids == {"score"} and scored.trigger_rule == "all_done"
+    assert clean.upstream_task_ids == {"process", "scored"} and clean.trigger_rule == "all_success"
     assert [asset.name for asset in clean.outlets] == ["readmission_clean"] and not process.outlets + score.outlets
 
 
