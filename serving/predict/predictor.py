@@ -25,7 +25,6 @@ EXCLUDED = (
     "discharge_disposition_id is death or hospice: readmission is impossible or not meant; such encounters "
     "were left out of training and the probabilities do not apply"
 )
-SYNTHETIC = "this model was trained on synthetic data: its probabilities say nothing about patients"
 
 
 _LOG_FULL = http.sentence(503, "the prediction log is full: no answer without a record", {"retry-after": "30"})
@@ -134,8 +133,6 @@ class Predictor:
         if isinstance(values, Aliased):
             # The log holds the contract's own values, as its readers expect.
             body, notes = values.body, [*(notes or ()), *values.notes]
-        if model.scorer.manifest.synthetic:
-            notes = [*(notes or ()), SYNTHETIC]
         prediction = contract.most_probable(probabilities)
         no, late, early = probabilities
         ids = self.ids

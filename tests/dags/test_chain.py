@@ -101,7 +101,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
 
 def test_every_step_was_killed_once_and_the_chain_went_on(chain: Chain) -> None:
     killed = {path.name.removeprefix("killed-") for path in chain.folder.glob("killed-*")}
-    assert killed == {"ingest", "process", "train", "promote", "reload", "score"}, chain.output[-3000:]
+    assert killed == {"ingest", "process", "train", "judge", "promote", "reload", "score"}, chain.output[-3000:]
     for name in ("ingest", "process", "train", "promote", "batch_score"):
         assert f"readmission_{name}: success" in chain.output, chain.output[-3000:]
 
@@ -137,7 +137,7 @@ def test_a_failing_family_stops_no_other_and_is_named(chain: Chain) -> None:
     position = list(models.FAMILIES).index(FAILING)
     assert chain.code == 1
     assert f"failed: readmission_train.train[{position}]" in chain.output
-    output = (chain.folder / "said-promote").read_text()
+    output = (chain.folder / "said-judge").read_text()
     assert re.search(rf"not trained on this data, so not compared: {FAILING}$", output, re.M), output
 
 

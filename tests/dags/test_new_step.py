@@ -20,7 +20,7 @@ def run(settings: Settings) -> None:
     print("hello from", settings.mlflow.model_name)
 '''
 REGISTRY_LINE = '    "greet": ("readmission.steps.greet", "Greet."),\n'
-DAG_LINE = '    Step(task_id="process", outlets=[CLEAN]) >> Step(task_id="greet")\n'
+DAG_LINE = '    process = Step(task_id="process")\n    process >> Step(task_id="greet")\n'
 LOAD = """
 from airflow.dag_processing.dagbag import DagBag
 bag = DagBag(dag_folder={folder!r})
@@ -60,7 +60,7 @@ def test_a_new_step_runs_in_a_dag_by_one_line_and_its_entry_of_steps_json(tmp_pa
     steps["greet"] = steps["process"]
     (folder / "steps.json").write_text(json.dumps(steps))
     path = folder / "readmission_process.py"
-    line = '    Step(task_id="process", outlets=[CLEAN])\n'
+    line = '    process = Step(task_id="process")\n'
     assert path.read_text().count(line) == 1
     path.write_text(path.read_text().replace(line, DAG_LINE))
     tasks = run_python(

@@ -9,10 +9,11 @@ from bench.serving import rounds, subject
 from bench.serving.capacity import Finder, write
 from bench.serving.peers import BY_NAME, running
 from loadtest.processes import Watch
+from readmission.errors import UserError
 
 
 def test_a_service_that_does_not_start_is_an_error(tmp_path: Path, port: int) -> None:
-    with pytest.raises(RuntimeError, match="is not ready"), running(BY_NAME["pyfunc"], port, 1, tmp_path):
+    with pytest.raises(UserError, match="is not ready"), running(BY_NAME["pyfunc"], port, 1, tmp_path):
         pass
 
 

@@ -33,6 +33,6 @@ def test_a_sites_own_codes_train_a_model_that_is_promoted(system: Settings, samp
     assert champion is not None and str(champion.version) == version
     assert "ICD-10CM" in mlflow.artifacts.load_text(f"runs:/{run}/model_card.md")
     client.download_artifacts(run, "serving", str(tmp_path))
-    served = scorer.load(tmp_path / "serving")
+    served = scorer.load(tmp_path / "serving", keys=None)
     assert served.manifest.icd == ("10cm",)
     assert all(icd.refusal(code, "10cm") is None for code in CODES)

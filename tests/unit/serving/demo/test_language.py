@@ -13,7 +13,6 @@ from readmission.contract.risk import INTENDED_USE
 from readmission.features.known_scores import SCORES
 from serving.demo import diagnoses, language
 from serving.demo.labels import _LEVELS, RISK_BANDS, spell_out
-from serving.predict.predictor import SYNTHETIC
 
 DEMO = Path(language.__file__).parent
 
@@ -30,7 +29,7 @@ def marked_texts() -> Iterator[str]:
 
 def texts_of_others() -> Iterator[str]:
     """Yield the texts that the page takes from the contract, the diagnoses and the API."""
-    yield from (INTENDED_USE, SYNTHETIC)
+    yield INTENDED_USE
     yield from diagnoses.COMMON.values()
     yield from (label for label, _ in RISK_BANDS.values())
     for score in SCORES.values():
