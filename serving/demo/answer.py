@@ -68,7 +68,7 @@ def draw_answer(
 {_certainty(str(content.get("risk_band") or ""), info or {})}
 {draw_patients(counts)}
 {draw_bars(probabilities)}
-<p class="words">{NO_HORIZON}</p>
+<p class="words">{tr(NO_HORIZON)}</p>
 {draw_reasons(explanation, record or {})}
 {draw_known_scores(content.get("known_scores") or ())}
 {_history(record)}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from readmission import contract
-from readmission.contract.risk import INTENDED_USE
+from readmission.contract.risk import INTENDED_USE, NO_HORIZON
 from readmission.features.known_scores import SCORES
 from serving.demo import diagnoses, language
 from serving.demo.labels import _LEVELS, RISK_BANDS, spell_out
@@ -29,7 +29,7 @@ def marked_texts() -> Iterator[str]:
 
 def texts_of_others() -> Iterator[str]:
     """Yield the texts that the page takes from the contract, the diagnoses and the API."""
-    yield INTENDED_USE
+    yield from (INTENDED_USE, NO_HORIZON)
     yield from diagnoses.COMMON.values()
     yield from (label for label, _ in RISK_BANDS.values())
     for score in SCORES.values():
