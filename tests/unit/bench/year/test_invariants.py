@@ -121,6 +121,17 @@ def test_alarms_before_the_drift_are_false_and_silence_after_it_too(state: State
     assert sentences(invariants.alarms_are_right, state) == []
 
 
+def test_an_alarm_for_columns_that_changed_by_themselves_is_true(state: State) -> None:
+    state.plan = Plan(ROWS, QUARTER, seed=7)
+    state.week.alarms = ["predictions: num_lab_procedures, score"]
+    assert sentences(invariants.alarms_are_right, state) == ["false alarm: predictions: num_lab_procedures, score"]
+    last = state.plan.stays["discharged_at"] >= pd.Timestamp(state.now - WEEK)
+    state.plan.stays.loc[last, "num_lab_procedures"] = "90"
+    assert sentences(invariants.alarms_are_right, state) == []
+    state.week.alarms += ["batch 3: num_lab_procedures, race", "predictions: score"]
+    assert sentences(invariants.alarms_are_right, state) == [f"false alarm: {a}" for a in state.week.alarms[1:]]
+
+
 def test_answers_and_outcomes_that_are_not_stored_are_found(state: State) -> None:
     assert sentences(invariants.nothing_answered_is_lost, state) == [
         "1 predictions were answered, 0 are stored",
