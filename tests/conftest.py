@@ -24,6 +24,8 @@ from readmission.steps import migrate
 REAL_DATA = Path(
     os.environ.get("READMISSION_TEST_DATA", Path(__file__).parents[2] / "shared" / "data" / "dataset_diabetes.zip")
 )
+#: Folder that keeps the pictures of pages, as an artifact of a run; empty where pytest is to delete them.
+PICTURES = os.environ.get("READMISSION_TEST_PICTURES", "")
 
 # How long an example takes says more of the machine than of the code.
 hypothesis_settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])

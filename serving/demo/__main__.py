@@ -26,7 +26,11 @@ if __name__ == "__main__":
     # Uploaded and scored files lie with all other state, where the inventory of privacy expects them.
     os.environ.setdefault("GRADIO_TEMP_DIR", str((settings.home / "demo").resolve()))
     uvicorn.run(
-        create(settings.api.base_url, settings.demo.api_key.get_secret_value() if settings.demo.api_key else ""),
+        create(
+            settings.api.base_url,
+            settings.demo.api_key.get_secret_value() if settings.demo.api_key else "",
+            settings.icd,
+        ),
         host=settings.demo.host,
         port=settings.demo.port,
         log_config=None,

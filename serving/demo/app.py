@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.base import RequestResponseEndpoint
 
+from readmission.contract import icd
 from serving.demo import table, worklist
 from serving.demo.client import Client, UnavailableError
 from serving.demo.language import DEFAULT, LANGUAGES, preferred
@@ -51,12 +52,13 @@ _SPEAK = """{
 """
 
 
-def create(api: str, key: str = "") -> FastAPI:
+def create(api: str, key: str = "", system: icd.System = "9cm") -> FastAPI:
     """Build the demo's ASGI application.
 
     Args:
         api: URL of the prediction API.
         key: API key with the scope ``predict``. If empty, none is sent.
+        system: Code system of diagnoses that the page chooses at first.
     """
     client = Client(api, key)
 
@@ -75,12 +77,11 @@ def create(api: str, key: str = "") -> FastAPI:
         path = "" if language == DEFAULT else f"/{language}"
         app.include_router(pages, prefix=path)
         app.include_router(worklist.routes(client, language), prefix=path)
-        app = _mount(app, client, language, path)
+        app = _mount(app, build(client, language, system), language, path)
     return app
 
 
-def _mount(app: FastAPI, client: Client, language: str, path: str) -> FastAPI:
-    page = build(client, language)
+def _mount(app: FastAPI, page: gr.Blocks, language: str, path: str) -> FastAPI:
     script = _SPEAK % {"language": language} + (HERE / "form.js").read_text(encoding="utf-8")
     mounted: FastAPI = gr.mount_gradio_app(
         app,

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from readmission import contract
+from readmission.contract import icd
+from serving.demo import diagnoses
 from serving.demo.client import Client
-from serving.demo.labels import objection, title
+from serving.demo.labels import describe_level, objection, title
 from serving.demo.language import mark, tr
 from serving.demo.table import NotScorableError, harmless, open_table
 
@@ -27,6 +29,8 @@ RESULT_COLUMNS = (
     "model_version",
     "error",
 )
+#: What the model read in place of diagnoses of ICD-10-CM; only files that may have such codes get this column.
+READ_COLUMN = "diagnoses_icd9"
 _SURPLUS = {"errors": [{"field": "", "problem": mark("This row has more cells than the first line.")}]}
 _PROBABILITIES = dict(zip(("NO", ">30", "<30"), RESULT_COLUMNS[1:4], strict=True))
 
@@ -52,11 +56,17 @@ class Tally:
     notes: list[str] = field(default_factory=list)
 
 
-async def score(client: Client, source: Path, target: Path) -> AsyncIterator[Tally]:
+async def score(client: Client, source: Path, target: Path, system: icd.System = "9cm") -> AsyncIterator[Tally]:
     """Write `source` with the API's answers to `target`; yield the counts after each chunk.
 
     The outcome column is neither sent nor copied. Columns the contract does not know are copied, not sent. The target
     has the separator of the source, so that the same spreadsheet opens it.
+
+    Args:
+        client: Connections to the API.
+        source: The table.
+        target: The file to write.
+        system: Code system of diagnoses in rows that state none in the column `icd`.
 
     Raises:
         NotScorableError: The file is not a table with the required columns.
@@ -64,22 +74,33 @@ async def score(client: Client, source: Path, target: Path) -> AsyncIterator[Tal
     """
     table = open_table(source)
     tally = Tally(notes=table.notes)
-    kept = [name for name in table.names if name != contract.TARGET and name not in RESULT_COLUMNS]
+    kept = [name for name in table.names if name not in (contract.TARGET, READ_COLUMN, *RESULT_COLUMNS)]
+    stated: dict[str, str | int] = {contract.ICD.name: system} if system != contract.ICD.assumed else {}
+    read = (READ_COLUMN,) if stated or contract.ICD.name in kept else ()
+    if stated:
+        tally.notes.append(
+            tr(
+                "Diagnoses were read as {system}, except in rows whose column “icd” says otherwise.",
+                system=_named(system),
+            )
+        )
     try:
         with target.open("w", encoding="utf-8-sig", newline="") as out:
-            names = [*kept, *RESULT_COLUMNS]
+            names = [*kept, *read, *RESULT_COLUMNS]
             writer = csv.DictWriter(out, names, extrasaction="ignore", restval="", delimiter=table.separator)
             writer.writeheader()
             rows = table.rows()
             while chunk := list(islice(rows, CHUNK)):
-                sent = [row_to_record(cells) for _, cells, surplus in chunk if not surplus]
+                records = [stated | row_to_record(cells) for _, cells, _ in chunk]
+                sent = [record for record, (_, _, surplus) in zip(records, chunk, strict=True) if not surplus]
                 content = await client.predict_batch(sent) if sent else {"predictions": [], "errors": []}
                 answers = results(content, len(sent))
-                for number, cells, surplus in chunk:
+                for record, (number, cells, surplus) in zip(records, chunk, strict=True):
                     result = _SURPLUS if surplus else next(answers)
                     tally.rows += 1
-                    copied = {name: harmless(cells.get(name, "")) for name in kept}
-                    writer.writerow(copied | _columns(result, number, cells, tally))
+                    written = {name: harmless(cells.get(name, "")) for name in kept}
+                    written[READ_COLUMN] = "; ".join(diagnoses.translated(record).values())
+                    writer.writerow(written | _columns(result, number, record, tally))
                 yield tally
     except csv.Error as error:
         raise NotScorableError(tr("The file has a cell that does not end: a quotation mark is missing.")) from error
@@ -93,7 +114,7 @@ def row_to_record(row: Mapping[str, str | None]) -> dict[str, str | int]:
     A malformed number is sent unchanged, so that the API says what is wrong with it.
     """
     record: dict[str, str | int] = {}
-    for column in contract.REQUEST_COLUMNS:
+    for column in (*contract.REQUEST_COLUMNS, contract.ICD):
         text = (row.get(column.name) or "").strip()
         if not text or (text == contract.MISSING_TOKEN and column.nullable):
             continue
@@ -110,9 +131,13 @@ def results(content: Mapping[str, Any], count: int) -> Iterator[Mapping[str, Any
         yield failed[index] if index in failed else next(answers)
 
 
-def _columns(result: Mapping[str, Any], number: int, cells: Mapping[str, str], tally: Tally) -> dict[str, str]:
+def _named(system: str) -> str:
+    return describe_level(contract.ICD, system)
+
+
+def _columns(result: Mapping[str, Any], number: int, record: Mapping[str, str | int], tally: Tally) -> dict[str, str]:
     if errors := result.get("errors"):
-        sentence = "; ".join(f"{title(str(error['field']))} {objection(error)}".strip() for error in errors)
+        sentence = "; ".join(f"{title(str(error['field']))} {objection(error, record)}".strip() for error in errors)
         tally.failed += 1
         if len(tally.errors) < SHOWN:
             tally.errors.append((number, sentence))
@@ -121,7 +146,7 @@ def _columns(result: Mapping[str, Any], number: int, cells: Mapping[str, str], t
     if risk_band:
         tally.bands[risk_band] += 1
     if len(tally.highest) < SHOWN or risk > tally.highest[-1][0]:
-        tally.highest.append((risk, number, cells.get("encounter_id", ""), risk_band))
+        tally.highest.append((risk, number, str(record.get("encounter_id", "")), risk_band))
         tally.highest.sort(key=lambda entry: -entry[0])
         del tally.highest[SHOWN:]
     probabilities = {_PROBABILITIES[name]: f"{p:.6f}" for name, p in result["probabilities"].items()}

@@ -1,10 +1,13 @@
 """Diagnoses that the form offers by code and name: the most frequent ones of the data set, four of five entries.
 
-Any other ICD-9-CM code can be typed. The names are those of ICD-9-CM, shortened.
+Any other code of the chosen code system can be typed. The names are those of ICD-9-CM, shortened; a code of ICD-10-CM
+has the name of the code that the model reads in its place.
 """
 
 from collections.abc import Mapping
 
+from readmission import contract
+from readmission.contract import icd
 from serving.demo.language import tr
 
 #: Codes by how often the data set has them.
@@ -99,15 +102,88 @@ COMMON: Mapping[str, str] = {
     "404": "Hypertensive heart and chronic kidney disease",
     "415": "Pulmonary embolism, acute pulmonary heart disease",
 }
+#: Codes of ICD-10-CM for the same diseases.
+COMMON_ICD10: tuple[str, ...] = (
+    "I50.9",
+    "E11.9",
+    "E87.1",
+    "I25.10",
+    "I10",
+    "I48.91",
+    "N39.0",
+    "J44.9",
+    "I12.9",
+    "J18.9",
+    "R07.9",
+    "R55",
+    "J44.1",
+    "I21.4",
+    "L03.115",
+    "N17.9",
+    "E11.65",
+    "N18.6",
+    "L97.509",
+    "J96.01",
+    "I20.0",
+    "E11.40",
+    "D64.9",
+    "T82.855A",
+    "I42.9",
+    "J45.909",
+    "E10.9",
+    "M17.11",
+    "E78.5",
+    "A41.9",
+    "I35.0",
+    "I63.9",
+    "Z95.1",
+    "K85.90",
+    "K56.609",
+    "I20.9",
+    "I70.219",
+    "K80.20",
+    "K21.9",
+    "E66.9",
+    "D50.9",
+    "K57.30",
+    "F32.9",
+    "K92.2",
+    "G45.9",
+    "I11.0",
+    "S72.001A",
+    "E11.51",
+    "I82.401",
+    "C34.90",
+    "J69.0",
+    "E11.21",
+    "I95.9",
+    "E03.9",
+    "M86.9",
+    "I26.99",
+)
 
 
-def name_of(code: str) -> str:
+def name_of(code: str, system: icd.System = "9cm") -> str:
     """Return the name of a code or of its category; empty if neither has one here."""
+    if system == "10cm":
+        return "" if icd.refusal(code, system) else name_of(icd.to_icd9(code, system))
     name = COMMON.get(code) or COMMON.get(code.partition(".")[0])
     return tr(name) if name else ""
 
 
-def describe(code: str) -> str:
+def describe(code: str, system: icd.System = "9cm") -> str:
     """Return a code with its name, as ``428 · Heart failure``; a code without a name here alone."""
-    name = name_of(code)
+    name = name_of(code, system)
     return f"{code} · {name}" if name else code
+
+
+def translated(record: Mapping[str, str | int]) -> dict[str, str]:
+    """Return what the model reads in place of the diagnoses of ICD-10-CM, by column; refused codes are left out.
+
+    Args:
+        record: A request. One in ICD-9-CM has nothing to translate.
+    """
+    if record.get(contract.ICD.name) != "10cm":
+        return {}
+    codes = {name: str(record.get(name, "")) for name in contract.DIAGNOSES}
+    return {name: icd.to_icd9(code, "10cm") for name, code in codes.items() if icd.refusal(code, "10cm") is None}

@@ -11,8 +11,8 @@ const readmissionForm = {
   fill(texts) {
     for (const control of this.controls()) {
       if (control.name in texts) control.value = texts[control.name];
-      this.nameDiagnosis(control);
     }
+    this.listCodes();
     return this.values();
   },
 
@@ -45,10 +45,19 @@ const readmissionForm = {
     }, 100);
   },
 
+  // Diagnoses are offered in the chosen code system.
+  listCodes() {
+    const system = document.getElementById('input-icd').value;
+    for (const control of this.controls()) {
+      if (control.getAttribute('list')?.startsWith('diagnoses-')) control.setAttribute('list', `diagnoses-${system}`);
+      this.nameDiagnosis(control);
+    }
+  },
+
   // The name of a diagnosis stands below its code; codes that the list does not have are named by the answer.
   nameDiagnosis(control) {
-    if (control.getAttribute('list') !== 'diagnoses') return;
-    const option = [...document.querySelectorAll('#diagnoses option')].find(o => o.value === control.value.trim());
+    if (!control.getAttribute('list')?.startsWith('diagnoses-')) return;
+    const option = [...control.list.options].find(o => o.value === control.value.trim());
     document.getElementById(`meaning-${control.name}`).textContent = option?.textContent ?? '';
   },
 };
@@ -56,7 +65,8 @@ const readmissionForm = {
 addEventListener('input', event => {
   if (!event.target.closest('#form .field')) return;
   document.querySelector('#answer .answer')?.classList.add('stale');
-  readmissionForm.nameDiagnosis(event.target);
+  if (event.target.id === 'input-icd') readmissionForm.listCodes();
+  else readmissionForm.nameDiagnosis(event.target);
 });
 // A link of the summary leads to the input itself; Enter in an input estimates.
 addEventListener('click', event => {

@@ -3,12 +3,12 @@
 Its controls are those of HTML, because screen readers, keyboards and phones know them. form.js reads and marks them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
 from readmission import contract
-from readmission.contract import Column, Group, suggestions
+from readmission.contract import Column, Group, icd, suggestions
 from serving.demo import diagnoses
 from serving.demo.batch import row_to_record
 from serving.demo.labels import describe_level, label
@@ -20,7 +20,7 @@ GROUPS: Mapping[Group, tuple[str, str]] = {
     "stay": (mark("Hospital stay"), mark("As known at discharge.")),
     "diagnoses": (
         mark("Diagnoses"),
-        mark("Search by name, or type any ICD-9 code, such as 250.83, 428, V27 or E878."),
+        mark("Search by name, or type any code: 250.83, 428 or V27 of ICD-9-CM, E11.65 or I50.9 of ICD-10-CM."),
     ),
     "labs": (mark("Laboratory"), mark("The highest result of this stay.")),
     "drugs": (mark("Diabetes drugs"), mark("Prescribed during the stay, and how the dose changed.")),
@@ -47,23 +47,34 @@ COMMON_LEVELS: Mapping[str, tuple[str, ...]] = {
 
 #: The form's texts by column; an empty one is not known.
 Values = Mapping[str, str]
+#: What the form states: the code system of the diagnoses, and the features.
+STATED = (contract.ICD, *contract.FEATURE_COLUMNS)
+#: Lists of codes by code system, and the codes that they hold.
+LISTS: Mapping[icd.System, tuple[str, Iterable[str]]] = {
+    "9cm": ("diagnoses-9cm", diagnoses.COMMON),
+    "10cm": ("diagnoses-10cm", diagnoses.COMMON_ICD10),
+}
 
 
-def draw() -> str:
-    """Draw the form, empty."""
-    return f"{_diagnoses()}{_ages()}{''.join(map(_draw_group, GROUPS))}"
+def draw(system: icd.System = "9cm") -> str:
+    """Draw the form, empty.
+
+    Args:
+        system: Code system of the diagnoses that is chosen at first.
+    """
+    return f"{_diagnoses()}{_ages()}{''.join(_draw_group(group, system) for group in GROUPS)}"
 
 
-def _draw_group(group: Group) -> str:
+def _draw_group(group: Group, system: icd.System) -> str:
     heading, hint = GROUPS[group]
-    columns = contract.feature_columns(group)
+    columns = [column for column in STATED if column.group == group]
     rare = [column for column in columns if _is_rare(column)]
     heading_of_rare = tr("{count} rarely used drugs", count=len(rare))
-    folded = f'<details class="rare"><summary>{heading_of_rare}</summary>{_draw_fields(rare)}</details>'
+    folded = f'<details class="rare"><summary>{heading_of_rare}</summary>{_draw_fields(rare, system)}</details>'
     return (
         f'<section class="card" id="group-{group}" aria-labelledby="title-{group}"><h2 id="title-{group}">{tr(heading)}'
         f"</h2>{f'<p>{tr(hint)}</p>' if hint else ''}"
-        f"{_draw_fields([column for column in columns if column not in rare])}"
+        f"{_draw_fields([column for column in columns if column not in rare], system)}"
         f"{folded if rare else ''}</section>"
     )
 
@@ -72,11 +83,11 @@ def _is_rare(column: Column) -> bool:
     return column.group == "drugs" and column.assumed is not None and column.name not in COMMON_DRUGS
 
 
-def _draw_fields(columns: Sequence[Column]) -> str:
-    return f'<div class="fields">{"".join(map(_draw_field, columns))}</div>'
+def _draw_fields(columns: Sequence[Column], system: icd.System) -> str:
+    return f'<div class="fields">{"".join(_draw_field(column, system) for column in columns)}</div>'
 
 
-def _draw_field(column: Column) -> str:
+def _draw_field(column: Column, system: icd.System) -> str:
     """Draw one label, its control and the places of what an answer says about it."""
     name = column.name
     hint = tr("in years, or a range") if name == "age" else ""
@@ -86,17 +97,18 @@ def _draw_field(column: Column) -> str:
     attributes = f'id="input-{name}" name="{name}" aria-required="{str(column.required).lower()}"{described}'
     return (
         f'<div class="field" id="field-{name}"><div class="title"><label for="input-{name}">{escape(label(column))}'
-        f'</label> <span class="hint" id="hint-{name}">{hint}</span></div>{_control(column, attributes)}'
+        f'</label> <span class="hint" id="hint-{name}">{hint}</span></div>{_control(column, attributes, system)}'
         f'<div class="about"><p class="meaning" id="meaning-{name}" aria-live="polite"></p>'
         f'<p class="error" id="error-{name}"></p></div></div>'
     )
 
 
-def _control(column: Column, attributes: str) -> str:
+def _control(column: Column, attributes: str, system: icd.System) -> str:
     if column.pattern:
-        return (
-            f'<input {attributes} list="diagnoses" autocomplete="off" autocapitalize="characters" spellcheck="false">'
-        )
+        codes = f'list="{LISTS[system][0]}"'
+        return f'<input {attributes} {codes} autocomplete="off" autocapitalize="characters" spellcheck="false">'
+    if column.name == contract.ICD.name:
+        return f"<select {attributes}>{draw_systems(system)}</select>"
     if column.name == "age":
         return f'<input {attributes} list="ages" autocomplete="off">'
     if not column.levels:
@@ -121,9 +133,17 @@ def _option(value: str, text: str, selected: bool = False) -> str:
     return f'<option value="{escape(value)}"{" selected" if selected else ""}>{escape(text)}</option>'
 
 
+def draw_systems(chosen: icd.System) -> str:
+    """Draw the code systems as options of a select."""
+    return "".join(_option(s, describe_level(contract.ICD, s), s == chosen) for s in icd.SYSTEMS)
+
+
 def _diagnoses() -> str:
-    options = "".join(_option(code, tr(name)) for code, name in diagnoses.COMMON.items())
-    return f'<datalist id="diagnoses">{options}</datalist>'
+    lists = {
+        name: "".join(_option(code, diagnoses.name_of(code, system)) for code in codes)
+        for system, (name, codes) in LISTS.items()
+    }
+    return "".join(f'<datalist id="{name}">{options}</datalist>' for name, options in lists.items())
 
 
 def _ages() -> str:
@@ -138,7 +158,7 @@ def default(column: Column) -> str:
 
 def fill(record: Mapping[str, str | int]) -> dict[str, str]:
     """Return the text of every field for one request, as the form shows it."""
-    texts = {column.name: str(record.get(column.name, default(column))) for column in contract.FEATURE_COLUMNS}
+    texts = {column.name: str(record.get(column.name, default(column))) for column in STATED}
     if texts["age"]:
         texts["age"] = describe_level(contract.BY_NAME["age"], texts["age"])
     return texts
@@ -151,21 +171,39 @@ def mend(values: Values) -> tuple[dict[str, str], list[str]]:
         values: The form's texts.
 
     Returns:
-        The texts to send, and a sentence for each that was repaired.
+        The texts to send, and a sentence for each that the model reads otherwise than it was typed: repaired, or
+        translated from ICD-10-CM.
     """
     mended, notes = dict(values), []
+    system = system_of(values)
     for column in contract.FEATURE_COLUMNS:
         text = (values.get(column.name) or "").strip()
-        if not text or not (column.pattern or column.name == "age") or column.problem(text) is None:
+        if not text or not (column.pattern or column.name == "age") or _is_read_as_typed(column, text, system):
             continue
-        meant = suggestions.mend_code(text) if column.pattern else _range_of(column, text)
+        meant = suggestions.mend_code(text, system) if column.pattern else _range_of(column, text)
         if not meant:
             continue
         mended[column.name] = meant
-        read = diagnoses.describe(meant) if column.pattern else describe_level(column, meant)
+        read = _meaning(meant, system) if column.pattern else describe_level(column, meant)
         if read != text:
             notes.append(tr("{field}: “{text}” was read as {value}.", field=tr(column.label), text=text, value=read))
     return mended, notes
+
+
+def system_of(values: Values) -> icd.System:
+    """Return the code system that the form states."""
+    return "10cm" if values.get(contract.ICD.name) == "10cm" else "9cm"
+
+
+def _is_read_as_typed(column: Column, text: str, system: icd.System) -> bool:
+    return column.problem(text) is None and not (column.pattern and system == "10cm")
+
+
+def _meaning(code: str, system: icd.System) -> str:
+    """Return a code as the model reads it, with its name."""
+    if system == "9cm":
+        return diagnoses.describe(code)
+    return f"{describe_level(contract.ICD, '9cm')} {diagnoses.describe(icd.to_icd9(code, system))}"
 
 
 def _range_of(column: Column, text: str) -> str | None:
@@ -199,12 +237,15 @@ def marks(problems: Mapping[str, str], values: Values, mended: Values) -> dict[s
         "problems": {name: text[:1].upper() + text[1:] for name, text in problems.items()},
         "values": {
             name: shown[name]
-            for name in contract.FEATURE_NAMES
+            for name in shown
             if mended.get(name, "") != values.get(name, "") and shown[name] != values.get(name)
         },
-        "meanings": {
-            column.name: diagnoses.name_of(mended.get(column.name) or "")
-            for column in contract.FEATURE_COLUMNS
-            if column.pattern
-        },
+        "meanings": {name: _named(mended.get(name) or "", system_of(values)) for name in contract.DIAGNOSES},
     }
+
+
+def _named(code: str, system: icd.System) -> str:
+    """Return the name of a code, or what one of ICD-10-CM was read as; empty if it has none or is refused."""
+    if system == "9cm":
+        return diagnoses.name_of(code)
+    return "" if icd.refusal(code, system) else tr("Read as {value}", value=_meaning(code, system))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from readmission import contract
-from readmission.contract import Column
+from readmission.contract import Column, icd
 from readmission.contract.risk import BAND_NAMES
 from serving.demo.language import mark, tr
 
@@ -18,6 +18,8 @@ _LEVELS = {
     "None": mark("Not tested"),
     "Norm": mark("Normal"),
     "Unknown/Invalid": mark("Not stated"),
+    "9cm": mark("ICD-9-CM"),
+    "10cm": mark("ICD-10-CM"),
     "AfricanAmerican": mark("African American"),
     "Surgery-PlasticwithinHeadandNeck": mark("Surgery – Plastic within Head and Neck"),
     "Obsterics&Gynecology-GynecologicOnco": mark("Obstetrics & Gynecology – Gynecologic Oncology"),
@@ -42,7 +44,17 @@ _PROBLEMS = {
     "range": mark("is out of range."),
     "level": mark("is not one of the allowed values."),
     "pattern": mark("is not a valid code: give an ICD-9 code such as 250.83, 428, V27 or E878."),
+    "unlisted": mark("is not a billable ICD-10-CM code of fiscal year 2024: give one such as E11.65 or I50.9."),
+    "unmapped": mark("is an ICD-10-CM code without an equivalent that the model knows: leave it out or give another."),
+    "ambiguous": mark(
+        "is an ICD-10-CM code that could mean several that the model tells apart: give a more specific one or leave it "
+        "out."
+    ),
 }
+#: Problems of a code, which may be one of the other code system.
+_OF_CODES = ("pattern", "unlisted")
+#: Columns that a request may state, by name.
+_COLUMNS = {**contract.BY_NAME, contract.ICD.name: contract.ICD}
 #: Most allowed values that an error lists.
 _FEW = 12
 _RANGE = re.compile(r"\[(\d+)-(\d+)\)")
@@ -78,18 +90,23 @@ def label(column: Column) -> str:
 
 def title(field: str) -> str:
     """Return the label of a column; a field that the contract does not have keeps its own name."""
-    column = contract.BY_NAME.get(field)
+    column = _COLUMNS.get(field)
     return tr(column.label) if column else field
 
 
-def objection(error: Mapping[str, Any]) -> str:
+def objection(error: Mapping[str, Any], record: Mapping[str, str | int] | None = None) -> str:
     """Return what is wrong with one field and what is allowed there, to follow the field's label.
 
     Args:
         error: One of the API's {field, problem, allowed}, perhaps with the nearest allowed value.
+        record: The request. If omitted, a code of the other code system is not named as such.
     """
     code = str(error["problem"])
-    column, nearest = contract.BY_NAME.get(str(error["field"])), error.get("nearest")
+    column, nearest = _COLUMNS.get(str(error["field"])), error.get("nearest")
+    if code in _OF_CODES and column and column.pattern and (other := _other_system(column, record or {})):
+        return other
+    if code == "pattern" and (record or {}).get(contract.ICD.name) == "10cm":
+        code = "unlisted"
     if column and column.is_number and not column.levels and code in ("type", "range"):
         sentence = tr("must be a whole number from {least} to {most}.", least=column.minimum, most=column.maximum)
     else:
@@ -101,6 +118,20 @@ def objection(error: Mapping[str, Any]) -> str:
         return sentence
     meant = describe_level(column, str(nearest)) if column.levels else str(nearest)
     return f"{sentence} {tr('Did you mean {value}?', value=meant)}"
+
+
+def _other_system(column: Column, record: Mapping[str, str | int]) -> str:
+    """Say that a code belongs to the code system that was not declared; empty if it does not."""
+    declared = record.get(contract.ICD.name, contract.ICD.assumed)
+    other = next((system for system in icd.SYSTEMS if system != declared), None)
+    if declared not in icd.SYSTEMS or other is None or icd.refusal(str(record.get(column.name, "")), other) is not None:
+        return ""
+    systems: dict[object, str] = {name: describe_level(contract.ICD, name) for name in icd.SYSTEMS}
+    return tr(
+        "is a code of {other}, but the code system is {declared}: choose {other}.",
+        other=systems[other],
+        declared=systems[declared],
+    )
 
 
 def _listed(column: Column) -> str:

@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from readmission import contract
+from readmission.contract import icd
 from readmission.contract.risk import INTENDED_USE
 from serving.demo.batch import Tally
+from serving.demo.form import draw_systems
 from serving.demo.labels import RISK_BANDS, objection, title
 from serving.demo.language import LANGUAGES, address, count, current, mark, percent, tr
 
@@ -43,8 +46,12 @@ def draw_not_possible() -> str:
     )
 
 
-def draw_file_help() -> str:
-    """Draw what a file must look like, with links to one without rows and one with examples."""
+def draw_file_help(system: icd.System = "9cm") -> str:
+    """Draw what a file must look like, with links to one without rows and one with examples, and a choice.
+
+    Args:
+        system: Code system of the diagnoses that is chosen at first.
+    """
     columns = tr(
         "Upload one encounter per line, with the data set's column names in the first line, separated by commas, "
         "semicolons or tabs. The column “readmitted” is dropped."
@@ -57,6 +64,9 @@ def draw_file_help() -> str:
         f"<h2>{tr('Score a file')}</h2><p>{columns} {kept}</p>"
         f'<p><a href="template.csv" download>{tr("Template with all columns")}</a> · '
         f'<a href="example.csv" download>{tr("Example with three encounters")}</a></p>'
+        f'<div class="field"><div class="title"><label for="file-icd">{title(contract.ICD.name)}</label> '
+        f'<span class="hint" id="hint-file-icd">{tr("in rows whose column “icd” does not say it")}</span></div>'
+        f'<select id="file-icd" aria-describedby="hint-file-icd">{draw_systems(system)}</select></div>'
     )
 
 
@@ -190,11 +200,11 @@ def draw_notice(heading: str, sentence: str) -> str:
     return f'<section class="notice wrong" role="alert">{content}</section>'
 
 
-def draw_problems(errors: Sequence[Mapping[str, Any]]) -> str:
-    """List the API's objections, each a link to its field."""
+def draw_problems(errors: Sequence[Mapping[str, Any]], record: Mapping[str, str | int]) -> str:
+    """List the API's objections to a request, each a link to its field."""
     items = "".join(
         f'<li><a href="#field-{escape(str(e["field"]))}">{escape(title(str(e["field"])))}</a> '
-        f"{escape(objection(e))}</li>"
+        f"{escape(objection(e, record))}</li>"
         for e in errors
     )
     number = len(errors)

@@ -12,6 +12,7 @@ from gradio.utils import get_upload_folder
 from prometheus_client import Counter, Histogram
 
 from readmission import contract
+from readmission.contract import icd
 from serving.demo import form, notices
 from serving.demo.answer import draw_answer
 from serving.demo.batch import Tally, score
@@ -36,12 +37,13 @@ SECONDS = Histogram("readmission_demo_request_seconds", "Time to an answer of th
 Answer = tuple[str, dict[str, Any]]
 
 
-def build(client: Client, language: str) -> gr.Blocks:
+def build(client: Client, language: str, system: icd.System = "9cm") -> gr.Blocks:
     """Build the page in front of one API.
 
     Args:
         client: Connections to the API.
         language: Code of the language that the page speaks.
+        system: Code system of diagnoses that is chosen at first.
     """
     page: gr.Blocks
     with (
@@ -60,14 +62,14 @@ def build(client: Client, language: str) -> gr.Blocks:
         gr.on([page.load, gr.Timer(REFRESH).tick], status, outputs=header, **_quiet())
         with gr.Tabs():
             with gr.Tab(tr("One patient")):
-                _one(client)
+                _one(client, system)
             with gr.Tab(tr("Many patients (CSV)")):
-                _many(client)
+                _many(client, system)
         gr.HTML(notices.draw_footer(), elem_id="foot")
     return page
 
 
-def _one(client: Client) -> None:
+def _one(client: Client, system: icd.System) -> None:
     language = current()
     with gr.Row(elem_id="one"):
         with gr.Column(scale=7):
@@ -75,7 +77,7 @@ def _one(client: Client) -> None:
                 gr.HTML(f"<span>{tr('Start from a patient who')}</span>")
                 buttons = [gr.Button(tr(preset.outcome), size="sm") for preset in PRESETS]
                 clear = gr.Button(tr("Empty form"), size="sm", elem_id="clear")
-            gr.HTML(form.draw(), elem_id="form")
+            gr.HTML(form.draw(system), elem_id="form")
         with gr.Column(elem_id="result", scale=5):
             estimate = gr.Button(tr("Estimate risk"), variant="primary", elem_id="estimate")
             answer = gr.HTML(notices.draw_empty(), elem_id="answer")
@@ -97,7 +99,7 @@ def _one(client: Client) -> None:
         )
         asked.then(None, marks, js="marks => { readmissionForm.mark(marks); readmissionForm.reveal() }")
     clear.click(lambda: empty, None, answer, api_visibility="private", **_quiet()).then(
-        None, js=f"() => readmissionForm.clear({_texts({})})"
+        None, js=f"() => readmissionForm.clear({_texts({contract.ICD.name: system})})"
     )
 
 
@@ -118,7 +120,8 @@ async def _predict(client: Client, values: form.Values, repairs: list[str]) -> t
         content = await client.predict(record)
     except RejectedError as error:
         outcome = "rejected"
-        return notices.draw_problems(error.errors), {str(e["field"]): objection(e) for e in error.errors}
+        objections = {str(e["field"]): objection(e, record) for e in error.errors}
+        return notices.draw_problems(error.errors, record), objections
     except UnavailableError as error:
         outcome = "unavailable"
         return notices.draw_unavailable(str(error)), {}
@@ -147,9 +150,9 @@ async def _of_version(version: str, answer: Awaitable[dict[str, Any]]) -> dict[s
     return content if str(content["model_version"]) == version else None
 
 
-def _many(client: Client) -> None:
+def _many(client: Client, system: icd.System) -> None:
     with gr.Column(elem_classes="card", elem_id="many"):
-        gr.HTML(notices.draw_file_help(), elem_classes="card-title")
+        gr.HTML(notices.draw_file_help(system), elem_classes="card-title")
         # Not gr.File: its words are in the browser's language, whatever the page's is.
         upload = gr.UploadButton(tr("Choose a file …"), file_types=FILES, elem_id="upload", variant="primary")
         report = gr.HTML(elem_id="report")
@@ -157,22 +160,27 @@ def _many(client: Client) -> None:
             tr("Download the scored CSV"), visible=False, variant="primary", elem_id="download"
         )
     run = _scoring(client, current())
-    upload.upload(run, upload, [report, download], api_name="score_csv", **_quiet(), api_visibility="private")
+    # The code system that is chosen beside the upload.
+    chosen = gr.JSON({}, visible=False)
+    choose = f"(path, _) => [path, {{{contract.ICD.name}: document.getElementById('file-icd').value}}]"
+    upload.upload(
+        run, [upload, chosen], [report, download], js=choose, api_name="score_csv", **_quiet(), api_visibility="private"
+    )
 
 
-def _scoring(client: Client, language: str) -> Callable[[str | None], AsyncIterator[tuple[str, Any]]]:
-    async def steps(path: str | None) -> AsyncIterator[tuple[str, Any]]:
+def _scoring(client: Client, language: str) -> Callable[[str | None, form.Values], AsyncIterator[tuple[str, Any]]]:
+    async def steps(path: str | None, chosen: form.Values) -> AsyncIterator[tuple[str, Any]]:
         hidden = gr.update(visible=False)
         if path is None:
             yield "", hidden
         elif not is_uploaded(Path(path)):
             yield notices.draw_notice(tr(_NOT_SCORABLE), tr("It was not uploaded here.")), hidden
         else:
-            async for step in _score(client, Path(path)):
+            async for step in _score(client, Path(path), form.system_of(chosen)):
                 yield step
 
-    async def run(path: str | None) -> AsyncIterator[tuple[str, Any]]:
-        async for step in speak_each(language, steps(path)):
+    async def run(path: str | None, chosen: form.Values) -> AsyncIterator[tuple[str, Any]]:
+        async for step in speak_each(language, steps(path, chosen)):
             yield step
 
     return run
@@ -186,7 +194,7 @@ def is_uploaded(path: Path) -> bool:
 _NOT_SCORABLE = mark("This file cannot be scored")
 
 
-async def _score(client: Client, source: Path) -> AsyncIterator[tuple[str, Any]]:
+async def _score(client: Client, source: Path, system: icd.System) -> AsyncIterator[tuple[str, Any]]:
     hidden = gr.update(visible=False)
     outcome, tally = "answered", Tally()
     with source.open("rb") as lines:
@@ -195,7 +203,7 @@ async def _score(client: Client, source: Path) -> AsyncIterator[tuple[str, Any]]
     # Beside the upload: in Gradio's cache, where `delete_cache` finds it.
     target = source.with_name(f"{source.stem}-scored.csv")
     try:
-        async for tally in score(client, source, target):
+        async for tally in score(client, source, target, system):
             yield notices.draw_progress(tally.rows, total), hidden
         yield notices.draw_report(tally), gr.update(visible=True, value=str(target))
     except NotScorableError as error:

@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from readmission import contract
+from readmission.contract import icd
 from serving.demo import diagnoses
 from serving.demo.labels import ASSUMPTIONS, describe_level
 from serving.demo.language import factor, mark, tr
@@ -67,5 +68,6 @@ def _words(name: str, record: Mapping[str, str | int]) -> str:
     if not text:
         return f"{tr(column.label)}: {tr(ASSUMPTIONS['']).lower()}"
     if column.pattern:
-        return f"{tr(column.label)}: {diagnoses.describe(text)}"
+        system: icd.System = "10cm" if record.get(contract.ICD.name) == "10cm" else "9cm"
+        return f"{tr(column.label)}: {diagnoses.describe(text, system)}"
     return f"{tr(column.label)}: {describe_level(column, text) if text in column.levels else text}"

@@ -128,12 +128,13 @@ def template() -> str:
 
 def example() -> str:
     """Return a file with the examples of the page."""
-    return _written([{name: str(value) for name, value in preset.record.items()} for preset in PRESETS])
+    stated = {contract.ICD.name: contract.ICD.assumed or ""}
+    return _written([stated | {name: str(value) for name, value in preset.record.items()} for preset in PRESETS])
 
 
 def _written(rows: list[dict[str, str]]) -> str:
     text = io.StringIO()
-    names = [column.name for column in contract.FEATURE_COLUMNS]
+    names = [column.name for column in (*contract.FEATURE_COLUMNS, contract.ICD)]
     writer = csv.DictWriter(text, names, restval="", lineterminator="\r\n")
     writer.writeheader()
     writer.writerows(rows)

@@ -203,11 +203,9 @@ def code_problem(column: Column, code: str, system: icd.System) -> Problem | Non
     refusal = icd.refusal(code, system) if code != contract.MISSING_TOKEN else None
     if refusal is None:
         return None
-    allowed, nearest = refusal.allowed, None
-    if system == "9cm":
-        nearest = suggestions.nearest(column, code)
-        if icd.refusal(code, "10cm") is None:
-            allowed += f"; an ICD-10-CM code needs '{contract.ICD.name}': '10cm'"
+    allowed, nearest = refusal.allowed, suggestions.mend_code(code, system)
+    if system == "9cm" and icd.refusal(code, "10cm") is None:
+        allowed += f"; an ICD-10-CM code needs '{contract.ICD.name}': '10cm'"
     return Problem(column.name, refusal.problem, fields.allowed(column, allowed), nearest)
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from bench.serving import peers, subject
 from readmission.settings import Settings
-from tests.conftest import free_port
+from tests.conftest import PICTURES, free_port
 
 #: Debian's name first. Without any of them, the tests in a browser are skipped.
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -108,8 +108,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the folder for pictures of pages: READMISSION_TEST_PICTURES, else one that pytest deletes."""
-    folder = os.environ.get("READMISSION_TEST_PICTURES")
-    path = Path(folder) if folder else tmp_path_factory.mktemp("pictures")
+    path = Path(PICTURES) if PICTURES else tmp_path_factory.mktemp("pictures")
     path.mkdir(parents=True, exist_ok=True)
     return path
 

@@ -47,7 +47,7 @@ def score_csv(url: str, path: str) -> dict[str, Any]:
     """Ask for the scoring of a path on the server, as the page does; return the last event of Gradio's queue."""
     event = next(d["id"] for d in httpx.get(f"{url}/config").json()["dependencies"] if d["api_name"] == "score_csv")
     session = uuid.uuid4().hex
-    data = [{"path": path, "orig_name": "ward.csv", "meta": {"_type": "gradio.FileData"}}]
+    data = [{"path": path, "orig_name": "ward.csv", "meta": {"_type": "gradio.FileData"}}, {"icd": "9cm"}]
     httpx.post(
         f"{url}/gradio_api/queue/join", json={"data": data, "fn_index": event, "session_hash": session}
     ).raise_for_status()
@@ -172,9 +172,9 @@ def test_typed_years_and_codes_are_repaired_and_reasons_are_in_the_users_words(p
 
 def test_diagnosis_is_offered_by_name_and_named_below_its_code(page: Any) -> None:
     page.wait_for_selector("#field-diag_1 input")
-    asthma = page.locator("#diagnoses option[value='493']")
+    asthma = page.locator("#diagnoses-9cm option[value='493']")
     assert asthma.text_content() == "Asthma"
-    assert page.get_attribute("#field-diag_1 input", "list") == "diagnoses"
+    assert page.get_attribute("#field-diag_1 input", "list") == "diagnoses-9cm"
     page.fill("#field-diag_1 input", "493")
     assert page.inner_text("#meaning-diag_1") == "Asthma"
     page.fill("#field-diag_1 input", "493.2")
@@ -184,7 +184,7 @@ def test_diagnosis_is_offered_by_name_and_named_below_its_code(page: Any) -> Non
 def test_a_screen_reader_hears_every_control_by_its_label(page: Any) -> None:
     page.wait_for_selector("#form select")
     page.evaluate("document.querySelectorAll('#form details').forEach(fold => fold.open = true)")
-    for column in contract.FEATURE_COLUMNS:
+    for column in form.STATED:
         typed = column.pattern or not column.levels or column.name == "age"
         # An input with a list of suggestions is a combobox, as a select is.
         role = "textbox" if typed and not column.pattern and column.name != "age" else "combobox"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from readmission import contract
-from readmission.contract import Column
+from readmission.contract import Column, icd
 
 _BOUNDS = re.compile(r"\[(\d+)-(\d+)\)")
 #: Most characters of a value that are compared; a longer text is no misspelt level.
@@ -43,16 +43,16 @@ def nearest(column: Column, value: object) -> str | int | None:
     return closest(text, column.levels)
 
 
-def mend_code(text: str) -> str | None:
-    """Return an ICD-9 code in its usual spelling: upper case, a dot, three digits before it; None if it is none.
+def mend_code(text: str, system: icd.System = "9cm") -> str | None:
+    """Return a code in its usual spelling: upper case, a dot after the category; None if its system lacks it.
 
-    Billing systems store ``25083`` for 250.83 and ``4280`` for 428.0; spreadsheets write ``250,83``.
+    Billing systems store ``25083`` for 250.83 and ``E1165`` for E11.65; spreadsheets write ``250,83``.
     """
     code = text.strip().upper().replace(",", ".").rstrip(".")
     if "." not in code:
-        whole = 4 if code.startswith("E") else 3
+        whole = 4 if system == "9cm" and code.startswith("E") else 3
         code = f"{code[:whole]}.{code[whole:]}" if len(code) > whole else code
-    return code if code and contract.BY_NAME["diag_1"].kind.problem(code) is None else None
+    return code if code and icd.refusal(code, system) is None else None
 
 
 def closest(text: str, levels: Sequence[str]) -> str | None:

@@ -53,6 +53,14 @@ def test_codes_are_mended_to_their_usual_spelling(text: str, code: str | None) -
     assert mend_code(text) == code
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("e1165", "E11.65"), ("i50,9", "I50.9"), ("E878", "E87.8"), ("s72001a", "S72.001A"), ("428", None), ("", None)],
+)
+def test_codes_of_icd10_are_mended_to_billable_ones(text: str, code: str | None) -> None:
+    assert mend_code(text, "10cm") == code
+
+
 def test_a_misspelt_column_is_found_by_its_letters() -> None:
     assert closest("metforminn", contract.FEATURE_NAMES) == "metformin"
     assert closest("zzz", contract.FEATURE_NAMES) is None

@@ -95,3 +95,34 @@ def test_formulas_of_copied_cells_are_harmless(tmp_path: Path) -> None:
 def test_an_error_is_in_the_words_of_the_form(tmp_path: Path) -> None:
     tally, _ = scored(tmp_path, (",".join(REQUIRED) + "\n" + ",".join([ROW[0], "old", *ROW[2:]])).encode())
     assert tally.errors[0][1].startswith("Age is not one of the allowed values. Choose 0–9 years")
+
+
+class Recorder(Api):
+    """An API that remembers what it was sent."""
+
+    def __init__(self) -> None:
+        super().__init__("http://api")
+        self.sent: list[Mapping[str, Any]] = []
+
+    async def predict_batch(self, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        self.sent += records
+        return await super().predict_batch(records)
+
+
+def test_codes_of_icd10_are_declared_by_row_or_beside_the_upload_and_the_file_says_what_was_read(
+    tmp_path: Path,
+) -> None:
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text(
+        "\n".join(
+            [",".join([*REQUIRED, "diag_1", "icd"]), ",".join([*ROW, "I50.9", ""]), ",".join([*ROW, "428", "9cm"])]
+        )
+    )
+    api = Recorder()
+    [tally] = collect(score(api, source, target, "10cm"))
+    assert [record["icd"] for record in api.sent] == ["10cm", "9cm"]
+    assert tally.notes == ["Diagnoses were read as ICD-10-CM, except in rows whose column “icd” says otherwise."]
+    with target.open(encoding="utf-8-sig", newline="") as file:
+        assert [row["diagnoses_icd9"] for row in csv.DictReader(file)] == ["428", ""]
+    collect(score(api, source, target))
+    assert ["icd" in record for record in api.sent[2:]] == [False, True]

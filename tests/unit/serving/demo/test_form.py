@@ -27,7 +27,7 @@ def test_form_gives_back_what_it_was_filled_with(preset: Preset) -> None:
     request = form.to_record(mended)
     assert preset.record.items() <= request.items()
     added = {name: request[name] for name in request.keys() - preset.record.keys()}
-    assert added == {name: contract.BY_NAME[name].assumed for name in added}, "only what the API would assume"
+    assert added == {c.name: c.assumed for c in form.STATED if c.name in added}, "only what the API would assume"
 
 
 class Controls(HTMLParser):
@@ -59,7 +59,7 @@ def test_form_has_a_native_control_with_a_label_for_every_feature_with_every_lev
         drawn = Controls(form.draw())
     assert list(drawn.controls) == [c.name for g in form.GROUPS for c in _shown(g)]
     assert len(drawn.ids) == len(set(drawn.ids))
-    for column in contract.FEATURE_COLUMNS:
+    for column in form.STATED:
         control = drawn.controls[column.name]
         assert control["id"] in drawn.labels
         assert control["aria-required"] == str(column.required).lower()
@@ -72,7 +72,7 @@ def test_form_has_a_native_control_with_a_label_for_every_feature_with_every_lev
 
 
 def _shown(group: contract.Group) -> list[contract.Column]:
-    return sorted(contract.feature_columns(group), key=form._is_rare)
+    return sorted((column for column in form.STATED if column.group == group), key=form._is_rare)
 
 
 def test_frequent_levels_of_long_lists_come_first() -> None:
@@ -84,7 +84,7 @@ def test_frequent_levels_of_long_lists_come_first() -> None:
 
 def test_empty_form_sends_only_what_the_api_would_assume() -> None:
     empty = form.to_record(form.fill({}))
-    assert empty == {c.name: c.assumed for c in contract.FEATURE_COLUMNS if c.assumed is not None}
+    assert empty == {c.name: c.assumed for c in form.STATED if c.assumed is not None}
 
 
 def test_fraction_reaches_the_api_unrounded() -> None:
@@ -122,3 +122,30 @@ def test_codes_and_years_are_repaired_visibly() -> None:
         "Second diagnosis: “25083” was read as 250.83 · Diabetes mellitus.",
     ]
     assert form.mend(mended)[1] == []
+
+
+def test_codes_of_icd10_are_repaired_and_the_page_says_what_they_were_read_as() -> None:
+    values = form.fill({"icd": "10cm", "diag_1": "e1165", "diag_2": "I50.9", "diag_3": "E878"})
+    mended, notes = form.mend(values)
+    assert [mended[name] for name in contract.DIAGNOSES] == ["E11.65", "I50.9", "E87.8"]
+    assert form.to_record(mended)["icd"] == "10cm"
+    assert notes == [
+        "Primary diagnosis: “e1165” was read as ICD-9-CM 250.8 · Diabetes with other specified manifestations.",
+        "Second diagnosis: “I50.9” was read as ICD-9-CM 428 · Heart failure.",
+        "Third diagnosis: “E878” was read as ICD-9-CM 276 · Disorders of fluid, electrolyte and acid-base balance.",
+    ]
+    marks = form.marks({}, values, mended)
+    assert marks["values"] == {"diag_1": "E11.65", "diag_3": "E87.8"}
+    assert marks["meanings"]["diag_2"] == "Read as ICD-9-CM 428 · Heart failure"
+
+
+def test_code_that_icd10_lacks_is_neither_repaired_nor_given_a_meaning() -> None:
+    values = form.fill({"icd": "10cm", "diag_1": "428", "diag_2": "U07.1"})
+    assert form.mend(values) == (values, [])
+    assert form.marks({}, values, values)["meanings"] == {"diag_1": "", "diag_2": "", "diag_3": ""}
+
+
+def test_the_system_of_the_site_is_chosen_at_first_with_its_list_of_codes() -> None:
+    drawn = form.draw("10cm")
+    assert '<option value="10cm" selected>ICD-10-CM</option>' in drawn
+    assert drawn.count('list="diagnoses-10cm"') == 3 and 'list="diagnoses-9cm"' not in drawn

@@ -44,3 +44,23 @@ def test_number_out_of_range_is_told_the_range_in_words() -> None:
     with speaking("es"):
         assert objection(error) == "debe ser un número entero de 1 a 14."
         assert objection({"field": "age", "problem": "missing"}) == "es un dato obligatorio."
+
+
+def test_code_of_the_other_system_is_named_as_such() -> None:
+    pattern = {"field": "diag_1", "problem": "pattern", "allowed": "a code"}
+    assert objection(pattern, {"diag_1": "E11.9", "icd": "9cm"}) == (
+        "is a code of ICD-10-CM, but the code system is ICD-9-CM: choose ICD-10-CM."
+    )
+    assert objection(pattern, {"diag_1": "428", "icd": "10cm"}) == (
+        "is a code of ICD-9-CM, but the code system is ICD-10-CM: choose ICD-9-CM."
+    )
+    assert objection(pattern, {"diag_1": "nonsense", "icd": "10cm"}).startswith("is not a billable ICD-10-CM code")
+    with speaking("es"):
+        assert objection({**pattern, "problem": "unmapped"}, {}).startswith(
+            "es un código de la CIE-10-MC sin equivalente"
+        )
+
+
+def test_wrong_code_system_of_a_row_is_named_with_what_is_allowed() -> None:
+    error = {"field": "icd", "problem": "level", "allowed": "one of '9cm', '10cm'"}
+    assert objection(error) == "is not one of the allowed values. Choose ICD-9-CM or ICD-10-CM."

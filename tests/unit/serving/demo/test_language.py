@@ -34,7 +34,7 @@ def texts_of_others() -> Iterator[str]:
     yield from (label for label, _ in RISK_BANDS.values())
     for score in SCORES.values():
         yield from (score.label, score.limits)
-    for column in contract.FEATURE_COLUMNS:
+    for column in (contract.ICD, *contract.FEATURE_COLUMNS):
         yield column.label
         yield from column.descriptions.values()
         if column.unit and column.levels:

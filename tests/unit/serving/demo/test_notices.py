@@ -67,7 +67,7 @@ def test_report_of_a_model_without_bands_has_no_bars() -> None:
 
 
 def test_problem_of_the_api_is_escaped_and_leads_to_its_field() -> None:
-    drawn = notices.draw_problems([{"field": "age", "problem": "<s>", "allowed": "<q>"}])
+    drawn = notices.draw_problems([{"field": "age", "problem": "<s>", "allowed": "<q>"}], {})
     assert 'href="#field-age"' in drawn
     assert "<s>" not in drawn
     assert "<q>" not in drawn

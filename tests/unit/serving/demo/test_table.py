@@ -77,4 +77,4 @@ def test_template_and_example_are_files_that_can_be_scored(tmp_path: Path) -> No
     assert len(list(open_table(path).rows())) == 3
     path.write_text(table.template(), newline="")
     assert list(open_table(path).rows()) == []
-    assert next(csv.reader(io.StringIO(table.template().lstrip("\ufeff")))) == list(contract.FEATURE_NAMES)
+    assert next(csv.reader(io.StringIO(table.template().lstrip("\ufeff")))) == [*contract.FEATURE_NAMES, "icd"]

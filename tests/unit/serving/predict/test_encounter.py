@@ -129,6 +129,12 @@ def test_an_error_names_the_nearest_allowed_value() -> None:
     assert nearest == {"age": "[70-80)", "metforminn": "metformin", "gender": None}
 
 
+def test_an_error_names_the_code_of_the_declared_system_that_was_meant() -> None:
+    with pytest.raises(Invalid) as caught:
+        encounter.decode(json.dumps({**EXAMPLE, "icd": "10cm", "diag_1": "i50.9", "diag_2": "428"}).encode())
+    assert {p.field: p.nearest for p in caught.value.problems} == {"diag_1": "I50.9", "diag_2": None}
+
+
 def test_codes_are_remembered_only_when_right_and_only_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encounter, "_codes", {None})
     monkeypatch.setattr(encounter, "_CODES", 50)
