@@ -51,8 +51,12 @@ class Supervisor:
         return (self._home / "supervisord.conf").exists()
 
     def started_at(self) -> str:
-        """Return when the running supervisord started, in local time."""
-        return f"{datetime.fromtimestamp((self._home / 'supervisord.pid').stat().st_mtime):%H:%M on %d %B}"
+        """Return when the running supervisord started, in local time; "unknown" if it has just ended."""
+        try:
+            written = (self._home / "supervisord.pid").stat().st_mtime
+        except FileNotFoundError:
+            return "unknown"
+        return f"{datetime.fromtimestamp(written):%H:%M on %d %B}"
 
     def launch(self, parts: Iterable[Part]) -> None:
         """Start supervisord with the parts known and none running.

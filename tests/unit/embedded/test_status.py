@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from readmission.embedded import status
+from readmission.embedded.supervisor import Supervisor
 from tests.conftest import free_port, make_settings
 
 MODEL = {"name": "m", "version": "3", "family": "lightgbm", "synthetic": True, "metrics": {"test_roc_auc_30": 0.66666}}
@@ -76,3 +77,28 @@ def test_text_says_since_when_it_runs_how_old_the_data_is_and_what_of_the_disk_i
     text = status.render(state(batches=batches, **about))
     for expected in ("came in 5.0 hours ago", "running since 08:15", "/x/.state: 0.3 GB, 22.0 GB"):
         assert expected in text
+
+
+def test_a_supervisor_that_has_just_ended_and_files_that_vanish_break_nothing(tmp_path: Path) -> None:
+    assert Supervisor(make_settings(tmp_path)).started_at() == "unknown"
+    folder = tmp_path / "state" / "deep"
+    folder.mkdir(parents=True)
+    (folder / "file").write_bytes(b"12345")
+    assert status._size(folder.parent) == 5
+    stop = threading.Event()
+
+    def churn() -> None:
+        number = 0
+        while not stop.is_set():
+            path = folder / f"vanishes-{number % 50}"
+            path.write_bytes(b"")
+            path.unlink()
+            number += 1
+
+    thread = threading.Thread(target=churn)
+    thread.start()
+    try:
+        assert {status._size(folder.parent) for _ in range(500)} == {5}
+    finally:
+        stop.set()
+        thread.join()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.serving.card import Caller, while_swapping
+from bench.serving.card import Caller, Calls, verdict, while_swapping
 from readmission.sandbox import record_system
 from readmission.sandbox.hospital import Hospital
 from readmission.sandbox.record_system import RecordSystem
@@ -63,3 +63,19 @@ def test_calls_go_on_while_the_model_is_swapped_and_stop_afterwards(url: str, tm
     swapped = threading.Event()
     calls = while_swapping(caller(url, tmp_path, b"good"), 50, swapped.set)
     assert swapped.is_set() and calls.failed == 0 and calls.answered >= 50
+
+
+@pytest.mark.parametrize(
+    ("p99_ms", "failed", "holds", "line"),
+    [
+        (20.0, 0, True, "p99 at half of capacity 20.0 ms, 0.80 of the limit of 25 ms; 0 failed: HOLDS"),
+        (30.0, 0, False, "p99 at half of capacity 30.0 ms, 1.20 of the limit of 25 ms; 0 failed: DOES NOT HOLD"),
+        (20.0, 1, False, "p99 at half of capacity 20.0 ms, 0.80 of the limit of 25 ms; 1 failed: DOES NOT HOLD"),
+    ],
+)
+def test_verdict_has_the_ratio_to_the_limit_and_minds_failures(
+    p99_ms: float, failed: int, holds: bool, line: str
+) -> None:
+    good = Calls(answered=9, failed=0, statuses={200: 9}, seconds=1.0, p50_ms=5.0, p99_ms=p99_ms)
+    swapped = Calls(answered=9, failed=failed, statuses={200: 9, 0: failed}, seconds=1.0, p50_ms=5.0, p99_ms=99.0)
+    assert verdict(good, good, swapped) == (line, holds)
