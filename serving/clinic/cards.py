@@ -8,6 +8,7 @@ from readmission import contract
 from readmission.contract.risk import BAND_NAMES, INTENDED_USE
 from readmission.fhir.assessment import SOURCE_NAMES, Estimate
 from readmission.fhir.mapping import MappedEncounter
+from serving.predict.known_scores import Points
 
 #: Longest summary, by the standard.
 LONGEST_SUMMARY = 139
@@ -30,7 +31,11 @@ def suggestion_id(prediction_id: str) -> str:
 
 
 def card(
-    estimate: Estimate, mapped: MappedEncounter, contributions: Sequence[tuple[str, float]], unit: str
+    estimate: Estimate,
+    mapped: MappedEncounter,
+    contributions: Sequence[tuple[str, float]],
+    unit: str,
+    scores: Sequence[Points] = (),
 ) -> dict[str, Any]:
     """Return the card of one answer.
 
@@ -39,6 +44,7 @@ def card(
         mapped: The encounter and where its values come from.
         contributions: Contribution of each raw column, the largest first; empty if the model cannot say.
         unit: Unit of the contributions.
+        scores: Points of the scores that clinicians know.
     """
     risk = estimate.probabilities["<30"]
     is_raised = estimate.band in BAND_NAMES[1:]
@@ -52,7 +58,7 @@ def card(
         "uuid": estimate.prediction_id,
         "summary": f"Readmission within 30 days: {risk:.0%}{band}{average}"[:LONGEST_SUMMARY],
         "indicator": "warning" if estimate.band in BAND_NAMES[2:] else "info",
-        "detail": _detail(estimate, mapped, contributions, unit),
+        "detail": _detail(estimate, mapped, _why(contributions, unit) + _known(scores)),
         "source": source,
         "overrideReasons": [
             {"system": SYSTEM, "code": code, "display": display} for code, display in OVERRIDE_REASONS.items()
@@ -67,14 +73,14 @@ def card(
     return content
 
 
-def _detail(estimate: Estimate, mapped: MappedEncounter, contributions: Sequence[tuple[str, float]], unit: str) -> str:
+def _detail(estimate: Estimate, mapped: MappedEncounter, grounds: Sequence[str]) -> str:
     shares = estimate.probabilities
     lines = [
         f"**{shares['<30']:.1%}** within 30 days, {shares['>30']:.1%} later, {shares['NO']:.1%} not at all.",
     ]
     if estimate.prevalence:
         lines[0] += f" Of all patients of the training data, {estimate.prevalence:.1%} came back within 30 days."
-    lines += _why(contributions, unit)
+    lines += grounds
     for source, name in SOURCE_NAMES.items():
         if columns := mapped.columns[source]:
             lines += ["", f"**{name}:** " + "; ".join(_said(mapped, column) for column in columns)]
@@ -93,6 +99,13 @@ def _why(contributions: Sequence[tuple[str, float]], unit: str) -> list[str]:
         if share
     ]
     return ["", f"| What moved it most | | {unit.replace('_', '-')} |", "|---|---|---|", *rows]
+
+
+def _known(scores: Sequence[Points]) -> list[str]:
+    if not scores:
+        return []
+    points = (f"{s.label} {s.points}{f' of {s.maximum}' if s.maximum is not None else ''}" for s in scores)
+    return ["", f"**Known scores**, without the inputs that the data lacks: {'; '.join(points)}"]
 
 
 def _label(name: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,6 +15,8 @@ from serving.clinic.clients import CdsClients
 from serving.clinic.hooks import PreconditionError
 from serving.edge.auth import CLIENT
 from serving.http import JsonResponse
+from serving.predict import encounter
+from serving.predict.known_scores import describe_scores
 from serving.routes.clinical import Clinical
 
 #: Largest body of feedback, in bytes.
@@ -87,7 +90,9 @@ class CdsHooks:
         estimate = await self._clinical.estimate(mapped, request.hook, request_id)
         explanation = await self._clinical.explain(mapped.record, estimate.version)
         shares = sorted(explanation.contributions.items(), key=lambda pair: -abs(pair[1])) if explanation else []
-        return {"cards": [cards.card(estimate, mapped, shares, explanation.unit if explanation else "")]}
+        unit = explanation.unit if explanation else ""
+        scores = describe_scores(encounter.decode(msgspec.json.encode(mapped.record)))
+        return {"cards": [cards.card(estimate, mapped, shares, unit, scores)]}
 
 
 def _problems(error: NotUsableError) -> list[dict[str, str]]:

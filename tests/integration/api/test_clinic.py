@@ -65,6 +65,7 @@ def test_a_call_is_answered_with_a_card(api: Api, hook: str, algorithm: str) -> 
     assert card["summary"].startswith(f"Readmission within 30 days: {early:.0%}")
     assert card["links"] == [{"label": "Model card", "url": f"{URL}/model-card", "type": "absolute"}]
     assert [reason["code"] for reason in card["overrideReasons"]] == list(cards.OVERRIDE_REASONS)
+    assert "**Known scores**" in card["detail"] and "LACE" in card["detail"]
     assert "**Not known:**" in card["detail"] and contract.risk.INTENDED_USE in card["detail"]
     _no_empty(card)
 

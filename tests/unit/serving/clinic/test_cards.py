@@ -1,10 +1,15 @@
 """Cards: the standard's limits, who gets a suggestion, what is told of a doubtful estimate."""
 
+import json
+
 import msgspec
 import pytest
 
+from readmission.contract import EXAMPLE
 from readmission.contract.risk import BAND_NAMES
 from serving.clinic import cards
+from serving.predict.encounter import decode
+from serving.predict.known_scores import describe_scores
 from tests.unit.fhir.test_assessment import ESTIMATE, encounter
 
 
@@ -34,3 +39,13 @@ def test_the_links_need_the_url_of_the_api() -> None:
     assert "links" not in cards.card(ESTIMATE, encounter(), [], "")
     linked = msgspec.structs.replace(ESTIMATE, card_url="https://api.example.org/model-card")
     assert cards.card(linked, encounter(), [], "")["links"][0]["url"] == "https://api.example.org/model-card"
+
+
+def test_the_detail_has_the_scores_that_clinicians_know_with_their_maximum() -> None:
+    scores = describe_scores(decode(json.dumps({**EXAMPLE, "number_inpatient": 3}).encode()))
+    detail = cards.card(ESTIMATE, encounter(), [], "", scores)["detail"]
+    (line,) = (line for line in detail.splitlines() if line.startswith("**Known scores**"))
+    for each in scores:
+        maximum = "" if each.maximum is None else f" of {each.maximum}"
+        assert f"{each.label} {each.points}{maximum}" in line
+    assert "Known scores" not in cards.card(ESTIMATE, encounter(), [], "")["detail"]
