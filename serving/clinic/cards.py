@@ -21,6 +21,7 @@ OVERRIDE_REASONS: Mapping[str, str] = {
     "data-wrong": "The data of this estimate are wrong or incomplete",
     "disagree": "I judge the risk differently",
 }
+_TOPIC = {"system": SYSTEM, "code": "readmission-risk", "display": "Readmission risk"}
 _FOLLOW_UP = "Plan a follow-up call within 48 hours"
 _REASONS = 5
 
@@ -50,10 +51,7 @@ def card(
     is_raised = estimate.band in BAND_NAMES[1:]
     average = f"; all patients: {estimate.prevalence:.0%}" if estimate.prevalence else ""
     band = f", {estimate.band} risk" if estimate.band else ""
-    source = {
-        "label": f"{estimate.model}, version {estimate.version}"[:80],
-        "topic": {"system": SYSTEM, "code": "readmission-risk", "display": "Readmission risk"},
-    }
+    source = {"label": f"{estimate.model}, version {estimate.version}"[:80], "topic": _TOPIC}
     content: dict[str, Any] = {
         "uuid": estimate.prediction_id,
         "summary": f"Readmission within 30 days: {risk:.0%}{band}{average}"[:LONGEST_SUMMARY],

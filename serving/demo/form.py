@@ -151,14 +151,9 @@ def _ages() -> str:
     return f'<datalist id="ages">{"".join(_option(describe_level(column, v), "") for v in column.levels)}</datalist>'
 
 
-def default(column: Column) -> str:
-    """Return the text in an empty form: what the API would assume, or nothing."""
-    return column.assumed or ""
-
-
 def fill(record: Mapping[str, str | int]) -> dict[str, str]:
-    """Return the text of every field for one request, as the form shows it."""
-    texts = {column.name: str(record.get(column.name, default(column))) for column in STATED}
+    """Return the text of every field for one request, as the form shows it; an absent one is what the API assumes."""
+    texts = {column.name: str(record.get(column.name, column.assumed or "")) for column in STATED}
     if texts["age"]:
         texts["age"] = describe_level(contract.BY_NAME["age"], texts["age"])
     return texts

@@ -131,7 +131,9 @@ def test_an_error_names_the_nearest_allowed_value() -> None:
 
 def test_an_error_names_the_code_of_the_declared_system_that_was_meant() -> None:
     with pytest.raises(Invalid) as caught:
-        encounter.decode(json.dumps({**EXAMPLE, "icd": "10cm", "diag_1": "i50.9", "diag_2": "428"}).encode())
+        encounter.decode(
+            json.dumps({**EXAMPLE, "icd": "10cm", "diag_1": "i50.9", "diag_2": "428", "diag_3": "I10"}).encode()
+        )
     assert {p.field: p.nearest for p in caught.value.problems} == {"diag_1": "I50.9", "diag_2": None}
 
 
