@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -31,8 +31,13 @@ RESULT_COLUMNS = (
 )
 #: What the model read in place of diagnoses of ICD-10-CM; only files that may have such codes get this column.
 READ_COLUMN = "diagnoses_icd9"
+_DECLARED = mark("Diagnoses were read as {system}, except in rows whose column “icd” says otherwise.")
 _SURPLUS = {"errors": [{"field": "", "problem": mark("This row has more cells than the first line.")}]}
 _PROBABILITIES = dict(zip(("NO", ">30", "<30"), RESULT_COLUMNS[1:4], strict=True))
+
+
+#: Number as a spreadsheet shows it, cells by column, whether there are surplus cells.
+Row = tuple[int, dict[str, str], bool]
 
 
 @dataclass
@@ -78,12 +83,7 @@ async def score(client: Client, source: Path, target: Path, system: icd.System =
     stated: dict[str, str | int] = {contract.ICD.name: system} if system != contract.ICD.assumed else {}
     read = (READ_COLUMN,) if stated or contract.ICD.name in kept else ()
     if stated:
-        tally.notes.append(
-            tr(
-                "Diagnoses were read as {system}, except in rows whose column “icd” says otherwise.",
-                system=_named(system),
-            )
-        )
+        tally.notes.append(tr(_DECLARED, system=describe_level(contract.ICD, system)))
     try:
         with target.open("w", encoding="utf-8-sig", newline="") as out:
             names = [*kept, *read, *RESULT_COLUMNS]
@@ -91,21 +91,36 @@ async def score(client: Client, source: Path, target: Path, system: icd.System =
             writer.writeheader()
             rows = table.rows()
             while chunk := list(islice(rows, CHUNK)):
-                records = [stated | row_to_record(cells) for _, cells, _ in chunk]
-                sent = [record for record, (_, _, surplus) in zip(records, chunk, strict=True) if not surplus]
-                content = await client.predict_batch(sent) if sent else {"predictions": [], "errors": []}
-                answers = results(content, len(sent))
-                for record, (number, cells, surplus) in zip(records, chunk, strict=True):
-                    result = _SURPLUS if surplus else next(answers)
-                    tally.rows += 1
-                    written = {name: harmless(cells.get(name, "")) for name in kept}
-                    written[READ_COLUMN] = "; ".join(diagnoses.translated(record).values())
-                    writer.writerow(written | _columns(result, number, record, tally))
+                writer.writerows(await _score_chunk(client, chunk, stated, tally))
                 yield tally
     except csv.Error as error:
         raise NotScorableError(tr("The file has a cell that does not end: a quotation mark is missing.")) from error
     if not tally.rows:
         raise NotScorableError(tr("The file has a header but no rows."))
+
+
+async def _score_chunk(
+    client: Client, chunk: Sequence[Row], stated: dict[str, str | int], tally: Tally
+) -> list[dict[str, str]]:
+    """Return each row with its answer; count them.
+
+    Args:
+        client: Connections to the API.
+        chunk: Rows of a table: number, cells by column, whether there are surplus cells.
+        stated: What a row means that does not say otherwise.
+        tally: The counts.
+    """
+    records = [stated | row_to_record(cells) for _, cells, _ in chunk]
+    sent = [record for record, (_, _, surplus) in zip(records, chunk, strict=True) if not surplus]
+    content = await client.predict_batch(sent) if sent else {"predictions": [], "errors": []}
+    answers = results(content, len(sent))
+    written = []
+    for record, (number, cells, surplus) in zip(records, chunk, strict=True):
+        tally.rows += 1
+        copied = {name: harmless(cell) for name, cell in cells.items()}
+        copied[READ_COLUMN] = "; ".join(diagnoses.translated(record).values())
+        written.append(copied | _columns(_SURPLUS if surplus else next(answers), number, record, tally))
+    return written
 
 
 def row_to_record(row: Mapping[str, str | None]) -> dict[str, str | int]:
@@ -129,10 +144,6 @@ def results(content: Mapping[str, Any], count: int) -> Iterator[Mapping[str, Any
     answers = iter(content["predictions"])
     for index in range(count):
         yield failed[index] if index in failed else next(answers)
-
-
-def _named(system: str) -> str:
-    return describe_level(contract.ICD, system)
 
 
 def _columns(result: Mapping[str, Any], number: int, record: Mapping[str, str | int], tally: Tally) -> dict[str, str]:
