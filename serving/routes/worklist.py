@@ -15,6 +15,7 @@ from readmission.fhir.resources import NotUsableError
 from readmission.settings import Settings
 from serving import http
 from serving.clinic.events import read_follow_up, write_event
+from serving.edge.auth import CLIENT
 from serving.http import JsonResponse
 from serving.routes.lines import write_csv_line
 
@@ -70,7 +71,8 @@ class Worklists:
         yesterday = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
         try:
             async with asyncio.timeout(_PATIENCE):
-                running = asyncio.get_running_loop().run_in_executor(self._thread, self._read, yesterday)
+                arguments = yesterday, CLIENT.get(), http.request_id(request.headers.raw).decode()
+                running = asyncio.get_running_loop().run_in_executor(self._thread, self._read, *arguments)
                 rows = await asyncio.shield(running)
         except TimeoutError:
             rows = None
@@ -98,21 +100,21 @@ class Worklists:
             return http.sentence(503, "it cannot be kept now: try again later", {"retry-after": "30"})
         return JsonResponse({"status": "recorded"})
 
-    def _read(self, since: datetime) -> Any:
+    def _read(self, since: datetime, client: str, request_id: str) -> Any:
         import psycopg2  # imported only by workers that are asked for a list
 
         from serving.sidecar.store import Store
 
         self._store = self._store or Store(self._settings)
         try:
-            return self._store.worklist(since, MOST)
+            return self._store.worklist(since, MOST, client, request_id)
         except (psycopg2.Error, UserError) as error:
             log.warning("the list cannot be read: %s", type(error).__name__)
             return None
 
 
 def _listed(rank: int, row: tuple[Any, ...], capacity: int) -> ListedDischarge:
-    prediction_id, patient, stay, day, risk, version, action, noted_at = row
+    prediction_id, patient, stay, day, risk, version, action, noted_at, _ = row
     return ListedDischarge(
         rank=rank,
         within_capacity=rank <= capacity,

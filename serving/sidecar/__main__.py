@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-import msgspec
 import psycopg2
 from prometheus_client.multiprocess import mark_process_dead
 
@@ -25,15 +24,14 @@ from readmission.errors import UserError
 from readmission.logs import configure_logging
 from readmission.settings import Settings, load_settings
 from serving import metrics
-from serving.clinic.events import read_event
 from serving.clinic.key_sets import KeySets
-from serving.predict.encounter import Invalid
 from serving.predict.loaded_models import POKE
 from serving.prediction_log import segments
 from serving.prediction_log.entries import Entry
 from serving.prediction_log.outcomes import read_outcome
 from serving.prediction_log.segments import SUFFIX
 from serving.sidecar import launch
+from serving.sidecar.events import BAD_CONTENT, WaitingEvents
 from serving.sidecar.model_sync import ModelSync
 from serving.sidecar.store import Store
 from serving.sidecar.unreadable import Unreadable
@@ -44,16 +42,6 @@ _TURN = 2.0
 _BATCH = 2_000
 #: Outcomes that are asked for at a time.
 _OUTCOMES = 10_000
-#: What a stored file or its content may raise, unlike a database that is away.
-_BAD_CONTENT = (
-    Invalid,
-    msgspec.MsgspecError,
-    ValueError,
-    TypeError,
-    KeyError,
-    psycopg2.DataError,
-    psycopg2.IntegrityError,
-)
 #: Seconds that an outcome waits for its prediction before it counts as unknown.
 _PATIENCE = 3_600.0
 log = logging.getLogger(__name__)
@@ -73,6 +61,7 @@ class Shipper:
         self.waiting.mkdir(exist_ok=True)
         self._store = Store(settings)
         self.unreadable = Unreadable(self.spool / "unreadable", self._store.erased)
+        self._events = WaitingEvents(self.spool / "clinic", self._store, self._put_aside)
         self._quiet_until = 0.0
         self._warned = ""
 
@@ -94,7 +83,7 @@ class Shipper:
                 if time.monotonic() > end:
                     break
             self._outcomes()
-            self._events()
+            self._events.store()
             self._warned = ""
         except (psycopg2.Error, UserError) as error:
             self._quiet_until = time.monotonic() + 2.0
@@ -126,7 +115,7 @@ class Shipper:
         """Store predictions, one by one if not all can be stored; return how many cannot."""
         try:
             self._store.add(entries)
-        except _BAD_CONTENT as error:
+        except BAD_CONTENT as error:
             if len(entries) == 1:
                 log.error("prediction %s cannot be stored: %s", entries[0].prediction_id, type(error).__name__)
                 return 1
@@ -142,7 +131,7 @@ class Shipper:
                 outcome = read_outcome(path)
             except FileNotFoundError:  # replaced by an outcome that a worker stored
                 continue
-            except _BAD_CONTENT as error:
+            except BAD_CONTENT as error:
                 self._put_aside(path, f"the outcome cannot be read: {type(error).__name__}")
                 continue
             outcomes.append(outcome)
@@ -153,15 +142,6 @@ class Shipper:
             if recorded or (datetime.now(UTC) - outcome.received).total_seconds() > _PATIENCE:
                 metrics.feedback.labels("recorded" if recorded else "unknown").inc()
                 paths[outcome.prediction_id].unlink(missing_ok=True)
-
-    def _events(self) -> None:
-        for path in islice(sorted((self.spool / "clinic").glob("*.json")), _OUTCOMES):
-            try:
-                self._store.add_events([read_event(path)])
-            except _BAD_CONTENT as error:
-                self._put_aside(path, f"what was done cannot be stored: {type(error).__name__}")
-                continue
-            path.unlink()
 
     def _put_aside(self, path: Path, reason: str, count: int = 1) -> None:
         folder = self.spool / "unreadable"

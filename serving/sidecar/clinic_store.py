@@ -27,7 +27,7 @@ SELECT * FROM (
     p.prediction_id::text, coalesce(d.patient, p.inputs->>'patient_nbr', '') AS patient,
     coalesce(d.stay, p.inputs->>'encounter_id') AS stay,
     coalesce(d.discharged_on, p.predicted_at::date) AS discharged_on, p.p_early::float8 AS risk,
-    p.model_version, f.action, f.noted_at
+    p.model_version, f.action, f.noted_at, p.model_name
   FROM serving.predictions p
   LEFT JOIN serving.discharges d ON d.prediction_id = p.prediction_id
   LEFT JOIN LATERAL (
@@ -67,7 +67,11 @@ def add_events(cursor: Any, events: Sequence[Event]) -> None:
 
 
 def read_worklist(cursor: Any, since: Any, most: int) -> list[tuple[Any, ...]]:
-    """Return the discharges since a moment, the highest risk first: id, references, day, risk, version, follow-up."""
+    """Return the discharges since a moment, the highest risk first.
+
+    Returns:
+        Id, patient, stay, day, risk, version, last follow-up, its moment, and name of the model of each.
+    """
     cursor.execute(_WORKLIST, {"since": since, "most": most})
     rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows

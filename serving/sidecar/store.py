@@ -1,6 +1,6 @@
 """Predictions and outcomes in the database, written as role `readmission_serving`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, cast
@@ -10,15 +10,15 @@ import psycopg2
 from psycopg2 import extras
 
 from readmission import contract
+from readmission.privacy.access_log import add_accesses
 from readmission.privacy.tombstones import Tombstones, read_tombstones
-from readmission.pseudonyms import PatientKey
 from readmission.settings import Settings
 from serving.clinic.events import Event
 from serving.predict import encounter
 from serving.prediction_log.entries import Entry
 from serving.prediction_log.ids import moment
 from serving.prediction_log.outcomes import Outcome
-from serving.sidecar import clinic_store
+from serving.sidecar import access_log, clinic_store
 
 _INSERT = """
 INSERT INTO serving.predictions (prediction_id, predicted_at, model_name, model_version, variant, inputs,
@@ -26,11 +26,6 @@ INSERT INTO serving.predictions (prediction_id, predicted_at, model_name, model_
 VALUES %s ON CONFLICT DO NOTHING"""
 _ROW = """(%(prediction_id)s, %(predicted_at)s, %(model_name)s, %(model_version)s, %(variant)s, %(inputs)s,
   %(inputs_sha256)s, %(prediction)s, %(p_no)s, %(p_late)s, %(p_early)s, %(missing)s, %(latency_ms)s, %(request_id)s)"""
-_INSERT_ACCESS = """
-INSERT INTO privacy.accesses (access_id, accessed_at, token, key_id, client, route, model_name, model_version,
-  request_id) VALUES %s ON CONFLICT DO NOTHING"""
-_ACCESS = """(%(access_id)s, %(accessed_at)s, %(token)s, %(key_id)s, %(client)s, %(route)s, %(model_name)s,
-  %(model_version)s, %(request_id)s)"""
 _STORED = """
 SELECT p.prediction_id::text FROM (VALUES %s) AS asked (id, at)
 JOIN serving.predictions p ON p.prediction_id = asked.id AND p.predicted_at = asked.at"""
@@ -102,8 +97,9 @@ class Store:
                 kept = [e for e, names in patients if e.route != "/explain" and not any(map(erased.cover, names))]
                 extras.execute_values(cursor, _INSERT, list(map(_row, kept)), template=_ROW, page_size=1000)
                 clinic_store.add_discharges(cursor, kept)
-                if keys and (accesses := [_access(e, names[0], keys[0]) for e, names in patients if names]):
-                    extras.execute_values(cursor, _INSERT_ACCESS, accesses, template=_ACCESS, page_size=1000)
+                if keys:
+                    answers = [access_log.of_answer(e, names[0], keys[0]) for e, names in patients if names]
+                    add_accesses(cursor, answers)
             self._connection.commit()
         except psycopg2.Error:
             self.close()
@@ -132,13 +128,9 @@ class Store:
         """
         # Of several outcomes of one prediction in a request, the last counts.
         latest = {outcome[0]: outcome for outcome in outcomes}
-        asked = [(prediction_id, moment(prediction_id)) for prediction_id in latest]
         try:
             with self._cursor() as cursor:
-                rows = extras.execute_values(
-                    cursor, _STORED, asked, template="(%s::uuid, %s::timestamptz)", page_size=10_000, fetch=True
-                )
-                stored = {row[0] for row in cast(list[tuple[str]], rows)}
+                stored = _stored(cursor, latest)
                 if stored:
                     extras.execute_values(
                         cursor, _OUTCOME, [latest[name] for name in sorted(stored)], template="(%s::uuid, %s, %s, %s)"
@@ -149,29 +141,43 @@ class Store:
             raise
         return stored
 
-    def add_events(self, events: Sequence[Event]) -> None:
-        """Store what people did after an estimate.
+    def add_events(self, events: Sequence[Event]) -> set[str]:
+        """Store what people did after estimates that are stored; return the ids of those.
+
+        An estimate of an erased patient is not, so nothing is kept of what a comment says of them.
 
         Raises:
             psycopg2.Error: The database is not available; nothing was stored.
         """
         try:
             with self._cursor() as cursor:
-                clinic_store.add_events(cursor, events)
+                stored = _stored(cursor, {event.prediction_id for event in events})
+                clinic_store.add_events(cursor, [event for event in events if event.prediction_id in stored])
             self._connection.commit()
         except psycopg2.Error:
             self.close()
             raise
+        return stored
 
-    def worklist(self, since: datetime, most: int) -> list[tuple[Any, ...]]:
-        """Return the discharges since a moment, the highest risk first.
+    def worklist(self, since: datetime, most: int, client: str, request_id: str) -> list[tuple[Any, ...]]:
+        """Return the discharges since a moment, the highest risk first, and log who has read about whom.
+
+        Args:
+            since: Moment of the oldest prediction.
+            most: Length of the list at most.
+            client: Name of the API key; empty if none was needed.
+            request_id: Of the request.
 
         Raises:
-            psycopg2.Error: The database is not available.
+            psycopg2.Error: The database is not available; nobody was shown.
         """
+        now, keys = datetime.now(UTC), self._settings.patient_keys
         try:
             with self._cursor() as cursor:
                 rows = clinic_store.read_worklist(cursor, since, most)
+                if keys and rows:
+                    cursor.execute("SELECT privacy.ensure_month(%(day)s::date)", {"day": now.date()})
+                    add_accesses(cursor, access_log.of_list(rows, keys[0], now, client, request_id))
             self._connection.commit()
         except psycopg2.Error:
             self.close()
@@ -179,18 +185,13 @@ class Store:
         return rows
 
 
-def _access(entry: Entry, patient: int | str, key: PatientKey) -> dict[str, Any]:
-    return {
-        "access_id": entry.prediction_id,
-        "accessed_at": _time(entry.moment),
-        "token": key.token(patient),
-        "key_id": key.id,
-        "client": entry.client,
-        "route": entry.route if entry.discharge is None else entry.discharge.source,
-        "model_name": entry.model,
-        "model_version": entry.version,
-        "request_id": entry.request_id,
-    }
+def _stored(cursor: Any, prediction_ids: Collection[str]) -> set[str]:
+    """Return which predictions are in the database."""
+    asked = [(prediction_id, moment(prediction_id)) for prediction_id in prediction_ids]
+    rows = extras.execute_values(
+        cursor, _STORED, asked, template="(%s::uuid, %s::timestamptz)", page_size=10_000, fetch=True
+    )
+    return {row[0] for row in cast(list[tuple[str]], rows)}
 
 
 def _patients(entry: Entry) -> list[int | str]:

@@ -1,13 +1,14 @@
 """Erasures that a restore repeats: their tombstones here and in every backup beside the restored one."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from readmission.backup import areas, collection
 from readmission.backup.credentials import Export
 from readmission.backup.locations import Location, open_backups
-from readmission.privacy.again import TOMBSTONES, erase_again
-from readmission.pseudonyms import read_keys
+from readmission.privacy.again import TOMBSTONES, erase_again, refuse_foreign, stored_tombstones
+from readmission.pseudonyms import PatientKey, read_keys
 from readmission.scorer.manifest import MANIFEST
 from readmission.settings import Settings
 from readmission.stores import objects
@@ -42,8 +43,21 @@ class LocatedModels:
             self._artifacts.put(f"{folder}/{name}", io.BytesIO(data))
 
 
-def repeat_erasures(settings: Settings, backup: Location, export: Export | None) -> int:
-    """Erase again whom this installation, or any backup beside the restored one, knows as erased; return how many.
+@dataclass(frozen=True)
+class Erasures:
+    """Erasures that a restore repeats.
+
+    Attributes:
+        keys: Keys of pseudonyms, those of the settings first, then those of the backup.
+        names: Names of tombstones in the object store and in every backup beside the restored one.
+    """
+
+    keys: Sequence[PatientKey]
+    names: Collection[str]
+
+
+def find_erasures(settings: Settings, backup: Location, export: Export | None) -> Erasures:
+    """Return whom this installation, or any backup beside the restored one, knows as erased.
 
     Raises:
         UserError: A tombstone was made with a key that neither the settings nor the backup has.
@@ -53,11 +67,24 @@ def repeat_erasures(settings: Settings, backup: Location, export: Export | None)
         *settings.patient_keys,
         *read_keys(saved.get("READMISSION_PATIENT_KEY", ""), saved.get("READMISSION_PREVIOUS_PATIENT_KEYS", "")),
     ]
-    names: set[str] = set()
+    names = stored_tombstones(objects.objects(settings).keys(TOMBSTONES))
     beside = open_backups(settings, backup.url.rstrip("/").rpartition("/")[0])
-    for name in collection.whole_backups(beside):
-        files = collection.read_backup_manifest(beside.child(name)).area("objects")
-        names |= {key.removeprefix(TOMBSTONES) for key in files if key.startswith(TOMBSTONES)}
-    if settings.postgres.password_privacy is None and not names and not objects.objects(settings).keys(TOMBSTONES):
+    for files in [
+        collection.read_backup_manifest(backup).area("objects"),
+        *(collection.read_backup_manifest(beside.child(n)).area("objects") for n in collection.whole_backups(beside)),
+    ]:
+        names |= stored_tombstones(files)
+    refuse_foreign(keys, names)
+    return Erasures(keys, names)
+
+
+def repeat_erasures(settings: Settings, erasures: Erasures) -> int:
+    """Erase everybody again who has a tombstone; return how many there were.
+
+    Raises:
+        UserError: Rows of somebody are left.
+    """
+    if settings.postgres.password_privacy is None and not erasures.names:
         return 0  # an installation that has never erased anybody
-    return erase_again(settings, keys, names, LocatedModels(areas.open_areas(settings)["artifacts"]))
+    models = LocatedModels(areas.open_areas(settings)["artifacts"])
+    return erase_again(settings, erasures.keys, erasures.names, models)

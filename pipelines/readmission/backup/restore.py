@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from readmission.backup import areas, champion, collection, credentials, databases
-from readmission.backup.erasures import repeat_erasures
+from readmission.backup.erasures import Erasures, find_erasures, repeat_erasures
 from readmission.backup.locations import Folder, Location, copy_file, open_backups
 from readmission.backup.manifest import BackupManifest
 from readmission.backup.programs import find_programs
@@ -45,7 +45,7 @@ def run(
 
     Raises:
         UserError: The backup is damaged, unfinished, of another format or installation; or something runs; or what
-            was restored is not what was saved.
+            was restored is not what was saved; or somebody was erased under a key of patients that is not there.
     """
     refuse_running(settings)
     backup = collection.choose_backup(open_backups(settings, source))
@@ -56,7 +56,9 @@ def run(
     export = _secrets(settings, backup, manifest, without_secrets)
     _check_champion(backup.child("artifacts"), manifest)
     settings = _with_secrets(settings, export)
-    _replace(settings, backup, manifest, export, force)
+    # Before anything changes: whoever cannot be erased again must not come back.
+    erasures = find_erasures(settings, backup, export)
+    _replace(settings, backup, manifest, export, force=force, erasures=erasures)
     if secrets_to and export:
         credentials.write_readable(export, secrets_to)
     log.info("restored: every count, hash and answer is that of the backup")
@@ -71,7 +73,13 @@ def _check_files(backup: Location, manifest: BackupManifest) -> None:
 
 
 def _replace(
-    settings: Settings, backup: Location, manifest: BackupManifest, export: credentials.Export | None, force: bool
+    settings: Settings,
+    backup: Location,
+    manifest: BackupManifest,
+    export: credentials.Export | None,
+    *,
+    force: bool,
+    erasures: Erasures,
 ) -> None:
     """Restore beside what is there, put it in place, compare it with the backup, and drop what it replaced."""
     with running_database(settings):
@@ -82,7 +90,7 @@ def _replace(
                 credentials.follow_data(export, settings.home)
             migrate.run(settings)
             _verify(settings, manifest)
-            repeat_erasures(settings, backup, export)
+            repeat_erasures(settings, erasures)
             for name in replaced:
                 databases.drop(cursor, name)
         with step_runs.recorded(settings, "restore", "monitor"):

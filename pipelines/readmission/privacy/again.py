@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
+from readmission.errors import UserError
 from readmission.features.keyed_visits import read_key_id, without_pseudonyms
 from readmission.features.visits import Visits
 from readmission.privacy import rows
@@ -24,7 +25,12 @@ _PATIENTS = """
 SELECT patient_nbr::text FROM raw.encounters UNION SELECT patient_nbr::text FROM clean.encounters
 UNION SELECT inputs->>'patient_nbr' FROM serving.predictions WHERE inputs ? 'patient_nbr'
 UNION SELECT btrim(content->>'patient_nbr') FROM raw.quarantine WHERE content ? 'patient_nbr'
+UNION SELECT number[1] FROM raw.quarantine, regexp_matches(content->>'text', '[0-9]+', 'g') AS number
 UNION SELECT patient FROM serving.discharges"""
+#: Number and reference of everybody of whom a record system sent both.
+_NAMES = """
+SELECT DISTINCT p.inputs->>'patient_nbr', d.patient FROM serving.discharges d
+JOIN serving.predictions p USING (prediction_id) WHERE d.patient <> '' AND p.inputs ? 'patient_nbr'"""
 #: Statement that adds a tombstone; a second one changes nothing.
 ADD_TOMBSTONE = "INSERT INTO privacy.tombstones (token, key_id) VALUES (%(token)s, %(key_id)s) ON CONFLICT DO NOTHING"
 _REQUEST = """
@@ -52,27 +58,24 @@ def erase_again(settings: Settings, keys: Sequence[PatientKey], names: Iterable[
     Args:
         settings: Database and object store.
         keys: Keys of pseudonyms, the current one first.
-        names: Names of tombstones elsewhere, such as in newer backups, as `tombstone_name` gives them.
+        names: Names of tombstones outside the database, as `stored_tombstones` gives them.
         folders: Compiled models.
 
     Raises:
-        UserError: A tombstone was made with a key that is not there.
+        UserError: A tombstone was made with a key that is not there, or rows of a patient are left.
     """
-    stored = (key.removeprefix(TOMBSTONES) for key in objects.objects(settings).keys(TOMBSTONES))
     with postgres.transaction(settings, "privacy") as cursor:
-        for name in {*stored, *names}:
-            key_id, _, token = name.partition("-")
+        for token, key_id in map(_read_name, names):
             cursor.execute(ADD_TOMBSTONE, {"token": token, "key_id": key_id})
         cursor.execute("SELECT token, key_id FROM privacy.tombstones")
         pairs = cursor.fetchall()
         tombstones = Tombstones(keys, pairs)
         if not tombstones:
             return 0
-        cursor.execute(_PATIENTS)
-        texts = [text for (text,) in cursor.fetchall() if tombstones.cover(text)]
-    patients: set[int | str] = {int(text) if text.isdecimal() else text for text in texts}
-    for patient in sorted(patients, key=str):
-        _erase_rows(settings, keys[0], patient)
+        people = _find_people(cursor, tombstones)
+    for person in people:
+        _erase_rows(settings, keys[0], person)
+    patients = {name for person in people for name in person}
     rows.delete_old_snapshots(settings)
     for folder in folders.names():
         read = partial(folders.read, folder)
@@ -82,6 +85,23 @@ def erase_again(settings: Settings, keys: Sequence[PatientKey], names: Iterable[
             folders.write(folder, rewrite(read, change)[0])
     log.info("erased %d patients again", len(patients))
     return len(patients)
+
+
+def _find_people(cursor: Any, tombstones: Tombstones) -> list[list[int | str]]:
+    """Return the names of every erased patient of the database: the number, if they have one, and references.
+
+    The erasure may have seen one name of a person of whom the restored rows hold two.
+    """
+    cursor.execute(_PATIENTS)
+    texts = {text for (text,) in cursor.fetchall() if tombstones.cover(text)}
+    cursor.execute(_NAMES)
+    pairs = [pair for pair in cursor.fetchall() if not texts.isdisjoint(pair)]
+    numbers = {text for text in texts if text.isdecimal()} | {number for number, _ in pairs}
+    people: list[list[int | str]] = [
+        [int(number), *sorted(reference for other, reference in pairs if other == number)] for number in sorted(numbers)
+    ]
+    listed = {name for person in people for name in person}
+    return people + [[text] for text in sorted(texts) if not text.isdecimal() and text not in listed]
 
 
 def _change(
@@ -110,13 +130,24 @@ def _without_pseudonyms(pseudonyms: set[int], table: bytes) -> tuple[bytes, int]
     return without_pseudonyms(table, pseudonyms)
 
 
-def _erase_rows(settings: Settings, key: PatientKey, patient: int | str) -> None:
+def _erase_rows(settings: Settings, key: PatientKey, names: Sequence[int | str]) -> None:
+    """Erase the rows of one person.
+
+    Raises:
+        UserError: Some are left.
+    """
+    patient, references = names[0], tuple(name for name in names if isinstance(name, str))
     values: dict[str, Any] = {"token": key.token(patient), "key_id": key.id, "reason": _REASON}
     with postgres.transaction(settings, "privacy") as cursor:
+        for name in names:
+            cursor.execute(ADD_TOMBSTONE, {"token": key.token(name), "key_id": key.id})
         cursor.execute(_REQUEST, values)
-        references = (patient,) if isinstance(patient, str) else ()
         erasure = Erasure(int(cursor.fetchone()[0]), patient, references, _REASON)
+    for name in names:
+        objects.objects(settings).put(TOMBSTONES + tombstone_name(key, name), b"")
     rows.delete_rows(settings, erasure)
+    if left := rows.remaining(settings, erasure):
+        raise UserError(f"Rows of an erased patient are left in {', '.join(left)}: run the same restore again.")
     with postgres.transaction(settings, "privacy") as cursor:
         rows.record_step(cursor, erasure, "verified", 0)
 
@@ -124,3 +155,23 @@ def _erase_rows(settings: Settings, key: PatientKey, patient: int | str) -> None
 def tombstone_name(key: PatientKey, patient: int | str) -> str:
     """Return the name of a patient's tombstone in the object store."""
     return f"{key.id}-{key.token(patient)}"
+
+
+def stored_tombstones(keys: Iterable[str]) -> set[str]:
+    """Return the names of tombstones among keys of an object store, as `tombstone_name` gives them."""
+    return {key.removeprefix(TOMBSTONES) for key in keys if key.startswith(TOMBSTONES)}
+
+
+def refuse_foreign(keys: Sequence[PatientKey], names: Iterable[str]) -> None:
+    """Refuse tombstones that nobody could compare with patients.
+
+    Raises:
+        UserError: One was made with a key that is not there.
+    """
+    Tombstones(keys, [*map(_read_name, names)])
+
+
+def _read_name(name: str) -> tuple[str, str]:
+    """Return pseudonym and key of a tombstone's name."""
+    key_id, _, token = name.partition("-")
+    return token, key_id

@@ -1,8 +1,11 @@
 """Batch scoring with the champion: the clean table into serving.scores, or a CSV file into a CSV file."""
 
+import getpass
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -17,6 +20,7 @@ from readmission.data import snapshots
 from readmission.errors import UserError
 from readmission.features import encoding, history
 from readmission.features.visits import Visits
+from readmission.privacy.access_log import add_accesses
 from readmission.registry import tracking
 from readmission.settings import Settings
 from readmission.stores import postgres
@@ -77,8 +81,34 @@ def _score_file(settings: Settings, pipeline: Pipeline, file: Path, out: Path, v
     names = [f"probability_{name}" for name in contract.CLASSES]
     predictions = pd.DataFrame(scores, columns=names, index=raw.index).round(6)
     predictions["prediction"] = np.array(contract.CLASSES)[scores.argmax(axis=1)]
+    _log_accesses(settings, raw, str(version))
     raw.join(predictions.assign(model_version=version)).to_csv(out, index=False)
     return len(raw)
+
+
+def _log_accesses(settings: Settings, raw: pd.DataFrame, version: str) -> None:
+    """Write down who had the patients of a file scored, if it names them; before anybody sees the scores."""
+    if not settings.patient_keys or "patient_nbr" not in raw:
+        return
+    key, now, request_id = settings.patient_keys[0], datetime.now(UTC), str(uuid4())
+    numbers = {int(text) for text in raw["patient_nbr"].unique() if text.isdecimal()}
+    with postgres.transaction(settings, "score") as cursor:
+        cursor.execute("SELECT privacy.ensure_month(%(day)s::date)", {"day": now.date()})
+        accesses = [
+            {
+                "access_id": str(uuid4()),
+                "accessed_at": now,
+                "token": key.token(number),
+                "key_id": key.id,
+                "client": getpass.getuser(),
+                "route": "score --file",
+                "model_name": settings.mlflow.model_name,
+                "model_version": version,
+                "request_id": request_id,
+            }
+            for number in sorted(numbers)
+        ]
+        add_accesses(cursor, accesses)
 
 
 def _unscored(settings: Settings, version: str) -> list[int]:

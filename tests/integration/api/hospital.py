@@ -90,11 +90,11 @@ def admit(
     settings = database.replace(mlflow_uri=registry.url, model_name=registry.name, batch_size=1000)
     settings.home.mkdir(parents=True, exist_ok=True)
     rows = read_rows()
-    model = _with_visits(compiled, rows, settings.home.parent / "model")
+    model = with_visits(compiled, rows, settings.home.parent / "model")
     patient = _patient(Visits.open(model / "visits.bin"))
     own = [row for row in rows if row["patient_nbr"] == str(patient)]
     refused_or_fed = _deliver(settings, rows, own)
-    _put_aside(settings, patient)
+    put_aside(settings, patient)
     assert _promote(settings, registry, model)
     keys = settings.home.parent / "keys"
     keys.write_text(f"ward:{sha256(b'w' * 20).hexdigest()}:predict,feedback,worklist")
@@ -104,8 +104,8 @@ def admit(
     api.wait("/readyz")
     person = Patient(patient, int(own[0]["encounter_id"]), "pat-871mark", "stay-654mark")
     guest = Patient(0, 0, "guest-871mark", "stay-guest-654mark")
-    others = _requests(api, person, guest)
-    _wait_until_stored(settings, 8 + len(others))
+    others = send_requests(api, person, guest)
+    wait_until_stored(settings, 8 + len(others))
     execute(
         settings,
         "INSERT INTO serving.scores (encounter_id, model_name, model_version, p_no, p_late, p_early)"
@@ -129,7 +129,7 @@ def _deliver(settings: Settings, rows: list[dict[str, str]], own: list[dict[str,
     return [bad, by_feed]
 
 
-def _wait_until_stored(settings: Settings, predictions: int) -> None:
+def wait_until_stored(settings: Settings, predictions: int) -> None:
     """Wait until the sidecar has stored so many predictions, and what was said of them."""
     count = "SELECT count(*) FROM serving."
     assert until(lambda: execute(settings, f"{count}predictions")[0][0] >= predictions)
@@ -147,7 +147,7 @@ def ingest_feed(settings: Settings, content: bytes) -> None:
         ingest.run(settings, source=f"feed+{url}", every=True)
 
 
-def _put_aside(settings: Settings, patient: int) -> None:
+def put_aside(settings: Settings, patient: int) -> None:
     """Leave two pieces of the log that nobody can read: one with the patient in it, one with another."""
     folder = settings.home / "spool" / "unreadable"
     folder.mkdir(parents=True)
@@ -155,7 +155,7 @@ def _put_aside(settings: Settings, patient: int) -> None:
         (folder / f"{number:020d}-1.log").write_bytes(b'\xff\x00{"patient_nbr":%d,"age' % named)
 
 
-def _with_visits(compiled: Path, rows: list[dict[str, str]], folder: Path) -> Path:
+def with_visits(compiled: Path, rows: list[dict[str, str]], folder: Path) -> Path:
     """Copy a compiled model and give it the visits of these rows."""
     shutil.copytree(compiled, folder)
     frame = encoding.typed_frame(pd.DataFrame(rows))
@@ -189,7 +189,7 @@ def _promote(settings: Settings, registry: Registry, folder: Path) -> str:
     return run_id
 
 
-def _requests(api: Api, person: Patient, guest: Patient) -> list[dict[str, Any]]:
+def send_requests(api: Api, person: Patient, guest: Patient) -> list[dict[str, Any]]:
     """Ask about the patients by every route, and about others; return the others' answers."""
     patient = person.number
     record = EXAMPLE | {"patient_nbr": patient}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from readmission.fhir import invented
+from readmission.privacy import accesses
 from readmission.settings import Settings
 from serving.clinic import hooks
 from tests.integration.api.record_system import ISSUER, RECORD, URL, call, key_set, request, token
@@ -84,6 +85,8 @@ def test_cards_are_answered_for_and_discharges_followed_up(
     exported = list(csv.DictReader(io.StringIO(api.http.get("/worklist?format=csv").text)))
     assert {line["stay"]: line["follow_up"] for line in exported}["Encounter/low"] == "called"
 
+    lists = [access for access in accesses.read_accesses(database, "Patient/p1") if access.route == "/worklist"]
+    assert len(lists) >= 2 * 3 and lists[0].model == f"{database.mlflow.model_name} 1", "each list names the patient"
     check_feedback(api, database, high)
 
 

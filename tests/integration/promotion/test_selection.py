@@ -1,10 +1,13 @@
 """An approval is bound to a candidate: what was judged is promoted, and nothing that was trained meanwhile."""
 
+import getpass
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from readmission.errors import RefusalError
+from readmission.privacy import accesses
 from readmission.registry import lineage
 from readmission.registry.aliases import RECORD, find_alias, find_champion
 from readmission.settings import Settings
@@ -22,6 +25,16 @@ def scored(settings: Settings) -> list[tuple[int]]:
     with postgres.transaction(settings, "monitor") as cursor:
         cursor.execute("SELECT DISTINCT batch_id FROM serving.scores JOIN clean.encounters USING (encounter_id)")
         return sorted(cursor.fetchall())
+
+
+def check_access_log(settings: Settings, sample: Path) -> None:
+    """Score a file, and read who had its patients scored."""
+    rows = pd.read_csv(sample, dtype=str, keep_default_na=False, skiprows=1)[:20]
+    rows.to_csv(settings.home / "ward.csv", index=False)
+    assert score.run(settings, file=settings.home / "ward.csv", out=settings.home / "scored.csv") == 20
+    (access,) = accesses.read_accesses(settings, int(rows["patient_nbr"][0]))
+    assert (access.route, access.client) == ("score --file", getpass.getuser())
+    assert access.model == f"{settings.mlflow.model_name} 1"
 
 
 def test_the_judged_candidate_is_promoted_and_no_later_one(
@@ -47,6 +60,7 @@ def test_the_judged_candidate_is_promoted_and_no_later_one(
     assert score.run(system, batch=1) != [] and scored(system) == [(1,)]
     assert score.run(system, new=True) != [] and scored(system) == [(1,), (2,)]
     assert score.run(system, new=True) == []
+    check_access_log(system, sample)
 
     proposal = judge.run(system)
     assert isinstance(proposal, dict) and proposal["run_id"] == other and "replaces version 1" in proposal["text"]
