@@ -4,15 +4,14 @@ from datetime import timedelta
 
 import pandas as pd
 
-from readmission.monitoring.traffic import NOT_PATIENTS
+from readmission.monitoring.traffic import NOT_PATIENTS, OUTCOMES
 from readmission.settings import Settings
 from readmission.stores import postgres
 
 # One row an encounter, in the order in which its outcome became known. A shadow answers what the champion answers, so
 # both risks stand in one row; of a canary one is missing. What was answered before the challenger's first answer is
-# left out: other weeks have other patients. Outcomes count as in steps/outcomes.py: once they are due, "<30" at once
-# and anything else if observed when it was due.
-_ANSWERS = """
+# left out: other weeks have other patients. Outcomes count once they are due.
+_ANSWERS = f"""
 WITH began AS (
   SELECT min(predicted_at) AS at FROM serving.predictions
   WHERE model_name = %(model_name)s AND model_version = %(challenger)s AND variant <> 'champion'
@@ -21,22 +20,14 @@ SELECT min(coalesce(p.inputs->>'patient_nbr', p.request_id)) AS patient,
   bool_or(coalesce(reported.outcome, arrived.outcome) = '<30') AS event,
   (array_agg(p.p_early ORDER BY p.predicted_at DESC) FILTER (WHERE p.model_version = %(champion)s))[1] AS champion,
   (array_agg(p.p_early ORDER BY p.predicted_at DESC) FILTER (WHERE p.model_version = %(challenger)s))[1] AS challenger
-FROM serving.predictions p
-LEFT JOIN serving.feedback f USING (prediction_id)
-LEFT JOIN clean.encounters e ON e.encounter_id = (p.inputs->>'encounter_id')::bigint
-LEFT JOIN raw.batches b USING (batch_id)
-CROSS JOIN LATERAL (SELECT coalesce(e.discharged_at, p.predicted_at) + %(delay)s AS at) due
-CROSS JOIN LATERAL (SELECT CASE WHEN f.outcome = '<30' OR f.observed_at >= due.at
-  THEN f.outcome END AS outcome) reported
-CROSS JOIN LATERAL (SELECT CASE WHEN e.readmitted = '<30' OR coalesce(e.known_at, b.finished) >= due.at
-  THEN e.readmitted END AS outcome) arrived
+{OUTCOMES}
 WHERE p.model_name = %(model_name)s AND p.model_version IN (%(champion)s, %(challenger)s)
   AND p.request_id NOT LIKE ALL (%(not_patients)s) AND p.predicted_at >= (SELECT at FROM began)
   AND (b.finished IS NULL OR p.predicted_at < b.finished) AND due.at <= now()
 GROUP BY coalesce(p.inputs->>'encounter_id', p.request_id)
 HAVING bool_or(coalesce(reported.outcome, arrived.outcome) = '<30') IS NOT NULL
 ORDER BY greatest(max(due.at), min(coalesce(f.received_at, e.known_at, b.finished)))
-"""
+"""  # noqa: S608  # a constant
 #: Days of predictions that are read.
 _SPAN_DAYS = 365
 

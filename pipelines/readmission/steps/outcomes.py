@@ -14,7 +14,7 @@ from psycopg2.extras import execute_values
 from readmission import contract, tracing
 from readmission.evaluation import expected, metrics
 from readmission.evaluation.metrics import Interval, Scored
-from readmission.monitoring.traffic import NOT_PATIENTS
+from readmission.monitoring.traffic import NOT_PATIENTS, OUTCOMES
 from readmission.settings import Settings
 from readmission.stores import postgres
 
@@ -36,10 +36,9 @@ MOST_BATCHES = 20
 
 # A served prediction's outcome is what its sender reported or, when the encounter came in with a later batch, what that
 # batch says. A prediction that was made after its encounter came in is left out: a model may have learned that outcome.
-# An outcome is due when the delay has passed since the discharge, or the prediction where that is not known. "<30" is
-# final at once, anything else only if observed when it was due; nothing is used before, since early outcomes are all
-# readmissions. Only requests about patients count. Of two predictions of an encounter by one version the newest counts.
-SERVED = """
+# Nothing is used before it is due, since early outcomes are all readmissions. Only requests about patients count. Of
+# two predictions of an encounter by one version the newest counts.
+SERVED = f"""
 SELECT DISTINCT ON (p.model_version, coalesce(p.inputs->>'encounter_id', p.prediction_id::text))
   p.model_version, p.p_no, p.p_late, p.p_early, coalesce(p.inputs->>'patient_nbr', p.prediction_id::text) AS patient,
   p.inputs->>'race' AS race, p.inputs->>'gender' AS gender, p.inputs->>'age' AS age,
@@ -50,19 +49,11 @@ SELECT DISTINCT ON (p.model_version, coalesce(p.inputs->>'encounter_id', p.predi
   EXISTS (SELECT 1 FROM clean.encounters l WHERE l.patient_nbr = (p.inputs->>'patient_nbr')::bigint
     AND l.encounter_id > (p.inputs->>'encounter_id')::bigint) AS came_back,
   extract(epoch FROM now() - due.at) / 86400.0 AS days_due, NULL AS batch
-FROM serving.predictions p
-LEFT JOIN serving.feedback f USING (prediction_id)
-LEFT JOIN clean.encounters e ON e.encounter_id = (p.inputs->>'encounter_id')::bigint
-LEFT JOIN raw.batches b USING (batch_id)
-CROSS JOIN LATERAL (SELECT coalesce(e.discharged_at, p.predicted_at) + %(delay)s AS at) due
-CROSS JOIN LATERAL (SELECT CASE WHEN f.outcome = '<30' OR f.observed_at >= due.at
-  THEN f.outcome END AS outcome) reported
-CROSS JOIN LATERAL (SELECT CASE WHEN e.readmitted = '<30' OR coalesce(e.known_at, b.finished) >= due.at
-  THEN e.readmitted END AS outcome) arrived
+{OUTCOMES}
 WHERE p.model_name = %(model_name)s AND p.request_id NOT LIKE ALL (%(not_patients)s)
   AND p.predicted_at >= now() - %(span)s AND (b.finished IS NULL OR p.predicted_at < b.finished)
 ORDER BY p.model_version, coalesce(p.inputs->>'encounter_id', p.prediction_id::text), p.predicted_at DESC
-"""
+"""  # noqa: S608  # a constant
 # Batch scores of encounters that came in after the version's training data, where the outcome is known. Figures of one
 # batch are prequential: the champion of the batches before, on one it was not trained on.
 SCORED = """
