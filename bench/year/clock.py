@@ -80,7 +80,7 @@ class Clock:
 
     def install(self, moment: datetime) -> None:
         """Let the database tell the simulated time from now on."""
-        with self._cursor() as cursor:
+        with administer(self._settings) as cursor:
             cursor.execute(_INSTALL)
             self._set(cursor, moment)
             cursor.execute(_DEFAULTS)
@@ -89,12 +89,12 @@ class Clock:
 
     def set(self, moment: datetime) -> None:
         """Set the time."""
-        with self._cursor() as cursor:
+        with administer(self._settings) as cursor:
             self._set(cursor, moment)
 
     def stored(self, answers: Sequence[Answered]) -> int:
         """Return how many answers are in the database under the ids that the API gave."""
-        with self._cursor() as cursor:
+        with administer(self._settings) as cursor:
             ids = [answer.prediction_id for answer in answers]
             cursor.execute(
                 "SELECT count(*) FROM serving.predictions WHERE prediction_id = ANY(%(ids)s::uuid[])", {"ids": ids}
@@ -104,7 +104,7 @@ class Clock:
     def back_date(self, answers: Sequence[Answered]) -> None:
         """Move stored answers to their simulated moments."""
         rows = [(answer.prediction_id, answer.simulated_id, answer.at) for answer in answers]
-        with self._cursor() as cursor:
+        with administer(self._settings) as cursor:
             for month in sorted({f"{answer.at:%Y-%m-01}" for answer in answers}):
                 cursor.execute("SELECT serving.ensure_month(%(month)s::date)", {"month": month})
             execute_values(cursor, _MOVE, rows, template="(%s::uuid, %s::uuid, %s::timestamptz)", page_size=5_000)
@@ -113,14 +113,16 @@ class Clock:
     def _set(cursor: Any, moment: datetime) -> None:
         cursor.execute(_SET.format(moment=f"'{moment.isoformat()}'"))
 
-    @contextlib.contextmanager
-    def _cursor(self) -> Iterator[Any]:
-        connection = psycopg2.connect(
-            host=self._settings.postgres.host,
-            port=self._settings.postgres.port,
-            dbname=self._settings.postgres.database,
-            user=self._settings.postgres.admin_user,
-            password=self._settings.password("admin"),
-        )
-        with contextlib.closing(connection), connection, connection.cursor() as cursor:
-            yield cursor
+
+@contextlib.contextmanager
+def administer(settings: Settings) -> Iterator[Any]:
+    """Open a cursor in a transaction of the database's administrator."""
+    connection = psycopg2.connect(
+        host=settings.postgres.host,
+        port=settings.postgres.port,
+        dbname=settings.postgres.database,
+        user=settings.postgres.admin_user,
+        password=settings.password("admin"),
+    )
+    with contextlib.closing(connection), connection, connection.cursor() as cursor:
+        yield cursor

@@ -9,17 +9,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg2
 
 from bench.pipeline.servers import free_port
-from bench.year.clock import Clock
+from bench.year.clock import Clock, administer
 from readmission import cli
 from readmission.embedded import components, pgserver, up, waiting
 from readmission.embedded.supervisor import Supervisor
@@ -157,7 +156,7 @@ class System:
 
     def is_in_transaction(self, role: str) -> bool:
         """Whether a role has written something that is not committed yet."""
-        with self._admin() as cursor:
+        with administer(self.settings) as cursor:
             cursor.execute(
                 "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE usename = %(role)s AND backend_xid IS NOT NULL)",
                 {"role": f"readmission_{role}"},
@@ -166,7 +165,7 @@ class System:
 
     def is_locked(self) -> bool:
         """Whether somebody holds a lock of a training or a decision."""
-        with self._admin() as cursor:
+        with administer(self.settings) as cursor:
             cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory')")
             return bool(cursor.fetchone()[0])
 
@@ -182,15 +181,3 @@ class System:
             UserError: It did not.
         """
         wait_until(ready, seconds=60, every=0.1, failure=failure)
-
-    @contextlib.contextmanager
-    def _admin(self) -> Iterator[Any]:
-        connection = psycopg2.connect(
-            host=self.settings.postgres.host,
-            port=self.settings.postgres.port,
-            dbname=self.settings.postgres.database,
-            user=self.settings.postgres.admin_user,
-            password=self.settings.password("admin"),
-        )
-        with contextlib.closing(connection), connection, connection.cursor() as cursor:
-            yield cursor
