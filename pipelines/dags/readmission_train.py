@@ -67,9 +67,8 @@ with DAG(
             for family in FAMILIES
         ]
     )
-    train >> EmptyOperator(
-        task_id="candidates",
-        trigger_rule="all_done_min_one_success",
-        outlets=[CANDIDATES],
-        pre_execute=pass_on(CANDIDATES, "train"),
-    )
+    # Two tasks for "all have ended, one has succeeded": all_done_min_one_success skips as soon as a family is skipped.
+    ended = EmptyOperator(task_id="ended", trigger_rule="all_done")
+    one_trained = EmptyOperator(task_id="one_trained", trigger_rule="one_success")
+    candidates = EmptyOperator(task_id="candidates", outlets=[CANDIDATES], pre_execute=pass_on(CANDIDATES, "train"))
+    train >> [ended, one_trained] >> candidates
