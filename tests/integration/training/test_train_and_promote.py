@@ -207,13 +207,17 @@ def test_the_real_data_gives_an_honest_champion_that_is_served_as_judged(
     assert champion.run_id is not None and champion.source is not None
     figures = client.get_run(champion.run_id).data.metrics
     assert 0.67 <= figures["test_roc_auc_30"] < 0.72
-    assert figures["test_accuracy"] >= 0.58
+    assert figures["test_accuracy_gain"] >= 0.02
     assert figures["test_ece_30"] <= 0.01
 
     # What is served answers 2,000 raw test rows as the Pipeline in the registry does.
     data = dataset.load(config, held_out=True)
     rows = data.frames["test"].tail(2000)
     expected = tracking.load_pipeline(champion.source).predict_proba(rows)
+    # The odds of any readmission are those of the newest encounters: it is there that the class has to be right.
+    outcomes = data.y[data.rows("test")][-2000:]
+    always_no = (outcomes == contract.CLASSES.index("NO")).mean()
+    assert (expected.argmax(axis=1) == outcomes).mean() >= max(0.63, always_no + 0.02)
     client.download_artifacts(champion.run_id, "serving", str(tmp_path))
     compiled = scorer.load(tmp_path / "serving", config.patient_keys)
     served = np.array(compiled.score_many(scorer.columns_of(to_values(rows))))
