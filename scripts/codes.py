@@ -111,13 +111,13 @@ def at_grain(code: str) -> str:
     return f"{whole}.{decimals}" if decimals else whole
 
 
-def decide(code: str, crosswalk: Crosswalk) -> icd.Entry | None:
+def decide(code: str, crosswalk: Crosswalk) -> icd.CodeMapping | None:
     """Return the entry of a code that the crosswalk has; None if it lacks it."""
     rows = crosswalk.forward.get(code)
     if not rows:
         return None
     if all(row.flags[1] == "1" for row in rows):
-        return icd.Entry("", rows[0].flags[:3], "U")
+        return icd.CodeMapping("", rows[0].flags[:3], "U")
     whole = [row for row in rows if not row.is_part]
     first = min(row.flags[3:] for row in rows)
     chosen = whole or [row for row in rows if row.flags[3:] == first]
@@ -125,16 +125,16 @@ def decide(code: str, crosswalk: Crosswalk) -> icd.Entry | None:
     codes = {at_grain(row.icd9) for row in chosen}
     codes = {code for code in codes if not code.startswith(NEWER)} or codes
     if all(code.startswith(ACTIVITY) for code in codes):
-        return icd.Entry("", flags, "U")
+        return icd.CodeMapping("", flags, "U")
     if len(codes) == 1:
-        return icd.Entry(codes.pop(), flags, "s" if whole else "c")
+        return icd.CodeMapping(codes.pop(), flags, "s" if whole else "c")
     back = {at_grain(row.icd9) for row in chosen if row.icd9 in crosswalk.origins[code]} & codes
     if len(back) == 1:
-        return icd.Entry(back.pop(), flags, "b")
+        return icd.CodeMapping(back.pop(), flags, "b")
     return choose(codes, flags, crosswalk.uses)
 
 
-def choose(codes: Iterable[str], flags: str, uses: Mapping[str, int], rule: str = "") -> icd.Entry:
+def choose(codes: Iterable[str], flags: str, uses: Mapping[str, int], rule: str = "") -> icd.CodeMapping:
     """Return the entry for several ICD-9-CM codes.
 
     Args:
@@ -150,14 +150,14 @@ def choose(codes: Iterable[str], flags: str, uses: Mapping[str, int], rule: str 
     parsed = {code: icd9.parse(code) for code in codes}
     first = min(parsed, key=lambda code: (-uses.get(code, 0), parsed[code].number))
     if len({(code.chapter, code.flags) for code in parsed.values()}) == 1:
-        return icd.Entry(first, flags, rule or "g")
+        return icd.CodeMapping(first, flags, rule or "g")
     total = sum(uses.get(code, 0) for code in parsed)
     if total >= USES and uses.get(first, 0) >= MAJORITY * total:
-        return icd.Entry(first, flags, rule or "m")
-    return icd.Entry("", flags, "A")
+        return icd.CodeMapping(first, flags, rule or "m")
+    return icd.CodeMapping("", flags, "A")
 
 
-def build(crosswalk: Crosswalk) -> dict[str, icd.Entry]:
+def build(crosswalk: Crosswalk) -> dict[str, icd.CodeMapping]:
     """Return the entry of every billable code, in their order."""
     decided = {code: entry for code in crosswalk.forward if (entry := decide(code, crosswalk)) and entry.icd9}
     relatives: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -166,28 +166,28 @@ def build(crosswalk: Crosswalk) -> dict[str, icd.Entry]:
             relatives[code[:length], ""].add(entry.icd9)
             # The seventh character tells a first treatment from a later one and a sequel: other ICD-9-CM codes.
             relatives[code[:length], code[6:]].add(entry.icd9)
-    table: dict[str, icd.Entry] = {}
+    table: dict[str, icd.CodeMapping] = {}
     for code in crosswalk.billable:
         entry = decide(code, crosswalk)
         table[code] = entry if entry is not None else inherit(code, relatives, crosswalk.uses)
     return table
 
 
-def inherit(code: str, relatives: Mapping[tuple[str, str], set[str]], uses: Mapping[str, int]) -> icd.Entry:
+def inherit(code: str, relatives: Mapping[tuple[str, str], set[str]], uses: Mapping[str, int]) -> icd.CodeMapping:
     """Return the entry of a code that is newer than the crosswalk, from its nearest relatives."""
     for length in range(len(code) - 1, 2, -1):
         codes = relatives.get((code[:length], code[6:])) or relatives.get((code[:length], ""))
         if codes:
             return choose(codes, "", uses, "n")
-    return icd.Entry("", "", "U")
+    return icd.CodeMapping("", "", "U")
 
 
-def text(table: Mapping[str, icd.Entry]) -> str:
+def text(table: Mapping[str, icd.CodeMapping]) -> str:
     """Return the lines of the packaged table."""
     return "".join(icd.LINE.format(code, *entry) for code, entry in table.items())
 
 
-def report(table: Mapping[str, icd.Entry]) -> str:
+def report(table: Mapping[str, icd.CodeMapping]) -> str:
     """Return how many codes each rule decides or refuses."""
     counts = Counter(entry.rule for entry in table.values())
     mapped = sum(bool(entry.icd9) for entry in table.values())

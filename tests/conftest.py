@@ -7,15 +7,17 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
-import psycopg2
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
+from readmission.backup import databases
 from readmission.data import synthetic
 from readmission.embedded import component, pgserver, secrets
 from readmission.settings import Settings, load_settings
@@ -80,10 +82,10 @@ def make_settings(home: Path, **values: object) -> Settings:
     return Settings(_env_file=[secrets.ensure(home)], home=home, **values)  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """Run a real PostgreSQL with migrated databases; its settings name the template of `database`."""
-    settings = make_settings(tmp_path_factory.mktemp("postgres"), postgres_port=free_port())
+@contextmanager
+def run_postgres(home: Path) -> Iterator[Settings]:
+    """Run a real PostgreSQL with migrated databases."""
+    settings = make_settings(home, postgres_port=free_port())
     pgserver.initialise(settings)
     process = subprocess.Popen([*pgserver.command(settings), "-c", "fsync=off"], cwd="/")
     try:
@@ -95,25 +97,32 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settin
         process.wait(30)
 
 
+@contextmanager
+def administer(settings: Settings) -> Iterator[Any]:
+    """Give a cursor of the administrator, who commits each statement."""
+    connection = databases.connect(settings)
+    connection.autocommit = True
+    with closing(connection), connection.cursor() as cursor:
+        yield cursor
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Run a PostgreSQL; its settings name the template of `database`."""
+    with run_postgres(tmp_path_factory.mktemp("postgres")) as settings:
+        yield settings
+
+
 @pytest.fixture
 def database(postgres_server: Settings, tmp_path: Path) -> Iterator[Settings]:
     """Give settings with a fresh, migrated database and state folder of the test's own."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    admin = psycopg2.connect(
-        host="127.0.0.1",
-        port=postgres_server.postgres.port,
-        dbname="postgres",
-        user="postgres",
-        password=postgres_server.password("admin"),
-    )
-    admin.autocommit = True
-    with admin.cursor() as cursor:
+    with administer(postgres_server) as cursor:
         cursor.execute(f"CREATE DATABASE {name} TEMPLATE {postgres_server.postgres.database} OWNER readmission_owner")
         cursor.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {name} TO PUBLIC")
     yield postgres_server.replace(postgres_database=name, home=tmp_path / "home")
-    with admin.cursor() as cursor:
+    with administer(postgres_server) as cursor:
         cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    admin.close()
 
 
 @pytest.fixture(scope="session")

@@ -42,17 +42,17 @@ class Scenario:
     families: str
     learnable: int
     drift: int
-    detect: int
+    detect: int = 2
     twice: int
     line_ends: int
     late: tuple[int, int]
-    silent: tuple[int, int]
+    silent: tuple[int, int] = (0, 0)
     quarantine: int
     partial: tuple[int, int]
     corrected: int
     kill_process: int
     kill_train: int
-    worse: int
+    worse: int = 0
     late_approval: int
     rollback: int
     outage: int
@@ -74,7 +74,6 @@ YEAR = Scenario(
     families="lightgbm,logistic_regression",
     learnable=4_000,
     drift=31,
-    detect=2,
     twice=5,
     line_ends=6,
     late=(10, 12),
@@ -96,17 +95,14 @@ QUARTER = Scenario(
     families="lightgbm",
     learnable=1_000,
     drift=9,
-    detect=2,
     twice=2,
     line_ends=3,
     late=(4, 5),
-    silent=(0, 0),
     quarantine=6,
     partial=(8, 8),
     corrected=9,
     kill_process=7,
     kill_train=6,
-    worse=0,
     late_approval=9,
     rollback=10,
     outage=8,

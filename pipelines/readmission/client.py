@@ -36,7 +36,7 @@ class Problem(msgspec.Struct, frozen=True):
     nearest: str | int | None = None
 
 
-class Prediction(msgspec.Struct, frozen=True):
+class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """Answer to one encounter; `missing` names the absent columns."""
 
     prediction_id: str

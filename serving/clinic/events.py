@@ -19,7 +19,7 @@ _LONGEST = 1_000
 _MOST = 1_000
 
 
-class CardFeedback(Struct, frozen=True, tag="card"):
+class CardFeedback(Struct, frozen=True, kw_only=True, tag="card"):
     """What a clinician did with a card. It is never an outcome of the patient.
 
     Attributes:
@@ -67,7 +67,7 @@ class _Suggestion(Struct):
     id: str
 
 
-class _Feedback(Struct, rename="camel"):
+class _Feedback(Struct, kw_only=True, rename="camel"):
     card: str
     outcome: Literal["accepted", "overridden"]
     outcome_timestamp: Annotated[datetime, Meta(tz=True)]

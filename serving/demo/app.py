@@ -12,7 +12,7 @@ from starlette.middleware.base import RequestResponseEndpoint
 
 from readmission.contract import icd
 from serving.demo import table, worklist
-from serving.demo.client import Client, UnavailableError
+from serving.demo.client import DemoClient, UnavailableError
 from serving.demo.language import DEFAULT, LANGUAGES, preferred
 from serving.demo.page import TITLE, build
 
@@ -60,7 +60,7 @@ def create(api: str, key: str = "", system: icd.System = "9cm") -> FastAPI:
         key: API key with the scope ``predict``. If empty, none is sent.
         system: Code system of diagnoses that the page chooses at first.
     """
-    client = Client(api, key)
+    client = DemoClient(api, key)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -116,7 +116,7 @@ def _add_routes(app: FastAPI) -> None:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _add_pages(client: Client) -> APIRouter:
+def _add_pages(client: DemoClient) -> APIRouter:
     """Return what the page links to, to be served beside it in every language."""
     router = APIRouter()
 

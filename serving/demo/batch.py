@@ -11,7 +11,7 @@ from typing import Any
 from readmission import contract
 from readmission.contract import icd
 from serving.demo import diagnoses
-from serving.demo.client import Client
+from serving.demo.client import DemoClient
 from serving.demo.labels import describe_level, objection, title
 from serving.demo.language import mark, tr
 from serving.demo.table import NotScorableError, harmless, open_table
@@ -40,7 +40,7 @@ _PROBABILITIES = dict(zip(("NO", ">30", "<30"), RESULT_COLUMNS[1:4], strict=True
 Row = tuple[int, dict[str, str], bool]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Tally:
     """Counts of the rows so far.
 
@@ -61,7 +61,7 @@ class Tally:
     notes: list[str] = field(default_factory=list)
 
 
-async def score(client: Client, source: Path, target: Path, system: icd.System = "9cm") -> AsyncIterator[Tally]:
+async def score(client: DemoClient, source: Path, target: Path, system: icd.System = "9cm") -> AsyncIterator[Tally]:
     """Write `source` with the API's answers to `target`; yield the counts after each chunk.
 
     The outcome column is neither sent nor copied. Columns the contract does not know are copied, not sent. The target
@@ -100,7 +100,7 @@ async def score(client: Client, source: Path, target: Path, system: icd.System =
 
 
 async def _score_chunk(
-    client: Client, chunk: Sequence[Row], stated: dict[str, str | int], tally: Tally
+    client: DemoClient, chunk: Sequence[Row], stated: dict[str, str | int], tally: Tally
 ) -> list[dict[str, str]]:
     """Return each row with its answer; count them.
 

@@ -35,7 +35,7 @@ class RejectedError(Exception):
         self.errors = errors
 
 
-class Client:
+class DemoClient:
     """Connection pool to one API.
 
     Args:

@@ -16,7 +16,7 @@ from readmission.contract import icd
 from serving.demo import form, notices
 from serving.demo.answer import draw_answer
 from serving.demo.batch import Tally, score
-from serving.demo.client import Client, RejectedError, UnavailableError
+from serving.demo.client import DemoClient, RejectedError, UnavailableError
 from serving.demo.labels import objection
 from serving.demo.language import current, mark, speak_each, speaking, tr
 from serving.demo.presets import PRESETS
@@ -37,7 +37,7 @@ SECONDS = Histogram("readmission_demo_request_seconds", "Time to an answer of th
 Answer = tuple[str, dict[str, Any]]
 
 
-def build(client: Client, language: str, system: icd.System = "9cm") -> gr.Blocks:
+def build(client: DemoClient, language: str, system: icd.System = "9cm") -> gr.Blocks:
     """Build the page in front of one API.
 
     Args:
@@ -69,7 +69,7 @@ def build(client: Client, language: str, system: icd.System = "9cm") -> gr.Block
     return page
 
 
-def _one(client: Client, system: icd.System) -> None:
+def _one(client: DemoClient, system: icd.System) -> None:
     language = current()
     with gr.Row(elem_id="one"):
         with gr.Column(scale=7):
@@ -107,14 +107,14 @@ def _texts(record: dict[str, str | int] | Any) -> str:
     return json.dumps(form.fill(record), ensure_ascii=False)
 
 
-async def _answer(client: Client, texts: form.Values) -> Answer:
+async def _answer(client: DemoClient, texts: form.Values) -> Answer:
     """Return the answer's picture, and what it leaves at the fields."""
     mended, notes = form.mend(texts)
     html, problems = await _predict(client, mended, notes)
     return html, form.marks(problems, texts, mended)
 
 
-async def _predict(client: Client, values: form.Values, repairs: list[str]) -> tuple[str, dict[str, str]]:
+async def _predict(client: DemoClient, values: form.Values, repairs: list[str]) -> tuple[str, dict[str, str]]:
     start, outcome, record = perf_counter(), "answered", form.to_record(values)
     try:
         content = await client.predict(record)
@@ -150,7 +150,7 @@ async def _of_version(version: str, answer: Awaitable[dict[str, Any]]) -> dict[s
     return content if str(content["model_version"]) == version else None
 
 
-def _many(client: Client, system: icd.System) -> None:
+def _many(client: DemoClient, system: icd.System) -> None:
     with gr.Column(elem_classes="card", elem_id="many"):
         gr.HTML(notices.draw_file_help(system), elem_classes="card-title")
         # Not gr.File: its words are in the browser's language, whatever the page's is.
@@ -168,7 +168,7 @@ def _many(client: Client, system: icd.System) -> None:
     )
 
 
-def _scoring(client: Client, language: str) -> Callable[[str | None, form.Values], AsyncIterator[tuple[str, Any]]]:
+def _scoring(client: DemoClient, language: str) -> Callable[[str | None, form.Values], AsyncIterator[tuple[str, Any]]]:
     async def steps(path: str | None, chosen: form.Values) -> AsyncIterator[tuple[str, Any]]:
         hidden = gr.update(visible=False)
         if path is None:
@@ -194,7 +194,7 @@ def is_uploaded(path: Path) -> bool:
 _NOT_SCORABLE = mark("This file cannot be scored")
 
 
-async def _score(client: Client, source: Path, system: icd.System) -> AsyncIterator[tuple[str, Any]]:
+async def _score(client: DemoClient, source: Path, system: icd.System) -> AsyncIterator[tuple[str, Any]]:
     hidden = gr.update(visible=False)
     outcome, tally = "answered", Tally()
     with source.open("rb") as lines:

@@ -23,8 +23,8 @@ class NotScorableError(Exception):
     """The file cannot be read as encounters; the text says why, for a person."""
 
 
-@dataclass
-class Table:
+@dataclass(kw_only=True)
+class TextTable:
     """How a file is to be read.
 
     Attributes:
@@ -54,7 +54,7 @@ class Table:
                 yield number, dict(zip(self.names, cells, strict=False)), surplus
 
 
-def open_table(path: Path) -> Table:
+def open_table(path: Path) -> TextTable:
     """Find out how a file is to be read: by its content, whatever its name ends with.
 
     Raises:
@@ -68,7 +68,7 @@ def open_table(path: Path) -> Table:
         raise NotScorableError(
             tr("This is an Excel workbook. In Excel, choose “Save as” and “CSV UTF-8”, then upload that.")
         )
-    table = Table(path, _encoding(path, head))
+    table = TextTable(path=path, encoding=_encoding(path, head))
     if table.encoding == "cp1252":
         table.notes.append(tr("The file is not UTF-8 text; it was read as Windows-1252."))
     with path.open(encoding=table.encoding, newline="") as lines:

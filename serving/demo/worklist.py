@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
 from readmission.contract.risk import INTENDED_USE
-from serving.demo.client import Client, RejectedError, UnavailableError
+from serving.demo.client import DemoClient, RejectedError, UnavailableError
 from serving.demo.language import DEFAULT, count, current, mark, percent, speaking, tr
 
 PATH = "/discharges"
@@ -45,7 +45,7 @@ td::before{content:attr(data-label);color:var(--soft)}}
 """
 
 
-def routes(client: Client, language: str = DEFAULT) -> APIRouter:
+def routes(client: DemoClient, language: str = DEFAULT) -> APIRouter:
     """Return the page, the file and the form of the list in one language."""
     router = APIRouter()
 

@@ -1,9 +1,10 @@
 """Scoring of many encounters at once: by columns where numpy can, and without an object for each answer."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, repeat
 from operator import is_
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,7 +21,8 @@ _OPTIONAL = tuple(position for position, column in enumerate(contract.FEATURE_CO
 _json = msgspec.json.Encoder().encode
 
 
-class ScoredBatch(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredBatch:
     """Scores of n encounters, all in their order.
 
     Attributes:
@@ -55,7 +57,14 @@ def score(scorer: Scorer, inputs: Sequence[Any], rows: Sequence[Values]) -> Scor
             masks |= empty << np.uint64(position)
     excluded = [code in EXCLUDED_DISPOSITIONS for code in columns[_DISPOSITION]] if rows else []
     notes = {position: row.notes for position, row in enumerate(rows) if isinstance(row, Aliased)}
-    return ScoredBatch(inputs, shares, most_probable_positions(shares), masks, excluded, notes)
+    return ScoredBatch(
+        inputs=inputs,
+        shares=shares,
+        positions=most_probable_positions(shares),
+        absent=masks,
+        excluded=excluded,
+        notes=notes,
+    )
 
 
 def most_probable_positions(shares: Matrix) -> npt.NDArray[np.int64]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from readmission.backup import areas, champion, collection, credentials, databases
-from readmission.backup.databases import Snapshot
+from readmission.backup.databases import DatabaseSnapshot
 from readmission.backup.locations import Folder, Location, copy_file, open_backups
 from readmission.backup.manifest import DIGEST, FORMAT, NAME, BackupManifest, DatabaseDump, StoredFile, encode_manifest
 from readmission.backup.programs import find_programs
@@ -134,7 +134,7 @@ def _finish(target: Location, name: str, backup: Location, manifest: BackupManif
     return collection.publish(target, name).url
 
 
-def _identity(settings: Settings, snapshots: dict[str, Snapshot]) -> tuple[str, str]:
+def _identity(settings: Settings, snapshots: dict[str, DatabaseSnapshot]) -> tuple[str, str]:
     """Return the identity of the installation and the revision of its tables."""
     if "readmission" not in snapshots:
         raise UserError(f"There is no database {settings.postgres.database}: run `readmission migrate`.")
@@ -150,7 +150,7 @@ def _identity(settings: Settings, snapshots: dict[str, Snapshot]) -> tuple[str, 
 
 
 def _dump(
-    settings: Settings, snapshots: dict[str, Snapshot], server: int, scratch: Path, backup: Location
+    settings: Settings, snapshots: dict[str, DatabaseSnapshot], server: int, scratch: Path, backup: Location
 ) -> tuple[dict[str, DatabaseDump], dict[str, StoredFile]]:
     programs = find_programs(server, server)
     dumps, files = {}, {}

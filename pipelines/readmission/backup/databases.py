@@ -33,7 +33,7 @@ GROUP BY 1, 2, 3 ORDER BY 1, 2"""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Snapshot:
+class DatabaseSnapshot:
     """Snapshot of one database that a dump can be made of."""
 
     name: str
@@ -104,13 +104,13 @@ def server_major(cursor: Any) -> int:
 
 
 @contextlib.contextmanager
-def take_snapshot(settings: Settings, database: str) -> Iterator[Snapshot]:
+def take_snapshot(settings: Settings, database: str) -> Iterator[DatabaseSnapshot]:
     """Read-only snapshot of a database, from which rows are counted and which is dumped."""
     with contextlib.closing(connect(settings, database)) as connection:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_export_snapshot()")
-            yield Snapshot(name=database, cursor=cursor, exported=cursor.fetchone()[0])
+            yield DatabaseSnapshot(name=database, cursor=cursor, exported=cursor.fetchone()[0])
 
 
 def count_rows(cursor: Any) -> dict[str, int]:
@@ -123,7 +123,7 @@ def count_rows(cursor: Any) -> dict[str, int]:
     return counts
 
 
-def dump(settings: Settings, programs: Programs, snapshot: Snapshot, path: Path) -> None:
+def dump(settings: Settings, programs: Programs, snapshot: DatabaseSnapshot, path: Path) -> None:
     """Write a snapshot as an archive of pg_dump.
 
     Raises:

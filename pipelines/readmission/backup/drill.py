@@ -21,7 +21,7 @@ import typer
 
 from readmission import contract
 from readmission.backup import collection, databases
-from readmission.backup.drill_system import RECORDS, Client, System
+from readmission.backup.drill_system import RECORDS, PredictionClient, System
 from readmission.backup.locations import Folder
 from readmission.backup.manifest import BackupManifest
 from readmission.errors import UserError
@@ -111,7 +111,7 @@ def rehearse(system: System, target: Path) -> Result:
     result = Result()
     times = result.times
     timed(times, "start and train", system.start)
-    client = Client(system.api)
+    client = PredictionClient(system.api)
     try:
         time.sleep(3)
         give_outcomes(system, [name for _, name in client.acknowledged[:50]])
@@ -148,7 +148,7 @@ def compare(result: Result, before: State, after: State, manifest: BackupManifes
     result.expect_equal("champion in the manifest", before.version, saved, f"version {saved} is equal")
 
 
-def judge_log(result: Result, system: System, client: Client, created: float) -> None:
+def judge_log(result: Result, system: System, client: PredictionClient, created: float) -> None:
     """Look for every prediction that was acknowledged before the backup began."""
     due = {name for moment, name in client.acknowledged if moment <= created}
     with contextlib.suppress(UserError):  # the restored spool is carried to the database

@@ -85,7 +85,7 @@ class System:
             time.sleep(0.3)
 
 
-class Client:
+class PredictionClient:
     """Client that asks for predictions until it is stopped, and remembers what was acknowledged and when."""
 
     def __init__(self, api: str) -> None:

@@ -7,7 +7,7 @@ reader finds every column in one table.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import timedelta
 from random import Random
 from types import MappingProxyType
@@ -57,6 +57,7 @@ class Column:
     label: str
     group: Group
     kind: Kind
+    _: KW_ONLY
     nullable: bool = False
     required: bool = False
     assumed: str | None = None

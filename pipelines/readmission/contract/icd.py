@@ -50,7 +50,7 @@ _AMBIGUOUS = (
 )
 
 
-class Refusal(NamedTuple):
+class CodeRefusal(NamedTuple):
     """Reason why a code has no place in the language of the training data.
 
     Attributes:
@@ -66,12 +66,12 @@ class Refusal(NamedTuple):
 class RefusedCodeError(ValueError):
     """Refusal of one code."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: CodeRefusal) -> None:
         super().__init__(f"{refusal.problem}: expected {refusal.allowed}")
         self.refusal = refusal
 
 
-class Entry(NamedTuple):
+class CodeMapping(NamedTuple):
     """Line of the table.
 
     Attributes:
@@ -96,19 +96,19 @@ def to_icd9(code: str, system: System) -> str:
         An ICD-9-CM code. One that was declared as such is returned as it is, whatever its grain.
 
     Raises:
-        RefusedCodeError: The code does not exist in that system, or has no single equivalent; see `Refusal`.
+        RefusedCodeError: The code does not exist in that system, or has no single equivalent; see `CodeRefusal`.
     """
     if system == "9cm":
         if _ICD9.problem(code) is not None:
-            raise RefusedCodeError(Refusal(_ICD9.violation, _ICD9.allowed))
+            raise RefusedCodeError(CodeRefusal(_ICD9.violation, _ICD9.allowed))
         return code
     translated = _translate(code)
-    if isinstance(translated, Refusal):
+    if isinstance(translated, CodeRefusal):
         raise RefusedCodeError(translated)
     return translated
 
 
-def refusal(code: str, system: System) -> Refusal | None:
+def refusal(code: str, system: System) -> CodeRefusal | None:
     """Return why `to_icd9` would refuse a code; None if it would not."""
     try:
         to_icd9(code, system)
@@ -118,18 +118,18 @@ def refusal(code: str, system: System) -> Refusal | None:
 
 
 @lru_cache(maxsize=10_000)
-def _translate(code: str) -> str | Refusal:
+def _translate(code: str) -> str | CodeRefusal:
     if not _ICD10.fullmatch(code):
-        return Refusal("pattern", _UNLISTED)
+        return CodeRefusal("pattern", _UNLISTED)
     entry = look_up(code)
     if entry is None:
-        return Refusal("unlisted", _UNLISTED)
+        return CodeRefusal("unlisted", _UNLISTED)
     if not entry.icd9:
-        return Refusal("ambiguous", _AMBIGUOUS) if entry.rule == "A" else Refusal("unmapped", _UNMAPPED)
+        return CodeRefusal("ambiguous", _AMBIGUOUS) if entry.rule == "A" else CodeRefusal("unmapped", _UNMAPPED)
     return entry.icd9
 
 
-def look_up(code: str) -> Entry | None:
+def look_up(code: str) -> CodeMapping | None:
     """Return the line of one ICD-10-CM code, with or without its dot; None if it is not a billable code."""
     lines = table()
     key = code.replace(".", "", 1).ljust(7).encode()
@@ -138,7 +138,7 @@ def look_up(code: str) -> Entry | None:
     if line[:7] != key:
         return None
     text = line.decode()
-    return Entry(text[8:14].strip(), text[15:18].strip(), text[19])
+    return CodeMapping(text[8:14].strip(), text[15:18].strip(), text[19])
 
 
 @lru_cache(maxsize=1)

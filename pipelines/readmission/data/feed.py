@@ -20,7 +20,7 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
-from readmission.data.sources import RawBatch, SourceClosedError, Unreadable, parse
+from readmission.data.sources import RawBatch, SourceClosedError, UnreadableLine, parse
 from readmission.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class FeedSource:
         log.info("batch %d of the feed: %d bytes, hash verified", number, len(download.body))
         table, unreadable = parse(content, f"batch {number} of {self.name}")
         first = (number - 1) * self._size
-        bad = [Unreadable(first + u.row_number, u.text, u.expected, u.fields) for u in unreadable]
+        bad = [UnreadableLine(first + u.row_number, u.text, u.expected, u.fields) for u in unreadable]
         total = table.num_rows + len(bad)
         numbers = sorted(set(range(first + 1, first + total + 1)) - {line.row_number for line in bad})
         frame = table.to_pandas()

@@ -33,7 +33,7 @@ _NAMES = (*contract.COLUMN_NAMES, *contract.TIME_NAMES)
 
 
 @dataclass(frozen=True)
-class Unreadable:
+class UnreadableLine:
     """A line that is no row of the table: its number (1 = first below the header), text and field counts."""
 
     row_number: int
@@ -56,7 +56,7 @@ class RawBatch:
 
     number: int
     frame: pd.DataFrame
-    unreadable: list[Unreadable]
+    unreadable: list[UnreadableLine]
     sha256: str = ""
 
     @property
@@ -114,7 +114,7 @@ class FileSource:
         self._size = batch_size
 
     @cached_property
-    def _table(self) -> tuple[pa.Table, list[Unreadable]]:
+    def _table(self) -> tuple[pa.Table, list[UnreadableLine]]:
         return parse(self.content, self.name)
 
     @property
@@ -142,7 +142,7 @@ class FileSource:
         return RawBatch(number, frame, bad)
 
 
-def parse(content: bytes, name: str) -> tuple[pa.Table, list[Unreadable]]:
+def parse(content: bytes, name: str) -> tuple[pa.Table, list[UnreadableLine]]:
     """Read a csv of the contract as text, setting aside lines with too few or too many fields.
 
     Raises:
@@ -155,10 +155,10 @@ def parse(content: bytes, name: str) -> tuple[pa.Table, list[Unreadable]]:
         raise UserError(f"{name} is a web page, not a csv: the address is wrong or the server answered an error.")
     if b"\0" in content:
         raise UserError(f"{name} is not a text file; expected a csv, or the zip that UCI publishes.")
-    unreadable: list[Unreadable] = []
+    unreadable: list[UnreadableLine] = []
 
     def set_aside(row: pyarrow.csv.InvalidRow) -> str:
-        unreadable.append(Unreadable(row.number - 1 - comment, row.text, row.expected_columns, row.actual_columns))
+        unreadable.append(UnreadableLine(row.number - 1 - comment, row.text, row.expected_columns, row.actual_columns))
         return "skip"
 
     comment = 1 if content.startswith(SYNTHETIC_MARK) else 0

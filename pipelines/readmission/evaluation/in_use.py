@@ -27,7 +27,7 @@ class LiveFigure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CardFeedback:
+class CardCounts:
     """How many cards of one version clinicians accepted or overrode; never an outcome of a patient.
 
     Attributes:
@@ -43,7 +43,7 @@ class CardFeedback:
     cards: int
 
 
-def markdown(live: Sequence[LiveFigure], feedback: Sequence[CardFeedback]) -> str:
+def markdown(live: Sequence[LiveFigure], feedback: Sequence[CardCounts]) -> str:
     """Return both as tables, or a sentence where there is nothing."""
     lines = ["What was known of versions in use when this one was judged.", ""]
     if live:

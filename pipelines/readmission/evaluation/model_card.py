@@ -12,7 +12,7 @@ from readmission.contract.risk import INTENDED_USE, NO_HORIZON, OperatingPoint
 from readmission.evaluation import in_use, score_comparison
 from readmission.evaluation.fairness import Slice
 from readmission.evaluation.gates import Verdict
-from readmission.evaluation.in_use import CardFeedback, LiveFigure
+from readmission.evaluation.in_use import CardCounts, LiveFigure
 from readmission.evaluation.metrics import ALERT_RATES, Interval
 from readmission.evaluation.score_comparison import Comparison
 
@@ -84,7 +84,7 @@ class Facts:
     importance: pd.DataFrame
     earlier: pd.DataFrame
     live: tuple[LiveFigure, ...] = ()
-    feedback: tuple[CardFeedback, ...] = ()
+    feedback: tuple[CardCounts, ...] = ()
 
 
 def markdown(facts: Facts) -> str:

@@ -45,7 +45,7 @@ ABLATIONS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class EncodedRows:
     """All rows with every feature, history included.
 
     Attributes:
@@ -63,7 +63,7 @@ class Table:
     batches: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, frame: pd.DataFrame) -> "Table":
+    def of(cls, frame: pd.DataFrame) -> "EncodedRows":
         """Encode the rows of a typed frame whose outcome is known; the others are history of later ones.
 
         Args:
@@ -93,7 +93,7 @@ def folds(patients: npt.NDArray[np.int64], seed: int) -> list[tuple[Rows, Rows]]
     return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(FOLDS)]
 
 
-def forward(table: Table, seed: int) -> list[tuple[Rows, Rows]]:
+def forward(table: EncodedRows, seed: int) -> list[tuple[Rows, Rows]]:
     """Return (train, test) rows of FOLDS folds that train on the past and test on the future.
 
     The train rows are of the first five sevenths of the batches, the test rows of later batches and of other
@@ -107,7 +107,7 @@ def forward(table: Table, seed: int) -> list[tuple[Rows, Rows]]:
     return [(train[early[train]], test[~early[test]]) for train, test in folds(table.patients, seed)]
 
 
-def newcomers(table: Table) -> tuple[Rows, Rows]:
+def newcomers(table: EncodedRows) -> tuple[Rows, Rows]:
     """Return the rows of the first five sevenths of the batches, and the later rows of patients not among them.
 
     This is harder than service: these patients have no history and rarely a stay in the year before.
@@ -117,7 +117,7 @@ def newcomers(table: Table) -> tuple[Rows, Rows]:
     return train, later[~np.isin(table.patients[later], table.patients[train])]
 
 
-def _early(table: Table) -> npt.NDArray[np.bool_]:
+def _early(table: EncodedRows) -> npt.NDArray[np.bool_]:
     batches = np.unique(table.batches)
     if len(batches) < 2:
         raise ValueError("forward in time needs at least two batches")
@@ -125,22 +125,24 @@ def _early(table: Table) -> npt.NDArray[np.bool_]:
     return early
 
 
-def pooled(table: Table, family: Learner, names: Sequence[str], seed: int) -> Scored:
+def pooled(table: EncodedRows, family: Learner, names: Sequence[str], seed: int) -> Scored:
     """Score every row by the model of the folds that do not contain its patient."""
     return _scored(table, family, names, folds(table.patients, seed), seed)
 
 
-def ahead(table: Table, family: Learner, names: Sequence[str], seed: int) -> Scored:
+def ahead(table: EncodedRows, family: Learner, names: Sequence[str], seed: int) -> Scored:
     """Score the later rows by models of earlier rows of other patients."""
     return _scored(table, family, names, forward(table, seed), seed)
 
 
-def unseen(table: Table, family: Learner, names: Sequence[str], seed: int) -> Scored:
+def unseen(table: EncodedRows, family: Learner, names: Sequence[str], seed: int) -> Scored:
     """Score the later rows of new patients by a model of the earlier rows."""
     return _scored(table, family, names, [newcomers(table)], seed)
 
 
-def _scored(table: Table, family: Learner, names: Sequence[str], parts: list[tuple[Rows, Rows]], seed: int) -> Scored:
+def _scored(
+    table: EncodedRows, family: Learner, names: Sequence[str], parts: list[tuple[Rows, Rows]], seed: int
+) -> Scored:
     answers = [_fit(table, family, names, train, test, seed) for train, test in parts]
     rows = np.concatenate([test for _, test in parts])
     order = np.argsort(rows, kind="stable")
@@ -148,7 +150,7 @@ def _scored(table: Table, family: Learner, names: Sequence[str], parts: list[tup
     return Scored(table.y[rows], np.concatenate(answers)[order], table.patients[rows])
 
 
-def growing(table: Table, family: str, names: Sequence[str], seed: int, batches: int) -> Scored:
+def growing(table: EncodedRows, family: str, names: Sequence[str], seed: int, batches: int) -> Scored:
     """Score every row by models of the first batches alone: one point of the learning curve.
 
     Args:
@@ -163,7 +165,9 @@ def growing(table: Table, family: str, names: Sequence[str], seed: int, batches:
     return _scored(table, family, names, parts, seed)
 
 
-def _fit(table: Table, family: Learner, names: Sequence[str], train: Rows, test: Rows, seed: int) -> encoding.Matrix:
+def _fit(
+    table: EncodedRows, family: Learner, names: Sequence[str], train: Rows, test: Rows, seed: int
+) -> encoding.Matrix:
     columns = table.columns(names)
     with threadpool_limits(1):
         if callable(family):

@@ -24,7 +24,7 @@ ALPHA = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class SequentialTest:
     """State of the comparison at the newest look.
 
     Attributes:
@@ -44,7 +44,7 @@ class Comparison:
     half_width: float
 
 
-def compare(answers: pd.DataFrame) -> Comparison:
+def compare(answers: pd.DataFrame) -> SequentialTest:
     """Compare the two models by the rule.
 
     Args:
@@ -65,7 +65,7 @@ def compare(answers: pd.DataFrame) -> Comparison:
         half_width = float(norm.isf(ALPHA * 3 / (np.pi * (look + 1)) ** 2) * spread)
         if abs(difference) > half_width:
             winner: Literal["champion", "challenger"] = "challenger" if difference > 0 else "champion"
-            return Comparison(
+            return SequentialTest(
                 winner=winner,
                 looks=look + 1,
                 events=events,
@@ -73,7 +73,7 @@ def compare(answers: pd.DataFrame) -> Comparison:
                 difference=difference,
                 half_width=half_width,
             )
-    return Comparison(
+    return SequentialTest(
         winner="", looks=look, events=events, next_events=needed, difference=difference, half_width=half_width
     )
 

@@ -15,7 +15,7 @@ compute the same numbers without pandas:
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -52,6 +52,7 @@ class Feature:
     name: str
     rule: Rule
     source: str = ""
+    _: KW_ONLY
     levels: tuple[str, ...] = ()
     position: int = 0
     absent: float = math.nan
@@ -85,7 +86,7 @@ def _features() -> tuple[Feature, ...]:
             features.append(Feature(f"{column.name}_chapter", "icd9_chapter", column.name))
         else:
             rule: Rule = "level" if column.is_text else "number"
-            features.append(Feature(column.name, rule, column.name, column.levels))
+            features.append(Feature(column.name, rule, column.name, levels=column.levels))
     flags = (Feature(name, "icd9_flag", position=i) for i, name in enumerate(icd9.FLAG_NAMES))
     return (*features, *flags)
 

@@ -56,6 +56,8 @@ NONE: tuple[float, ...] = (0.0, 0.0, *(_NAN for _ in HISTORY_NAMES[2:]))
 class Visit(NamedTuple):
     """Summary of one encounter for later ones; NaN where not known.
 
+    Positional, because every prediction for a patient who was here before builds several.
+
     Attributes:
         encounter: The encounter_id.
         final: Whether it is labelled NO, never readmitted, and has no discharge date.

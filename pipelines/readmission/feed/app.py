@@ -23,7 +23,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 MEDIA: dict[Form, str] = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Feed:
     """HTTP service of the batches of one source.
 
@@ -39,9 +39,9 @@ class Feed:
 
     chunks: Chunks
     batch_size: int
-    window: Window | None
-    interval: timedelta
-    token: str | None
+    window: Window | None = None
+    interval: timedelta = timedelta(0)
+    token: str | None = None
     memory: Path
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)

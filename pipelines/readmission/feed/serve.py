@@ -50,7 +50,14 @@ def _open(settings: Settings, window: Window | None) -> ASGIApp:
     chunks = Chunks.cut(source, folder, settings.batch_size)
     token = settings.feed.token.get_secret_value() if settings.feed.token else None
     interval = timedelta(seconds=settings.feed.interval)
-    feed = Feed(chunks, settings.batch_size, window, interval, token, folder / "started")
+    feed = Feed(
+        chunks=chunks,
+        batch_size=settings.batch_size,
+        window=window,
+        interval=interval,
+        token=token,
+        memory=folder / "started",
+    )
     log.info(
         "feed of %s: %d batches, %s, at http://%s:%d",
         source.name,

@@ -70,7 +70,7 @@ class Extension(Struct, frozen=True, rename="camel"):
     extension: tuple["Extension", ...] = ()
 
 
-class Patient(Struct, frozen=True, rename="camel"):
+class Patient(Struct, frozen=True, kw_only=True, rename="camel"):
     """Patient."""
 
     id: str = ""
@@ -97,7 +97,7 @@ class EncounterDiagnosis(Struct, frozen=True):
     rank: int | None = None
 
 
-class Encounter(Struct, frozen=True, rename="camel"):
+class Encounter(Struct, frozen=True, kw_only=True, rename="camel"):
     """Encounter."""
 
     id: str = ""
@@ -113,7 +113,7 @@ class Encounter(Struct, frozen=True, rename="camel"):
     part_of: Reference = Reference()
 
 
-class Condition(Struct, frozen=True, rename="camel"):
+class Condition(Struct, frozen=True, kw_only=True, rename="camel"):
     """Condition."""
 
     id: str = ""
@@ -123,7 +123,7 @@ class Condition(Struct, frozen=True, rename="camel"):
     encounter: Reference = Reference()
 
 
-class Observation(Struct, frozen=True, rename="camel"):
+class Observation(Struct, frozen=True, kw_only=True, rename="camel"):
     """Observation."""
 
     id: str = ""
@@ -144,7 +144,7 @@ class Observation(Struct, frozen=True, rename="camel"):
         return self.effective_date_time or self.effective_instant or self.effective_period.start
 
 
-class Procedure(Struct, frozen=True, rename="camel"):
+class Procedure(Struct, frozen=True, kw_only=True, rename="camel"):
     """Procedure."""
 
     id: str = ""
@@ -172,7 +172,7 @@ class Dosage(Struct, frozen=True, rename="camel"):
     dose_and_rate: tuple[DoseAndRate, ...] = ()
 
 
-class MedicationRequest(Struct, frozen=True, rename="camel"):
+class MedicationRequest(Struct, frozen=True, kw_only=True, rename="camel"):
     """Prescription."""
 
     id: str = ""
@@ -192,7 +192,7 @@ class MedicationRequest(Struct, frozen=True, rename="camel"):
         return self.authored_on
 
 
-class MedicationAdministration(Struct, frozen=True, rename="camel"):
+class MedicationAdministration(Struct, frozen=True, kw_only=True, rename="camel"):
     """Drug that was given."""
 
     id: str = ""

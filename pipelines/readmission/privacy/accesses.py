@@ -1,7 +1,7 @@
 """Access log: who asked about a patient."""
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 from readmission.errors import UserError
 from readmission.privacy.rows import find_references
@@ -13,7 +13,8 @@ SELECT accessed_at, client, route, model_name || ' ' || model_version, request_i
 WHERE (token, key_id) IN %(tokens)s ORDER BY accessed_at"""
 
 
-class Access(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Access:
     """One question about a patient: when, by whom, on which route, answered by which model, in which request."""
 
     moment: datetime
@@ -35,4 +36,7 @@ def read_accesses(settings: Settings, patient: int | str) -> list[Access]:
         references = find_references(cursor, patient) if isinstance(patient, int) else ()
         tokens = tuple((key.token(name), key.id) for key in settings.patient_keys for name in (patient, *references))
         cursor.execute(_QUERY, {"tokens": tokens})
-        return [Access(*row) for row in cursor.fetchall()]
+        return [
+            Access(moment=moment, client=client, route=route, model=model, request_id=request_id)
+            for moment, client, route, model, request_id in cursor.fetchall()
+        ]

@@ -53,7 +53,7 @@ def _inventory(settings: Settings, as_json: bool) -> None:
 def _accesses(settings: Settings, patient: int | str, as_json: bool) -> None:
     entries = accesses.read_accesses(settings, patient)
     if as_json:
-        lines = [entry._asdict() | {"moment": entry.moment.isoformat()} for entry in entries]
+        lines = [asdict(entry) | {"moment": entry.moment.isoformat()} for entry in entries]
         typer.echo(json.dumps(lines, indent=2))
         return
     for entry in entries:

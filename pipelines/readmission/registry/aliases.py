@@ -5,6 +5,9 @@ ledger (`training.promotions`) is history; the exporter reports when the two dis
 sidecar and the exporter read one URL, and MLflow's client takes seconds to import and minutes to give up.
 """
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import httpx
 
 from readmission.errors import UserError
@@ -16,6 +19,8 @@ RECORD = "record"
 #: Tag of the registered model that tells the API of compiled models that were written anew.
 REISSUED = "reissued"
 _PATH = "/api/2.0/mlflow/registered-models/get"
+
+T = TypeVar("T")
 
 
 class RegistryError(UserError):
@@ -41,14 +46,11 @@ def fetch_reissue(http: httpx.Client, model_name: str) -> str:
     Raises:
         RegistryError: MLflow does not answer, or its answer cannot be read.
     """
-    try:
-        answer = http.get(_PATH, params={"name": model_name})
-        if answer.status_code == httpx.codes.NOT_FOUND:
-            return ""
-        tags = answer.raise_for_status().json()["registered_model"].get("tags", ())
-        return next((str(tag["value"]) for tag in tags if tag["key"] == REISSUED), "")
-    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        raise _unreadable(http, error) from None
+
+    def read(model: Any) -> str:
+        return next((str(tag["value"]) for tag in model.get("tags", ()) if tag["key"] == REISSUED), "")
+
+    return _fetch(http, model_name, read, "")
 
 
 def fetch_aliases(http: httpx.Client, model_name: str) -> dict[str, str]:
@@ -61,12 +63,19 @@ def fetch_aliases(http: httpx.Client, model_name: str) -> dict[str, str]:
     Raises:
         RegistryError: MLflow does not answer, or its answer cannot be read.
     """
+
+    def read(model: Any) -> dict[str, str]:
+        return {entry["alias"]: str(entry["version"]) for entry in model.get("aliases", ())}
+
+    return _fetch(http, model_name, read, {})
+
+
+def _fetch(http: httpx.Client, model_name: str, read: Callable[[Any], T], unregistered: T) -> T:
     try:
         answer = http.get(_PATH, params={"name": model_name})
         if answer.status_code == httpx.codes.NOT_FOUND:
-            return {}
-        model = answer.raise_for_status().json()["registered_model"]
-        return {entry["alias"]: str(entry["version"]) for entry in model.get("aliases", ())}
+            return unregistered
+        return read(answer.raise_for_status().json()["registered_model"])
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         raise _unreadable(http, error) from None
 

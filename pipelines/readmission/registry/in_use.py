@@ -1,6 +1,6 @@
 """Read how versions do in use: live quality, and what clinicians did with cards."""
 
-from readmission.evaluation.in_use import CardFeedback, LiveFigure
+from readmission.evaluation.in_use import CardCounts, LiveFigure
 from readmission.settings import Role, Settings
 from readmission.stores import postgres
 
@@ -25,8 +25,8 @@ def live_figures(settings: Settings, version: str | None) -> tuple[LiveFigure, .
         return tuple(LiveFigure(**dict(zip(names, row, strict=True))) for row in cursor.fetchall())
 
 
-def card_feedback(settings: Settings, role: Role = "train") -> tuple[CardFeedback, ...]:
+def card_feedback(settings: Settings, role: Role = "train") -> tuple[CardCounts, ...]:
     """Return how many cards clinicians accepted or overrode, by version and reason."""
     with postgres.transaction(settings, role) as cursor:
         cursor.execute("SELECT model_version, outcome, reason, cards FROM monitoring.card_feedback ORDER BY 1, 2, 3")
-        return tuple(CardFeedback(version=v, outcome=o, reason=r, cards=n) for v, o, r, n in cursor.fetchall())
+        return tuple(CardCounts(version=v, outcome=o, reason=r, cards=n) for v, o, r, n in cursor.fetchall())

@@ -30,8 +30,10 @@ _CACHED = 4_000
 _Bits = npt.NDArray[np.uint32]
 
 
-class Condition(NamedTuple):
+class NodeCondition(NamedTuple):
     """Question of an inner node: is the value at most the threshold, or one of the categories?
+
+    Positional, because a scorer builds one for every inner node when it loads.
 
     Attributes:
         tree: Position of the tree.
@@ -48,7 +50,7 @@ class Condition(NamedTuple):
     categories: frozenset[int]
 
 
-class Column:
+class LeafMasks:
     """Leaves that a value of one column leaves over in every tree.
 
     Args:
@@ -56,7 +58,7 @@ class Column:
         trees: Number of trees.
     """
 
-    def __init__(self, conditions: Sequence[Condition], trees: int) -> None:
+    def __init__(self, conditions: Sequence[NodeCondition], trees: int) -> None:
         tree, kind = (np.array([getattr(c, name) for c in conditions]) for name in ("tree", "kind"))
         rest = ~np.array([c.left for c in conditions], np.uint32)
         self._numeric = not kind[0] & _CATEGORICAL
@@ -102,7 +104,7 @@ class Bitvectors:
         blocks = model.partition("\nend of trees")[0].split("\nTree=")[1:]
         # The outputs' trees take turns in the text; here those of one output are together.
         blocks = [block for i in range(outputs) for block in blocks[i::outputs]]
-        asked: dict[int, list[Condition]] = {}
+        asked: dict[int, list[NodeCondition]] = {}
         values = np.zeros((len(blocks), _LEAVES))
         for number, block in enumerate(blocks):
             tree = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
@@ -112,7 +114,7 @@ class Bitvectors:
             values[number, : len(order)] = np.array(tree["leaf_value"].split(), float)[order]
             for column, condition in _conditions(number, tree, order):
                 asked.setdefault(column, []).append(condition)
-        self._columns = {column: Column(conditions, len(blocks)) for column, conditions in asked.items()}
+        self._columns = {column: LeafMasks(conditions, len(blocks)) for column, conditions in asked.items()}
         self._values, self._outputs = values.ravel(), outputs
         self._starts = (np.arange(len(blocks)) * _LEAVES).astype(np.uint32) - _BIAS
         self._type: type[np.floating[Any]] = np.float32 if single else np.float64
@@ -190,7 +192,7 @@ def _leaves(tree: dict[str, str]) -> list[int]:
     return leaves
 
 
-def _conditions(number: int, tree: dict[str, str], order: Sequence[int]) -> Iterator[tuple[int, Condition]]:
+def _conditions(number: int, tree: dict[str, str], order: Sequence[int]) -> Iterator[tuple[int, NodeCondition]]:
     """Yield the column that each inner node of a tree asks for, and its condition."""
     children = _children(tree)
     bit = {~leaf: 1 << position for position, leaf in enumerate(order)}
@@ -207,4 +209,4 @@ def _conditions(number: int, tree: dict[str, str], order: Sequence[int]) -> Iter
         if int(kind) & _CATEGORICAL:
             chosen = bitmaps[bounds[int(threshold)] : bounds[int(threshold) + 1]]
             categories = frozenset(32 * i + j for i, word in enumerate(chosen) for j in range(32) if word >> j & 1)
-        yield int(column), Condition(number, below(left), int(kind), float(threshold), categories)
+        yield int(column), NodeCondition(number, below(left), int(kind), float(threshold), categories)

@@ -7,7 +7,7 @@ from readmission import contract
 from readmission.features.encoding import Feature
 from readmission.features.visits import HISTORY_NAMES
 from readmission.models import Encoder
-from readmission.scorer.layout import Layout, Table
+from readmission.scorer.layout import Layout, LookupTable
 from readmission.scorer.pipeline import to_frame
 
 
@@ -47,10 +47,10 @@ def read_layout(encoder: Encoder, *, single: bool) -> Layout:
     tables = tuple(_table(encoder, features[i], i) for i in _single(features))
     flags = tuple(feature.position for feature in features if feature.rule == "icd9_flag")
     past = tuple(HISTORY_NAMES.index(feature.source) for feature in features if feature.rule == "history")
-    return Layout(tables, flags, single, past, encoder.grain)
+    return Layout(tables=tables, flags=flags, single=single, history=past, grain=encoder.grain)
 
 
-def _table(encoder: Encoder, feature: Feature, position: int) -> Table:
+def _table(encoder: Encoder, feature: Feature, position: int) -> LookupTable:
     column = contract.BY_NAME[feature.source]
     keys = column.values()
     index = contract.FEATURE_NAMES.index(feature.source)
@@ -58,4 +58,4 @@ def _table(encoder: Encoder, feature: Feature, position: int) -> Table:
     rows = [[*empty[:index], key, *empty[index + 1 :]] for key in (*keys, None)]
     encoded = encoder.transform(to_frame(rows))[:, position].tolist()
     *numbers, absent = (None if math.isnan(x) else x for x in encoded)
-    return Table(feature.source, keys, tuple(numbers), absent)
+    return LookupTable(feature.source, keys, tuple(numbers), absent)

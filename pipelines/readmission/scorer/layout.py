@@ -9,7 +9,7 @@ from readmission.features.icd9 import Grain
 Value = str | int | None
 
 
-class Table(msgspec.Struct, frozen=True):
+class LookupTable(msgspec.Struct, frozen=True):
     """Number that the encoder makes of every value of one column.
 
     Attributes:
@@ -25,7 +25,7 @@ class Table(msgspec.Struct, frozen=True):
     absent: float | None
 
 
-class Layout(msgspec.Struct, frozen=True):
+class Layout(msgspec.Struct, frozen=True, kw_only=True):
     """Columns of a scorer's matrix row.
 
     Attributes:
@@ -36,7 +36,7 @@ class Layout(msgspec.Struct, frozen=True):
         grain: What the numbers of the diagnoses are read from; layouts of older versions do not state it.
     """
 
-    tables: tuple[Table, ...]
+    tables: tuple[LookupTable, ...]
     flags: tuple[int, ...]
     single: bool
     history: tuple[int, ...] = ()

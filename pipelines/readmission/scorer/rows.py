@@ -20,7 +20,7 @@ import numpy.typing as npt
 from readmission import contract
 from readmission.features import icd9, visits
 from readmission.features.visits import Visits
-from readmission.scorer.layout import Layout, Table, Value
+from readmission.scorer.layout import Layout, LookupTable, Value
 
 #: Values of ORDER; the identifiers may be left out.
 Values = Sequence[Value]
@@ -65,7 +65,7 @@ def _numbered(keys: Iterable[Any], count: int) -> tuple[Iterable[Any], npt.NDArr
     return numbers, positions
 
 
-def _lookup(table: Table) -> dict[str | int | None, float]:
+def _lookup(table: LookupTable) -> dict[str | int | None, float]:
     nan = float("nan")
     absent = nan if table.absent is None else table.absent
     numbers: dict[str | int | None, float] = {None: absent, contract.MISSING_TOKEN: absent}

@@ -18,7 +18,7 @@ import numpy.typing as npt
 _MISSING_IS_NAN, _MISSING_LEFT = 8, 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tree:
     """One tree by its nodes. Node 0 is the root; a child of -1 makes a leaf.
 

@@ -5,13 +5,13 @@ import typer
 
 from readmission.errors import RefusalError
 from readmission.evaluation import sequential
-from readmission.evaluation.sequential import Comparison
+from readmission.evaluation.sequential import SequentialTest
 from readmission.monitoring import trials
 from readmission.registry.aliases import CHALLENGER, CHAMPION, fetch_aliases
 from readmission.settings import Settings
 
 
-def run(settings: Settings) -> Comparison:
+def run(settings: Settings) -> SequentialTest:
     """Compare the challenger with the champion on the outcomes so far, and name a winner once there is evidence.
 
     It may be run every day: two equal models get a winner in at most 5 % of the trials, however often one looks.
@@ -34,7 +34,7 @@ def run(settings: Settings) -> Comparison:
     return result
 
 
-def describe(result: Comparison, champion: str, challenger: str) -> str:
+def describe(result: SequentialTest, champion: str, challenger: str) -> str:
     """Return the state of the comparison in two sentences."""
     events = f"{result.events} early readmissions are known of the arm with fewer."
     if not result.looks:

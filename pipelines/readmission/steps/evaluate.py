@@ -62,7 +62,7 @@ def run(
     client = tracking.connect(settings)
     data = snapshots.find(settings)
     frame = data.frame()
-    table, points = protocols.Table.of(frame), score_comparison.score_frame(frame)
+    table, points = protocols.EncodedRows.of(frame), score_comparison.score_frame(frame)
     lines = _measure(table, points, family, settings.seed, seeds, quick)
     minutes = (time.perf_counter() - began) / 60
     text = _render(settings, data, table, family, seeds, lines, minutes, code)
@@ -113,7 +113,7 @@ def _write(report: Path, files: Mapping[str, str | Figure]) -> None:
 
 
 def _measure(
-    table: protocols.Table, points: Mapping[str, Array], family: str, seed: int, seeds: int, quick: bool
+    table: protocols.EncodedRows, points: Mapping[str, Array], family: str, seed: int, seeds: int, quick: bool
 ) -> Lines:
     """Return every line of the table; the fits run on one core each, beside the intervals of earlier lines."""
     began, measured = time.perf_counter(), {}
@@ -130,7 +130,7 @@ def _measure(
 
 
 def _scores(
-    pool: Executor, table: protocols.Table, family: str, seed: int, seeds: int, quick: bool
+    pool: Executor, table: protocols.EncodedRows, family: str, seed: int, seeds: int, quick: bool
 ) -> Iterator[tuple[str, Wait]]:
     """Start every line's fits; yield its label and a function that waits for its rows.
 
@@ -166,7 +166,7 @@ def _scores(
     yield from _ensemble(fit, names, seed)
 
 
-def _known_scores(table: protocols.Table, points: Mapping[str, Array]) -> Iterator[tuple[str, Wait]]:
+def _known_scores(table: protocols.EncodedRows, points: Mapping[str, Array]) -> Iterator[tuple[str, Wait]]:
     """Yield the lines of the scores that clinicians know, on the same rows."""
     blank = Scored(table.y, np.zeros((len(table.y), len(contract.CLASSES))), table.patients)
     for name, score in SCORES.items():
@@ -191,7 +191,7 @@ def _ensemble(fit: Callable[..., Wait], names: Sequence[str], seed: int) -> Iter
 def _render(
     settings: Settings,
     data: Snapshot,
-    table: protocols.Table,
+    table: protocols.EncodedRows,
     family: str,
     seeds: int,
     lines: Lines,

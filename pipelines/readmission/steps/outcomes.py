@@ -85,8 +85,8 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class Figure:
+@dataclass(frozen=True, kw_only=True)
+class QualityFigure:
     """One figure of live quality.
 
     Attributes:
@@ -174,7 +174,7 @@ def _measure(settings: Settings, version: str, source: str, outcomes: pd.DataFra
     return [f"{version} {source}"]
 
 
-def figures(outcomes: pd.DataFrame, seed: int) -> Iterator[Figure]:
+def figures(outcomes: pd.DataFrame, seed: int) -> Iterator[QualityFigure]:
     """Measure everybody, then each group with enough rows.
 
     Args:
@@ -194,7 +194,7 @@ def figures(outcomes: pd.DataFrame, seed: int) -> Iterator[Figure]:
         yield from _group(outcomes[outcomes["batch"] == batch], "batch", batch, seed)
 
 
-def _group(rows: pd.DataFrame, column: str, level: str, seed: int) -> Iterator[Figure]:
+def _group(rows: pd.DataFrame, column: str, level: str, seed: int) -> Iterator[QualityFigure]:
     scored = Scored(
         rows["outcome"].map({name: i for i, name in enumerate(contract.CLASSES)}).to_numpy(np.int64),
         rows[["p_no", "p_late", "p_early"]].to_numpy(np.float64),
@@ -207,10 +207,10 @@ def _group(rows: pd.DataFrame, column: str, level: str, seed: int) -> Iterator[F
     intervals: dict[str, Interval] = metrics.intervals(scored, _RESAMPLES, seed)
     intervals = {name: intervals[name] for name in METRICS} | {"predicted_30": Interval(mean, mean, mean)}
     for metric, interval in intervals.items():
-        yield Figure(column, level, metric, len(rows), events, interval)
+        yield QualityFigure(slice=column, level=level, metric=metric, n=len(rows), positives=events, interval=interval)
 
 
-def _keep(settings: Settings, version: str, source: str, coverage: float, measured: list[Figure]) -> None:
+def _keep(settings: Settings, version: str, source: str, coverage: float, measured: list[QualityFigure]) -> None:
     rows: list[tuple[Any, ...]] = [
         (
             version,

@@ -3,7 +3,6 @@
 import csv
 import io
 import shutil
-from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -143,7 +142,7 @@ def ingest_feed(settings: Settings, content: bytes) -> None:
     source = FileSource("feed.csv", content, 1000)
     folder = settings.home.parent / "feed"
     chunks = Chunks.cut(source, folder, 1000)
-    with serve(Feed(chunks, 1000, None, timedelta(0), None, folder / "started")) as url:
+    with serve(Feed(chunks=chunks, batch_size=1000, memory=folder / "started")) as url:
         ingest.run(settings, source=f"feed+{url}", every=True)
 
 

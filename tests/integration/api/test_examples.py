@@ -9,18 +9,15 @@ from pathlib import Path
 import pytest
 
 from readmission.client import ApiError, Client, InvalidError, Prediction, Refusal
-from tests.integration.api.tools import EXAMPLE, Api, install, until
+from tests.integration.api.tools import EXAMPLE, Api, install, serve_model, until
 
 PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
 
 
 @pytest.fixture(scope="module")
 def api(compiled: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    home = tmp_path_factory.mktemp("api")
-    install(home, compiled["lightgbm"], "1")
-    running = Api(home, {}).wait("/readyz")
-    yield running
-    running.stop()
+    with serve_model(tmp_path_factory.mktemp("api"), compiled["lightgbm"]) as running:
+        yield running
 
 
 @pytest.mark.parametrize("example", re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL))

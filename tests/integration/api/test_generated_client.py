@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.api.tools import EXAMPLE, Api, install
+from tests.integration.api.tools import EXAMPLE, Api, serve_model
 
 #: It needs an older typer than this project's, so it runs in an environment of its own.
 GENERATOR = "openapi-python-client==0.29.1"
@@ -19,11 +19,8 @@ NAME = "readmission_generated"
 
 @pytest.fixture(scope="module")
 def api(compiled: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    home = tmp_path_factory.mktemp("api")
-    install(home, compiled["lightgbm"], "1")
-    running = Api(home, {}).wait("/readyz")
-    yield running
-    assert running.stop() == 0
+    with serve_model(tmp_path_factory.mktemp("api"), compiled["lightgbm"]) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

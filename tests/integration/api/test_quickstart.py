@@ -10,7 +10,7 @@ from pathlib import Path
 import playwright
 import pytest
 
-from tests.integration.api.tools import Api, install
+from tests.integration.api.tools import Api, serve_model
 
 PAGE = (Path(__file__).parents[3] / "docs" / "quickstart.md").read_text()
 #: Playwright brings a Node of its own.
@@ -19,11 +19,8 @@ NODE = Path(playwright.__file__).parent / "driver" / "node"
 
 @pytest.fixture(scope="module")
 def api(compiled: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    home = tmp_path_factory.mktemp("api")
-    install(home, compiled["lightgbm"], "1")
-    running = Api(home, {}).wait("/readyz")
-    yield running
-    running.stop()
+    with serve_model(tmp_path_factory.mktemp("api"), compiled["lightgbm"]) as running:
+        yield running
 
 
 def example(language: str, number: int = 0) -> str:

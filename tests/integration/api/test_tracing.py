@@ -13,7 +13,7 @@ import pytest
 
 from readmission import tracing
 from readmission.settings import Settings
-from serving.demo.client import Client
+from serving.demo.client import DemoClient
 from tests.integration.api.collector import Collector
 from tests.integration.api.tools import EXAMPLE, Api, Starter, install
 
@@ -86,7 +86,7 @@ def test_the_demo_s_call_and_the_answer_are_one_trace(
     assert tracing.start(settings, "readmission-demo")
 
     async def ask() -> None:
-        client = Client(str(api.http.base_url))
+        client = DemoClient(str(api.http.base_url))
         await client.predict(EXAMPLE)
         await client.close()
 

@@ -18,7 +18,7 @@ from mlflow.tracking import MlflowClient
 
 from readmission import contract
 from readmission.settings import Settings
-from tests.conftest import free_port
+from tests.conftest import administer, free_port
 
 EXAMPLE = dict(contract.EXAMPLE)
 TOKEN = "the-reload-token"
@@ -143,26 +143,26 @@ class Registry:
 
 
 @contextmanager
+def serve_model(home: Path, model: Path) -> Iterator[Api]:
+    """Run an API that serves one model and asks for no keys."""
+    install(home, model, "1")
+    running = Api(home, {}).wait("/readyz")
+    yield running
+    assert running.stop() == 0
+
+
+@contextmanager
 def database_down(settings: Settings) -> Iterator[None]:
     """Close the test's database to everyone for a while; connections are ended."""
-    admin = psycopg2.connect(
-        host="127.0.0.1",
-        port=settings.postgres.port,
-        dbname="postgres",
-        user="postgres",
-        password=settings.password("admin"),
-    )
-    admin.autocommit = True
-    with admin.cursor() as cursor:
+    with administer(settings) as cursor:
         cursor.execute(f"ALTER DATABASE {settings.postgres.database} ALLOW_CONNECTIONS false")
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %(database)s",
             {"database": settings.postgres.database},
         )
     yield
-    with admin.cursor() as cursor:
+    with administer(settings) as cursor:
         cursor.execute(f"ALTER DATABASE {settings.postgres.database} ALLOW_CONNECTIONS true")
-    admin.close()
 
 
 def rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:

@@ -20,13 +20,12 @@ from readmission.backup import collection, databases, manifest
 from readmission.backup.locations import Folder
 from readmission.backup.manifest import BackupManifest
 from readmission.data import synthetic
-from readmission.embedded import pgserver
 from readmission.features import encoding
 from readmission.scorer import compiler
 from readmission.settings import Settings
 from readmission.steps import ingest, migrate, process
 from readmission.stores import postgres
-from tests.conftest import free_port, make_settings, wait_until
+from tests.conftest import run_postgres
 
 KEY = "a key that the site keeps elsewhere"
 RUN = "5b0c0b1d4f1f4c47a1d3f6f2c8c1b7aa"
@@ -109,16 +108,8 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Run a PostgreSQL whose databases a test may replace."""
-    settings = make_settings(tmp_path_factory.mktemp("backup"), postgres_port=free_port())
-    pgserver.initialise(settings)
-    process_ = subprocess.Popen([*pgserver.command(settings), "-c", "fsync=off"], cwd="/")
-    try:
-        wait_until(pgserver.accepts(settings), 30, process_)
-        migrate.run(settings)
+    with run_postgres(tmp_path_factory.mktemp("backup")) as settings:
         yield settings
-    finally:
-        process_.send_signal(2)
-        process_.wait(30)
 
 
 @pytest.fixture

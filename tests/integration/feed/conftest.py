@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -64,7 +64,8 @@ def running(tmp_path: Path) -> Iterator[Running]:
     source = FileSource("rows.csv", rows(330), SIZE)
     clock = Clock()
     chunks = Chunks.cut(source, tmp_path / "feed", SIZE)
-    feed = Feed(chunks, SIZE, None, timedelta(0), "secret", tmp_path / "feed" / "started", clock)
+    memory = tmp_path / "feed" / "started"
+    feed = Feed(chunks=chunks, batch_size=SIZE, token="secret", memory=memory, clock=clock)
     with serve(feed) as url:
         yield Running(feed, source, url, clock)
 

@@ -5,12 +5,14 @@ import gzip
 import hashlib
 import io
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from readmission import contract
@@ -74,9 +76,7 @@ def test_batches_come_one_an_interval_and_a_restart_changes_nothing(running: Run
     running.clock.now += timedelta(minutes=5)
     assert httpx.get(f"{running.url}/batches/next?after=1").headers["X-Batch"] == "2"
     assert httpx.get(f"{running.url}/get_data").headers["X-Batch"] == "2"
-    again = type(running.feed)(
-        running.feed.chunks, SIZE, None, timedelta(minutes=5), None, running.feed.memory, running.clock
-    )
+    again = replace(running.feed, registry=CollectorRegistry())
     assert again.schedule == running.feed.schedule
     running.clock.now += timedelta(days=1)
     assert httpx.get(f"{running.url}/status").json()["available"] == 4

@@ -26,7 +26,8 @@ SIZE = 700
 @pytest.fixture
 def feed(sample: Path, tmp_path: Path) -> Iterator[tuple[Feed, str]]:
     chunks = Chunks.cut(FileSource("sample.csv", sample.read_bytes(), SIZE), tmp_path / "feed", SIZE)
-    feed = Feed(chunks, SIZE, None, timedelta(minutes=5), None, tmp_path / "feed" / "started", Clock())
+    memory = tmp_path / "feed" / "started"
+    feed = Feed(chunks=chunks, batch_size=SIZE, interval=timedelta(minutes=5), memory=memory, clock=Clock())
     with serve(feed) as url:
         yield feed, f"feed+{url}"
 
@@ -64,7 +65,8 @@ def test_a_feed_that_has_grown_goes_on_where_it_was(database: Settings, sample: 
     for rows in (1000, 2000):
         content = b"".join(lines[: 2 + rows])
         chunks = Chunks.cut(FileSource("sample.csv", content, SIZE), tmp_path / "feed", SIZE)
-        with serve(Feed(chunks, SIZE, None, timedelta(0), None, tmp_path / "feed" / "started", Clock())) as url:
+        memory = tmp_path / "feed" / "started"
+        with serve(Feed(chunks=chunks, batch_size=SIZE, memory=memory, clock=Clock())) as url:
             added.append(ingest.run(settings, source=f"feed+{url}", every=True))
             assert ingest.run(settings, source=f"feed+{url}", every=True) == []
     assert added == [[1, 2], [3, 4]]

@@ -5,10 +5,9 @@ from pathlib import Path
 
 from readmission.evaluation import checklists, model_card
 from readmission.evaluation.site_facts import SiteFacts
-from tests.unit.evaluation.test_dossier import SITE, TODAY, facts
+from tests.unit.evaluation.test_dossier import SITE
 
 ROOT = Path(__file__).parents[3]
-__all__ = ["TODAY", "facts"]
 
 
 def test_every_item_has_evidence_that_exists(facts: model_card.Facts) -> None:

@@ -6,65 +6,18 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from lxml import etree
 
 from readmission.evaluation import chai_card, checklists, dossier, model_card, source_attributes
-from readmission.evaluation.fairness import Slice
-from readmission.evaluation.gates import Check, Verdict
-from readmission.evaluation.in_use import CardFeedback, LiveFigure
-from readmission.evaluation.metrics import Interval
+from readmission.evaluation.in_use import CardCounts, LiveFigure
 from readmission.evaluation.model_card import Facts
-from readmission.evaluation.score_comparison import Comparison
 from readmission.evaluation.site_facts import SiteFacts, read_site_facts
 from readmission.scorer import manifest
 
 TODAY = date(2026, 11, 27)
 SCHEMA = Path(__file__).parent / "chai" / "applied-model-card-v0.2.xsd"
-NAMES = [*model_card.METRICS, "recall_at_alert_5", "recall_at_alert_10", "recall_at_alert_20"]
-NAMES += ["precision_at_alert_5", "precision_at_alert_10", "precision_at_alert_20"]
 SITE = SiteFacts(**{name: f"<{name}>" for name in SiteFacts.model_fields if name != "review_due"}, review_due=TODAY)
-
-
-@pytest.fixture
-def facts() -> Facts:
-    group = Slice(
-        column="race",
-        level="Asian",
-        rows=1234,
-        prevalence=0.101,
-        predicted=0.102,
-        recall=0.103,
-        promised=0.104,
-        alerts=0.105,
-        roc_auc=0.606,
-        judged=True,
-    )
-    fair = Check(gate="fair_risk", figure="risk_ratio", value=1.19, limit="at most 1.25", passed=True, reason="r")
-    beside = Comparison(
-        score="lace",
-        roc_auc=0.57,
-        pr_auc=0.14,
-        recall=0.143,
-        model_recall=0.245,
-        difference=Interval(0.1018, 0.0842, 0.1168),
-    )
-    return Facts(
-        name="readmission",
-        family="lightgbm",
-        lineage={"MLflow run": "abc", "data (sha256 of the snapshot)": "0689"},
-        rows={"train": 7000, "test": 1500},
-        patients={"train": 5000, "test": 1100},
-        synthetic=False,
-        intervals={name: Interval(i / 100, i / 100 - 0.001, i / 100 + 0.001) for i, name in enumerate(NAMES, 11)},
-        points=(),
-        slices=[group],
-        comparisons=[beside],
-        verdict=Verdict((fair,)),
-        importance=pd.DataFrame({"permutation": [0.02], "shap": [float("nan")], "own": [0.4]}, index=["age"]),
-        earlier=pd.DataFrame(),
-    )
 
 
 def test_the_31_attributes_are_answered_or_say_that_the_site_has_not(facts: Facts) -> None:
@@ -109,7 +62,7 @@ def test_no_file_claims_conformity_and_the_card_page_has_the_dossier(facts: Fact
 
 def test_figures_in_use_stand_in_the_card_and_among_the_attributes(facts: Facts) -> None:
     figure = LiveFigure(version="3", measured_on=TODAY, group="all", metric="roc_auc_30", encounters=4321, value=0.6789)
-    cards = CardFeedback(version="3", outcome="overridden", reason="disagree", cards=17)
+    cards = CardCounts(version="3", outcome="overridden", reason="disagree", cards=17)
     used = replace(facts, live=(figure, replace(figure, group="race Asian", value=0.6543)), feedback=(cards,))
     answers = {each.number: each.answer for each in source_attributes.attributes(used, SITE)}
     assert "0.6789" in answers["8.ii"] and "4,321" in answers["8.ii"] and "0.6543" not in answers["8.ii"]

@@ -11,13 +11,13 @@ from readmission.features import encoding
 
 
 @pytest.fixture(scope="module")
-def table() -> protocols.Table:
+def table() -> protocols.EncodedRows:
     text = pd.read_csv(io.BytesIO(synthetic.generate(900, seed=3)), dtype=str, keep_default_na=False, skiprows=1)
     frame = encoding.typed_frame(text)
-    return protocols.Table.of(frame.assign(batch_id=np.arange(900) // 129 + 1))
+    return protocols.EncodedRows.of(frame.assign(batch_id=np.arange(900) // 129 + 1))
 
 
-def test_every_row_is_tested_once_by_a_model_without_its_patient(table: protocols.Table) -> None:
+def test_every_row_is_tested_once_by_a_model_without_its_patient(table: protocols.EncodedRows) -> None:
     parts = protocols.folds(table.patients, 7)
     assert sorted(np.concatenate([test for _, test in parts])) == list(range(900))
     for train, test in parts:
@@ -25,12 +25,12 @@ def test_every_row_is_tested_once_by_a_model_without_its_patient(table: protocol
         assert len(test) > 200
 
 
-def test_other_seeds_give_other_folds(table: protocols.Table) -> None:
+def test_other_seeds_give_other_folds(table: protocols.EncodedRows) -> None:
     fold, other = protocols.folds(table.patients, 7)[0][1], protocols.folds(table.patients, 8)[0][1]
     assert set(fold) != set(other)
 
 
-def test_forward_in_time_tests_later_rows_of_other_patients(table: protocols.Table) -> None:
+def test_forward_in_time_tests_later_rows_of_other_patients(table: protocols.EncodedRows) -> None:
     parts = protocols.forward(table, 7)
     for train, test in (*parts, protocols.newcomers(table)):
         assert table.batches[train].max() < table.batches[test].min()
@@ -44,7 +44,7 @@ def test_forward_in_time_tests_later_rows_of_other_patients(table: protocols.Tab
     assert not before & set(table.patients[protocols.newcomers(table)[1]])
 
 
-def test_an_ablation_leaves_out_what_it_says(table: protocols.Table) -> None:
+def test_an_ablation_leaves_out_what_it_says(table: protocols.EncodedRows) -> None:
     served = set(protocols.ABLATIONS["served features"])
     assert served - set(protocols.ABLATIONS["without drugs"]) == {*protocols._DRUGS}
     assert "diag_1_number" not in protocols.ABLATIONS["without any diagnosis"]
@@ -53,7 +53,7 @@ def test_an_ablation_leaves_out_what_it_says(table: protocols.Table) -> None:
         assert len(table.columns(names)) == len(set(names))
 
 
-def test_pooled_scores_are_probabilities(table: protocols.Table) -> None:
+def test_pooled_scores_are_probabilities(table: protocols.EncodedRows) -> None:
     names = ("age", "number_inpatient", "history_count")
     scored = protocols.pooled(table, "decision_tree", names, 7)
     np.testing.assert_allclose(scored.probabilities.sum(axis=1), 1)

@@ -12,14 +12,14 @@ from readmission.features import encoding
 
 
 @pytest.fixture(scope="module")
-def table() -> protocols.Table:
+def table() -> protocols.EncodedRows:
     text = pd.read_csv(io.BytesIO(synthetic.generate(900, seed=3)), dtype=str, keep_default_na=False, skiprows=1)
     # A column without any value, as payer_code in the first batch.
-    return protocols.Table.of(encoding.typed_frame(text.assign(payer_code="?")).assign(batch_id=1))
+    return protocols.EncodedRows.of(encoding.typed_frame(text.assign(payer_code="?")).assign(batch_id=1))
 
 
 @pytest.mark.parametrize("member", reference_models.MEMBERS)
-def test_a_member_gives_three_probabilities_and_knows_codes_as_sets(table: protocols.Table, member: str) -> None:
+def test_a_member_gives_three_probabilities_and_knows_codes_as_sets(table: protocols.EncodedRows, member: str) -> None:
     heads = reference_models.MEMBERS[member](models.SERVED, 7)
     rounds = "boost__max_iter" if "boost__max_iter" in heads.estimator.get_params() else "n_estimators"
     assert heads.estimator.get_params()[rounds] > 200

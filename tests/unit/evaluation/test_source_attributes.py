@@ -2,9 +2,7 @@
 
 from readmission.evaluation import source_attributes
 from readmission.evaluation.model_card import Facts
-from tests.unit.evaluation.test_dossier import SITE, facts
-
-__all__ = ["facts"]
+from tests.unit.evaluation.test_dossier import SITE
 
 
 def test_the_groups_have_as_many_attributes_as_the_rule(facts: Facts) -> None:

@@ -8,7 +8,7 @@ from readmission.scorer import forest
 from readmission.scorer.layout import Layout
 from readmission.scorer.recipe import Recipe
 
-RECIPE = Recipe(layout=Layout((), (), False), link="two_heads", base=(0.0,), trees="trees.txt")
+RECIPE = Recipe(layout=Layout(tables=(), flags=(), single=False), link="two_heads", base=(0.0,), trees="trees.txt")
 
 
 def test_a_large_tree_is_walked_and_the_log_says_that_it_is_slower(caplog: pytest.LogCaptureFixture) -> None:

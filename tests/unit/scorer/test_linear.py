@@ -7,7 +7,7 @@ import pytest
 
 from readmission import contract
 from readmission.scorer.invented import invented_rows
-from readmission.scorer.layout import Layout, Table
+from readmission.scorer.layout import Layout, LookupTable
 from readmission.scorer.linear import LinearScorer
 from readmission.scorer.recipe import Linear, Recipe
 from readmission.scorer.rows import columns_of
@@ -17,10 +17,10 @@ DAYS, VISITS = (contract.FEATURE_NAMES.index(name) for name in ("time_in_hospita
 
 def scorer() -> LinearScorer:
     tables = (
-        Table("time_in_hospital", tuple(range(1, 15)), tuple(map(float, range(1, 15))), None),
-        Table("number_inpatient", tuple(range(200)), tuple(map(float, range(200))), None),
+        LookupTable("time_in_hospital", tuple(range(1, 15)), tuple(map(float, range(1, 15))), None),
+        LookupTable("number_inpatient", tuple(range(200)), tuple(map(float, range(200))), None),
     )
-    layout = Layout(tables, (), False)
+    layout = Layout(tables=tables, flags=(), single=False)
     unused = ((0.0, 0.0, 0.0),) * (layout.width - 2)
     linear = Linear((0.0,) * layout.width, ((0.0, 0.0, 0.5), (0.0, 0.0, 0.25), *unused), ((),) * layout.width)
     recipe = Recipe(layout=layout, link="softmax", base=(1.0, 0.0, -1.0), linear=linear)

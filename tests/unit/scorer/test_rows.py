@@ -6,17 +6,17 @@ import pytest
 
 from readmission import contract
 from readmission.scorer.invented import invented_rows
-from readmission.scorer.layout import Layout, Table
+from readmission.scorer.layout import Layout, LookupTable
 from readmission.scorer.rows import RowEncoder, columns_of
 
 AGE, DAYS = contract.FEATURE_NAMES.index("age"), contract.FEATURE_NAMES.index("time_in_hospital")
 LAYOUT = Layout(
-    (
-        Table("age", contract.BY_NAME["age"].values(), tuple(map(float, range(10))), None),
-        Table("time_in_hospital", tuple(range(1, 15)), tuple(map(float, range(1, 15))), -1.0),
+    tables=(
+        LookupTable("age", contract.BY_NAME["age"].values(), tuple(map(float, range(10))), None),
+        LookupTable("time_in_hospital", tuple(range(1, 15)), tuple(map(float, range(1, 15))), -1.0),
     ),
-    (),
-    False,
+    flags=(),
+    single=False,
 )
 
 

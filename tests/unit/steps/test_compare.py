@@ -2,7 +2,7 @@
 
 import pytest
 
-from readmission.evaluation.sequential import Comparison
+from readmission.evaluation.sequential import SequentialTest
 from readmission.steps import compare
 
 
@@ -16,7 +16,7 @@ from readmission.steps import compare
     ],
 )
 def test_the_state_is_said(winner: str, looks: int, next_events: int, phrase: str) -> None:
-    result = Comparison(
+    result = SequentialTest(
         winner=winner,  # type: ignore[arg-type]
         looks=looks,
         events=120,

@@ -8,11 +8,11 @@ from typing import Any
 
 from readmission import contract
 from serving.demo.batch import Tally, results, row_to_record, score
-from serving.demo.client import Client
+from serving.demo.client import DemoClient
 from serving.demo.table import open_table
 
 
-class Api(Client):
+class Api(DemoClient):
     """An API that answers every record but those whose age it does not know."""
 
     async def predict_batch(self, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

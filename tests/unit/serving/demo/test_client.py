@@ -7,19 +7,19 @@ from typing import Any
 import httpx
 import pytest
 
-from serving.demo.client import BusyError, Client, RejectedError, UnavailableError
+from serving.demo.client import BusyError, DemoClient, RejectedError, UnavailableError
 
 
-def client_of(response: httpx.Response) -> Client:
+def client_of(response: httpx.Response) -> DemoClient:
     """Return a client whose API always answers the same."""
-    client = Client("http://api")
+    client = DemoClient("http://api")
     client._http = httpx.AsyncClient(base_url="http://api", transport=httpx.MockTransport(lambda _: response))
     return client
 
 
 def test_unreachable_api_is_a_sentence() -> None:
     with pytest.raises(UnavailableError, match="cannot be reached"):
-        asyncio.run(Client("http://127.0.0.1:9").predict({}))
+        asyncio.run(DemoClient("http://127.0.0.1:9").predict({}))
 
 
 @pytest.mark.parametrize(

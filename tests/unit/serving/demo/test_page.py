@@ -9,11 +9,11 @@ import pytest
 
 from readmission import contract
 from serving.demo import form
-from serving.demo.client import Client
+from serving.demo.client import DemoClient
 from serving.demo.page import _predict, is_uploaded
 
 
-class Api(Client):
+class Api(DemoClient):
     """An API that answers everything."""
 
     async def predict(self, record: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from serving.clinic.events import ACTIONS
 from serving.demo import worklist
-from serving.demo.client import Client
+from serving.demo.client import DemoClient
 
 PREDICTION = "01890000-0000-7000-8000-000000000001"
 
@@ -63,7 +63,7 @@ def api() -> Api:
 
 @pytest.fixture
 def page(api: Api) -> Iterator[TestClient]:
-    client = Client("http://api")
+    client = DemoClient("http://api")
     client._http = httpx.AsyncClient(base_url="http://api", transport=httpx.MockTransport(api))
     app = FastAPI()
     app.include_router(worklist.routes(client))

@@ -45,12 +45,12 @@ def model() -> LoadedModel:
 def test_an_answer_of_a_batch_is_encoded_as_a_single_one(excluded: bool, notes: list[str]) -> None:
     mask = 0b101
     scored = ScoredBatch(
-        [b"{}"],
-        np.array([[0.1, 0.6, 0.3]]),
-        np.array([1]),
-        np.array([mask], np.uint64),
-        [excluded],
-        {0: notes} if notes else {},
+        inputs=[b"{}"],
+        shares=np.array([[0.1, 0.6, 0.3]]),
+        positions=np.array([1]),
+        absent=np.array([mask], np.uint64),
+        excluded=[excluded],
+        notes={0: notes} if notes else {},
     )
     (line,) = batches.answers(scored, ["id"], "2026-01-01T00:00:00.000Z", model(), "note")
     answer = Answer(
