@@ -9,6 +9,8 @@ from faults.models import compile_other
 from faults.observation import Fault, Observation
 from faults.site import Site
 from readmission import contract
+from readmission.embedded import component
+from readmission.polling import wait_until
 
 #: Longer than the longest time that anything waits for the database (tcp_user_timeout and statement_timeout, 20 s).
 _LONG = 45.0
@@ -111,15 +113,8 @@ def _give_outcomes(site: Site, prefix: str) -> dict[str, str]:
 
 
 def _set_alias_when_back(site: Site, version: str) -> None:
-    deadline = time.monotonic() + 90
-    while True:
-        try:
-            if httpx.get(f"{site.settings.mlflow.tracking_uri}/health", timeout=2).status_code == 200:
-                break
-        except httpx.HTTPError:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(0.2)
+    health = component.answers(f"{site.settings.mlflow.tracking_uri}/health")
+    wait_until(health, seconds=90, failure="MLflow did not answer within 90 s.")
     site.set_alias(version)
 
 

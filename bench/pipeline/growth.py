@@ -9,7 +9,6 @@ A whole embedded system runs the pipeline once, then answers predictions.
 import argparse
 import logging
 import tempfile
-import time
 from pathlib import Path
 
 import httpx
@@ -17,6 +16,7 @@ import httpx
 from bench.pipeline.steps import local_source
 from readmission.backup import databases
 from readmission.backup.drill_system import RECORDS, System
+from readmission.polling import wait_until
 
 _PREDICTIONS = 3_000
 _SCHEMAS = """
@@ -47,13 +47,16 @@ def sizes(system: System) -> dict[str, int]:
 
 
 def predict(system: System, count: int) -> None:
-    """Ask for predictions, and wait until the database has them."""
+    """Ask for predictions, and wait until the database has them.
+
+    Raises:
+        UserError: It has not got them within two minutes.
+    """
     with httpx.Client(base_url=system.api, timeout=30) as http:
         for number in range(count):
             http.post("/predict", json=RECORDS[number % len(RECORDS)]).raise_for_status()
-    deadline = time.monotonic() + 120
-    while _stored(system) < count and time.monotonic() < deadline:
-        time.sleep(0.5)
+    failure = f"The database has not got all of {count} predictions within two minutes."
+    wait_until(lambda: _stored(system) >= count, seconds=120, every=0.5, failure=failure)
 
 
 def _stored(system: System) -> int:

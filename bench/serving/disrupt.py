@@ -23,6 +23,8 @@ from bench.serving import peers, subject
 from bench.serving.peers import Running
 from loadtest import payloads
 from loadtest.result import Result
+from readmission.files import write_atomic
+from readmission.polling import wait_until
 from readmission.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
@@ -36,13 +38,9 @@ def swaps(service: Running, models: Path) -> None:
     for number in range(20):
         version = "2" if number % 2 == 0 else "1"
         begun = time.monotonic()
-        temporary = models / ".aliases"
-        temporary.write_text(json.dumps({"champion": version, "registry": "ok"}))
-        temporary.replace(models / "aliases.json")
-        while not _serve(models, version):
-            if time.monotonic() - begun > 20:
-                raise RuntimeError(f"the workers do not serve version {version} after 20 s")
-            time.sleep(0.02)
+        write_atomic(models / "aliases.json", json.dumps({"champion": version, "registry": "ok"}))
+        failure = f"The workers do not serve version {version} after 20 s."
+        wait_until(partial(_serve, models, version), seconds=20, every=0.02, failure=failure)
         slowest = max(slowest, time.monotonic() - begun)
     log.info("20 swaps, the slowest took %.2f s until every worker served it", slowest)
 
@@ -124,10 +122,11 @@ def _end(service: Running, models: Path, number: signal.Signals) -> None:
     victim = min(pids)
     next(process for process in service.watch.workers() if process.pid == victim).send_signal(number)
     begun = time.monotonic()
-    while not (len(now := _workers(models)) >= len(pids) and victim not in now):
-        if time.monotonic() - begun > 30:
-            raise RuntimeError(f"worker {victim} was not replaced within 30 s")
-        time.sleep(0.05)
+
+    def is_replaced() -> bool:
+        return len(now := _workers(models)) >= len(pids) and victim not in now
+
+    wait_until(is_replaced, seconds=30, every=0.05, failure=f"Worker {victim} was not replaced within 30 s.")
     log.info("worker %d got %s; another was there after %.1f s", victim, number.name, time.monotonic() - begun)
 
 

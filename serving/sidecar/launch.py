@@ -54,6 +54,7 @@ def finish(home: Path, seconds: float) -> None:
         home: Folder of the state.
         seconds: How long to wait at most, as when the database is away.
     """
+    # Not `polling.wait_until`: its library is not in the image of the API.
     deadline = time.monotonic() + seconds
     while (held := lock(home)) is None:
         if time.monotonic() > deadline:
