@@ -175,6 +175,26 @@ def test_the_spool_leaves_half_of_tmp_to_models_and_metrics(size: str, spool: in
     )
 
 
+@pytest.mark.parametrize(
+    ("more", "kind"), [({}, "HorizontalPodAutoscaler"), ({"keda": True}, "ScaledObject")], ids=["hpa", "keda"]
+)
+def test_the_spool_and_the_model_outlive_their_pod_on_a_volume(more: dict[str, Any], kind: str) -> None:
+    kept = {"persistence": {"enabled": True, "size": "8Gi", "storageClass": "fast"}}
+    objects = chartlib.render_ours("inference", HOST | kept | {"autoscaling": {"enabled": True} | more})
+    assert not [o for o in objects if o["kind"] == "Deployment"]
+    [workload] = [o for o in objects if o["kind"] == "StatefulSet"]
+    assert workload["spec"]["serviceName"] in {o["metadata"]["name"] for o in objects if o["kind"] == "Service"}
+    assert workload["spec"]["persistentVolumeClaimRetentionPolicy"] == {"whenDeleted": "Retain", "whenScaled": "Retain"}
+    [claim] = workload["spec"]["volumeClaimTemplates"]
+    assert claim["spec"]["storageClassName"] == "fast"
+    variables = environment(objects)
+    mounts = workload["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+    assert {"name": claim["metadata"]["name"], "mountPath": variables["READMISSION_HOME"]} in mounts
+    assert variables["READMISSION_SPOOL_BYTES"] == str(4 * 2**30)
+    [scaler] = [o for o in objects if o["kind"] == kind]
+    assert scaler["spec"]["scaleTargetRef"]["kind"] == "StatefulSet"
+
+
 def test_the_file_of_api_keys_is_mounted_whole_so_that_a_change_reaches_it() -> None:
     objects = chartlib.render_ours("inference", HOST | {"apiKeys": {"existingSecret": "doors"}})
     [pod] = [o["spec"]["template"]["spec"] for o in objects if o["kind"] == "Deployment"]
@@ -185,8 +205,8 @@ def test_the_file_of_api_keys_is_mounted_whole_so_that_a_change_reaches_it() -> 
 
 
 def environment(objects: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the environment of the only Deployment's container."""
-    [pod] = [o["spec"]["template"]["spec"] for o in objects if o["kind"] == "Deployment"]
+    """Return the environment of the container of the only Deployment or StatefulSet."""
+    [pod] = [o["spec"]["template"]["spec"] for o in objects if o["kind"] in ("Deployment", "StatefulSet")]
     return {entry["name"]: entry.get("value") for entry in pod["containers"][0]["env"]}
 
 

@@ -75,12 +75,12 @@ volumeMounts:
   {{- with .mounts }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- end }}
 
-{{/* Bytes of a quantity in Ki, Mi, Gi or Ti, such as 512Mi. */}}
+{{/* Bytes of the quantity `size` in Ki, Mi, Gi or Ti, such as 512Mi; `name` is its key in the values. */}}
 {{- define "common.bytes" -}}
 {{- $units := dict "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
-{{- $unit := regexFind "[KMGT]i$" . -}}
-{{- if not $unit }}{{ fail (printf "tmpSize %s: give it in Ki, Mi, Gi or Ti, such as 512Mi" .) }}{{ end -}}
-{{- mul (trimSuffix $unit . | int64) (get $units $unit | int64) -}}
+{{- $unit := regexFind "[KMGT]i$" .size -}}
+{{- if not $unit }}{{ fail (printf "%s %s: give it in Ki, Mi, Gi or Ti, such as 512Mi" .name .size) }}{{ end -}}
+{{- mul (trimSuffix $unit .size | int64) (get $units $unit | int64) -}}
 {{- end }}
 
 {{- define "common.volumes" -}}
