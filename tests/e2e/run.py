@@ -34,9 +34,9 @@ def bring_up(prove: Prove, skip: set[str]) -> None:
     prove("helmfile sync of everything", install.everything, required=True)
     prove("the feed waits for its data, which arrives", install.upload, required=True)
     prove("Airflow: batch 1 to a champion, by pods", chains.first_chain)
-    prove("first prediction through the Service", install.first_prediction)
-    took = time.monotonic() - began
-    prove("install to first prediction", lambda: f"{took:.0f} s (goal: 600 s)")
+    if prove("first prediction through the Service", install.first_prediction):
+        took = time.monotonic() - began
+        prove("install to first prediction", lambda: install.soon(took))
     prove("what others have is untouched by the install", foreign.unchanged)
 
 
