@@ -11,3 +11,12 @@ def test_prometheus_stays_below_its_volume(environment: str, limit: str) -> None
     assert spec["retentionSize"] == limit
     size = spec["storageSpec"]["volumeClaimTemplate"]["spec"]["resources"]["requests"]["storage"]
     assert int(limit.removesuffix("GB")) < int(size.removesuffix("Gi"))
+
+
+def test_airflow_forgets_logs_and_runs_after_the_same_days() -> None:
+    values = next(r.values for r in chartlib.releases("prod") if r.name == "airflow")
+    days = str(values["databaseCleanup"]["retentionDays"])
+    assert values["databaseCleanup"]["enabled"] and int(days) > 0
+    for part in ("scheduler", "dagProcessor"):
+        [bash, flag, script] = values[part]["logGroomerSidecar"]["args"]
+        assert (bash, flag) == ("bash", "-c") and f"-mtime +{days} -delete" in script

@@ -22,24 +22,24 @@ connection.commit()
 """
 
 
-def job(name: str, cronjob: str, program: str = "") -> str:
+def job(name: str, cronjob: str, program: str = "", namespace: str = _NAMESPACE) -> str:
     """Run the Job of a CronJob, or a Python program in its place, to the end; return its log or fail with it."""
-    kubectl("-n", _NAMESPACE, "delete", "job", name, "--ignore-not-found")
+    kubectl("-n", namespace, "delete", "job", name, "--ignore-not-found")
     create = ["create", "job", name, f"--from=cronjob/{cronjob}", "--dry-run=client", "-o", "json"]
-    made = json.loads(kubectl("-n", _NAMESPACE, *create))
+    made = json.loads(kubectl("-n", namespace, *create))
     if program:
         made["spec"]["template"]["spec"]["containers"][0] |= {"command": ["python", "-c", program], "args": []}
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(made, file)
         file.flush()
-        kubectl("-n", _NAMESPACE, "create", "-f", file.name)
+        kubectl("-n", namespace, "create", "-f", file.name)
 
     def outcome() -> str:
-        status = json.loads(kubectl("-n", _NAMESPACE, "get", "job", name, "-o", "json"))["status"]
+        status = json.loads(kubectl("-n", namespace, "get", "job", name, "-o", "json"))["status"]
         return "succeeded" if status.get("succeeded") else "failed" if status.get("failed") else ""
 
     ended = until(1800, f"the end of job {name}", outcome, pause=3)
-    log = kubectl("-n", _NAMESPACE, "logs", f"job/{name}", check=False)
+    log = kubectl("-n", namespace, "logs", f"job/{name}", check=False)
     if ended != "succeeded":
         raise ProofError(f"job {name} {ended}: {log[-1000:]}")
     return log

@@ -1,9 +1,11 @@
 """Airflow on the cluster: batches through pods to a champion, pods lost on the way, a person's approval."""
 
+import json
 import re
 import time
 from typing import Any
 
+import backups
 import httpx
 from cluster import ProofError, forward, kubectl, objects, secret, until
 from install import champion, sql
@@ -140,3 +142,19 @@ def approval() -> str:
         f"promote waited, then {state('promote')} {time.monotonic() - began:.0f} s after the approval;"
         f" champion {before} -> {champion()}"
     )
+
+
+def forgets() -> str:
+    """An old log goes by the sidecar's own script, old runs by the Job of the CronJob."""
+    pod, sidecar = "statefulset/airflow-scheduler", "scheduler-log-groomer"
+    template = json.loads(kubectl("-n", "airflow", "get", pod, "-o", "json"))["spec"]["template"]
+    [script] = [c["args"][-1] for c in template["spec"]["containers"] if c["name"] == sidecar]
+    inside = ["-n", "airflow", "exec", pod, "-c", sidecar, "--", "bash", "-c"]
+    once = script.removeprefix("while true; do ").split("; sleep")[0]
+    kubectl(*inside, 'touch -d "1 year ago" "$AIRFLOW_HOME/logs/old.log"; touch "$AIRFLOW_HOME/logs/new.log"')
+    kubectl(*inside, once)
+    left = kubectl(*inside, 'cd "$AIRFLOW_HOME/logs" && ls old.log new.log 2>/dev/null; rm new.log').split()
+    if left != ["new.log"]:
+        raise ProofError(f"of old.log and new.log are left: {left}")
+    backups.job("forget", "airflow-database-cleanup", namespace="airflow")
+    return "an old log is gone, a new one stays; the Job of the database ended well"

@@ -55,6 +55,7 @@ def pipeline(prove: Prove) -> None:
     prove("the tables after it", chains.tables)
     prove("every replica serves the champion", install.replicas)
     prove("Airflow: a promotion that a person approves", chains.approval)
+    prove("Airflow: old logs and runs go", chains.forgets)
     prove("Prometheus: Airflow's own metrics", observed.airflow_metrics)
     prove("traces of a prediction and of a step", observed.traced)
     prove("dashboards: what only a cluster can fill", observed.dashboards)
