@@ -16,9 +16,11 @@ from readmission.settings import Settings
 from serving import http
 from serving.clinic import hooks
 from serving.clinic.clients import CdsClients
+from serving.edge.attempts import address_of
 from serving.edge.auth import ApiKeys, KeyRequired, KeyScope
+from serving.edge.cross_site import CrossSite
 from serving.edge.drain import Drain, closing
-from serving.metrics import Metrics, in_flight
+from serving.metrics import Metrics, in_flight, rejected
 from serving.predict.predictor import Predictor
 from serving.routes import docs, fhir, predict
 from serving.routes.cds_hooks import CdsHooks
@@ -98,14 +100,22 @@ class Api:
         fallback: BentoML's application, which answers its own paths and the lifespan.
         counts: Metrics of this worker.
         drain: While it lasts, every answer closes its connection.
+        cross_site: Check of requests that need no key; None if they need one.
 
     Attributes:
         paths: All paths that are not the fallback's.
     """
 
     def __init__(
-        self, predict_route: Predict, routes: Sequence[Route], fallback: ASGIApp, counts: Metrics, drain: Drain
+        self,
+        predict_route: Predict,
+        routes: Sequence[Route],
+        fallback: ASGIApp,
+        counts: Metrics,
+        drain: Drain,
+        cross_site: CrossSite | None = None,
     ) -> None:
+        self._cross_site = cross_site
         self._predict = predict_route
         self._fallback = fallback
         self._counts = counts
@@ -122,6 +132,10 @@ class Api:
         if self._drain.begun:
             send = closing(send)
         path = scope["path"]
+        if refusal := self._foreign(scope):
+            rejected.labels("cross-site").inc()
+            await refusal(scope, receive, http.with_common_headers(send, http.request_id(scope["headers"])))
+            return
         if path == predict.PATH:
             await self._predict(scope, receive, send)
         elif path in self.paths:
@@ -131,6 +145,12 @@ class Api:
         else:
             with_headers = http.with_common_headers(send, http.request_id(scope["headers"]))
             await _UNKNOWN(scope, receive, with_headers)
+
+    def _foreign(self, scope: Scope) -> Response | None:
+        # Record systems in a browser have tokens, and origins of their own.
+        if self._cross_site is None or scope["path"].startswith(hooks.DISCOVERY):
+            return None
+        return self._cross_site.refusal(scope["method"], scope["headers"])
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer by Starlette's routes; add the common headers and count the answer."""
@@ -154,7 +174,10 @@ class Api:
 
     async def _refuse(self, request: Request, refusal: Exception) -> Response:
         assert isinstance(refusal, REFUSALS)  # noqa: S101 - Starlette's type is wider than what it is called with
-        return refuse(refusal, self._counts)
+        response = refuse(refusal, self._counts)
+        if response.status_code == 401:
+            await self._predict.attempts.slow(address_of(request.scope.get("client")))
+        return response
 
     async def _refuse_method(self, request: Request, error: Exception) -> Response:
         """Refuse a method; no other error of Starlette's can occur, since the path is known."""

@@ -53,6 +53,8 @@ duration = BulkHistogram(
 )
 in_flight = Gauge("readmission_requests_in_flight", "Being answered.", multiprocess_mode="livesum")
 rejected = Counter("readmission_requests_rejected_total", "Turned away unanswered.", ["reason"])
+failed_attempts = Counter("readmission_failed_attempts_total", "Requests without a valid key or token.")
+key_requests = Counter("readmission_key_requests_total", "Requests that a key opened.", ["key"])
 predictions = Counter(
     "readmission_predictions_total", "Encounters scored.", ["model_version", "variant", "predicted_class"]
 )

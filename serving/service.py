@@ -25,6 +25,7 @@ from serving.app import Api, build_clinic, build_routes
 from serving.clinic.clients import CdsClients
 from serving.edge import protocol
 from serving.edge.auth import ApiKeys
+from serving.edge.cross_site import CrossSite
 from serving.edge.drain import QUIET, Drain
 from serving.edge.tracing import Traced
 from serving.metrics import Metrics
@@ -79,7 +80,8 @@ class Worker:
         clinical = Clinical(self.predict, self._predictor, self._settings)
         routes = build_routes(self._settings, self._predictor, self._keys, info, clinical)
         routes += build_clinic(self._settings, clinical, self._clients)
-        api = Api(self.predict, routes, fallback, self._metrics, self._drain)
+        cross_site = None if self._keys.active else CrossSite(self._settings.api.host)
+        api = Api(self.predict, routes, fallback, self._metrics, self._drain, cross_site)
         return Traced(api, api.paths) if self._settings.trace.endpoint else api
 
     async def start(self) -> None:

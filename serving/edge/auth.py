@@ -15,7 +15,7 @@ from typing import Literal, get_args
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving import http
+from serving import http, metrics
 from serving.http import Header, Refused
 
 KeyScope = Literal["predict", "feedback", "worklist", "admin"]
@@ -43,6 +43,7 @@ class ApiKeys:
         self._path = path
         self._token = token.encode()
         self._keys: dict[bytes, tuple[str, frozenset[str]]] = {}
+        self._uses: dict[str, int] = {}
         self._modified = -1.0
         #: What is wrong with the file of keys; empty if nothing is.
         self.problem = ""
@@ -50,12 +51,15 @@ class ApiKeys:
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the file again if it has changed.
+        """Read the file again if it has changed, and count what the keys opened.
 
         A wrong line opens nothing, and the others count. A file that cannot be read leaves the keys as they are.
         """
         if self._path is None:
             return
+        uses, self._uses = self._uses, {}
+        for name, count in uses.items():
+            metrics.key_requests.labels(name).inc(count)
         try:
             modified = self._path.stat().st_mtime
             if modified != self._modified:
@@ -105,7 +109,9 @@ class ApiKeys:
             text = "an API key is needed: Authorization: Bearer <key>"
             raise Refused(http.sentence(401, text, _BEARER), "key")
         if scope not in scopes:
+            log.warning("the key %s may not %s", name, scope)
             raise Refused(http.sentence(403, f"this key may not {scope}"), "key")
+        self._uses[name] = self._uses.get(name, 0) + 1
         CLIENT.set(name)
 
 

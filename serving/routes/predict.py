@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from readmission.scorer import Probabilities
 from serving import http
 from serving.edge.admission import BUSY, Admission
+from serving.edge.attempts import Attempts, address_of
 from serving.edge.auth import ApiKeys
 from serving.http import Refused
 from serving.predict import encounter
@@ -39,6 +40,9 @@ class Predict:
         keys: API keys, checked before the body is read.
         max_body: Largest body in bytes.
         max_waiting: How many requests may wait at once; the next one is refused.
+
+    Attributes:
+        attempts: Failed attempts of this worker on any route.
     """
 
     def __init__(self, predictor: Predictor, keys: ApiKeys, *, max_body: int, max_waiting: int) -> None:
@@ -47,6 +51,7 @@ class Predict:
         self._max_body = max_body
         self._admission = Admission(max_waiting)
         self._settles = predictor.wait_for_disk or predictor.refuse_when_full
+        self.attempts = Attempts()
         self._slow = 0
         self._thread = ThreadPoolExecutor(1, "score")
 
@@ -76,6 +81,8 @@ class Predict:
                 await self._predictor.settle()
         except REFUSALS as refusal:
             response = refuse(refusal, self._predictor.metrics)
+            if response.status_code == 401:
+                await self.attempts.slow(address_of(scope.get("client")))
             await self._send(response, scope, receive, http.with_common_headers(send, request_id), started)
             return
         except Exception:

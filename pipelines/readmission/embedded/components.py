@@ -9,6 +9,8 @@ from readmission.embedded.component import Part, answers, bound
 from readmission.errors import UserError
 from readmission.settings import Settings
 
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
 
 def parts(settings: Settings, running: Collection[str] = ()) -> list[Part]:
     """List the parts in the order they start.
@@ -74,6 +76,25 @@ def _applications(settings: Settings) -> list[Part]:
             healthy=answers(f"{ui_url}/health"),
         ),
     ]
+
+
+def refuse_open_doors(settings: Settings) -> None:
+    """Check that nothing without a door listens beyond this machine.
+
+    Raises:
+        UserError: It would. The message names the setting.
+    """
+    if settings.api.host not in _LOOPBACK and settings.api.keys is None:
+        raise UserError(
+            f"READMISSION_API_HOST={settings.api.host}: other machines could use the API without a key. Name a file of "
+            "keys in READMISSION_API_KEYS (docs/api.md), or leave the address at 127.0.0.1."
+        )
+    for name, host in (("READMISSION_UI_HOST", settings.demo.host), ("READMISSION_FEED_HOST", settings.feed.host)):
+        if host not in _LOOPBACK:
+            raise UserError(
+                f"{name}={host}: this part has no login. Leave the address at 127.0.0.1, and put a proxy with a login "
+                "on this machine in front of it."
+            )
 
 
 def refuse_busy_ports(parts: list[Part]) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from readmission.embedded import airflow, options, pgserver, record_systems, secrets, status
 from readmission.embedded.component import Part
-from readmission.embedded.components import parts, refuse_busy_ports
+from readmission.embedded.components import parts, refuse_busy_ports, refuse_open_doors
 from readmission.embedded.down import stop
 from readmission.embedded.sample import choose_source, location
 from readmission.embedded.supervisor import Supervisor
@@ -127,6 +127,7 @@ def _bring_up(settings: Settings, supervisor: Supervisor, source: str, asked: bo
 
 def start_parts(settings: Settings, supervisor: Supervisor) -> None:
     """Start every part that does not run yet."""
+    refuse_open_doors(settings)
     listed = parts(settings)
     if not supervisor.running():
         refuse_busy_ports(listed)

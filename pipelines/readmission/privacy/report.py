@@ -73,7 +73,7 @@ def _table(settings: Settings, cursor: Any, table: Table) -> Place:
         contents=table.contents,
         count=count,
         oldest=oldest.isoformat(timespec="seconds") if oldest else "",
-        retention=_retention(settings, table.setting or "until erased"),
+        retention=_retention(settings, table.setting or ("until erased" if table.erase else "for ever")),
         readers=cursor.fetchone()[0],
     )
 

@@ -147,6 +147,8 @@ def test_keys_have_scopes_and_are_read_anew(api: Api) -> None:
         file.write(f"\nnew:{hashlib.sha256(b'n' * 20).hexdigest()}:predict\n")
     until(lambda: call("n" * 20, "/predict", EXAMPLE) == 200)
     assert api.http.get("/livez", headers={"authorization": ""}).status_code == 200
+    until(lambda: api.metric("readmission_key_requests_total", key="new") >= 1)
+    assert api.metric("readmission_failed_attempts_total") >= 3
 
 
 def test_giant_and_slow_bodies_do_no_harm(api: Api) -> None:

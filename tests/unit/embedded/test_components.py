@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from readmission.embedded.components import parts, refuse_busy_ports
+from readmission.embedded.components import parts, refuse_busy_ports, refuse_open_doors
 from readmission.errors import UserError
 from tests.conftest import free_port, make_settings
 
@@ -33,3 +33,15 @@ def test_a_busy_port_is_refused_with_the_setting_that_moves_it(tmp_path: Path) -
         busy.listen()
         with pytest.raises(UserError, match=f"Port {ports['mlflow_port']} .*mlflow.* READMISSION_MLFLOW_PORT="):
             refuse_busy_ports(listed)
+
+
+@pytest.mark.parametrize("part", ["api", "ui", "feed"])
+def test_nothing_without_a_door_listens_beyond_this_machine(tmp_path: Path, part: str) -> None:
+    refuse_open_doors(make_settings(tmp_path))
+    refuse_open_doors(make_settings(tmp_path, **{f"{part}_host": "localhost"}))
+    with pytest.raises(UserError, match=f"READMISSION_{part.upper()}_HOST=0.0.0.0: "):
+        refuse_open_doors(make_settings(tmp_path, **{f"{part}_host": "0.0.0.0"}))
+
+
+def test_an_api_with_keys_may_listen_beyond_this_machine(tmp_path: Path) -> None:
+    refuse_open_doors(make_settings(tmp_path, api_host="0.0.0.0", api_keys=tmp_path / "keys"))

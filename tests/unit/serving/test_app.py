@@ -10,6 +10,7 @@ from starlette.routing import Route
 from starlette.types import Message
 
 from serving.app import Api
+from serving.edge.cross_site import CrossSite
 from serving.edge.drain import Drain
 
 
@@ -26,12 +27,12 @@ class Counts:
 class Front:
     """An API with two routes."""
 
-    def __init__(self) -> None:
+    def __init__(self, cross_site: CrossSite | None = None) -> None:
         self.counts, self.drain = Counts(), Drain()
         counts: Any = self.counts
         lean: Any = PlainTextResponse("lean")
         routes = [Route("/good", _good), Route("/broken", _broken, methods=["POST"])]
-        self.api = Api(lean, routes, PlainTextResponse("fallback"), counts, self.drain)
+        self.api = Api(lean, routes, PlainTextResponse("fallback"), counts, self.drain, cross_site)
 
     def ask(self, method: str, path: str, *headers: tuple[bytes, bytes]) -> tuple[int, dict[str, str], bytes]:
         sent: list[Message] = []
@@ -90,3 +91,12 @@ def test_a_draining_worker_closes_connections() -> None:
     assert "connection" not in front.ask("GET", "/good")[1]
     front.drain.begun = True
     assert front.ask("GET", "/good")[1]["connection"] == "close"
+
+
+def test_a_page_of_another_site_reaches_no_route_but_those_with_tokens() -> None:
+    foreign = (b"sec-fetch-site", b"cross-site")
+    for path in ("/predict", "/broken", "/schema.json"):
+        assert Front(CrossSite("127.0.0.1")).ask("POST", path, foreign)[0] == 403
+    assert Front(CrossSite("127.0.0.1")).ask("GET", "/good", foreign)[0] == 200
+    assert Front(CrossSite("127.0.0.1")).ask("POST", "/cds-services/x", foreign)[0] == 404
+    assert Front().ask("POST", "/predict", foreign)[0] == 200, "with keys, the page has none"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from serving import metrics
 from serving.edge.auth import ApiKeys, KeyScope
 from serving.http import Header, Refused
 
@@ -78,3 +79,14 @@ def test_a_problem_is_logged_once(path: Path, caplog: pytest.LogCaptureFixture) 
     for _ in range(3):
         keys.refresh()
     assert len(caplog.records) == 1
+
+
+def test_what_a_key_opened_is_counted_by_its_name(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    keys, counter = ApiKeys(path), metrics.key_requests.labels("ward")
+    before = counter._value.get()
+    for key in ("w", "w", "x", "b"):
+        status(keys, key, "predict")
+    keys.refresh()
+    keys.refresh()
+    assert counter._value.get() == before + 2
+    assert [record.getMessage() for record in caplog.records] == ["the key boss may not predict"]
