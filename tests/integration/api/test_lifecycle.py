@@ -22,7 +22,7 @@ def test_overload_is_refused_at_once_and_passes(compiled: dict[str, Path], tmp_p
     api = Api(tmp_path, {"READMISSION_API_MAX_WAITING": "4"}).wait("/readyz")
     try:
         body = json.dumps(EXAMPLE).encode()
-        request = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+        request = b"POST /predict HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
         sockets = [socket.create_connection(("127.0.0.1", api.port)) for _ in range(400)]
         codes: list[bytes] = []
         worker = api.workers()[0]
