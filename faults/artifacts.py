@@ -10,8 +10,8 @@ from faults.clients import asking
 from faults.models import compile_other
 from faults.observation import Fault, Observation
 from faults.site import Site
+from readmission.files import file_sha256
 from readmission.polling import wait_until
-from readmission.scorer.manifest import file_sha256
 
 
 def corrupt(folder: Path, site: Site) -> None:

@@ -8,7 +8,7 @@ stored or not.
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -135,8 +135,3 @@ def sentence_of(body: bytes) -> str:
         return str(json.loads(body)["error"])[:100]
     except (ValueError, KeyError, TypeError):
         return body[:60].decode(errors="replace")
-
-
-def merge(journals: Iterable[Journal]) -> Journal:
-    """Return one journal of several."""
-    return Journal([request for journal in journals for request in journal.requests])

@@ -26,7 +26,7 @@ ENVIRONMENTS = ["dev", "staging", "prod", "offline"]
 
 
 class Loader(yaml.CSafeLoader):
-    """Read YAML as Kubernetes does: `=` and dates are text."""
+    """Loader of YAML as Kubernetes reads it: `=` and dates are text."""
 
 
 Loader.yaml_implicit_resolvers = {

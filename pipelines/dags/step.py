@@ -133,7 +133,7 @@ if RUNTIME == "kubernetes":
     from airflow.providers.cncf.kubernetes.secret import Secret
 
     class Step(KubernetesPodOperator):
-        """Run one verb of `readmission` as a pod, with the house defaults."""
+        """Operator that runs one verb of `readmission` as a pod, with the house defaults."""
 
         def __init__(self, *, arguments: Iterable[str] = (), **kwargs: Any) -> None:
             own = _configure(kwargs)
@@ -196,7 +196,7 @@ elif RUNTIME == "local":
     from airflow.sdk import BaseOperator
 
     class Step(BaseOperator):  # type: ignore[no-redef] # one of the two, by the setting
-        """Run one verb of `readmission` as a process in the steps' own environment."""
+        """Operator that runs one verb of `readmission` as a process in the steps' own environment."""
 
         template_fields = ("arguments",)
 

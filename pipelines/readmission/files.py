@@ -1,5 +1,6 @@
 """Files that a reader sees whole or not at all."""
 
+import hashlib
 import mmap
 import os
 import shutil
@@ -53,3 +54,9 @@ def map_file(path: Path) -> memoryview:
     """Map a file into memory, which processes share."""
     with path.open("rb") as file:
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, as hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,10 +17,9 @@ from readmission import contract
 from readmission.contract import Column, icd, kinds, suggestions
 from serving.predict import fields
 
-#: Values of one encounter in the order of `COLUMNS`, then its identifiers; None if absent.
+#: Values of one encounter in the order of `contract.FEATURE_COLUMNS`, then its identifiers; None if absent.
 Values = tuple[str | int | None, ...]
 
-COLUMNS: tuple[Column, ...] = contract.FEATURE_COLUMNS
 _ORDER: tuple[Column, ...] = contract.FEATURE_COLUMNS + tuple(
     column for column in contract.REQUEST_COLUMNS if column.name in contract.IDENTIFIERS
 )
@@ -103,7 +102,8 @@ def decode(body: bytes) -> Values:
         body: JSON object with the data set's own column names, and the code system of its diagnoses.
 
     Returns:
-        The values in the order of `COLUMNS`, then the identifiers; None where absent. `Aliased` if aliases were used.
+        The values in the order of `contract.FEATURE_COLUMNS`, then the identifiers; None where absent. `Aliased` if
+        aliases were used.
         Diagnoses in ICD-10-CM are translated (`icd.to_icd9`).
 
     Raises:
@@ -235,9 +235,3 @@ def missing(values: Values) -> list[str]:
 def missing_in(inputs: Mapping[str, Any]) -> list[str]:
     """Return the features that a request, decoded from JSON, states as absent or null: `missing` without its values."""
     return [name for name in contract.FEATURE_NAMES if inputs.get(name) is None]
-
-
-def as_request(values: Values) -> dict[str, str | int]:
-    """Return the JSON object that decodes to these values."""
-    pairs = zip(_ORDER, values, strict=True)
-    return {column.name: value for column, value in pairs if value is not None}

@@ -1,15 +1,14 @@
-"""Who may import whom, who uses the environment, and where a test of a module is."""
+"""Rules of the house: who may import whom, where tests are, sizes, names, records."""
 
 import ast
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
-from tests.unit.sources import PACKAGE, ROOT, sources
+from tests.unit.sources import PACKAGE, ROOT, programs_and_tests, sources
 
 #: What DAG files and scripts may import besides the standard library and each other. Both are folders of programs.
 MAY_IMPORT = {
@@ -33,26 +32,17 @@ TESTED_WITHIN = {
     "faults/": "system/test_faults.py",
 }
 
-#: Modules that use the variables of the process, and for what. Settings come from `readmission.settings` alone.
-USE_THE_ENVIRONMENT = {
-    "pipelines/readmission/settings/__init__.py": "reads the settings",
-    "pipelines/readmission/cli.py": "switches a library's telemetry off",
-    "pipelines/readmission/backup/drill_system.py": "variables of a system of its own",
-    "pipelines/readmission/backup/programs.py": "variables of a program",
-    "pipelines/readmission/embedded/airflow.py": "variables of a program",
-    "pipelines/readmission/embedded/mlflow.py": "variables of a program",
-    "pipelines/readmission/embedded/supervisor.py": "variables of a program",
-    "serving/demo/__main__.py": "tells Gradio its folder",
-    "serving/metrics.py": "asks whether prometheus_client works with several processes",
-    "serving/server.py": "tells BentoML its folder",
-    "serving/sidecar/__main__.py": "asks whether prometheus_client works with several processes",
-    "bench/pipeline/first.py": "variables of a program",
-    "bench/pipeline/servers.py": "variables of a program",
-    "bench/serving/peers.py": "variables of a program",
-    "bench/year/command.py": "leaves out the settings of the person who runs it",
-    "bench/year/system.py": "variables of a system of its own",
-    "faults/site.py": "variables of a system of its own",
+#: Where names are not ours to choose, by the beginning of a path.
+NAMED_BY_OTHERS = {
+    "client.py": "calls what the API sends as the API does",
+    "fhir/elements.py": "elements of FHIR",
+    "settings/": "groups are called after what they set",
 }
+
+#: First names of what is ours.
+OWN = "readmission|serving|loadtest|bench|faults|tests|" + "|".join(
+    path.stem for path in (ROOT / "scripts").glob("*.py")
+)
 
 
 def imported(path: Path) -> set[str]:
@@ -104,13 +94,6 @@ def test_programs_import_only_what_the_table_allows(folder: str) -> None:
         assert names <= MAY_IMPORT[folder], path
 
 
-def test_only_settings_reads_the_environment() -> None:
-    users = {
-        path.relative_to(ROOT).as_posix() for path in sources() if re.search(r"\benviron\b|getenv", path.read_text())
-    }
-    assert users == set(USE_THE_ENVIRONMENT), "read a setting instead, or say in USE_THE_ENVIRONMENT what it is for"
-
-
 def test_unit_tests_mirror_the_rooms() -> None:
     """A test is called after its module (`__main__` is `main`), after its room, or after its module and a topic."""
     for path in sorted((ROOT / "tests" / "unit").glob("*/**/test_*.py")):
@@ -143,23 +126,84 @@ def test_every_module_has_a_test_of_its_own() -> None:
         ), f"{path} has no test: write tests/unit/<room>/{test}.py, or name the whole that runs it in TESTED_WITHIN"
 
 
-def test_one_version() -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert f"dist/readmission-{version}-py3-none-any.whl" in (ROOT / "bentofile.yaml").read_text()
-    for chart in ROOT.glob("charts/*/Chart.yaml"):
-        text = chart.read_text()
-        if "type: library" not in text:
-            assert re.search(rf'^appVersion: "?{re.escape(version)}"?$', text, re.M), chart
+def test_modules_and_functions_stay_small_or_say_why() -> None:
+    for path in programs_and_tests():
+        tree = ast.parse(path.read_text())
+        lines = len(path.read_text().splitlines())
+        if lines > 250 and not says_why(tree, 250):
+            pytest.fail(f"{path}: {lines} lines. Split it, or say in its docstring: More than 250 lines, because ...")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not says_why(node, 40):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                advice = "Split it, or say in its docstring: More than 40 lines, because ..."
+                assert lines <= 40, f"{path}:{node.lineno}: {node.name} has {lines} lines. {advice}"
 
 
-def test_the_api_loads_neither_pandas_nor_sklearn() -> None:
-    heavy = {"pandas", "sklearn", "mlflow", "lightgbm", "xgboost", "scipy"}
-    code = "import sys, serving.service, readmission.scorer.forest; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert not heavy & set(done.stdout.split())
+def says_why(node: ast.Module | ast.FunctionDef | ast.AsyncFunctionDef, lines: int) -> bool:
+    return f"ore than {lines} lines, because" in " ".join((ast.get_docstring(node) or "").split())
 
 
-def test_a_local_run_loads_no_dask() -> None:
-    code = "import sys, readmission.steps.process, readmission.steps.train; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert not {"dask", "distributed"} & set(done.stdout.split())
+def test_templates_stay_small_or_say_why() -> None:
+    for path in ROOT.glob("charts/*/templates/*.*"):
+        text = path.read_text()
+        if len(text.splitlines()) > 120:
+            reason = "More than 120 lines, because ..."
+            assert "ore than 120 lines, because" in text, f"{path}: split it, or say in a comment: {reason}"
+
+
+def test_names_say_what_they_hold() -> None:
+    vague = {"found", "told", "said", "given", "known", "wanted", "words", "place", "one"}
+    for path in programs_and_tests():
+        for node in ast.walk(ast.parse(path.read_text())):
+            name = node.arg if isinstance(node, ast.arg) else ""
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                name = node.id
+            assert name not in vague, f"{path}:{getattr(node, 'lineno', 0)}: {name} says nothing; name the content"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "advice"),
+    [
+        (r"# fmt: skip$", "let ruff format it"),
+        (rf"^\s*(?:from|import) (?:{OWN})\b.* as \w+$", "rename what is imported instead"),
+        (r"(?:= |ANY\(|LIMIT )%s", "name the parameter in the SQL: %(name)s"),
+        (r"\bcolumn\.kind\b", "give `Column` a member that every kind answers for itself"),
+    ],
+    ids=["fmt skip", "import as", "parameter without a name", "switch on kind"],
+)
+def test_nothing_is_written_around_a_rule(pattern: str, advice: str) -> None:
+    for path in programs_and_tests():
+        match = re.search(pattern, path.read_text(), re.M)
+        assert not match, f"{path}: {match and match[0].strip()}: {advice}"
+
+
+def test_records_of_more_than_four_fields_are_filled_by_name() -> None:
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and len(positional_fields(node)) > 4:
+                advice = "make it kw_only, or say in its docstring: Positional, because ..."
+                assert "ositional, because" in (ast.get_docstring(node) or ""), f"{path}: {node.name}: {advice}"
+
+
+def positional_fields(node: ast.ClassDef) -> list[str]:
+    """Return the fields of a dataclass, NamedTuple or Struct that a call may fill by their order."""
+    head = " ".join(map(ast.unparse, [*node.decorator_list, *node.bases, *node.keywords]))
+    if not re.search(r"\b(dataclass|NamedTuple|Struct)\b", head) or "kw_only=True" in head:
+        return []
+    fields = [
+        (ast.unparse(field.target), ast.unparse(field.annotation))
+        for field in node.body
+        if isinstance(field, ast.AnnAssign)
+    ]
+    names = [name for name, annotation in fields if "ClassVar" not in annotation]
+    return names[: names.index("_")] if "_" in names else names
+
+
+def test_a_class_name_has_one_meaning() -> None:
+    names: dict[str, list[str]] = {}
+    for path in [*PACKAGE.rglob("*.py"), *(ROOT / "serving").rglob("*.py")]:
+        module = path.relative_to(ROOT).as_posix().removeprefix("pipelines/readmission/")
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and not module.startswith(tuple(NAMED_BY_OTHERS)):
+                names.setdefault(node.name, []).append(module)
+    assert not {name: modules for name, modules in names.items() if len(modules) > 1}

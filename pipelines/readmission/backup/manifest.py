@@ -1,7 +1,6 @@
 """Manifest of one backup: what it holds, with counts and hashes; the last file written, so its presence means whole."""
 
 import hashlib
-from pathlib import Path
 
 import msgspec
 
@@ -82,12 +81,6 @@ class BackupManifest(msgspec.Struct, frozen=True, kw_only=True):
         """Return the files of one area (objects, artifacts, source, spool) by their key in it."""
         prefix = f"{name}/"
         return {key.removeprefix(prefix): file for key, file in self.files.items() if key.startswith(prefix)}
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, as hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def encode_manifest(manifest: BackupManifest) -> tuple[bytes, bytes]:

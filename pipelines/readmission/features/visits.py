@@ -150,7 +150,7 @@ _SMALL = (*map(float, range(MISSING_BYTE)), _NAN)
 
 
 class Visits:
-    """Look visits up by patient, in a file that is mapped into memory and shared by processes.
+    """Table of visits by patient, in a file that is mapped into memory and shared by processes.
 
     The file: a head (magic, number of patients, number of visits, newest encounter), the patients in rising
     order as int64, where each one's visits begin as uint32 (and one more, the end), then the visits.

@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-import hashlib
 import json
 import shutil
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import IO, Literal, Self
 
 from readmission.data.sources import SYNTHETIC_MARK, FileSource
+from readmission.files import file_sha256
 
 Form = Literal["csv", "ndjson"]
 
@@ -72,10 +72,7 @@ class Chunks:
         return Representation(path, _sha256(path))
 
 
-@cache
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+_sha256 = cache(file_sha256)
 
 
 def _write_batches(content: bytes, folder: Path, size: int) -> Iterator[int]:

@@ -17,6 +17,7 @@ from readmission.features import history
 from readmission.features.encoding import Feature
 from readmission.features.keyed_visits import with_key
 from readmission.features.visits import Visits
+from readmission.files import file_sha256
 from readmission.pseudonyms import PatientKey
 from readmission.scorer import trees
 from readmission.scorer.encoder_layout import read_layout, row_positions
@@ -31,7 +32,6 @@ from readmission.scorer.manifest import (
     Golden,
     Manifest,
     Parity,
-    file_sha256,
     write_manifest,
 )
 from readmission.scorer.pipeline import PIPELINE, dump_pipeline, to_frame, to_values

@@ -1,6 +1,5 @@
 """The artifact folder of a compiled model: what it is, and that every file is as it was written."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,6 +9,7 @@ import msgspec
 from readmission import contract
 from readmission.contract.risk import OperatingPoint, RiskBand
 from readmission.errors import UserError
+from readmission.files import file_sha256
 
 MANIFEST, SCORER, GOLDEN = "manifest.json", "scorer.json", "golden.json"
 #: Forms of the model card: what a client asks for -> file. Versions of earlier releases have the page only.
@@ -83,12 +83,6 @@ class Golden(msgspec.Struct, frozen=True):
 
     request: dict[str, str | int]
     probabilities: tuple[float, float, float]
-
-
-def file_sha256(path: Path) -> str:
-    """Return the hex digest of one file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

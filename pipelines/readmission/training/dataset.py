@@ -26,7 +26,7 @@ _SCANNED = sorted({*history.VISIT_COLUMNS, *history.TIMES, "patient_nbr", "split
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """Say which snapshot of CLEAN is trained on.
+    """Snapshot of CLEAN that is trained on.
 
     Attributes:
         counts: Encounters (`size`), patients (`nunique`) and readmissions within 30 days (`early`) of every split.

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from readmission.fhir import invented
+from tests import fhir_stay
 from tests.conftest import free_port
 from tests.demo.test_page import score_csv, upload
 from tests.integration.api.record_system import ISSUER, RECORD, URL, key_set, token
@@ -46,7 +46,7 @@ class Patient(NamedTuple):
 
     def resources(self, *, numbered: bool = True) -> dict[str, Any]:
         """Return their FHIR resources, with what a record system knows of a person besides."""
-        sent = copy.deepcopy(invented.prefetch(RECORD, datetime.date.today(), self.reference, self.stay))
+        sent = copy.deepcopy(fhir_stay.prefetch(RECORD, datetime.date.today(), self.reference, self.stay))
         sent["patient"]["name"] = [{"family": f"Family {self.reference}"}]
         if numbered:
             sent["patient"]["identifier"] = [{"system": PATIENTS, "value": str(self.number)}]
@@ -92,7 +92,7 @@ def card_feedback(card: str, comment: str) -> dict[str, Any]:
 
 def as_bundle(patient: Patient, *, numbered: bool = True) -> dict[str, Any]:
     """Return the patient's resources as one Bundle."""
-    return invented.bundle(patient.resources(numbered=numbered))
+    return fhir_stay.bundle(patient.resources(numbered=numbered))
 
 
 class Demo(NamedTuple):

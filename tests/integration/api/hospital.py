@@ -17,7 +17,7 @@ from readmission.features import encoding, history
 from readmission.features.visits import Visits
 from readmission.feed.app import Feed
 from readmission.feed.chunks import Chunks
-from readmission.scorer.manifest import file_sha256
+from readmission.files import file_sha256
 from readmission.settings import Settings
 from readmission.steps import ingest, process
 from readmission.stores import postgres

@@ -13,8 +13,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from readmission import contract
-from readmission.fhir import invented
 from serving.clinic import hooks
+from tests import fhir_stay
 from tests.integration.api.tools import Api, install
 
 URL = "https://readmission.example.org"
@@ -75,7 +75,7 @@ def start_clinic(home: Path, model: Path) -> Api:
 
 def resources(record: dict[str, Any] | None = None) -> dict[str, Any]:
     today = datetime.date.today()
-    return copy.deepcopy(invented.prefetch(record or RECORD, today, "p1", "e1"))
+    return copy.deepcopy(fhir_stay.prefetch(record or RECORD, today, "p1", "e1"))
 
 
 def request(hook: str = "encounter-discharge", **changes: Any) -> dict[str, Any]:

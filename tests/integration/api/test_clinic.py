@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from readmission import contract
-from readmission.fhir import invented
 from serving.clinic import cards, hooks
+from tests import fhir_stay
 from tests.integration.api.record_system import RECORD, URL, call, request, resources, start_clinic, token
 from tests.integration.api.tools import Api
 
@@ -30,7 +30,7 @@ def assess(api: Api, bundle: Any) -> httpx.Response:
 @pytest.mark.parametrize("changes", [{}, {"icd": "10cm", "diag_1": "I50.9", "diag_2": "E11.9", "diag_3": "I10"}])
 def test_a_bundle_has_the_probabilities_of_predict_to_the_bit(api: Api, changes: dict[str, Any]) -> None:
     record = {**RECORD, **changes}
-    answer = assess(api, invented.bundle(resources(record)))
+    answer = assess(api, fhir_stay.bundle(resources(record)))
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].startswith("application/fhir+json")
     assessment = json.loads(answer.text, parse_float=Decimal)
@@ -45,7 +45,7 @@ def test_a_bundle_has_the_probabilities_of_predict_to_the_bit(api: Api, changes:
 def test_a_refused_bundle_names_the_element_and_repeats_no_value(api: Api) -> None:
     sent = resources()
     sent["labs"]["entry"][0]["resource"]["valueQuantity"]["code"] = "furlong"
-    answer = assess(api, invented.bundle(sent))
+    answer = assess(api, fhir_stay.bundle(sent))
     assert answer.status_code == 422
     issue = answer.json()["issue"][0]
     assert (issue["code"], issue["expression"]) == ("value", ["Observation.valueQuantity of A1Cresult"])
@@ -99,7 +99,7 @@ def test_missing_prefetch_is_named_with_its_query(api: Api) -> None:
 
 def test_a_request_that_breaks_the_standard_is_told_how(api: Api) -> None:
     context = {"userId": "Practitioner/1", "patientId": "p1"}
-    broken = request("order-sign", hookInstance="1", context=context, prefetch=invented.bundle(resources()))
+    broken = request("order-sign", hookInstance="1", context=context, prefetch=fhir_stay.bundle(resources()))
     answer = call(api, broken)
     assert answer.status_code == 400
     assert [error["field"] for error in answer.json()["errors"]] == ["hook", "hookInstance", "prefetch"]

@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from readmission.fhir import invented
 from readmission.sandbox import hospital, record_system
 from readmission.sandbox.record_system import RecordSystem
 from serving.clinic import cards, hooks
+from tests import fhir_stay
 from tests.integration.api.record_system import ISSUER, RECORD, URL, resources, start_clinic, token
 from tests.integration.api.test_clinic import assess
 from tests.integration.api.tools import Api
@@ -129,7 +129,7 @@ def test_the_same_patient_has_the_same_probability_by_both_doors(
     api: Api, discharged: list[record_system.HookCall]
 ) -> None:
     call = next(call for call in discharged if call.cards)
-    assessment = assess(api, invented.bundle(call.request["prefetch"])).json()
+    assessment = assess(api, fhir_stay.bundle(call.request["prefetch"])).json()
     early = float(assessment["prediction"][0]["probabilityDecimal"])
     assert call.cards[0]["detail"].startswith(f"**{early:.1f}%** within 30 days")
 
@@ -154,7 +154,7 @@ def test_healthchain_reads_our_cards_and_learns_what_it_does_wrong(api: Api, hea
         # HealthChain 0.16 drops the stay from the context of every discharge.
         {"workflow": "encounter-discharge", "context": context, "prefetch": prefetch},
         # As its loader of data sets sends it: one Bundle instead of the keys that discovery lists.
-        {"workflow": "encounter-discharge", "context": context, "prefetch": invented.bundle(prefetch)},
+        {"workflow": "encounter-discharge", "context": context, "prefetch": fhir_stay.bundle(prefetch)},
     ]
     job = {"url": f"{api.http.base_url}{hooks.CALL}", "tokens": [token() for _ in calls], "calls": calls}
     done = subprocess.run(
@@ -177,11 +177,11 @@ def test_healthchain_reads_our_cards_and_learns_what_it_does_wrong(api: Api, hea
 def test_medplum_accepts_every_risk_assessment(
     api: Api, medplum: Path, discharged: list[record_system.HookCall], tmp_path: Path
 ) -> None:
-    bundles = [invented.bundle(call.request["prefetch"]) for call in discharged if call.cards]
+    bundles = [fhir_stay.bundle(call.request["prefetch"]) for call in discharged if call.cards]
     bundles += as_inpatients(carebundles())
     for number in range(6):
         changes = {"number_inpatient": number, "num_procedures": number % 2, "A1Cresult": "None"}
-        bundles.append(invented.bundle(resources({**RECORD, **changes})))
+        bundles.append(fhir_stay.bundle(resources({**RECORD, **changes})))
     del bundles[-1]["entry"][0]["resource"]["extension"]
     answers = [assess(api, bundle) for bundle in bundles]
     assessments = [answer.json() for answer in answers if answer.status_code == 200]

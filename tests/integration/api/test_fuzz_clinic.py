@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from readmission.fhir import invented
 from serving.clinic import hooks
+from tests import fhir_stay
 from tests.integration.api.fuzzing import JUNK, Request, as_spoilt_json, send
 from tests.integration.api.record_system import request, resources, start_clinic, token
 from tests.integration.api.tools import Api
@@ -56,7 +56,7 @@ def broken(draw: random.Random, content: Any) -> bytes:
 
 def test_no_bundle_and_no_call_breaks_the_api(api: Api) -> None:
     draw = random.Random(7)
-    bundle, call = invented.bundle(resources()), request()
+    bundle, call = fhir_stay.bundle(resources()), request()
     feedback = {"feedback": [{"card": "x", "outcome": "overridden", "outcomeTimestamp": "2026-11-20T08:00:00Z"}]}
     contents = {"/fhir/RiskAssessment": bundle, hooks.CALL: call, hooks.FEEDBACK: feedback}
 

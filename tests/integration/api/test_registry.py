@@ -16,8 +16,8 @@ import pandas as pd
 from readmission import models
 from readmission.data import synthetic
 from readmission.features import encoding, history
+from readmission.files import file_sha256
 from readmission.scorer import compiler
-from readmission.scorer.manifest import file_sha256
 from readmission.settings import Settings
 from tests.integration.api.tools import EXAMPLE, TOKEN, Api, Registry, Starter, install, until
 

@@ -10,10 +10,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from readmission.fhir import invented
 from readmission.privacy import accesses
 from readmission.settings import Settings
 from serving.clinic import hooks
+from tests import fhir_stay
 from tests.integration.api.record_system import ISSUER, RECORD, URL, call, key_set, request, token
 from tests.integration.api.tools import Api, Starter, install, rows, until
 
@@ -33,7 +33,7 @@ def started(start: Starter, database: Settings, compiled: dict[str, Path]) -> Ap
 
 def discharge(api: Api, stay: str, **changes: Any) -> str:
     """Discharge a patient and return the card's id."""
-    prefetched = invented.prefetch({**RECORD, **changes}, datetime.date.today(), "p1", stay)
+    prefetched = fhir_stay.prefetch({**RECORD, **changes}, datetime.date.today(), "p1", stay)
     context = {"userId": "Practitioner/1", "patientId": "p1", "encounterId": stay}
     answer = call(api, request(context=context, prefetch=prefetched))
     assert answer.status_code == 200, answer.text

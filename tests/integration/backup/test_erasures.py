@@ -12,9 +12,9 @@ import pytest
 
 from readmission.features.keyed_visits import with_key
 from readmission.features.visits import Visits
+from readmission.files import file_sha256
 from readmission.privacy.again import TOMBSTONES, tombstone_name
 from readmission.pseudonyms import PatientKey
-from readmission.scorer.manifest import file_sha256
 from readmission.settings import Settings
 from readmission.stores import objects
 from serving.clinic import hooks

@@ -2,7 +2,7 @@
 
 import pytest
 
-from faults.journal import Journal, Request, merge, sentence_of
+from faults.journal import Journal, Request, sentence_of
 
 
 def request(name: str, began: float, status: int | None, answer: str = "") -> Request:
@@ -45,7 +45,3 @@ def test_an_answer_that_its_model_does_not_give_is_wrong() -> None:
     journal = Journal([request("a", 0, 200, "[0.1]"), request("b", 1, 200, "[0.2]")])
     assert journal.wrong({(0, "1"): "[0.1]"}) == ["b"]
     assert journal.versions() == {"1"}
-
-
-def test_journals_are_merged() -> None:
-    assert len(merge([Journal([request("a", 0, 200)]), Journal([request("b", 0, 200)])]).requests) == 2

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from readmission import contract
-from readmission.fhir import invented
 from readmission.fhir.mapping import MappedEncounter, map_resources
 from readmission.fhir.resources import NotUsableError, read_bundle
+from tests import fhir_stay
 
 DISCHARGED = date(2026, 11, 20)
 
@@ -25,11 +25,11 @@ EXAMPLE = {k: v for k, v in contract.EXAMPLE.items() if k not in UNSAID} | {"dia
 def parts(**changes: object) -> dict[str, Any]:
     """Return the resources of the example with some columns changed."""
     record: Any = {**EXAMPLE, **changes}
-    return copy.deepcopy(invented.prefetch(record, DISCHARGED, "p1", "e1"))
+    return copy.deepcopy(fhir_stay.prefetch(record, DISCHARGED, "p1", "e1"))
 
 
 def mapped(prefetched: dict[str, Any], **options: Any) -> MappedEncounter:
-    body = json.dumps(invented.bundle(prefetched)).encode()
+    body = json.dumps(fhir_stay.bundle(prefetched)).encode()
     return map_resources(read_bundle(body), DISCHARGED, **options)
 
 

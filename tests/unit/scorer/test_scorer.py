@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from readmission import contract, models, scorer
 from readmission.data import synthetic
 from readmission.features import encoding, history, visits
+from readmission.files import file_sha256
 from readmission.scorer import compiler, manifest, trees
 from readmission.scorer.forest import TreeScorer
 from readmission.scorer.invented import invented_rows
@@ -161,7 +162,7 @@ def test_a_model_of_the_version_before_answers_full_codes_as_it_did(
         assert recipe["layout"].pop("grain") == "whole"
         (tmp_path / "scorer.json").write_text(json.dumps(recipe))
         stored = json.loads((tmp_path / "manifest.json").read_text())
-        stored["files"]["scorer.json"] = manifest.file_sha256(tmp_path / "scorer.json")
+        stored["files"]["scorer.json"] = file_sha256(tmp_path / "scorer.json")
         (tmp_path / "manifest.json").write_text(json.dumps(stored))
     answers = np.array(scorer.load(tmp_path).score_many(columns_of(to_values(coded[:300]))))
     assert len(np.unique(answers[:, 2].round(6))) > 1

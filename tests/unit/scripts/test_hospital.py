@@ -8,7 +8,7 @@ from typing import Any
 import hospital
 
 from readmission import contract
-from readmission.fhir import invented
+from tests import fhir_stay
 
 RECORD = {k: v for k, v in contract.EXAMPLE.items() if k not in ("weight", "payer_code")}
 
@@ -16,7 +16,7 @@ RECORD = {k: v for k, v in contract.EXAMPLE.items() if k not in ("weight", "paye
 def written(folder: Path, *patients: tuple[str, dict[str, Any]]) -> Path:
     kinds: dict[str, list[Any]] = {kind: [] for kind in ("Patient", "Encounter", *hospital._KINDS)}
     for name, changes in patients:
-        prefetched = invented.prefetch({**RECORD, **changes}, date(2025, 11, 27), name, f"{name}-stay")
+        prefetched = fhir_stay.prefetch({**RECORD, **changes}, date(2025, 11, 27), name, f"{name}-stay")
         for resource in prefetched.values():
             for each in [e["resource"] for e in resource["entry"]] if "entry" in resource else [resource]:
                 kinds[each["resourceType"]].append(

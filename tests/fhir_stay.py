@@ -1,4 +1,4 @@
-"""Invented patients: the resources of which one encounter of the contract is made, for the sandbox and the tests."""
+"""FHIR resources of an invented patient, from the encounter of the contract that they must become."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
