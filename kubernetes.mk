@@ -1,4 +1,6 @@
-# Charts, images and clusters; included by the Makefile.
+##@ Charts, images and clusters
+
+# Included by the Makefile.
 export CHARTS_DIR ?= $(HOME)/.cache/readmission/charts
 
 .PHONY: charts

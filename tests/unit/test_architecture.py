@@ -151,6 +151,12 @@ def test_templates_stay_small_or_say_why() -> None:
             assert "ore than 120 lines, because" in text, f"{path}: split it, or say in a comment: {reason}"
 
 
+def test_every_target_of_make_is_marked_phony_where_it_stands() -> None:
+    for text in ((ROOT / name).read_text() for name in ("Makefile", "kubernetes.mk")):
+        for target in re.findall(r"^([a-z0-9-]+):", text, re.M):
+            assert f"\n.PHONY: {target}\n{target}:" in text, target
+
+
 def test_names_say_what_they_hold() -> None:
     vague = {"found", "told", "said", "given", "known", "wanted", "words", "place", "one"}
     for path in programs_and_tests():
