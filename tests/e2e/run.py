@@ -14,6 +14,7 @@ import foreign
 import install
 import observed
 import proofs
+import spool
 from cluster import Report
 
 Prove = Callable[..., bool]
@@ -85,6 +86,7 @@ def losses(prove: Prove) -> None:
     prove("a webhook for Alertmanager", alerts.listen)
     prove("database gone: the alert reaches the webhook", lambda: alerts.database_gone(namespace, database))
     alerts.forget()
+    prove("database and pod lost: predictions wait on a volume", lambda: spool.kept(namespace, database))
     prove("a backup by the Job of the CronJob", backups.saved)
     prove("rows and models deleted, everything restored", backups.restored)
     prove("a prediction after all that", install.first_prediction)
