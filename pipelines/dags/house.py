@@ -23,7 +23,7 @@ import json
 import logging
 import urllib.request
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,9 +141,9 @@ def pass_on(asset: Asset, *tasks: str) -> Callable[["Context"], None]:
     return add_results
 
 
-#: Arguments of every DAG of this folder: `DAG(**COMMON)`.
+#: Arguments of every DAG of this folder: `DAG(**COMMON)`. Those of a time of day have no start date: with one, each
+#: would run as soon as it is installed, in the way of the first model.
 COMMON: dict[str, Any] = {
-    "start_date": datetime(2026, 1, 1),
     "catchup": False,
     # Two runs of one step would wait for each other in the database. Running one after the other is clearer.
     "max_active_runs": 1,
