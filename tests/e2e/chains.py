@@ -75,7 +75,7 @@ def lost(step: str) -> str:
                 return str(pod["metadata"]["name"])
         return ""
 
-    name = until(300, f"a running pod of {step}", look, pause=0.5)
+    name = until(900, f"a running pod of {step}", look, pause=0.5)
     kubectl("-n", "pipelines", "delete", "pod", name, "--grace-period=0", "--force")
     return name
 
