@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import textwrap
-from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -238,17 +237,3 @@ def test_params_are_checked() -> None:
             with pytest.raises(ParamValidationError):
                 params.get_param(name).resolve(wrong)
         assert params.get_param("families").resolve(["lightgbm"]) == ["lightgbm"]
-
-
-def test_an_installation_begins_with_data_and_not_with_housekeeping() -> None:
-    from airflow.serialization.serialized_objects import DagSerialization
-
-    with dags(runtime="local") as by_id:
-        first = {
-            name: DagSerialization.from_dict(DagSerialization.to_dict(by_id[f"readmission_{name}"])).next_dagrun_info(
-                last_automated_run_info=None
-            )
-            for name in ("ingest", "purge", "monitor")
-        }
-    now = datetime.now(UTC)
-    assert first["ingest"].run_after <= now < min(first["purge"].run_after, first["monitor"].run_after)

@@ -1,5 +1,6 @@
-"""What the DAGs share: the events of their assets."""
+"""What the DAGs share: the events of their assets, and when a DAG runs for the first time."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,3 +25,17 @@ def test_an_assets_event_says_what_woke_its_consumers(dag_id: str, task_id: str,
     pulled = SimpleNamespace(xcom_pull=lambda task_ids, key: results.get(task_ids) if key == "result" else None)
     task._pre_execute_hook({"ti": pulled, "outlet_events": events})
     assert events[asset].extra == results
+
+
+def test_an_installation_begins_with_data_and_not_with_housekeeping() -> None:
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    def first_run(dag: Any) -> datetime:
+        serialized = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+        info = serialized.next_dagrun_info(last_automated_run_info=None)
+        assert info is not None
+        return info.run_after
+
+    with dags(runtime="local") as by_id:
+        ingest, purge, monitor = (first_run(by_id[f"readmission_{name}"]) for name in ("ingest", "purge", "monitor"))
+    assert ingest <= datetime.now(UTC) < min(purge, monitor)
