@@ -154,7 +154,11 @@ class Observer:
 
 def add_options(parser: Any) -> None:
     """Add what a run needs to know to Locust's command line; `--profile` is Locust's own."""
-    parser.add_argument("--rows", default="", help="Data set (csv or zip) to draw requests from; empty: contract")
+    parser.add_argument(
+        "--rows",
+        default="",
+        help="Data set (csv or zip) to draw requests from. If empty, they are drawn from the contract",
+    )
     parser.add_argument("--report", default="", help="Folder for the JSON, CSV and picture of the run")
     parser.add_argument(
         "--api-key", default="", is_secret=True, env_var="LOCUST_API_KEY", help="Key of the API, if it asks for one"

@@ -18,7 +18,7 @@ class Scenario:
     Attributes:
         weeks: How long it lasts.
         days: Days between two deliveries: 7 or 1.
-        encounters: How many of the first encounters take part; 0: all.
+        encounters: How many of the first encounters take part. If 0, all do.
         families: Model families that are trained.
         learnable: Mature outcomes from which a first model is trained.
         drift: Week from which on the patients of DRIFTED change.

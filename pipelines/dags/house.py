@@ -6,7 +6,7 @@ Settings are Airflow's own, section `[readmission]` of airflow.cfg or AIRFLOW__R
     steps                 JSON that overrides steps.json beside this file: resources, deadline, Secrets by step,
                           such as {"train": {"resources": {"limits": {"memory": "4Gi"}}}}
     retries, retry_delay  how often a failed step is retried, and seconds before the first retry (they double)
-    failure_webhook       URL that gets a JSON notice when a step has failed for good; empty: only the log does
+    failure_webhook       URL that gets a JSON notice when a step has failed for good; if empty, only the log has it
     approval              true: a person has to approve each promotion in Airflow
     ingest_minutes        how often to request the next batch from the feed, in minutes
     train_parallel        how many model families to train at the same time

@@ -21,7 +21,7 @@ Outcome = Literal["NO", ">30", "<30"]
 _Answer = TypeVar("_Answer")
 #: Statuses worth a retry. A prediction that is requested twice is logged twice, which does no harm.
 _AGAIN = frozenset({408, 429, 502, 503, 504})
-#: What the API logs each time it is asked.
+#: Routes of which the API logs every request.
 _LOGGED = frozenset({"/predict", "/predict_batch"})
 #: Records of a page of `predict_stream`.
 _PAGE = 1_000

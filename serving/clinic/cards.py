@@ -113,6 +113,6 @@ def _label(name: str) -> str:
 
 
 def _said(mapped: MappedEncounter, name: str) -> str:
-    """Return a column with how its value was found; drugs are told by name alone, since there are many."""
+    """Return a column with how its value was found; drugs are only named, because there are many."""
     how = mapped.origins[name].how
     return f"{_label(name)} ({how})" if how and contract.BY_NAME[name].group != "drugs" else _label(name)

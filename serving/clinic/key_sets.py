@@ -10,7 +10,7 @@ import msgspec
 from readmission.files import write_atomic
 from serving.clinic.clients import fetched_keys, poke, read_allow_list, read_keys
 
-#: Seconds between two looks at each key set, and at least between two that a new key asked for.
+#: How often each key set is fetched, and the least time between two fetches for an unknown key, in seconds.
 _INTERVAL, _PATIENCE = 300.0, 10.0
 _LARGEST = 1 << 20
 log = logging.getLogger(__name__)

@@ -31,7 +31,7 @@ from serving.predict.worker_status import WorkerStatus, delete_status, read_stat
 Variant = Literal["champion", "challenger"]
 #: File beside the versions; creating it makes the sidecar poll the registry now.
 POKE = "poke"
-#: Seconds between two looks at aliases.json, and before a model that failed to load is loaded again.
+#: How often aliases.json is checked, and how long to wait before a failed load is retried, in seconds.
 _POLL, _RETRY = 0.1, 30.0
 log = logging.getLogger(__name__)
 

@@ -32,11 +32,11 @@ from serving.prediction_log.segments import FRAME, SUFFIX, Backlog, has_room, me
 
 _SEGMENT_BYTES = 4 << 20
 _SEGMENT_SECONDS = 1.0
-#: While more segments than this wait, segments are longer: each one costs every look at the folder.
+#: While more segments than this wait, segments are longer, because each one makes every listing of the folder slower.
 _MANY_SEGMENTS, _LONG_SEGMENT_SECONDS = 100, 60.0
-#: Seconds between two looks at the folder and the disk.
+#: How often the folder and the disk are measured, in seconds.
 _MEASURE_SECONDS = 1.0
-#: Seconds after a dropped answer in which the log counts as dropping.
+#: How long the log counts as dropping after a dropped entry, in seconds.
 _DROPPING_SECONDS = 60.0
 #: Entries that may wait in memory for the next sync.
 _PENDING = 200_000

@@ -1,4 +1,4 @@
-"""`readmission restore`: bring an installation back from a backup, wholly or not at all."""
+"""`readmission restore`: bring an installation back from a backup, completely or not at all."""
 
 import logging
 import shutil

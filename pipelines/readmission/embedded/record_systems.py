@@ -14,7 +14,7 @@ def path(settings: Settings) -> Path:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Return what the API is told of record systems beside the settings; a setting that a person made stays."""
+    """Return the variables that name the record systems to the API; a setting that a person made is kept."""
     values = {} if settings.clinic.clients else {"READMISSION_CDS_CLIENTS": str(path(settings))}
     return values if settings.clinic.url else {**values, "READMISSION_CDS_URL": url(settings)}
 

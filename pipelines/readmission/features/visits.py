@@ -195,7 +195,7 @@ class Visits:
         return int(self._patients[position])
 
     def of(self, patient: int) -> list[Visit]:
-        """Return a patient's visits by rising encounter; empty: not known."""
+        """Return a patient's visits by rising encounter; empty if the patient is not known."""
         return self._visits_of(patient, 0)
 
     def _visits_of(self, patient: int, shift: int) -> list[Visit]:
@@ -209,7 +209,7 @@ class Visits:
         """Return which of many encounters have an earlier one here; what `summarise` says of the others is `NONE`.
 
         Args:
-            patients: (n,) patient_nbr; None: not known.
+            patients: Values of patient_nbr, shape (n,). None if a patient is not known.
             encounters: (n,) encounter_id; None or infinity: newer than the data.
 
         Returns:
@@ -241,7 +241,7 @@ class Visits:
             inpatient: Its number_inpatient, NaN if it is not known.
             chapter: Chapter of its primary diagnosis, NaN if it is not known.
             code: Number of its primary diagnosis, NaN if it is not known.
-            at: When it is asked, in seconds since 1970; infinity: now.
+            at: Moment of the question, in seconds since 1970. If infinite, now.
         """
         visits = self.of(patient)
         if not visits:

@@ -37,7 +37,7 @@ class MappedEncounter(Struct, frozen=True, kw_only=True):
 
 
 class IdentifierSystems(Struct, frozen=True):
-    """Systems of the identifiers that are the data's own numbers; empty: there are none.
+    """Systems of the identifiers that are the data's own numbers; empty if there are none.
 
     Attributes:
         patient: System of a Patient's identifier that is `patient_nbr`.

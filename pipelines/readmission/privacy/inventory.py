@@ -388,7 +388,7 @@ ORDER BY 1, a.attnum"""
 
 
 def unregistered_columns(cursor: Any) -> list[str]:
-    """Return tables and columns of the database that the inventory does not list, and those that it lists in vain.
+    """Return tables and columns that only the database has, and those that only the inventory lists.
 
     Args:
         cursor: Of any role; the catalogue is open to all.

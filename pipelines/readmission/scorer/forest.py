@@ -95,7 +95,7 @@ class TreeScorer:
 
 
 def _bitvectors(model: str, recipe: Recipe) -> Bitvectors | None:
-    """Return what evaluates many rows fastest; None: these trees are too large for it."""
+    """Return what evaluates many rows fastest, or None if the trees are too large for it."""
     try:
         return Bitvectors(model, outputs=len(recipe.base), single=recipe.layout.single)
     except ValueError as reason:

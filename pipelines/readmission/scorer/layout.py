@@ -5,7 +5,7 @@ import msgspec
 from readmission import contract
 from readmission.features.icd9 import Grain
 
-#: None: absent. "?" is read as None.
+#: None stands for an absent value; "?" is read as None.
 Value = str | int | None
 
 

@@ -77,7 +77,9 @@ class Training(Group):
     gates: Path | None = Field(
         None, alias="gates", description="File of gates (YAML) instead of the package's evaluation/gates.yaml."
     )
-    jobs: int = Field(0, ge=0, alias="train_jobs", description="Families to train at once; 0: one per core.")
+    jobs: int = Field(
+        0, ge=0, alias="train_jobs", description="How many families to train at once. If 0, one per core."
+    )
 
 
 class Dask(Group):
@@ -86,7 +88,7 @@ class Dask(Group):
     scheduler: str = Field(
         "", description="Scheduler of a Dask cluster, such as tls://dask:8786. If empty, workers of this machine."
     )
-    workers: int = Field(0, ge=0, description="Workers on this machine; 0: one per core.")
+    workers: int = Field(0, ge=0, description="Number of workers on this machine. If 0, one per core.")
     worker_memory: str = Field(
         "auto", description="Memory of each worker, such as 2GB, before it spills and then stops; auto: a fair share."
     )
@@ -197,7 +199,7 @@ class Feed(Group):
     host: str = Field("127.0.0.1", description="Address the data feed listens on.")
     port: int = Field(18082, description="Port of the data feed.")
     source: str = Field("", description="The feed's own data: a CSV file, the UCI zip, or a URL. If empty, UCI.")
-    interval: float = Field(300, ge=0, description="Seconds from one batch to the next; 0: all at once.")
+    interval: float = Field(300, ge=0, description="Seconds from one batch to the next. If 0, all come at once.")
     opening: str = Field("09:00-23:55", description="Opening hours of the feed. If empty, always open.")
     zone: str = Field("America/Lima", description="Time zone of the opening hours.")
     token: SecretStr | None = Field(None, description="Token of the feed's POST /reset. If unset, the route refuses.")
