@@ -114,8 +114,8 @@ def state_files(paths: list[Path]) -> dict[str, Any]:
 
 
 def releases(environment: str, **over: Any) -> list[Release]:
-    """Return what an environment installs, in the order of helmfile.yaml."""
-    values = state(environment, **over)
+    """Return what an environment installs, in the order of helmfile.yaml; `prod` with its bundled stores too."""
+    values = state(environment, **{"acceptEndOfLifeStores": True} | over)
     installs = values["installs"]
     conditions = {f"installs.{choice}.enabled": install["enabled"] for choice, install in installs.items()}
     chosen = []

@@ -2,10 +2,12 @@
 
 import argparse
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import helm_python as helm
 from chartlib import ENVIRONMENTS, build_dependencies, images, releases, render, state, state_files
 from preflight_cluster import quantity
 
@@ -98,8 +100,11 @@ def main() -> None:
     build_dependencies()
     if arguments.verb == "table":
         table()
-    else:
+        return
+    try:
         needs(arguments.environment, **state_files(arguments.values))
+    except helm.HelmError as error:
+        sys.exit(f"The state values are refused: {str(error).split(': ', 1)[-1]}")
 
 
 if __name__ == "__main__":

@@ -135,7 +135,15 @@ def test_offline_names_no_registry_but_the_mirror(upstream: Path) -> None:
 
 @pytest.mark.skipif(not shutil.which("helmfile"), reason="helmfile is not on the PATH")
 def test_helmfile_renders_the_same(upstream: Path) -> None:
-    command = ["helmfile", "-q", "-e", "prod", "--state-values-set", f"chartsDir={upstream}", "template"]
+    command = [
+        "helmfile",
+        "-q",
+        "-e",
+        "prod",
+        "--state-values-set",
+        f"chartsDir={upstream},acceptEndOfLifeStores=true",
+        "template",
+    ]
     command += ["--skip-deps", "--args", "--kube-version=1.34.0"]
     output = subprocess.run(
         command, cwd=chartlib.ROOT, env=os.environ | {"KUBECONFIG": "/dev/null"}, capture_output=True, check=True
@@ -154,11 +162,25 @@ def test_helmfile_renders_the_same(upstream: Path) -> None:
         ({"cluster": {"namespaces": {"create": "no"}}}, r"cluster\.namespaces\.create is no; it must be true or false"),
         ({"monitoring": False}, r"monitoring is false; it must be a map"),
         ({"postgres": {"install": False}}, r"postgres\.host: name your Postgres server"),
+        ({"acceptEndOfLifeStores": False}, r"postgres\.install: the bundled store gets no security updates"),
+        (
+            {"acceptEndOfLifeStores": False, "postgres": {"install": False, "host": "db.example.org"}},
+            r"objectStore\.install: the bundled store gets no security updates",
+        ),
     ],
 )
 def test_a_state_value_that_is_unknown_or_of_another_kind_is_named(over: dict[str, Any], message: str) -> None:
     with pytest.raises(helm.HelmError, match=message):
-        chartlib.state("prod", **over)
+        chartlib.state("prod", **{"acceptEndOfLifeStores": True} | over)
+
+
+def test_prod_accepts_the_stores_of_a_hospital_and_does_not_bring_its_own() -> None:
+    with pytest.raises(helm.HelmError, match="acceptEndOfLifeStores: true"):
+        chartlib.state("prod")
+    theirs = {"postgres": {"install": False, "host": "db.example.org"}, "objectStore": {"install": False}}
+    installs = chartlib.state("prod", **theirs)["installs"]
+    assert not installs["postgres"]["enabled"] and not installs["objectStore"]["enabled"]
+    assert chartlib.state("staging")["installs"]["postgres"]["enabled"]
 
 
 def test_open_maps_take_any_key() -> None:
