@@ -1,7 +1,8 @@
 """Generated files of the charts: schema and README from values.yaml, the version from pyproject.toml.
 
 In values.yaml, `# -- text` above a key describes it and `# @schema {...}` adds to its schema. A block mapping is
-closed: its keys are all there are. A mapping or list in flow style (`{}`, `[a]`) is one value, open inside.
+closed: its keys are all there are. A mapping or list in flow style (`{}`, `[a]`) is one value, open inside. helm-docs
+and helm-schema do the same, but they are Go programs that PyPI does not have, and `make check` runs offline.
 """
 
 import json

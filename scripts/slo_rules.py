@@ -1,7 +1,8 @@
 """Recording rules and burn-rate alerts of the observability chart, generated from its slo.yaml.
 
 The windows and factors are those of the Site Reliability Workbook, chapter 5 (multi-window, multi-burn-rate): a page
-when 2 % of the month's budget went in an hour or 5 % in six, a ticket at 10 % in a day or three.
+when 2 % of the month's budget went in an hour or 5 % in six, a ticket at 10 % in a day or three. Sloth writes such
+rules too, but it is a Go program that PyPI does not have, and `make check` compares the files offline.
 """
 
 from pathlib import Path
