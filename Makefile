@@ -87,6 +87,16 @@ generate: $(VENV)/.installed ## write every generated file: rules, dashboards, c
 test: $(VENV)/.installed ## run the tests; ARGS="tests/integration/api -k feedback"
 	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
+# Scripts that the site would otherwise load from another host.
+SITE := .cache/site
+$(SITE)/.installed: | $(VENV)/.installed
+	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix $(SITE) mermaid@11.17.2 iframe-worker@1.0.4; fi
+	@mkdir -p $(SITE) && touch $@
+
+.PHONY: site
+site: $(VENV)/.installed $(SITE)/.installed ## build the documentation as a site with a search that works offline, in build/site
+	@$(BIN)/python scripts/docs_site.py
+
 .PHONY: migration
 migration: $(VENV)/.installed ## write the migration of new columns of the contract: NAME=add_blood_pressure
 	@$(BIN)/python -m readmission.migrations.generate $(NAME)

@@ -36,10 +36,17 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+#: Swagger UI is light alone. In the dark its colours are inverted and their hues turned back; code stands on a dark
+#: ground already.
+_FRAME = """
+body{margin:0;background:#fff}nav{padding:10px 20px;font:15px/1.5 system-ui,sans-serif;background:#1b3a44}
+nav a{color:#fff;margin-right:1.5em}#swagger{color-scheme:light}
+@media(prefers-color-scheme:dark){body{background:#191919}#swagger{background:#fff;filter:invert(.9) hue-rotate(180deg)}
+#swagger .microlight,#swagger .highlight-code,#swagger img{filter:invert(1) hue-rotate(180deg)}}
+"""
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Readmission API</title>
-<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light">
-<link rel="stylesheet" href="docs/swagger-ui.css"><style>body{margin:0;background:#fff}nav{padding:10px 20px;
-font:15px/1.5 system-ui,sans-serif;background:#1b3a44}nav a{color:#fff;margin-right:1.5em}</style>
+<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
+<link rel="stylesheet" href="docs/swagger-ui.css"><style>%s</style>
 <nav aria-label="Documentation"><a href="docs/columns">Columns and what they may hold</a>
 <a href="openapi.json">openapi.json</a></nav>
 <main id="swagger"></main><script src="docs/swagger-ui-bundle.js"></script><script src="docs/start.js"></script></html>
@@ -60,7 +67,7 @@ def routes() -> list[Route]:
 
 async def swagger(request: Request) -> Response:
     """Answer the page of Swagger UI."""
-    return HTMLResponse(_PAGE, headers={"content-security-policy": _POLICY})
+    return HTMLResponse(_PAGE % _FRAME, headers={"content-security-policy": _POLICY})
 
 
 async def start(request: Request) -> Response:

@@ -1,0 +1,35 @@
+"""The documentation as a site, opened from the disk: search and diagrams work, and nothing comes from another host."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts import docs_site
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not (docs_site.MERMAID.exists() and docs_site.WORKER.exists()):
+        pytest.skip("npm's scripts of the site are absent: make site installs them")
+    folder = tmp_path_factory.mktemp("site") / "site"
+    assert docs_site.main(["--target", str(folder)]) == 0
+    return folder
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_search_and_diagrams_work_from_the_disk(browser: Any, site: Path, scheme: str, pictures: Path) -> None:
+    tab = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+    outside: list[str] = []
+    tab.on("request", lambda r: outside.append(r.url) if not r.url.startswith(("file:", "data:", "blob:")) else None)
+    tab.goto((site / "docs" / "clinic.html").as_uri())
+    tab.wait_for_selector("div.mermaid")
+    tab.keyboard.press("s")
+    tab.wait_for_selector("input[name=query]:focus")
+    tab.keyboard.type("override reasons")
+    tab.wait_for_function(
+        "/\\d+ matching documents/.test(document.querySelector('.md-search-result__meta').textContent)"
+    )
+    tab.screenshot(path=pictures / f"site-{scheme}.png")
+    assert outside == []
+    tab.close()
