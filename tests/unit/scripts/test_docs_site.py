@@ -4,9 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import docs_site
 import pytest
-
-from scripts import docs_site
 
 ROOT = Path(__file__).parents[3]
 #: What a page loads by itself: scripts, styles, pictures.
