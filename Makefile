@@ -40,8 +40,8 @@ $(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/uv
 install: $(VENV)/.installed ## create the environment from the lock
 
 .PHONY: up
-up: $(VENV)/$(if $(AIRFLOW),.installed,.up) ## start the system and run its main job; DETACH=1 returns when it is ready, AIRFLOW=1 leaves the job to Airflow, MONITORING=1 adds Prometheus
-	@$(BIN)/readmission up $(if $(DETACH),--detach) $(if $(AIRFLOW),--airflow) $(if $(MONITORING),--monitoring)
+up: $(VENV)/$(if $(AIRFLOW)$(NOTEBOOK),.installed,.up) ## start the system and run its main job; DETACH=1 returns when it is ready, AIRFLOW=1 leaves the job to Airflow, MONITORING=1 adds Prometheus, NOTEBOOK=1 JupyterLab
+	@$(BIN)/readmission up $(if $(DETACH),--detach) $(if $(AIRFLOW),--airflow) $(if $(MONITORING),--monitoring) $(if $(NOTEBOOK),--notebook)
 
 .PHONY: down
 down: $(VENV)/.up ## stop the system

@@ -4,7 +4,7 @@ import socket
 import sys
 from collections.abc import Collection
 
-from readmission.embedded import airflow, monitoring, pgserver, record_systems
+from readmission.embedded import airflow, monitoring, notebook, pgserver, record_systems
 from readmission.embedded.component import Part, answers, bound
 from readmission.errors import UserError
 from readmission.settings import Settings
@@ -16,14 +16,15 @@ def parts(settings: Settings, running: Collection[str] = ()) -> list[Part]:
     """List the parts in the order they start.
 
     Args:
-        settings: Ports, and whether Airflow and monitoring are started.
-        running: Names of the parts of the running supervisor. Airflow and monitoring are listed if they are among them.
+        settings: Ports, and whether Airflow, monitoring and the workplace are started.
+        running: Names of the parts of the running supervisor. Those three are listed if they are among them.
     """
     return [
         *_stores(settings),
         *_applications(settings),
         *(airflow.parts(settings) if settings.airflow.enabled or "airflow" in running else ()),
         *(monitoring.parts(settings) if settings.monitoring.enabled or "exporter" in running else ()),
+        *(notebook.parts(settings) if settings.notebook.enabled or "notebook" in running else ()),
     ]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from readmission.files import write_atomic
 
 SOURCE, AIRFLOW, MONITORING = "READMISSION_SOURCE", "READMISSION_AIRFLOW", "READMISSION_MONITORING"
+NOTEBOOK = "READMISSION_NOTEBOOK"
 _FILE = "settings.env"
 
 

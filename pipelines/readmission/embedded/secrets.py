@@ -17,7 +17,7 @@ def ensure(home: Path) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     path = home / "secrets.env"
     names = [f"READMISSION_POSTGRES_PASSWORD_{role.upper()}" for role in ("admin", *get_args(Role))]
-    others = ("RELOAD_TOKEN", "FEED_TOKEN", "AIRFLOW_PASSWORD", "AIRFLOW_SECRET", "PATIENT_KEY")
+    others = ("RELOAD_TOKEN", "FEED_TOKEN", "AIRFLOW_PASSWORD", "AIRFLOW_SECRET", "NOTEBOOK_TOKEN", "PATIENT_KEY")
     names += [f"READMISSION_{name}" for name in others]
     content = path.read_text() if path.exists() else ""
     present = {line.partition("=")[0] for line in content.splitlines()}

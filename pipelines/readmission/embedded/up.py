@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,10 @@ def run(
         bool | None,
         typer.Option("--monitoring/--no-monitoring", help="Also start Prometheus, with the chart's rules, and a page."),
     ] = None,
+    with_notebook: Annotated[
+        bool | None,
+        typer.Option("--notebook/--no-notebook", help="Also start JupyterLab, with the analyst's view of the data."),
+    ] = None,
 ) -> None:
     """Start Postgres, MLflow, the API and the demo, then ingest, train and promote up to a served prediction.
 
@@ -63,7 +68,8 @@ def run(
     ours = not supervisor.running()
     if not ours:
         _say_that_it_runs(supervisor)
-    chosen = _chosen(settings, sample, with_airflow, with_monitoring)
+    extras = {"airflow": with_airflow, "monitoring": with_monitoring, "notebook": with_notebook}
+    chosen = _chosen(settings, sample, extras)
     asked = chosen.source not in ("", options.recall(settings.home).get(options.SOURCE))
     source = choose_source(chosen, asked, running=not ours)
     settings = chosen.replace(feed_source=source) if source else chosen
@@ -88,18 +94,12 @@ def _say_that_it_runs(supervisor: Supervisor) -> None:
     )
 
 
-def _chosen(
-    settings: Settings, sample: bool | None, with_airflow: bool | None, with_monitoring: bool | None
-) -> Settings:
+def _chosen(settings: Settings, sample: bool | None, extras: Mapping[str, bool | None]) -> Settings:
     """Return the settings with this command's options; what it does not name stays as it was remembered."""
     source = settings.source
     if sample or (sample is False and source == location(settings)):
         source = location(settings) if sample else ""
-    return settings.replace(
-        source=source,
-        airflow=settings.airflow.enabled if with_airflow is None else with_airflow,
-        monitoring=settings.monitoring.enabled if with_monitoring is None else with_monitoring,
-    )
+    return settings.replace(source=source, **{name: value for name, value in extras.items() if value is not None})
 
 
 def _remember(settings: Settings) -> None:
@@ -110,6 +110,7 @@ def _remember(settings: Settings) -> None:
             options.SOURCE: str(Path(source).absolute()) if source and Path(source).is_file() else source,
             options.AIRFLOW: "true" if settings.airflow.enabled else "",
             options.MONITORING: "true" if settings.monitoring.enabled else "",
+            options.NOTEBOOK: "true" if settings.notebook.enabled else "",
         },
     )
 

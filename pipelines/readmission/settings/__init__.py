@@ -31,6 +31,7 @@ from readmission.settings.groups import (
     Group,
     MLflow,
     Monitoring,
+    Notebook,
     Objects,
     Postgres,
     PredictionLog,
@@ -94,6 +95,7 @@ class Settings(BaseSettings):
     demo: Demo = Demo()
     feed: Feed = Feed()
     monitoring: Monitoring = Monitoring()
+    notebook: Notebook = Notebook()
     drift: Drift = Drift()
     airflow: Airflow = Airflow()
     backup: Backup = Backup()

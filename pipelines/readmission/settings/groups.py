@@ -232,6 +232,14 @@ class Monitoring(Group):
     )
 
 
+class Notebook(Group):
+    """The workplace: JupyterLab with the database role of the analyst."""
+
+    enabled: bool = Field(False, alias="notebook", description="Whether `up` starts JupyterLab.")
+    port: int = Field(18093, description="Port of the embedded JupyterLab.")
+    token: SecretStr | None = Field(None, description="Token that JupyterLab asks for; in embedded mode it is made.")
+
+
 class Drift(Group):
     """When a column counts as drifted and when drift raises an alarm."""
 
