@@ -15,6 +15,7 @@ USE_THE_ENVIRONMENT = {
     "pipelines/readmission/backup/programs.py": "variables of a program",
     "pipelines/readmission/embedded/airflow.py": "variables of a program",
     "pipelines/readmission/embedded/mlflow.py": "variables of a program",
+    "pipelines/readmission/embedded/notebook.py": "variables of a program",
     "pipelines/readmission/embedded/supervisor.py": "variables of a program",
     "serving/demo/__main__.py": "tells Gradio its folder",
     "serving/metrics.py": "asks whether prometheus_client works with several processes",
