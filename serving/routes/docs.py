@@ -42,7 +42,7 @@ _FRAME = """
 body{margin:0;background:#fff}nav{padding:10px 20px;font:15px/1.5 system-ui,sans-serif;background:#1b3a44}
 nav a{color:#fff;margin-right:1.5em}#swagger{color-scheme:light}
 @media(prefers-color-scheme:dark){body{background:#191919}#swagger{background:#fff;filter:invert(.9) hue-rotate(180deg)}
-#swagger .microlight,#swagger .highlight-code,#swagger img{filter:invert(1) hue-rotate(180deg)}}
+#swagger .highlight-code,#swagger img{filter:invert(1) hue-rotate(180deg)}}
 """
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Readmission API</title>
 <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">

@@ -60,7 +60,7 @@ def test_swagger_ui_is_readable_in_both_schemes(
         "#operations-Predictions-predict .opblock-summary-path",
         "#operations-Predictions-predict .opblock-description p",
         "#operations-Predictions-predict textarea",
-        "#operations-Predictions-predict .example pre",
+        "#operations-Predictions-predict .highlight-code pre",
     ):
         seen = luminances(tab.locator(selector).first.screenshot())
         dark, light = seen[len(seen) // 500], seen[-1 - len(seen) // 500]
