@@ -55,7 +55,8 @@ class Worker:
         self._models_folder = settings.home / "models" / settings.mlflow.model_name
         share = settings.challenger.share if settings.challenger.mode == "canary" else 0.0
         self._metrics = Metrics(settings.home)
-        self._models = LoadedModels(self._models_folder, settings.mlflow.model_name, share, settings.patient_keys)
+        name, keys = settings.mlflow.model_name, settings.patient_keys
+        self._models = LoadedModels(self._models_folder, name, share, keys, settings.trust)
         token = settings.api.reload_token.get_secret_value() if settings.api.reload_token else ""
         self._keys = ApiKeys(settings.api.keys, token)
         self._predictor = Predictor(

@@ -134,6 +134,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "readmission.privacy.erase",
         "Erase one patient everywhere, and refuse every later delivery of their rows.",
     ),
+    "sign": (
+        "readmission.privacy.sign",
+        "Sign every promoted version that is unsigned, or that an earlier key of this installation signed.",
+    ),
     "rekey": (
         "readmission.privacy.rekey",
         "Write the visits of every compiled model under the current READMISSION_PATIENT_KEY.",

@@ -22,7 +22,8 @@ import msgspec
 
 from readmission import scorer
 from readmission.pseudonyms import PatientKey
-from readmission.scorer.manifest import CARDS, ArtifactError, read_golden
+from readmission.scorer.manifest import CARDS, ArtifactError
+from readmission.signatures import NOBODY, Trust
 from serving import metrics
 from serving.predict import loading
 from serving.predict.aliases import Aliases, read_aliases
@@ -72,10 +73,13 @@ class LoadedModels:
         name: Registered model.
         share: Share of requests that the challenger answers, 0 to 1.
         keys: Keys that the visits of a version may be keyed with.
+        trust: Whose signatures of versions count.
     """
 
-    def __init__(self, folder: Path, name: str, share: float = 0.0, keys: Sequence[PatientKey] = ()) -> None:
-        self._folder, self._name, self._keys = folder, name, keys
+    def __init__(
+        self, folder: Path, name: str, share: float = 0.0, keys: Sequence[PatientKey] = (), trust: Trust = NOBODY
+    ) -> None:
+        self._folder, self._name, self._keys, self._trust = folder, name, keys, trust
         self._share = int(share * 2**32)
         self.champion: LoadedModel | None = None
         self.challenger: LoadedModel | None = None
@@ -203,9 +207,7 @@ class LoadedModels:
         if not in_spite_of_deaths and loading.deaths(marks, version) >= loading.MOST_DEATHS:
             raise ArtifactError("processes that loaded it ended at once: too little memory, or a broken model")
         with loading.attempt(marks, version):
-            fresh = scorer.load(folder, self._keys)
-            # The golden rows also warm the scorer up.
-            scorer.check_golden(fresh, read_golden(folder))
+            fresh = loading.load_checked(folder, self._keys, self._trust)
         bands = fresh.manifest.bands
         return LoadedModel(
             name=self._name,

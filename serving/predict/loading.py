@@ -10,8 +10,15 @@ import fcntl
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from readmission import scorer
+from readmission.pseudonyms import PatientKey
+from readmission.scorer import Scorer
+from readmission.scorer.custody import check_folder
+from readmission.scorer.manifest import read_golden
+from readmission.signatures import Trust
 
 #: Deaths after which a version is left alone (one may have had another cause), and for how many seconds each counts.
 MOST_DEATHS, MEMORY_SECONDS = 2, 3600.0
@@ -33,6 +40,24 @@ def attempt(folder: Path, version: str) -> Iterator[None]:
             fcntl.flock(mark, fcntl.LOCK_EX)
             stack.callback(path.unlink, missing_ok=True)
         yield
+
+
+def load_checked(folder: Path, keys: Sequence[PatientKey] | None, trust: Trust) -> Scorer:
+    """Load a version that is signed by whom it must be, is whole, and answers its golden rows.
+
+    Args:
+        folder: Folder of the version.
+        keys: Keys that its visits may be keyed with.
+        trust: Whose signatures count.
+
+    Raises:
+        ArtifactError: It is not to be served.
+    """
+    check_folder(folder, trust)
+    fresh = scorer.load(folder, keys)
+    # The golden rows also warm the scorer up.
+    scorer.check_golden(fresh, read_golden(folder))
+    return fresh
 
 
 def deaths(folder: Path, version: str) -> int:

@@ -16,6 +16,7 @@ import msgspec
 
 from readmission.files import write_atomic
 from readmission.registry.aliases import CHALLENGER, CHAMPION, RegistryError, fetch_aliases, fetch_reissue
+from readmission.scorer.custody import SIGNATURE, check_folder
 from readmission.scorer.manifest import MANIFEST, ArtifactError, read_manifest
 from readmission.settings import Settings
 from serving import metrics
@@ -126,6 +127,7 @@ class ModelSync:
             return False
         try:
             read_manifest(self.folder / version)
+            check_folder(self.folder / version, self._settings.trust)
         except (ArtifactError, OSError) as error:
             log.error("version %s on local disk is damaged and is downloaded again: %s", version, _reason(error))
             return False
@@ -145,6 +147,7 @@ class ModelSync:
         temporary.mkdir()
         try:
             self._fetch(run_id, MANIFEST, temporary)
+            self._check_signature(run_id, temporary)
             names = msgspec.json.decode((temporary / MANIFEST).read_bytes())["files"]
             for name in names:
                 if Path(name).name != name:
@@ -156,6 +159,20 @@ class ModelSync:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         log.info("version %s is on local disk", version)
+
+    def _check_signature(self, run_id: str, folder: Path) -> None:
+        """Download the signature of a version and check it, before anything that the manifest names is downloaded.
+
+        Raises:
+            ArtifactError: The version is not signed by whom it must be.
+        """
+        if not self._settings.trust:
+            return
+        params = {"path": f"serving/{SIGNATURE}", "run_uuid": run_id}
+        answer = self._http.get("/get-artifact", params=params, timeout=60)
+        if answer.is_success:
+            (folder / SIGNATURE).write_bytes(answer.content)
+        check_folder(folder, self._settings.trust)
 
     def _fetch(self, run_id: str, name: str, folder: Path) -> None:
         params = {"path": f"serving/{name}", "run_uuid": run_id}

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from readmission.errors import UserError
 from readmission.files import write_atomic
 from readmission.settings import SECRETS, Settings
+from readmission.signatures import SigningKey, read_signers
 
 FILE = "secrets.enc"
 _MAGIC = b"readmission-secrets-1\n"
@@ -24,6 +25,9 @@ _OF_BACKUPS = {"backup_key", "backup_s3_access_key", "backup_s3_secret_key"}
 FOLLOW_DATA = ("READMISSION_AIRFLOW_SECRET",)
 #: Secret under which patients have pseudonyms, and its earlier values: those of a backup join those that are there.
 _PATIENT_KEY, _PREVIOUS_KEYS = "READMISSION_PATIENT_KEY", "READMISSION_PREVIOUS_PATIENT_KEYS"
+
+#: Key of signatures, and public keys of others that count: the backup's joins them.
+_SIGNING_KEY, _SIGNERS = "READMISSION_SIGNING_KEY", "READMISSION_TRUSTED_SIGNERS"
 
 
 class Export(msgspec.Struct, frozen=True):
@@ -113,6 +117,10 @@ def follow_data(export: Export, home: Path) -> None:
     keys.pop(present.get(_PATIENT_KEY, ""), None)
     if keys:
         merged[_PREVIOUS_KEYS] = ",".join(keys)
+    if (secret := export.variables.get(_SIGNING_KEY)) and secret != present.get(_SIGNING_KEY):
+        # Restored versions are signed with the backup's key.
+        signers = dict.fromkeys([*read_signers(present.get(_SIGNERS, "")), SigningKey(secret).public])
+        merged[_SIGNERS] = ",".join(signers)
     if merged != present:
         _write_variables(path, merged)
 

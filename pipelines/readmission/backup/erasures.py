@@ -1,16 +1,22 @@
 """Erasures that a restore repeats: their tombstones here and in every backup beside the restored one."""
 
+import hashlib
 import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from readmission.backup import areas, collection
 from readmission.backup.credentials import Export
 from readmission.backup.locations import Location, open_backups
 from readmission.privacy.again import TOMBSTONES, erase_again, refuse_foreign, stored_tombstones
+from readmission.privacy.artifacts import Signer
 from readmission.pseudonyms import PatientKey, read_keys
+from readmission.scorer.custody import SIGNATURE, Statement, sign
 from readmission.scorer.manifest import MANIFEST
 from readmission.settings import Settings
+from readmission.signatures import SigningKey, Trust
 from readmission.stores import objects
 
 
@@ -50,10 +56,12 @@ class Erasures:
     Attributes:
         keys: Keys of pseudonyms, those of the settings first, then those of the backup.
         names: Names of tombstones in the object store and in every backup beside the restored one.
+        signer: What restored models are signed with: the key of the settings; the backup's key counts too.
     """
 
     keys: Sequence[PatientKey]
     names: Collection[str]
+    signer: Signer
 
 
 def find_erasures(settings: Settings, backup: Location, export: Export | None) -> Erasures:
@@ -75,16 +83,37 @@ def find_erasures(settings: Settings, backup: Location, export: Export | None) -
     ]:
         names |= stored_tombstones(files)
     refuse_foreign(keys, names)
-    return Erasures(keys, names)
+    return Erasures(keys, names, _signer(settings, saved))
+
+
+def _signer(settings: Settings, saved: Mapping[str, str]) -> Signer:
+    secret = saved.get("READMISSION_SIGNING_KEY")
+    signers = {*settings.trust.signers, *([SigningKey(secret).public] if secret else ())}
+    return Signer(settings.signing_key, Trust(signers))
 
 
 def repeat_erasures(settings: Settings, erasures: Erasures) -> int:
     """Erase everybody again who has a tombstone; return how many there were.
 
+    Models of a backup from before signing was on are signed first: the backup's own hashes have vouched for them.
+
     Raises:
         UserError: Rows of somebody are left.
     """
+    models = LocatedModels(areas.open_areas(settings)["artifacts"])
+    if (key := erasures.signer.key) is not None:
+        sign_unsigned(models, key)
     if settings.postgres.password_privacy is None and not erasures.names:
         return 0  # an installation that has never erased anybody
-    models = LocatedModels(areas.open_areas(settings)["artifacts"])
-    return erase_again(settings, erasures.keys, erasures.names, models)
+    return erase_again(settings, erasures.keys, erasures.names, models, erasures.signer)
+
+
+def sign_unsigned(models: LocatedModels, key: SigningKey) -> None:
+    """Sign the compiled models that have no signature at all; `readmission sign` adds their Pipelines."""
+    for folder in models.names():
+        manifest = models.read(folder, MANIFEST)
+        if manifest is not None and models.read(folder, SIGNATURE) is None:
+            digest = hashlib.sha256(manifest).hexdigest()
+            run_id = str(msgspec.json.decode(manifest).get("run_id", ""))
+            statement = Statement(manifest_sha256=digest, pipeline_sha256="", run_id=run_id)
+            models.write(folder, {SIGNATURE: sign(key, statement)})

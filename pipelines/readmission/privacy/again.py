@@ -9,7 +9,7 @@ from readmission.errors import UserError
 from readmission.features.keyed_visits import read_key_id, without_pseudonyms
 from readmission.features.visits import Visits
 from readmission.privacy import rows
-from readmission.privacy.artifacts import Change, rewrite, without
+from readmission.privacy.artifacts import Change, Signer, rewrite, without
 from readmission.privacy.rows import Erasure
 from readmission.privacy.tombstones import Tombstones
 from readmission.pseudonyms import PatientKey, find_key, number_of
@@ -52,7 +52,9 @@ class Folders(Protocol):
         """Replace files, in their order."""
 
 
-def erase_again(settings: Settings, keys: Sequence[PatientKey], names: Iterable[str], folders: Folders) -> int:
+def erase_again(
+    settings: Settings, keys: Sequence[PatientKey], names: Iterable[str], folders: Folders, signer: Signer
+) -> int:
     """Erase every patient with a tombstone from a restored installation that does not run; return how many there were.
 
     Args:
@@ -60,6 +62,7 @@ def erase_again(settings: Settings, keys: Sequence[PatientKey], names: Iterable[
         keys: Keys of pseudonyms, the current one first.
         names: Names of tombstones outside the database, as `stored_tombstones` gives them.
         folders: Compiled models.
+        signer: What signed models are signed with.
 
     Raises:
         UserError: A tombstone was made with a key that is not there, or rows of a patient are left.
@@ -82,7 +85,7 @@ def erase_again(settings: Settings, keys: Sequence[PatientKey], names: Iterable[
         if (table := read(VISITS)) is not None:
             change, covered = _change(table, patients, keys, pairs)
             patients |= covered
-            folders.write(folder, rewrite(read, change)[0])
+            folders.write(folder, rewrite(read, change, signer)[0])
     log.info("erased %d patients again", len(patients))
     return len(patients)
 

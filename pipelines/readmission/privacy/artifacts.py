@@ -1,10 +1,11 @@
 """Compiled models without a patient: `visits.bin` and golden rows are written anew, with their hashes."""
 
 import hashlib
+import logging
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import msgspec
@@ -14,9 +15,13 @@ from readmission.features.keyed_visits import count_visits, read_key_id, without
 from readmission.features.visit_table import without_patients
 from readmission.pseudonyms import PatientKey, find_key
 from readmission.registry.aliases import REISSUED
+from readmission.scorer.custody import SIGNATURE, sign_again
 from readmission.scorer.manifest import GOLDEN, MANIFEST
 from readmission.scorer.rows import VISITS
 from readmission.settings import Settings
+from readmission.signatures import SigningKey, Trust
+
+log = logging.getLogger(__name__)
 
 #: Reads a file of a compiled model; None if it is absent.
 Read = Callable[[str], bytes | None]
@@ -45,15 +50,36 @@ def without(patients: Collection[int], keys: Sequence[PatientKey]) -> Change:
     return change
 
 
-def rewrite(read: Read, change: Change) -> tuple[dict[str, bytes], int]:
+class Signer(NamedTuple):
+    """What a compiled model is signed with when it is written anew.
+
+    Attributes:
+        key: Key of the installation. None if there is none here.
+        trust: Whose signatures count.
+    """
+
+    key: SigningKey | None
+    trust: Trust
+
+
+def signer_of(settings: Settings) -> Signer:
+    """Return the signer of the settings."""
+    return Signer(settings.signing_key, settings.trust)
+
+
+def rewrite(read: Read, change: Change, signer: Signer) -> tuple[dict[str, bytes], int]:
     """Return the files of a compiled model that must change, and how many visits go.
 
-    The manifest comes last. A manifest whose hashes are not those of the files, as a killed erasure leaves it, is put
-    right too.
+    The signature comes first and the manifest last, so that a killed run can be run again: a manifest whose hashes are
+    not those of the files is put right, and its signature is there already.
 
     Args:
         read: Reader of the folder.
         change: What becomes of the table of visits.
+        signer: What a signed model is signed with.
+
+    Raises:
+        UserError: The model is signed, and there is no key.
     """
     content = read(MANIFEST)
     if content is None:
@@ -72,9 +98,21 @@ def rewrite(read: Read, change: Change) -> tuple[dict[str, bytes], int]:
         rest = golden if len(invented) == len(rows) else msgspec.json.format(msgspec.json.encode(invented))
         _change(changed, manifest, GOLDEN, golden, rest)
     written = msgspec.json.format(msgspec.json.encode(manifest))
-    if written != content:
-        changed[MANIFEST] = written
-    return changed, removed
+    if written == content:
+        return changed, removed
+    return _signed(read(SIGNATURE), content, written, signer) | changed | {MANIFEST: written}, removed
+
+
+def _signed(signature: bytes | None, before: bytes, after: bytes, signer: Signer) -> dict[str, bytes]:
+    """Return the new signature of a changed manifest; empty if there is none to write."""
+    if signature is None:
+        return {}
+    if signer.key is None:
+        raise UserError("A compiled model is signed: set READMISSION_SIGNING_KEY, so that it can be signed again.")
+    again = sign_again(signature, before, after, signer.key, signer.trust)
+    if again is None:
+        log.warning("a compiled model stays with the signature that it has: it is written, or was not valid before")
+    return {} if again is None else {SIGNATURE: again}
 
 
 def _change(changed: dict[str, bytes], manifest: dict[str, Any], name: str, before: bytes, after: bytes) -> None:

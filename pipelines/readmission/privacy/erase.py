@@ -11,7 +11,7 @@ import typer
 from readmission.errors import UserError
 from readmission.privacy import rows
 from readmission.privacy.again import ADD_TOMBSTONE, TOMBSTONES, tombstone_name
-from readmission.privacy.artifacts import RunArtifacts, rewrite, without
+from readmission.privacy.artifacts import RunArtifacts, rewrite, signer_of, without
 from readmission.privacy.patients import read_patient
 from readmission.privacy.rows import Erasure
 from readmission.settings import Settings
@@ -91,9 +91,9 @@ def _erase_artifacts(settings: Settings, erasure: Erasure, artifacts: RunArtifac
     """Write the compiled model of every run anew that holds the patient; return how many visits went."""
     runs = rows.compiled_runs(settings)
     total, changed = 0, False
-    remove = without(erasure.numbers, settings.patient_keys)
+    remove, signer = without(erasure.numbers, settings.patient_keys), signer_of(settings)
     for run_id in runs:
-        files, removed = rewrite(partial(artifacts.read, run_id), remove)
+        files, removed = rewrite(partial(artifacts.read, run_id), remove, signer)
         if not files:
             continue
         artifacts.write(run_id, files)

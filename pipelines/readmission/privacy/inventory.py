@@ -265,6 +265,7 @@ FOREIGN_SCHEMAS: Mapping[str, str] = {"search": "Optuna's studies and trials: pa
 #: Artifacts that hold no patient: rules and weights of a model, golden rows that are invented, tables of many.
 _SERVING = (
     "manifest.json",
+    "signature.json",
     "scorer.json",
     "trees.txt",
     "pipeline.skops",

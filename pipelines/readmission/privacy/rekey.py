@@ -8,7 +8,7 @@ import typer
 
 from readmission.errors import UserError
 from readmission.features.keyed_visits import UnknownKeyError, read_key_id, with_key
-from readmission.privacy.artifacts import RunArtifacts, rewrite
+from readmission.privacy.artifacts import RunArtifacts, rewrite, signer_of
 from readmission.privacy.rows import compiled_runs
 from readmission.scorer.rows import VISITS
 from readmission.settings import Settings
@@ -35,7 +35,7 @@ def run(settings: Settings) -> list[str]:
     """
     if not settings.patient_keys:
         raise UserError("READMISSION_PATIENT_KEY is not set: without it nobody has a pseudonym.")
-    keys = settings.patient_keys
+    keys, signer = settings.patient_keys, signer_of(settings)
     patients = _read_patients(settings)
     artifacts, written, left = RunArtifacts(settings), list[str](), list[str]()
     for run_id in compiled_runs(settings):
@@ -51,7 +51,7 @@ def run(settings: Settings) -> list[str]:
         if unknown:
             left.append(f"run {run_id}: {unknown} patients of it are not in the database")
             continue
-        artifacts.write(run_id, rewrite(read, lambda _, keyed=keyed: (keyed, 0))[0])  # type: ignore[misc]
+        artifacts.write(run_id, rewrite(read, lambda _, keyed=keyed: (keyed, 0), signer)[0])  # type: ignore[misc]
         written.append(run_id)
         typer.echo(f"run {run_id}: the visits are keyed with {keys[0].id}")
     if written:

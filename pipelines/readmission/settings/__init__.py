@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from readmission.errors import UserError
 from readmission.pseudonyms import PatientKey, read_keys
+from readmission.settings.custody import Custody
 from readmission.settings.groups import (
     Airflow,
     Api,
@@ -40,6 +41,7 @@ from readmission.settings.groups import (
 )
 from readmission.settings.privacy import Privacy
 from readmission.settings.site import Site
+from readmission.signatures import SigningKey, Trust, read_signers
 
 #: Database roles, one per component. Each may do what its component needs and nothing else.
 Role = Literal[
@@ -100,6 +102,7 @@ class Settings(BaseSettings):
     airflow: Airflow = Airflow()
     backup: Backup = Backup()
     privacy: Privacy = Privacy()
+    custody: Custody = Custody()
     site: Site = Site()
 
     @field_validator("home")
@@ -146,6 +149,18 @@ class Settings(BaseSettings):
         """Return the keys of patients' pseudonyms, the current one first; empty if none is set."""
         current, previous = self.privacy.patient_key, self.privacy.previous_patient_keys
         return read_keys(current.get_secret_value() if current else "", previous.get_secret_value() if previous else "")
+
+    @property
+    def signing_key(self) -> SigningKey | None:
+        """Return the key that signs promoted versions; None if there is none here."""
+        secret = self.custody.signing_key
+        return SigningKey(secret.get_secret_value()) if secret else None
+
+    @property
+    def trust(self) -> Trust:
+        """Return whose signatures of versions count; nobody's, and none is needed, if signing is off."""
+        own = self.signing_key
+        return Trust([*read_signers(self.custody.trusted_signers), *([own.public] if own else ())])
 
     @property
     def object_store_url(self) -> str:

@@ -19,6 +19,7 @@ from readmission.promotion.decisions import carry_out, decide
 from readmission.promotion.overrides import Overrides
 from readmission.promotion.selection import find_candidate, first_passing
 from readmission.registry import runs, tracking
+from readmission.registry.custody import sign_candidate
 from readmission.registry.intents import Intent
 from readmission.settings import Settings
 from readmission.training import dataset
@@ -103,6 +104,7 @@ def _accept(
 ) -> str:
     """Register a candidate with its compiled model and make it the champion; return its version."""
     candidate, verdict = judgement.candidate, judgement.verdict
+    sign_candidate(settings, client, candidate, folder, checks=verdict.as_data(), by=overrides.who)
     client.log_artifacts(candidate.run_id, str(folder), "serving")
     version = tracking.register(client, settings, candidate, tracking.model_uri(client, candidate.run_id), verdict)
     intent = Intent(

@@ -21,7 +21,7 @@ from readmission.errors import UserError
 from readmission.features import encoding, history
 from readmission.features.visits import Visits
 from readmission.privacy.access_log import add_accesses
-from readmission.registry import tracking
+from readmission.registry import custody, tracking
 from readmission.settings import Settings
 from readmission.stores import postgres
 
@@ -48,8 +48,8 @@ def run(
         Number of encounters scored; with --new an empty list if there was nothing to score.
 
     Raises:
-        UserError: There is no champion and no --new, or the file cannot be read or breaks the contract. The message
-            names row and column.
+        UserError: There is no champion and no --new, or it is not the one that was signed, or the file cannot be read
+            or breaks the contract. The message names row and column.
     """
     if (file is None) != (out is None):
         raise UserError("--file and --out go together.")
@@ -61,7 +61,7 @@ def run(
     if champion is None or waiting == []:
         log.info("nothing to score: there is no champion, or it has scored every clean batch")
         return []
-    pipeline = tracking.load_pipeline(champion.source)
+    pipeline = custody.load_pipeline(settings, client, champion)
     if file is not None and out is not None:
         rows = _score_file(settings, pipeline, file, out, champion.version)
     else:

@@ -20,6 +20,7 @@ from readmission.backup import collection, databases, manifest
 from readmission.backup.locations import Folder
 from readmission.backup.manifest import BackupManifest
 from readmission.data import synthetic
+from readmission.embedded.custody import sign_present
 from readmission.features import encoding
 from readmission.scorer import compiler
 from readmission.settings import Settings
@@ -130,6 +131,7 @@ def installation(server: Settings, compiled: Path, sample: Path, tmp_path: Path)
     serving = home / "mlflow-artifacts" / "1" / RUN / "artifacts" / "serving"
     serving.parent.mkdir(parents=True)
     shutil.copytree(compiled, serving)
+    assert settings.signing_key is not None and sign_present(home, settings.signing_key) == 1
     (home / "spool").mkdir()
     name = f"{int(datetime.now(UTC).timestamp() * 1e9):020d}-{uuid.uuid4().int % 99999}.log"
     (home / "spool" / name).write_bytes(b"not in the database yet")

@@ -10,11 +10,13 @@ import msgspec
 import pyarrow.parquet
 import pytest
 
+from readmission.embedded.custody import sign_present
 from readmission.features.keyed_visits import with_key
 from readmission.features.visits import Visits
 from readmission.files import file_sha256
 from readmission.privacy.again import TOMBSTONES, tombstone_name
 from readmission.pseudonyms import PatientKey
+from readmission.scorer.custody import check_folder
 from readmission.settings import Settings
 from readmission.stores import objects
 from serving.clinic import hooks
@@ -132,6 +134,7 @@ def clinic(installation: Installation, compiled: Path, tmp_path: Path) -> Iterat
             path.read_bytes()
         )
     install(settings.home, model, "3")
+    assert settings.signing_key is not None and sign_present(settings.home, settings.signing_key) == 2
     encounter = next(int(row["encounter_id"]) for row in read_rows() if row["patient_nbr"] == str(number))
     person = Patient(number, encounter, "pat-871mark", "stay-654mark")
     guest = Patient(0, 0, "guest-871mark", "stay-guest-654mark")
@@ -171,6 +174,8 @@ def test_whoever_came_in_by_any_door_is_erased_again(clinic: Clinic, tmp_path: P
     spool = clinic.settings.home / "spool"
     on_their_way = {path.name for path in spool.rglob("*") if path.is_file()}
     assert len(on_their_way) >= 2 and {*clinic.traces()} <= on_their_way
+    served = clinic.settings.home / "mlflow-artifacts" / "1" / RUN / "artifacts" / "serving"
+    check_folder(served, clinic.settings.trust)
     # What was on its way is dropped by the API.
     api = clinic.start().wait()
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from readmission.errors import RefusalError
+from readmission.errors import RefusalError, UserError
 from readmission.privacy import accesses
 from readmission.registry import lineage
 from readmission.registry.aliases import RECORD, find_alias, find_champion
@@ -37,8 +37,25 @@ def check_access_log(settings: Settings, sample: Path) -> None:
     assert access.model == f"{settings.mlflow.model_name} 1"
 
 
+def check_custody(settings: Settings, artifacts: Path, run_id: str) -> None:
+    """Change the Pipeline of the champion, then its signature: nothing is scored with either."""
+    (path,) = (path for path in artifacts.rglob("MLmodel") if f"run_id: {run_id}" in path.read_text())
+    (signature,) = artifacts.rglob(f"{run_id}/artifacts/serving/signature.json")
+    for file, reason in ((path, "Pipeline is not the one that was signed"), (signature, "signature of the model")):
+        content = file.read_text()
+        file.write_text(content.replace(run_id, "0" * 32))
+        with pytest.raises(UserError, match=reason):
+            score.run(settings, batch=1)
+        file.write_text(content)
+    assert score.run(settings, batch=1) != []
+
+
 def test_the_judged_candidate_is_promoted_and_no_later_one(
-    system: Settings, sample: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    system: Settings,
+    postgres_server: Settings,
+    sample: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert score.run(system, new=True) == []
     run_id = train.run(system, families="decision_tree")["decision_tree"]
@@ -61,6 +78,7 @@ def test_the_judged_candidate_is_promoted_and_no_later_one(
     assert score.run(system, new=True) != [] and scored(system) == [(1,), (2,)]
     assert score.run(system, new=True) == []
     check_access_log(system, sample)
+    check_custody(system, postgres_server.home / "mlflow-artifacts", run_id)
 
     proposal = judge.run(system)
     assert isinstance(proposal, dict) and proposal["run_id"] == other and "replaces version 1" in proposal["text"]

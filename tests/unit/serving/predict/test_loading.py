@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from readmission.scorer.manifest import ArtifactError
+from readmission.signatures import NOBODY, SigningKey, Trust
 from serving.predict import loading
 
 
@@ -37,3 +39,11 @@ def test_an_attempt_that_goes_on_or_fails_is_no_death(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_keeps_nobody_from_loading(tmp_path: Path) -> None:
     with loading.attempt(tmp_path / "absent", "7"):
         assert loading.deaths(tmp_path / "absent", "7") == 0
+
+
+def test_an_unsigned_version_is_not_even_read_where_signatures_count(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_bytes(b"{}")
+    with pytest.raises(ArtifactError, match="is not signed"):
+        loading.load_checked(tmp_path, (), Trust([SigningKey("s" * 32).public]))
+    with pytest.raises(ArtifactError, match=r"manifest\.json cannot be read"):
+        loading.load_checked(tmp_path, (), NOBODY)
