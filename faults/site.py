@@ -18,7 +18,10 @@ from faults.proxy import Proxy
 from readmission.backup.drill_system import System
 from readmission.embedded.supervisor import Supervisor
 from readmission.errors import UserError
+from readmission.files import file_sha256
 from readmission.polling import wait_until
+from readmission.scorer.custody import SIGNATURE, Statement, sign
+from readmission.scorer.manifest import MANIFEST
 from readmission.settings import Settings
 from readmission.stores import postgres
 
@@ -83,11 +86,18 @@ class Site:
         self.registry.set_registered_model_alias(self.settings.mlflow.model_name, "champion", version)
 
     def publish(self, folder: Path) -> str:
-        """Register a compiled model as a new version, and return it."""
+        """Register a compiled model as a new version, and return it.
+
+        It is signed, as an approved one is: what is wrong with it must be noticed otherwise.
+        """
         name = self.settings.mlflow.model_name
         champion = self.registry.get_model_version(name, self.champion)
         experiment = self.registry.get_run(str(champion.run_id)).info.experiment_id
         run = self.registry.create_run(experiment)
+        if key := self.settings.signing_key:
+            digest = file_sha256(folder / MANIFEST)
+            statement = Statement(manifest_sha256=digest, pipeline_sha256="", run_id=run.info.run_id)
+            (folder / SIGNATURE).write_bytes(sign(key, statement))
         self.registry.log_artifacts(run.info.run_id, str(folder), "serving")
         version = self.registry.create_model_version(name, f"runs:/{run.info.run_id}/model", run.info.run_id)
         return str(version.version)
