@@ -50,6 +50,11 @@ def check_custody(settings: Settings, artifacts: Path, run_id: str) -> None:
     assert score.run(settings, batch=1) != []
 
 
+def check_scoring(settings: Settings, sample: Path, artifacts: Path, run_id: str) -> None:
+    check_access_log(settings, sample)
+    check_custody(settings, artifacts, run_id)
+
+
 def test_the_judged_candidate_is_promoted_and_no_later_one(
     system: Settings,
     postgres_server: Settings,
@@ -77,8 +82,7 @@ def test_the_judged_candidate_is_promoted_and_no_later_one(
     assert score.run(system, batch=1) != [] and scored(system) == [(1,)]
     assert score.run(system, new=True) != [] and scored(system) == [(1,), (2,)]
     assert score.run(system, new=True) == []
-    check_access_log(system, sample)
-    check_custody(system, postgres_server.home / "mlflow-artifacts", run_id)
+    check_scoring(system, sample, postgres_server.home / "mlflow-artifacts", run_id)
 
     proposal = judge.run(system)
     assert isinstance(proposal, dict) and proposal["run_id"] == other and "replaces version 1" in proposal["text"]
