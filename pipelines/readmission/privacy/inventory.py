@@ -316,6 +316,12 @@ FILES: tuple[Files, ...] = (
         retention="as long as the run in MLflow",
         readers="whoever reads MLflow's artifacts, and the API",
     ),
+    # Before the next one, whose * also matches slashes.
+    Files(
+        patterns=("spool/unreadable/*",),
+        contents="pieces of the log that cannot be stored",
+        retention="retention_spool_days",
+    ),
     Files(
         patterns=("spool/*.log", "spool/*.part"),
         contents="requests and answers on their way to the database",
@@ -335,11 +341,6 @@ FILES: tuple[Files, ...] = (
     Files(
         patterns=("record-systems.json", "*-jwks.json", "sandbox/*"),
         retention="trusted record systems and the sandbox's key, which the operator deletes",
-    ),
-    Files(
-        patterns=("spool/unreadable/*",),
-        contents="pieces of the log that cannot be stored",
-        retention="retention_spool_days",
     ),
     Files(
         patterns=("cache/*", "feed/*"),

@@ -39,3 +39,9 @@ def test_tables_are_listed_once_and_retention_names_a_setting() -> None:
         assert not set(table.patient) & set(table.other), table.name
         assert not table.setting or (table.setting in VARIABLES and table.moment), table.name
         assert not table.erase or table.contents, table.name
+
+
+def test_a_piece_that_cannot_be_stored_is_not_taken_for_one_on_its_way() -> None:
+    for path, pattern in (("spool/unreadable/1-2.log", "spool/unreadable/*"), ("spool/1-2.log", "spool/*.log")):
+        files = inventory.find_files(path)
+        assert files is not None and files.patterns[0] == pattern
