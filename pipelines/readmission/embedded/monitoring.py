@@ -1,6 +1,5 @@
 """Monitoring of the embedded system: exporter, Prometheus if it is installed, status page."""
 
-import logging
 import shutil
 import sys
 from pathlib import Path
@@ -12,8 +11,6 @@ from readmission.embedded.component import Part, answers, bound
 from readmission.errors import UserError
 from readmission.settings import Settings
 
-log = logging.getLogger(__name__)
-
 #: The rules and dashboards of the chart: the same on both ways of running the system.
 CHART = Path(__file__).parents[3] / "charts" / "observability"
 #: What to do when an alert fires. The status page serves them.
@@ -21,22 +18,29 @@ RUNBOOKS = Path(__file__).parents[3] / "docs" / "runbooks"
 
 
 def parts(settings: Settings) -> list[Part]:
-    """List the exporter and, if Prometheus is installed, Prometheus and the status page.
+    """List the exporter, the status page and, if it is installed, Prometheus.
 
     Raises:
         UserError: The package is installed without the repository's charts, so there are no rules.
     """
     program = shutil.which(settings.monitoring.prometheus_command)
     if program is None:
-        log.warning(
-            "The program %r is not installed, so nothing collects the metrics. Install Prometheus (3.x), or set"
-            " READMISSION_PROMETHEUS_COMMAND to its path.",
-            settings.monitoring.prometheus_command,
-        )
-        return [_exporter(settings)]
+        return [_exporter(settings), _status_page(settings)]
     if not (CHART / "rules").is_dir():
         raise UserError(f"Prometheus needs the rules in {CHART}: run the embedded system from a checkout.")
     return [_exporter(settings), _prometheus(settings, program), _status_page(settings)]
+
+
+def advice(settings: Settings) -> str:
+    """Say how to get Prometheus; empty if it is installed."""
+    command = settings.monitoring.prometheus_command
+    if shutil.which(command) is not None:
+        return ""
+    return (
+        f"Prometheus ({command!r}) is not installed, so there is no history and no alert: the status page shows what "
+        "the exporter has now. Install Prometheus 3.x, as a package of your system or its release, or set "
+        "READMISSION_PROMETHEUS_COMMAND to its path, and start again."
+    )
 
 
 def _exporter(settings: Settings) -> Part:

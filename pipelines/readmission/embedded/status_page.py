@@ -11,12 +11,14 @@ from typing import Any
 import httpx
 import uvicorn
 from markdown_it import MarkdownIt
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.routing import Route
 
-from readmission.embedded.monitoring import RUNBOOKS
+from readmission.embedded.monitoring import RUNBOOKS, advice
 from readmission.settings import Settings, load_settings
 
 #: What users feel: label, query, and how to write a number, or the labels of a series where the number says nothing.
@@ -72,8 +74,37 @@ def alert_list(alerts: list[dict[str, Any]]) -> str:
     return f"<ul class=alerts>{''.join(lines)}</ul>" if lines else "<p>✓ No alert fires.</p>"
 
 
-async def overview(prometheus: httpx.AsyncClient) -> str:
-    """Draw alerts and figures, or the reason why there are none."""
+async def exported(exporter: httpx.AsyncClient) -> str:
+    """Draw what the exporter has at present; empty if it does not answer."""
+    try:
+        families = list(text_string_to_metric_families((await exporter.get("/metrics")).raise_for_status().text))
+    except (httpx.HTTPError, ValueError):
+        return ""
+    rows = "".join(
+        f"<tr><td>{escape(family.documentation)}</td><td>{escape(', '.join(sample.labels.values()))}</td>"
+        f"<td>{_number(sample)}</td></tr>"
+        for family in families
+        if family.name.startswith("readmission_")
+        for sample in family.samples
+    )
+    return f"<h2>What the exporter has now</h2><table>{rows}</table>" if rows else ""
+
+
+def _number(sample: Sample) -> str:
+    """Write a value; a time as a time."""
+    if sample.name.endswith("timestamp_seconds") and sample.value:
+        return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(sample.value))
+    return f"{sample.value:.6g}"
+
+
+async def overview(prometheus: httpx.AsyncClient, exporter: httpx.AsyncClient, missing: str = "") -> str:
+    """Draw alerts and figures, or the reason why there are none and what the exporter has.
+
+    Args:
+        prometheus: Connections to Prometheus.
+        exporter: Connections to the exporter.
+        missing: Why there is no Prometheus. If empty, there should be one.
+    """
 
     async def get(path: str, **parameters: str) -> Any:
         return (await prometheus.get(f"/api/v1/{path}", params=parameters)).raise_for_status().json()["data"]
@@ -81,9 +112,8 @@ async def overview(prometheus: httpx.AsyncClient) -> str:
     try:
         alerts, *answers = await asyncio.gather(get("alerts"), *(get("query", query=query) for _, query, _ in FIGURES))
     except (httpx.HTTPError, ValueError, KeyError) as error:
-        return (
-            f"<p><strong>Prometheus does not answer</strong> ({escape(type(error).__name__)}): no alert, no figure.</p>"
-        )
+        silent = f"<strong>Prometheus does not answer</strong> ({escape(type(error).__name__)}): no alert, no figure."
+        return f"<p>{missing or silent}</p>{await exported(exporter)}"
     figures = "".join(
         f"<div><dt>{label}</dt><dd>{escape(figure(answer['result'], form))}</dd></div>"
         for (label, _, form), answer in zip(FIGURES, answers, strict=True)
@@ -104,8 +134,12 @@ def create(settings: Settings) -> Starlette:
     """Build the application: `/`, `/runbooks/<name>.md`, `/health`."""
     url = f"http://127.0.0.1:{settings.monitoring.prometheus_port}"
     prometheus = httpx.AsyncClient(base_url=url, timeout=5, trust_env=False)
+    exporter = httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{settings.monitoring.exporter_port}", timeout=5, trust_env=False
+    )
+    missing = escape(advice(settings))
     links = {
-        "Prometheus": url,
+        **({} if missing else {"Prometheus": url}),
         "MLflow": settings.mlflow.tracking_uri,
         "Demo": f"http://127.0.0.1:{settings.demo.port}",
     }
@@ -116,7 +150,8 @@ def create(settings: Settings) -> Starlette:
 
     async def status(request: Request) -> HTMLResponse:
         clock = time.strftime("%H:%M", time.gmtime())
-        body = f"<nav>{nav}</nav><h1>Readmission at {clock} UTC</h1>{await overview(prometheus)}"
+        body = f"<nav>{nav}</nav><h1>Readmission at {clock} UTC</h1>"
+        body += await overview(prometheus, exporter, missing)
         return page("Readmission", f"{body}<h2>Runbooks</h2><ul>{index}</ul>", refresh=True)
 
     async def runbook(request: Request) -> HTMLResponse | PlainTextResponse:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from readmission.embedded import airflow, options, pgserver, record_systems, secrets, status
+from readmission.embedded import airflow, monitoring, options, pgserver, record_systems, secrets, status
 from readmission.embedded.component import Part
 from readmission.embedded.components import parts, refuse_busy_ports, refuse_open_doors
 from readmission.embedded.down import stop
@@ -124,6 +124,8 @@ def _bring_up(settings: Settings, supervisor: Supervisor, source: str, asked: bo
         main_job(settings, source, asked)
     wait_for("a prediction", lambda: status.collect(settings)["ready"], supervisor, "api", seconds=60)
     typer.echo(status.render(status.collect(settings)))
+    if settings.monitoring.enabled and (sentence := monitoring.advice(settings)):
+        typer.echo(sentence)
 
 
 def start_parts(settings: Settings, supervisor: Supervisor) -> None:

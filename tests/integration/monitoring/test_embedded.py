@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from starlette.testclient import TestClient
 
 from readmission.embedded import monitoring, status_page
@@ -115,9 +115,20 @@ def test_the_page_works_when_prometheus_is_away(tmp_path: Path) -> None:
         assert board.get(name).status_code == 200
 
 
-def test_without_the_program_only_the_exporter_runs_and_a_person_is_told(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    config = Settings(home=tmp_path, prometheus_command="no-such-program")
-    assert [part.name for part in monitoring.parts(config)] == ["exporter"]
-    assert "READMISSION_PROMETHEUS_COMMAND" in caplog.text
+def test_without_the_program_the_page_has_what_the_exporter_has_and_says_how_to_get_the_rest(tmp_path: Path) -> None:
+    gauge = Gauge("readmission_batch_finished_timestamp_seconds", "When a batch was done.", ["layer"], registry=None)
+    registry = CollectorRegistry()
+    registry.register(gauge)
+    gauge.labels("clean").set(1_700_000_000)
+    server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
+    try:
+        config = Settings(
+            home=tmp_path, prometheus_command="no-such-program", prometheus_port=9, exporter_port=server.server_port
+        )
+        assert [part.name for part in monitoring.parts(config)] == ["exporter", "board"]
+        text = TestClient(status_page.create(config)).get("/").text
+        assert text.count("READMISSION_PROMETHEUS_COMMAND") == 1
+        assert "<td>When a batch was done.</td><td>clean</td><td>2023-11-14 22:13 UTC</td>" in text
+    finally:
+        server.shutdown()
+        thread.join()
