@@ -21,7 +21,7 @@ def test_the_database_starts_first_and_every_port_has_its_own_setting(tmp_path: 
 
 def test_parts_of_the_running_supervisor_are_listed(tmp_path: Path) -> None:
     settings = make_settings(tmp_path, prometheus_command="no-such-program")
-    assert parts(settings, {"exporter"})[-1].name == "exporter"
+    assert [part.name for part in parts(settings, {"exporter"})][-2:] == ["exporter", "board"]
 
 
 def test_a_busy_port_is_refused_with_the_setting_that_moves_it(tmp_path: Path) -> None:
