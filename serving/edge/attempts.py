@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
+from ipaddress import ip_address
 
 from serving import metrics
 
@@ -53,5 +54,12 @@ class Attempts:
 
 
 def address_of(client: object) -> str:
-    """Return the address of an ASGI scope's `client`; empty if it has none."""
-    return str(client[0]) if isinstance(client, tuple | list) and client else ""
+    """Return the address of an ASGI scope's `client`; empty if it has none.
+
+    A proxy's header may have put any text in its place, which must not reach the log.
+    """
+    text = str(client[0]) if isinstance(client, tuple | list) and client else ""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return ""

@@ -49,5 +49,6 @@ def test_memory_and_waiting_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     assert time.monotonic() - began < 0.5
 
 
-def test_an_address_may_be_absent() -> None:
-    assert (address_of(None), address_of(("10.0.0.9", 5))) == ("", "10.0.0.9")
+def test_an_address_may_be_absent_and_is_never_another_text() -> None:
+    assert (address_of(None), address_of(("10.0.0.9", 5)), address_of(("::1", 5))) == ("", "10.0.0.9", "::1")
+    assert address_of(("patient 8222157", 0)) == "", "a header of a proxy may hold anything"
