@@ -111,12 +111,19 @@ class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.estimator = estimator
         self.categorical = categorical
 
-    def fit(self, X: Matrix, y: npt.NDArray[np.int64]) -> "TwoHeads":  # noqa: N803
-        """Fit both heads; y: positions in contract.CLASSES."""
+    def fit(
+        self,
+        X: Matrix,  # noqa: N803
+        y: npt.NDArray[np.int64],
+        sample_weight: npt.NDArray[np.float64] | None = None,
+    ) -> "TwoHeads":
+        """Fit both heads; y: positions in contract.CLASSES; the weights of rows are optional."""
         self.any_shift_ = 0.0
         self.classes_ = np.arange(len(contract.CLASSES))
         self.n_features_in_ = X.shape[1]
-        options = {"categorical_feature": list(self.categorical)} if self.categorical else {}
+        options: dict[str, Any] = {"categorical_feature": list(self.categorical)} if self.categorical else {}
+        if sample_weight is not None:
+            options["sample_weight"] = sample_weight
         self.any_ = clone(self.estimator).fit(X, (y != contract.CLASSES.index("NO")).astype(np.int64), **options)
         self.early_ = clone(self.estimator).fit(X, (y == contract.EARLY).astype(np.int64), **options)
         return self

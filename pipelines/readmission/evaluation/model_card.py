@@ -9,11 +9,12 @@ from markdown_it import MarkdownIt
 
 from readmission import contract
 from readmission.contract.risk import INTENDED_USE, NO_HORIZON, OperatingPoint
-from readmission.evaluation import in_use, score_comparison
+from readmission.evaluation import in_use, refits, score_comparison
 from readmission.evaluation.fairness import Slice
 from readmission.evaluation.gates import Verdict
 from readmission.evaluation.in_use import CardCounts, LiveFigure
 from readmission.evaluation.metrics import ALERT_RATES, Interval
+from readmission.evaluation.refits import RefitRecord
 from readmission.evaluation.score_comparison import Comparison
 
 #: Figures of test that a card shows: key of `metrics.measure` -> words.
@@ -60,7 +61,7 @@ class Facts:
         patients: Number of patients by split.
         synthetic: Whether the data was generated.
         intervals: Metrics on test.
-        points: Operating points, from validation.
+        points: Operating points of the judged model, from validation.
         slices: Quality on groups of people.
         comparisons: The model beside the scores that clinicians know.
         verdict: Verdict of the gates.
@@ -68,6 +69,7 @@ class Facts:
         earlier: The last champions, one row each (`ledger.champions`).
         live: Quality in use of the champion that this version is to follow; empty if no outcome is known.
         feedback: What clinicians did with cards so far, by version.
+        refit: What serves in the place of the judged model. None if that serves itself.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Facts:
     earlier: pd.DataFrame
     live: tuple[LiveFigure, ...] = ()
     feedback: tuple[CardCounts, ...] = ()
+    refit: RefitRecord | None = None
 
 
 def markdown(facts: Facts) -> str:
@@ -93,6 +96,7 @@ def markdown(facts: Facts) -> str:
     sections = {
         "What it is for": _PURPOSE,
         "Data": _data(facts),
+        "Whose figures these are": refits.markdown(facts.refit),
         "Quality on test": _quality(facts),
         "Operating points": _operating_points(facts),
         "Beside the scores that clinicians know": score_comparison.markdown(facts.comparisons),
@@ -124,8 +128,9 @@ def _quality(facts: Facts) -> str:
 
 
 def _operating_points(facts: Facts) -> str:
-    on_validation = [
-        [p.rule, f"{p.threshold:.3f}", f"{p.alerts:.1%}", f"{p.recall:.3f}", f"{p.precision:.3f}"] for p in facts.points
+    points = facts.refit.points if facts.refit else facts.points
+    chosen = [
+        [p.rule, f"{p.threshold:.3f}", f"{p.alerts:.1%}", f"{p.recall:.3f}", f"{p.precision:.3f}"] for p in points
     ]
     on_test = []
     for rate in ALERT_RATES:
@@ -133,11 +138,12 @@ def _operating_points(facts: Facts) -> str:
         figures = [facts.intervals[f"{name}_at_alert_{percent}"] for name in ("recall", "precision")]
         on_test.append([f"{rate:.0%}", *map(str, figures)])
     head = ["early readmissions found", "alerts that are right"]
+    where = "scores of patients that each fold had not seen, without those of test," if facts.refit else "validation,"
     return (
-        "Chosen and measured on validation, by the share of encounters alerted, and by what an early readmission "
+        f"Chosen and measured on {where} by the share of encounters alerted, and by what an early readmission "
         "costs beside a follow-up. The decision curve (`decision_curve.png`) is drawn on test.\n\n"
-        + _table(["by", "risk at least", "alerted", *head], on_validation)
-        + "\n\nThe same shares alerted on test:\n\n"
+        + _table(["by", "risk at least", "alerted", *head], chosen)
+        + "\n\nThe same shares alerted on test, by the judged model:\n\n"
         + _table(["encounters alerted", *head], on_test)
     )
 

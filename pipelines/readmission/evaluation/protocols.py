@@ -135,15 +135,39 @@ def ahead(table: EncodedRows, family: Learner, names: Sequence[str], seed: int) 
     return _scored(table, family, names, forward(table, seed), seed)
 
 
+def recent(
+    table: EncodedRows, family: str, names: Sequence[str], seed: int, batches: int = 0, half_life: float = 0.0
+) -> Scored:
+    """Score the later rows by models of earlier rows of other patients that forget the oldest of them.
+
+    Args:
+        table: Rows of all batches.
+        family: Key of models.FAMILIES that takes weights.
+        names: Features to use.
+        seed: Seed of the folds and of the models.
+        batches: Newest of the early batches to train on; 0: all.
+        half_life: Batches after which a row counts half; 0: rows count alike.
+    """
+    newest = table.batches[_early(table)].max()
+    parts = [(t[table.batches[t] > newest - batches] if batches else t, test) for t, test in forward(table, seed)]
+    weights = 0.5 ** ((newest - table.batches) / half_life) if half_life else None
+    return _scored(table, family, names, parts, seed, weights)
+
+
 def unseen(table: EncodedRows, family: Learner, names: Sequence[str], seed: int) -> Scored:
     """Score the later rows of new patients by a model of the earlier rows."""
     return _scored(table, family, names, [newcomers(table)], seed)
 
 
 def _scored(
-    table: EncodedRows, family: Learner, names: Sequence[str], parts: list[tuple[Rows, Rows]], seed: int
+    table: EncodedRows,
+    family: Learner,
+    names: Sequence[str],
+    parts: list[tuple[Rows, Rows]],
+    seed: int,
+    weights: npt.NDArray[np.float64] | None = None,
 ) -> Scored:
-    answers = [_fit(table, family, names, train, test, seed) for train, test in parts]
+    answers = [_fit(table, family, names, train, test, seed, weights) for train, test in parts]
     rows = np.concatenate([test for _, test in parts])
     order = np.argsort(rows, kind="stable")
     rows = rows[order]
@@ -166,7 +190,13 @@ def growing(table: EncodedRows, family: str, names: Sequence[str], seed: int, ba
 
 
 def _fit(
-    table: EncodedRows, family: Learner, names: Sequence[str], train: Rows, test: Rows, seed: int
+    table: EncodedRows,
+    family: Learner,
+    names: Sequence[str],
+    train: Rows,
+    test: Rows,
+    seed: int,
+    weights: npt.NDArray[np.float64] | None = None,
 ) -> encoding.Matrix:
     columns = table.columns(names)
     with threadpool_limits(1):
@@ -174,7 +204,8 @@ def _fit(
             classifier = family()
         else:
             classifier = models.build(family, seed=seed, names=tuple(names)).named_steps["classify"]
-        classifier.fit(table.matrix[np.ix_(train, columns)], table.y[train])
+        options = {} if weights is None else {"sample_weight": weights[train]}
+        classifier.fit(table.matrix[np.ix_(train, columns)], table.y[train], **options)
         answer: encoding.Matrix = classifier.predict_proba(table.matrix[np.ix_(test, columns)])
     return answer
 

@@ -15,6 +15,8 @@ from readmission.evaluation.metrics import Interval, Scored
 
 #: Encounters of a held-out split that count as the newest: about 10,000 of all splits.
 RECENT = 1500
+#: The same of all splits together.
+RECENT_OF_ALL = 10_000
 #: Encounters below which nothing is moved: chance alone would move the share by more than four points.
 LEAST = 500
 _NO = contract.CLASSES.index("NO")
@@ -50,16 +52,17 @@ def chance_ece(risks: metrics.Array, share: float = 0.95, seed: int = 7) -> floa
     return float(np.quantile(drawn, share))
 
 
-def any_shift(scored: Scored) -> float:
+def any_shift(scored: Scored, count: int = RECENT) -> float:
     """Return what to add to the log-odds of any readmission so that its mean is right on the newest encounters.
 
     Args:
         scored: Held-out rows by batch and encounter, with the risks of the model that is to be moved.
+        count: Encounters that count as the newest.
 
     Returns:
         Shift in log-odds; 0 where there are too few encounters, or the newest have only one outcome.
     """
-    part = newest(scored)
+    part = newest(scored, count)
     observed = float((part.y != _NO).mean()) if len(part.y) else 0.0
     if len(part.y) < LEAST or not 0.0 < observed < 1.0:
         return 0.0

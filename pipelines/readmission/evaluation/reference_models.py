@@ -26,16 +26,24 @@ class ThreeHeads(models.TwoHeads):
     half the weight. The arguments are those of TwoHeads.
     """
 
-    def fit(self, X: Matrix, y: npt.NDArray[np.int64]) -> "ThreeHeads":  # noqa: N803
+    def fit(
+        self,
+        X: Matrix,  # noqa: N803
+        y: npt.NDArray[np.int64],
+        sample_weight: npt.NDArray[np.float64] | None = None,
+    ) -> "ThreeHeads":
         """Fit the heads.
 
         Args:
             X: Encoded rows, shape (n, features).
             y: Outcomes as positions in contract.CLASSES, shape (n,).
+            sample_weight: Weights of the rows, shape (n,). If omitted, all count alike.
         """
-        super().fit(X, y)
+        super().fit(X, y, sample_weight)
         again = y != contract.CLASSES.index("NO")
-        fit_params = {"categorical_feature": list(self.categorical)} if self.categorical else {}
+        fit_params: dict[str, Any] = {"categorical_feature": list(self.categorical)} if self.categorical else {}
+        if sample_weight is not None:
+            fit_params["sample_weight"] = sample_weight[again]
         self.soon_ = clone(self.estimator).fit(X[again], (y[again] == contract.EARLY).astype(np.int64), **fit_params)
         return self
 

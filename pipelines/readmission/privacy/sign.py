@@ -69,5 +69,5 @@ def _signature(settings: Settings, key: SigningKey, run_id: str, read: Read) -> 
         statement = check_manifest(present, manifest, settings.trust)
         if statement.pipeline_sha256 and is_of(present, key):
             return None
-    uri = tracking.model_uri(tracking.connect(settings), run_id)
+    uri = tracking.served_uri(tracking.connect(settings), settings, run_id)
     return sign(key, msgspec.structs.replace(statement, pipeline_sha256=custody.digest_pipeline(uri)))

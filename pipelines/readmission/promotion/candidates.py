@@ -22,22 +22,21 @@ from readmission.evaluation import (
     score_comparison,
 )
 from readmission.evaluation.gates import Verdict
+from readmission.evaluation.refits import RefitRecord
 from readmission.evaluation.score_comparison import Comparison
 from readmission.evaluation.site_facts import SiteFacts, read_site_facts
+from readmission.promotion import compiled
 from readmission.promotion.champion import Champion
+from readmission.promotion.compiled import SERVING
 from readmission.promotion.overrides import Overrides
 from readmission.registry import in_use, ledger, lineage, runs, tracking
 from readmission.registry.runs import TrainedModel
-from readmission.scorer.compiler import compile_pipeline
 from readmission.scorer.manifest import CARDS, ArtifactError, complete_artifact
 from readmission.settings import Settings
 from readmission.training import gate_metrics
 from readmission.training.dataset import Dataset
 
 log = logging.getLogger(__name__)
-
-#: Real rows on which a compiled model is compared with its Pipeline, beside the invented ones.
-_PARITY_ROWS = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,23 +48,30 @@ class Judgement:
         verdict: Every gate that applies.
         figures: Every figure, by name.
         files: Model card and verdict, by file name.
+        refit: What would serve in its place. None if it would serve itself, or did not pass.
     """
 
     candidate: TrainedModel
     verdict: Verdict
     figures: dict[str, float]
     files: dict[str, str]
+    refit: RefitRecord | None = None
 
 
 def find_candidates(settings: Settings, data: Dataset) -> list[TrainedModel]:
     """Return the newest model of each family that this code trained on the data, the best on validation first.
 
+    Where outcomes of these batches have become known since, the data is another: then those of the newest training on
+    the same batches are returned, to be judged by what is known now.
+
     Raises:
         RefusalError: There is none.
     """
-    candidates = runs.candidates(
-        settings, data.sha256, lineage.code_version(), lineage.packages(), settings.training.selection
-    )
+    code, packages = lineage.code_version(), lineage.packages()
+    candidates = runs.candidates(settings, data.sha256, code, packages, settings.training.selection)
+    if not candidates and (before := runs.newest_data(settings, data.batches[-1], code, packages)):
+        candidates = runs.candidates(settings, before, code, packages, settings.training.selection)
+        log.info("batches %s-%s have changed since the newest training on them", data.batches[0], data.batches[-1])
     if not candidates:
         raise RefusalError(
             f"No model was trained on the clean batches {data.batches} by this code and these libraries: "
@@ -94,7 +100,7 @@ def judge(
         data: Dataset that was loaded with `held_out=True`.
         candidate: Model to judge.
         champion: Champion to compare with. None if there is none.
-        folder: Empty folder for the compiled model; it is whole if the verdict is passed.
+        folder: Empty folder for the compiled models, as in a run's artifacts; they are whole if the verdict is passed.
         overrides: What a person decides where the gates alone would stop it.
     """
     site = _site_facts(settings)
@@ -105,17 +111,18 @@ def judge(
     verdict = _check_gates(settings, data, candidate, pipeline, held_out, champion, folder)
     verdict = _add_decisions(settings, candidate, verdict, site, overrides)
     log.info("%s, run %s:\n%s", candidate.family, candidate.run_id, verdict)
-    facts = _facts(settings, data, candidate, pipeline, held_out, verdict, comparisons, champion)
+    refit = compiled.add_refit(settings, client, data, candidate, pipeline, folder) if verdict.passed else None
+    facts = _facts(settings, data, candidate, pipeline, held_out, verdict, comparisons, champion, refit)
     files = dossier.files(facts, site, date.today())
     files["verdict.json"] = json.dumps(verdict.as_data(), indent=2)
     tracking.log_files(client, candidate.run_id, files)
     if verdict.passed:
         # With the version for good: the API and the demo show them.
-        complete_artifact(folder, verdict.as_data(), {name: files[name] for name in CARDS.values()})
+        complete_artifact(folder / SERVING, verdict.as_data(), {name: files[name] for name in CARDS.values()})
     else:
-        reasons = [f"{check.gate}: {check.figure} {check.value} must be {check.limit}" for check in verdict.failed]
+        reasons = (f"{check.gate}: {check.figure} {check.value} must be {check.limit}" for check in verdict.failed)
         log.warning("%s is refused: %s", candidate.family, "; ".join(reasons))
-    return Judgement(candidate=candidate, verdict=verdict, figures=held_out.figures, files=files)
+    return Judgement(candidate=candidate, verdict=verdict, figures=held_out.figures, files=files, refit=refit)
 
 
 def _check_gates(
@@ -135,23 +142,18 @@ def _check_gates(
     conditions = _compare(settings, data, held_out, champion) | (set() if data.synthetic else {"real"})
     validation = held_out.scored["validation"]
     try:
-        compile_pipeline(
+        compiled.compile_model(
+            settings,
+            data,
+            candidate,
             pipeline,
-            folder,
-            family=candidate.family,
-            sample=data.frames["test"].head(_PARITY_ROWS),
-            metrics={n: v for n, v in figures.items() if v == v},
-            synthetic=data.synthetic,
-            run_id=candidate.run_id,
-            model_name=settings.mlflow.model_name,
-            visits=data.visits,
+            folder / SERVING,
+            figures=figures,
             points=operating_points.choose_points(validation),
             bands=operating_points.measure_bands(operating_points.choose_bands(validation), held_out.scored["test"]),
             prevalence=data.prevalence,
-            systems=data.icd,
-            key=next(iter(settings.patient_keys), None),
         )
-        figures |= gate_metrics.serving_metrics(folder)
+        figures |= gate_metrics.serving_metrics(folder / SERVING)
     except ArtifactError as error:
         log.warning("%s cannot be served: %s", candidate.family, error)
     return gates.judge(
@@ -206,6 +208,7 @@ def _facts(
     verdict: Verdict,
     comparisons: list[Comparison],
     champion: Champion | None,
+    refit: RefitRecord | None,
 ) -> model_card.Facts:
     """Collect the facts of the model card and the dossier."""
     validation, test = held_out.scored["validation"], held_out.scored["test"]
@@ -226,6 +229,7 @@ def _facts(
         earlier=ledger.champions(settings, candidate.data_sha256),
         live=in_use.live_figures(settings, champion.version if champion else None),
         feedback=in_use.card_feedback(settings),
+        refit=refit,
     )
 
 

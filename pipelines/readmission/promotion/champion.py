@@ -1,4 +1,4 @@
-"""The champion that a candidate is compared with, as it serves."""
+"""The champion that a candidate is compared with: its compiled model, as it was judged."""
 
 import logging
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from mlflow.tracking import MlflowClient
 
 from readmission import scorer
 from readmission.evaluation.metrics import Scored
+from readmission.promotion.compiled import fetch_judged
 from readmission.registry import tracking
 from readmission.scorer.manifest import ContractMismatchError
 from readmission.scorer.pipeline import to_values
@@ -28,7 +29,7 @@ class Champion:
         version: Version of the registered model.
         run_id: MLflow run that trained it.
         data_sha256: Hash of the snapshot that it was trained on; empty if it is not recorded.
-        validation: Validation rows as it answers them. None if it cannot answer: it is of another contract.
+        validation: Validation rows as the judged model answers them. None if it cannot: it is of another contract.
         record: The best champion so far. None if that is this one, or none holds the record.
     """
 
@@ -42,8 +43,9 @@ class Champion:
 def find_champion(client: MlflowClient, settings: Settings, data: Dataset, folder: Path) -> Champion | None:
     """Score the validation patients with the compiled champion; None without a champion.
 
-    The compiled model is what serves, with the history that it ships, and later code cannot change it. Its Pipeline
-    reads features by the code of today, which may have renamed one or read it in another way.
+    A compiled model, with the history that it ships, cannot be changed by later code. Its Pipeline reads features by
+    the code of today, which may have renamed one or read it in another way. Where the champion was fitted again on
+    every patient, what serves has seen the validation patients, and the model that was judged is compared.
 
     Args:
         client: MLflow server.
@@ -67,9 +69,9 @@ def find_champion(client: MlflowClient, settings: Settings, data: Dataset, folde
 
 def _score(client: MlflowClient, settings: Settings, current: Any, data: Dataset, folder: Path) -> Champion:
     folder.mkdir(exist_ok=True)
-    compiled = Path(client.download_artifacts(current.run_id, "serving", str(folder)))
     validation: Scored | None = None
     try:
+        compiled = fetch_judged(client, current.run_id, folder)
         frame = data.frames["validation"]
         answers = scorer.load(compiled, settings.patient_keys).score_many(scorer.columns_of(to_values(frame)))
         validation = data.scored("validation", np.asarray(answers, dtype=np.float64))

@@ -21,9 +21,9 @@ from readmission.settings import Settings
 
 def sign_candidate(
     settings: Settings,
-    client: MlflowClient,
     candidate: TrainedModel,
     folder: Path,
+    uri: str,
     *,
     checks: Sequence[Mapping[str, object]],
     by: str,
@@ -32,9 +32,9 @@ def sign_candidate(
 
     Args:
         settings: Key, and image of this process.
-        client: MLflow server.
         candidate: Trained model.
         folder: Its compiled model, with the manifest; receives the signature.
+        uri: Its logged Pipeline, as it serves.
         checks: Checks of the verdict.
         by: Who promotes it.
     """
@@ -42,7 +42,7 @@ def sign_candidate(
         return
     statement = Statement(
         manifest_sha256=hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest(),
-        pipeline_sha256=digest_pipeline(tracking.model_uri(client, candidate.run_id)),
+        pipeline_sha256=digest_pipeline(uri),
         run_id=candidate.run_id,
         data_sha256=candidate.data_sha256,
         code=" ".join(filter(None, (candidate.code, candidate.revision))),

@@ -127,6 +127,18 @@ def candidates(settings: Settings, data_sha256: str, code: str, packages: str, s
     return sorted(newest, key=lambda c: (sign * c.metrics.get(f"val_{selection}", -sign * float("inf")), c.family))
 
 
+def newest_data(settings: Settings, last_batch: int, code: str, packages: str) -> str | None:
+    """Return the data hash of the newest training up to a batch by some code and libraries; None if there is none."""
+    with postgres.transaction(settings, "train") as cursor:
+        cursor.execute(
+            "SELECT data_sha256 FROM training.runs WHERE last_batch = %(last_batch)s AND code = %(code)s"
+            " AND packages = %(packages)s ORDER BY trained_at DESC LIMIT 1",
+            {"last_batch": last_batch, "code": code, "packages": packages},
+        )
+        row = cursor.fetchone()
+    return str(row[0]) if row else None
+
+
 def find(settings: Settings, run_id: str) -> TrainedModel | None:
     """Return the model of one run; None if nothing was trained in it."""
     query = f"SELECT {_COLUMNS} FROM training.runs WHERE run_id = %(run_id)s"  # noqa: S608  our own names

@@ -133,12 +133,12 @@ def log_files(client: MlflowClient, run_id: str, files: Mapping[str, Figure | st
         client.log_artifacts(run_id, directory, folder or None)
 
 
-def log_pipeline(pipeline: Pipeline, run_id: str, example: pd.DataFrame) -> str:
-    """Log a fitted Pipeline as artifact `model` of a run; return its URI."""
+def log_pipeline(pipeline: Pipeline, run_id: str, example: pd.DataFrame, name: str = "model") -> str:
+    """Log a fitted Pipeline as a model of a run; return its URI."""
     with mlflow.start_run(run_id=run_id):
         info = mlflow.sklearn.log_model(
             pipeline,
-            name="model",
+            name=name,
             serialization_format="skops",
             skops_trusted_types=list(models.TRUSTED_TYPES),
             signature=signature(),
@@ -152,6 +152,16 @@ def log_pipeline(pipeline: Pipeline, run_id: str, example: pd.DataFrame) -> str:
 def model_uri(client: MlflowClient, run_id: str) -> str:
     """Return the URI of the Pipeline that a run logged."""
     return str(client.get_run(run_id).data.tags["model_uri"])
+
+
+def served_uri(client: MlflowClient, settings: Settings, run_id: str) -> str:
+    """Return the URI of the Pipeline that the newest version of a run serves; without a version, of the one it logged.
+
+    It may be another than the logged one: a fit on every patient.
+    """
+    versions = client.search_model_versions(f"name = '{settings.mlflow.model_name}' and run_id = '{run_id}'")
+    newest = max(versions, key=lambda version: int(version.version), default=None)
+    return str(newest.source) if newest else model_uri(client, run_id)
 
 
 def load_pipeline(uri: str) -> Pipeline:
@@ -185,9 +195,10 @@ def set_record(client: MlflowClient, settings: Settings, version: str) -> None:
 
 
 def register(client: MlflowClient, settings: Settings, candidate: TrainedModel, uri: str, verdict: Verdict) -> str:
-    """Register a run's Pipeline, once, with its verdict; return the version."""
+    """Register a Pipeline of a run, once, with its verdict; return the version."""
     descriptions.describe_model(client, settings)
-    versions = client.search_model_versions(f"name = '{settings.mlflow.model_name}' and run_id = '{candidate.run_id}'")
+    of_run = client.search_model_versions(f"name = '{settings.mlflow.model_name}' and run_id = '{candidate.run_id}'")
+    versions = [version for version in of_run if version.source == uri]
     tags = {
         "family": candidate.family,
         "batches": candidate.batches,

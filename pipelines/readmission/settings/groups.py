@@ -77,6 +77,12 @@ class Training(Group):
     gates: Path | None = Field(
         None, alias="gates", description="File of gates (YAML) instead of the package's evaluation/gates.yaml."
     )
+    refit: bool = Field(
+        True,
+        alias="refit",
+        description="Fit the model that passed the gates again on every patient, and serve that one. If false, or with "
+        "the engine dask, the judged model serves itself.",
+    )
     jobs: int = Field(
         0, ge=0, alias="train_jobs", description="How many families to train at once. If 0, one per core."
     )

@@ -154,6 +154,11 @@ def _scores(
     if quick:
         return
     yield "  without causal history", fit(protocols.ahead, family, protocols.ABLATIONS["without causal history"])
+    for batches in (4, 3, 2):
+        yield f"  trained on its newest {batches} batches", fit(protocols.recent, family, names, seed, batches)
+    for batches in (4, 2, 1):
+        label = f"  rows count half after {batches} batch{'es' * (batches > 1)}"
+        yield label, fit(protocols.recent, family, names, seed, 0, batches)
     for count in range(1, len(np.unique(table.batches))):
         yield f"{family}, trained on {count} of the batches", fit(protocols.growing, family, names, seed, count)
     for label, features in list(protocols.ABLATIONS.items())[1:]:

@@ -15,6 +15,7 @@ from readmission.errors import RefusalError
 from readmission.evaluation import gates
 from readmission.promotion.candidates import Judgement, find_candidates
 from readmission.promotion.champion import Champion, find_champion, is_record
+from readmission.promotion.compiled import SERVING
 from readmission.promotion.decisions import carry_out, decide
 from readmission.promotion.overrides import Overrides
 from readmission.promotion.selection import find_candidate, first_passing
@@ -104,9 +105,10 @@ def _accept(
 ) -> str:
     """Register a candidate with its compiled model and make it the champion; return its version."""
     candidate, verdict = judgement.candidate, judgement.verdict
-    sign_candidate(settings, client, candidate, folder, checks=verdict.as_data(), by=overrides.who)
-    client.log_artifacts(candidate.run_id, str(folder), "serving")
-    version = tracking.register(client, settings, candidate, tracking.model_uri(client, candidate.run_id), verdict)
+    uri = judgement.refit.uri if judgement.refit else tracking.model_uri(client, candidate.run_id)
+    sign_candidate(settings, candidate, folder / SERVING, uri, checks=verdict.as_data(), by=overrides.who)
+    client.log_artifacts(candidate.run_id, str(folder))
+    version = tracking.register(client, settings, candidate, uri, verdict)
     intent = Intent(
         decision="promoted",
         version=version,

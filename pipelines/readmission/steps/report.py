@@ -46,7 +46,8 @@ def run(
     if champion is None:
         raise UserError("There is no champion yet: run `readmission train` and `readmission promote`.")
     data = dataset.load(settings, held_out=True)
-    held_out = gate_metrics.held_out_metrics(data, tracking.load_pipeline(champion.source))
+    judged = tracking.model_uri(client, champion.run_id)
+    held_out = gate_metrics.held_out_metrics(data, tracking.load_pipeline(judged))
     measured = {
         split: metrics.intervals(scored, resamples, settings.seed)
         | {"recent_ece_any": recalibration.newest_error(scored, resamples, settings.seed)}
@@ -57,15 +58,14 @@ def run(
             json.dumps({s: {n: vars(i) for n, i in intervals.items()} for s, intervals in measured.items()}, indent=2)
         )
         return
-    typer.echo(
-        f"{settings.mlflow.model_name} version {champion.version} ({champion.tags.get('family')}), batches "
-        f"{data.batches[0]}-{data.batches[-1]}{', SYNTHETIC data' if data.synthetic else ''}"
-    )
+    batches = f"batches {data.batches[0]}-{data.batches[-1]}{', SYNTHETIC data' if data.synthetic else ''}"
+    typer.echo(f"{champion.name} version {champion.version} ({champion.tags.get('family')}), {batches}")
+    if champion.source != judged:
+        typer.echo("Figures of the judged model: what serves was fitted again on every patient, these included.")
     for split, intervals in measured.items():
         scored = held_out.scored[split]
         typer.echo(f"\n{split}: {len(scored.y):,} encounters of {len(set(scored.patients)):,} patients")
-        for name, label in HEADLINE.items():
-            typer.echo(f"  {label:<53} {intervals[name]}")
+        typer.echo("\n".join(f"  {label:<53} {intervals[name]}" for name, label in HEADLINE.items()))
     groups = pd.DataFrame([vars(group) for group in held_out.slices]).round(3)
     typer.echo(
         f"\nGroups, validation and test together, threshold {held_out.threshold:.3f}:\n{groups.to_string(index=False)}"

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 #: Distance by which the whole interval of live ROC-AUC must lie below the test value to count as a loss.
 MARGIN = 0.01
-#: Number of outcomes that live quality must rest on.
+#: Number of outcomes that live quality must rest on, and that must be known of patients who drift.
 LEAST_OUTCOMES = 500
 #: Hours after which a clean batch should have been trained on by the ordinary chain of DAGs.
 PATIENCE_HOURS = 2.0
@@ -34,6 +34,18 @@ SELECT DISTINCT ON (subject) subject, alarm FROM monitoring.drift_reports
 WHERE judged AND measured_at > coalesce((SELECT max(trained_at) FROM training.runs), '-infinity')
 ORDER BY subject, batch_id DESC NULLS LAST, measured_at DESC
 """
+# Known outcomes of encounters since an alarm began. The windows that must agree on predictions reach a week back.
+_LEARNABLE = """
+WITH began AS (
+  SELECT subject, min(batch_id) AS batch_id, min(measured_at) - interval '7 days' AS at
+  FROM monitoring.drift_reports r WHERE judged AND cardinality(alarm) > 0 AND measured_at > coalesce((
+    SELECT max(measured_at) FROM monitoring.drift_reports q
+    WHERE q.subject = r.subject AND q.judged AND cardinality(q.alarm) = 0), '-infinity')
+  GROUP BY subject)
+SELECT subject, count(e.encounter_id) FROM began LEFT JOIN (clean.encounters e JOIN raw.batches b USING (batch_id))
+  ON e.readmitted IS NOT NULL
+  AND CASE WHEN subject = 'batch' THEN e.batch_id >= began.batch_id ELSE coalesce(e.discharged_at, b.finished) >= at END
+GROUP BY subject"""
 _LIVE = """
 SELECT high FROM monitoring.quality
 WHERE model_version = %(version)s AND metric = 'roc_auc_30' AND slice = 'all'
@@ -43,6 +55,12 @@ ORDER BY measured_on DESC, n DESC LIMIT 1
 _TESTED = """
 SELECT (e.metrics->>'test_roc_auc_30')::float FROM training.promotions p JOIN training.runs e USING (run_id)
 WHERE p.model_name = %(model_name)s AND p.model_version = %(version)s ORDER BY p.id DESC LIMIT 1
+"""
+#: Families that were trained on the same data, by the same code, as the champion.
+_BESIDE = """
+SELECT DISTINCT r.family FROM training.promotions p JOIN training.runs c USING (run_id)
+JOIN training.runs r ON (r.data_sha256, r.code) = (c.data_sha256, c.code)
+WHERE p.model_name = %(model_name)s AND p.model_version = %(version)s
 """
 _ERASED = """
 SELECT count(DISTINCT a.erasure_id) FROM privacy.affected_models a JOIN training.promotions p USING (run_id)
@@ -61,6 +79,7 @@ class Figures:
         champion: Version that serves; empty if there is none.
         untrained_batches: Number of clean batches, older than PATIENCE_HOURS, that no model was trained on.
         drifted: Columns of the alarms measured since the newest training, by subject.
+        drifted_outcomes: Known outcomes of encounters since each alarm began, by subject.
         live_roc_auc_high: Upper bound of live ROC-AUC. None if outcomes are missing, too few or too partial.
         test_roc_auc: Test ROC-AUC of the champion at its promotion; None if it is not recorded.
         learnable: Whether `train` would train anything: data, code, libraries or seed differ from those of every
@@ -72,6 +91,7 @@ class Figures:
     champion: str
     untrained_batches: int
     drifted: dict[str, list[str]]
+    drifted_outcomes: dict[str, int]
     live_roc_auc_high: float | None
     test_roc_auc: float | None
     learnable: bool
@@ -128,7 +148,6 @@ def decide(figures: Figures, columns: int, cooldown_hours: float) -> Decision:
         figures: Figures that the decision rests on.
         columns: Number of clinical columns in sustained drift that justify retraining.
         cooldown_hours: Minimum time between two retrainings for drift or quality.
-
     """
     if not figures.champion:
         return Decision(retrain=False, reason="there is no champion yet: the ordinary training comes first")
@@ -136,16 +155,14 @@ def decide(figures: Figures, columns: int, cooldown_hours: float) -> Decision:
         return Decision(
             retrain=True, reason=f"no model was trained on the newest {figures.untrained_batches} clean batches"
         )
-    reasons = [
-        f"{len(names)} clinical columns of the {subject} drift ({', '.join(names)})"
-        for subject, names in figures.drifted.items()
-        if len(names) >= columns
-    ]
+    reasons, waiting = _drifts(figures, columns)
     if figures.erased:
         reasons.append(f"the champion was trained on {figures.erased} patients who were erased since")
     live, test = figures.live_roc_auc_high, figures.test_roc_auc
     if live is not None and test is not None and live < test - MARGIN:
         reasons.append(f"live ROC-AUC is at most {live:.3f}, tested was {test:.3f}")
+    if waiting and not reasons:
+        return Decision(retrain=False, reason=waiting)
     if not reasons:
         most = max(map(len, figures.drifted.values()), default=0)
         quality = "live quality is not known" if live is None else f"live ROC-AUC reaches up to {live:.3f}"
@@ -159,6 +176,21 @@ def decide(figures: Figures, columns: int, cooldown_hours: float) -> Decision:
         reason = f"of the cooldown of {cooldown_hours:g} h ({waited:.1f} h ago), although {' and '.join(reasons)}"
         return Decision(retrain=False, reason=reason)
     return Decision(retrain=True, reason=" and ".join(reasons))
+
+
+def _drifts(figures: Figures, columns: int) -> tuple[list[str], str]:
+    """Return the drifts that can be learned from; without any, what is said of the others."""
+    drifts = {
+        subject: f"{len(names)} clinical columns of the {subject} drift ({', '.join(names)})"
+        for subject, names in figures.drifted.items()
+        if len(names) >= columns
+    }
+    ready = [drift for subject, drift in drifts.items() if figures.drifted_outcomes.get(subject, 0) >= LEAST_OUTCOMES]
+    if ready or not drifts:
+        return ready, ""
+    most = max(figures.drifted_outcomes.get(subject, 0) for subject in drifts)
+    few = f"of the patients since then only {most} outcomes are known ({LEAST_OUTCOMES} are asked for)"
+    return ready, f"{few}, although {' and '.join(drifts.values())}"
 
 
 def read_figures(settings: Settings) -> Figures:
@@ -179,6 +211,8 @@ def read_figures(settings: Settings) -> Figures:
         untrained = _read_value(cursor, _UNTRAINED, arguments)
         cursor.execute(_ALARMS)
         drifted = {subject: list(names) for subject, names in cursor.fetchall()}
+        cursor.execute(_LEARNABLE)
+        drifted_outcomes = dict(cursor.fetchall())
         live = _read_value(cursor, _LIVE, arguments)
         test = _read_value(cursor, _TESTED, arguments)
         waited = _read_value(cursor, _WAITED, arguments)
@@ -188,21 +222,26 @@ def read_figures(settings: Settings) -> Figures:
         champion=champion.version if champion else "",
         untrained_batches=int(untrained or 0),
         drifted=drifted,
+        drifted_outcomes=drifted_outcomes,
         live_roc_auc_high=live,
         test_roc_auc=test,
-        learnable=_is_learnable(settings),
+        learnable=_is_learnable(settings, champion.version if champion else None),
         hours_since_retraining=waited,
         erased=int(erased or 0),
     )
 
 
-def _is_learnable(settings: Settings) -> bool:
-    """Return whether `train` would train anything on the clean batches of now."""
+def _is_learnable(settings: Settings, champion: str | None) -> bool:
+    """Return whether a family trained beside the champion has not been trained on the clean batches of now."""
     try:
         snapshot = snapshots.find(settings, role="monitor")
     except NoCleanBatchError:
         return False
-    return not runs.trained(settings, runs.current_key(settings, snapshot.sha256), role="monitor")
+    done = runs.trained(settings, runs.current_key(settings, snapshot.sha256), role="monitor")
+    with postgres.transaction(settings, "monitor") as cursor:
+        cursor.execute(_BESIDE, {"model_name": settings.mlflow.model_name, "version": champion})
+        families = {family for (family,) in cursor.fetchall()}
+    return not families <= done.keys() if families else not done
 
 
 def _read_value(cursor: Any, query: str, arguments: Mapping[str, object]) -> Any:

@@ -2,6 +2,7 @@
 
 import getpass
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import typer
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.tracking import MlflowClient
 from sklearn.pipeline import Pipeline
 
 from readmission import contract, tracing
@@ -42,7 +45,7 @@ def run(
 ) -> int | list[int]:
     """Score encounters with the champion: every clean encounter into serving.scores, or a CSV file into a CSV file.
 
-    The scores of encounters that this version has scored before are replaced.
+    Scores that this version gave before are replaced. Batches that it was fitted on are scored by the judged model.
 
     Returns:
         Number of encounters scored; with --new an empty list if there was nothing to score.
@@ -65,11 +68,20 @@ def run(
     if file is not None and out is not None:
         rows = _score_file(settings, pipeline, file, out, champion.version)
     else:
-        chosen = waiting or ([batch] if batch else None)
-        rows = _score_clean(settings, pipeline, chosen, str(champion.version))
+        fits, chosen = _fits(client, champion, pipeline), waiting or ([batch] if batch else None)
+        rows = _score_clean(settings, fits, chosen, str(champion.version))
     tracing.count(rows=rows)
     log.info("%d encounters scored by version %s into %s", rows, champion.version, out or "serving.scores")
     return rows
+
+
+def _fits(client: MlflowClient, champion: ModelVersion, pipeline: Pipeline) -> Callable[[int], Pipeline]:
+    """Return which fit scores a batch: the judged one, if the champion was fitted on the batch."""
+    judged = tracking.model_uri(client, str(champion.run_id))
+    if champion.source == judged:
+        return lambda _: pipeline
+    before, last = tracking.load_pipeline(judged), int(champion.tags["batches"].split("-")[-1])
+    return lambda batch: before if batch <= last else pipeline
 
 
 def _score_file(settings: Settings, pipeline: Pipeline, file: Path, out: Path, version: str | int) -> int:
@@ -123,14 +135,16 @@ def _unscored(settings: Settings, version: str) -> list[int]:
         return [batch for (batch,) in cursor.fetchall()]
 
 
-def _score_clean(settings: Settings, pipeline: Pipeline, batches: list[int] | None, version: str) -> int:
+def _score_clean(
+    settings: Settings, pipeline_of: Callable[[int], Pipeline], batches: list[int] | None, version: str
+) -> int:
     """Score the clean table, or some batches of it, into serving.scores, and return the number of rows."""
     snapshot = snapshots.find(settings, batches[-1] if batches else None, role="score")
     visits, rows = Visits(snapshot.visits()), 0
     for batch_id, table in zip(snapshot.batches, snapshot.tables(), strict=True):
         if batches is None or batch_id in batches:
             frame = history.add(table.to_pandas(), visits)
-            _store(settings, frame["encounter_id"], pipeline.predict_proba(frame), version)
+            _store(settings, frame["encounter_id"], pipeline_of(batch_id).predict_proba(frame), version)
             rows += len(frame)
     return rows
 

@@ -13,6 +13,7 @@ from readmission.registry.aliases import RegistryError
 from readmission.registry.runs import TrainedModel
 from readmission.settings import Settings
 from readmission.steps import ingest, outcomes, process, retrain
+from readmission.stores import postgres
 from tests.integration.monitoring.conftest import move_alias, predict, promote, query, report
 
 
@@ -62,7 +63,7 @@ def test_without_anything_new_to_learn_a_person_is_told_once_and_nothing_is_trai
     outcomes.run(config)
     assert len(retrain.run(config)) == 1
 
-    # The training that this asked for has been done: the same data by the same code.
+    # The training that this asked for has been done: the same data by the same code. Another family, by hand, is none.
     key = runs.current_key(config, snapshots.find(config).sha256)
     facts: dict[str, Any] = {
         "first_batch": 1,
@@ -72,6 +73,8 @@ def test_without_anything_new_to_learn_a_person_is_told_once_and_nothing_is_trai
         "revision": "",
         "image": "",
     }
+    runs.record(config, TrainedModel(run_id="other", family="g", metrics={}, **facts, **asdict(key)))
+    assert retrain.read_figures(config).learnable
     runs.record(config, TrainedModel(run_id="new", family="f", metrics={}, **facts, **asdict(key)))
     with caplog.at_level(logging.WARNING):
         assert [retrain.run(config) for _ in range(3)] == [[], [], []]
@@ -86,6 +89,37 @@ def test_without_anything_new_to_learn_a_person_is_told_once_and_nothing_is_trai
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lineage, "code_version", lambda: "0.2.0+new")
         assert len(retrain.run(config)) == 1
+
+
+def alarm(config: Settings, report_id: str, batch: int | None, columns: list[str], days_ago: int) -> None:
+    with postgres.transaction(config, "monitor") as cursor:
+        cursor.execute(
+            "INSERT INTO monitoring.drift_reports (report_id, subject, batch_id, reference, rows, judged, alarm, rule,"
+            " report, measured_at) VALUES (%s, %s, %s, '', 1, true, %s, '{}', '', now() - make_interval(days => %s))",
+            (report_id, "predictions" if batch is None else "batch", batch, columns, days_ago),
+        )
+
+
+def test_drift_waits_for_the_outcomes_of_the_patients_who_drift(registered: Settings, sample: Path) -> None:
+    config = registered.replace(source=str(sample), batch_size=700)
+    ingest.run(config, every=True)
+    process.run(config)
+    move_alias(config, "1")
+    outcomes_of = dict(query(config, "SELECT batch_id, count(readmitted) FROM clean.encounters GROUP BY 1"))
+    columns = ["age", "gender", "race"]
+    alarm(config, "batch=0002", 2, [], 20)
+    alarm(config, "batch=0003", 3, columns, 10)
+    # The batches came today, so all their patients came after the alarm of the predictions.
+    alarm(config, "predictions=1", None, columns, 5)
+    figures = retrain.read_figures(config)
+    assert figures.drifted_outcomes == {"batch": outcomes_of[3], "predictions": sum(outcomes_of.values())}
+    assert outcomes_of[3] > 400 and figures.drifted["batch"] == columns
+    with postgres.transaction(config, "owner") as cursor:
+        cursor.execute("UPDATE clean.encounters SET readmitted = NULL WHERE batch_id = 3")
+        cursor.execute("UPDATE raw.batches SET finished = finished - interval '13 days'")
+    figures = retrain.read_figures(config)
+    assert figures.drifted_outcomes == {"batch": 0, "predictions": 0}
+    assert "only 0 outcomes are known" in retrain.decide(figures, 3, 24).reason
 
 
 def test_the_version_of_the_alias_is_judged_and_not_the_newest_of_the_ledger(registered: Settings) -> None:

@@ -17,6 +17,7 @@ from readmission.registry.locks import lock_training
 from readmission.settings import Settings
 from readmission.steps import ingest, process, promote, train
 from readmission.training import dataset
+from tests.integration.data.tools import as_csv, load, rows_of
 
 
 def test_the_card_states_the_lineage_of_the_training_not_of_the_judge(system: Settings) -> None:
@@ -36,6 +37,18 @@ def test_a_model_of_other_code_is_no_candidate(system: Settings, monkeypatch: py
         promote.run(system)
     # The same data by other code is another training.
     assert train.run(system, families="decision_tree") != first
+
+
+def test_outcomes_that_become_known_after_the_training_do_not_stop_promotion(system: Settings, sample: Path) -> None:
+    run_id = train.run(system, families="decision_tree")["decision_tree"]
+    before = dataset.load(system).sha256
+    rows = [row | {"number_inpatient": "7"} for row in rows_of(sample, 3)]
+    load(system, as_csv(rows), "corrections.csv")
+    assert process.run(system) == [1] and dataset.load(system).sha256 != before
+    version = promote.run(system)
+    champion = tracking.champion(MlflowClient(system.mlflow.tracking_uri), system)
+    assert champion is not None and (str(champion.version), champion.run_id) == (version, run_id)
+    assert promote.run(system) == version
 
 
 def test_other_libraries_are_another_training(system: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +79,7 @@ def test_a_renamed_feature_does_not_stop_promotion(system: Settings, monkeypatch
     assert promote.run(system) != first
 
 
-def test_a_champion_answers_as_it_serves_and_not_at_all_under_another_contract(
+def test_a_champion_answers_as_it_was_judged_and_not_at_all_under_another_contract(
     system: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train.run(system, families="lightgbm")
@@ -78,7 +91,8 @@ def test_a_champion_answers_as_it_serves_and_not_at_all_under_another_contract(
     assert (champion.version, champion.data_sha256) == (version, data.sha256)
     record = tracking.champion(client, system)
     assert record is not None
-    expected = tracking.load_pipeline(record.source).predict_proba(data.frames["validation"])
+    judged = tracking.load_pipeline(tracking.model_uri(client, record.run_id))
+    expected = judged.predict_proba(data.frames["validation"])
     assert abs(champion.validation.probabilities - expected).max() <= 1e-6
 
     monkeypatch.setattr(contract, "CONTRACT_VERSION", 99)

@@ -8,13 +8,14 @@ import pytest
 from readmission.contract.risk import INTENDED_USE
 from readmission.evaluation import model_card
 from readmission.evaluation.model_card import Facts
+from tests.unit.evaluation.test_refits import RECORD
 
 
 def test_the_card_states_the_intended_use_and_every_section_once(facts: Facts) -> None:
     card = model_card.markdown(facts)
     assert INTENDED_USE in card and "SYNTHETIC" not in card
     titles = [line for line in card.splitlines() if line.startswith("## ")]
-    assert len(titles) == len(set(titles)) == 11
+    assert len(titles) == len(set(titles)) == 12
     assert "SYNTHETIC" in model_card.markdown(replace(facts, synthetic=True))
 
 
@@ -48,3 +49,11 @@ def test_the_page_escapes_the_title_and_lets_no_html_in() -> None:
     page = model_card.html("# Card\n\n<script>alert(1)</script>\n\n| a |\n|---|\n| b |", "a < b")
     assert "<title>a &lt; b</title>" in page and "<td>b</td>" in page
     assert "<script>" not in page
+
+
+def test_the_operating_points_are_those_of_what_serves(facts: Facts) -> None:
+    card = model_card.markdown(facts)
+    assert "Chosen and measured on validation, by" in card and "| 0.345 |" not in card
+    card = model_card.markdown(replace(facts, refit=RECORD))
+    assert "## Whose figures these are\n\nThe figures below" in card
+    assert "scores of patients that each fold had not seen" in card and "| alert 10% | 0.345 | 10.0% |" in card

@@ -1,9 +1,11 @@
 import io
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from readmission import models
 from readmission.data import synthetic
 from readmission.evaluation import protocols
 from readmission.evaluation.metrics import Scored, measure
@@ -42,6 +44,29 @@ def test_forward_in_time_tests_later_rows_of_other_patients(table: protocols.Enc
     before = set(table.patients[table.batches <= 5])
     assert before & set(table.patients[later])
     assert not before & set(table.patients[protocols.newcomers(table)[1]])
+
+
+def test_forgetting_leaves_out_or_weighs_down_the_oldest_batches(
+    table: protocols.EncodedRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[set[int], set[float]]] = []
+
+    def fit(table: protocols.EncodedRows, _: object, __: object, train: Any, test: Any, ___: int, weights: Any) -> Any:
+        seen.append((set(table.batches[train]), set() if weights is None else set(weights[train])))
+        return np.full((len(test), 3), 1 / 3)
+
+    monkeypatch.setattr(protocols, "_fit", fit)
+    scored = protocols.recent(table, "lightgbm", (), 7, 2)
+    assert len(scored.y) == (table.batches > 5).sum() and seen == [({4, 5}, set())] * protocols.FOLDS
+    protocols.recent(table, "lightgbm", (), 7, 0, 2.0)
+    assert seen[-1] == ({1, 2, 3, 4, 5}, {0.5 ** (age / 2) for age in range(5)})
+
+
+def test_weights_reach_both_heads(table: protocols.EncodedRows) -> None:
+    heads = models.build("lightgbm", {"n_estimators": 5}).named_steps["classify"]
+    light = np.where(table.y == 2, 0.01, 1.0)
+    plain, weighted = (heads.fit(table.matrix, table.y, w).predict_proba(table.matrix) for w in (None, light))
+    assert weighted[:, 2].mean() < plain[:, 2].mean() / 2 and weighted[:, 0].mean() > plain[:, 0].mean()
 
 
 def test_an_ablation_leaves_out_what_it_says(table: protocols.EncodedRows) -> None:

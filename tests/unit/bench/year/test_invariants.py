@@ -47,7 +47,7 @@ def state(database: Settings) -> State:
         hospital=Client(),  # type: ignore[arg-type]
         week=Week(number=QUARTER.drift - 1, end=START),
         since=START,
-        now=START + 8 * WEEK,
+        now=START + (QUARTER.drift - 1) * WEEK,
     )
 
 

@@ -11,7 +11,7 @@ from bench.year.scenario import DRIFTED, QUARTER, START, WEEK
 from readmission import contract
 from tests.unit.bench.year.test_plan import ROWS
 
-NOW = START + 8 * WEEK
+NOW = START + (QUARTER.drift - 1) * WEEK
 
 
 @pytest.fixture

@@ -1,0 +1,87 @@
+"""The judged model fitted again on every patient, and scores of all rows by fits that have not seen their patient.
+
+A model is judged on patients whom it has not seen, so it is trained on 70 % of them. What serves may learn from all. It
+has no patients left to be measured on, so thresholds and quality come from fits that leave out a third of the patients.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
+
+from readmission import contract, models
+from readmission.errors import RefusalError
+from readmission.evaluation import protocols, recalibration
+from readmission.evaluation.metrics import Scored
+from readmission.training.dataset import Dataset
+
+#: Seed of the folds. It is the same for every model, so that no fit of one fold has seen a patient of the same fold.
+FOLD_SEED = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refit:
+    """Model fitted on every patient.
+
+    Attributes:
+        pipeline: Fitted Pipeline, from a typed frame to probabilities.
+        unseen: All rows by batch and encounter, each with the probabilities of the fit that has not seen its patient.
+        test: Which of these rows are of the test split, shape (n,).
+    """
+
+    pipeline: Pipeline
+    unseen: Scored
+    test: npt.NDArray[np.bool_]
+
+
+def refit(data: Dataset, judged: Pipeline, jobs: int) -> Refit:
+    """Fit the parameters of a judged model again, on every patient, and on the patients outside each fold.
+
+    The same data, parameters and libraries give the same model: each fit has one thread and its own seed.
+
+    Args:
+        data: Dataset with every split.
+        judged: Fitted Pipeline; it is not changed.
+        jobs: Fits at once.
+
+    Raises:
+        RefusalError: Outside one of the folds an outcome is missing.
+    """
+    rows = np.arange(len(data.y))
+    parts = [(rows, rows[:0]), *protocols.folds(data.patients, FOLD_SEED)]
+    if any(len(np.unique(data.y[train])) < len(contract.CLASSES) for train, _ in parts):
+        raise RefusalError(
+            f"Batches {data.batches} are too small to fit on all patients: ingest and process more data."
+        )
+    unfitted = judged.named_steps["classify"]
+
+    def fit(part: tuple[Any, Any]) -> Any:
+        train, _ = part
+        return clone(unfitted).fit(data.matrix[train], data.y[train])
+
+    order = np.argsort(data.places, kind="stable")
+    with threadpool_limits(1), ThreadPoolExecutor(jobs) as pool:  # more threads would compete for the cores
+        whole, *folds = pool.map(fit, parts)
+        unseen = _score(data, folds, parts[1:]).part(order)
+        if isinstance(whole, models.TwoHeads):
+            shift = recalibration.any_shift(unseen, recalibration.RECENT_OF_ALL)
+            for classifier in (whole, *folds):
+                classifier.any_shift_ = shift
+            unseen = _score(data, folds, parts[1:]).part(order)
+    test = np.zeros(len(data.y), np.bool_)
+    test[data.bounds["test"]] = True
+    pipeline = Pipeline([("encode", judged.named_steps["encode"]), ("classify", whole)])
+    return Refit(pipeline=pipeline, unseen=unseen, test=test[order])
+
+
+def _score(data: Dataset, classifiers: list[Any], parts: list[tuple[Any, Any]]) -> Scored:
+    """Return all rows, each with the probabilities of the classifier that has not seen its patient."""
+    probabilities = np.empty((len(data.y), len(contract.CLASSES)))
+    for classifier, (_, test) in zip(classifiers, parts, strict=True):
+        probabilities[test] = classifier.predict_proba(data.matrix[test])
+    return Scored(data.y, probabilities, data.patients)
