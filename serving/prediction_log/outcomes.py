@@ -20,11 +20,15 @@ class Outcome(NamedTuple):
 def write_outcome(folder: Path, outcome: Outcome) -> None:
     """Keep an outcome in a file until its prediction is in the database.
 
+    Each has a file of its own, in the order of arrival. One that replaced the file of an earlier outcome would be
+    deleted with it when the sidecar has stored the earlier one.
+
     Raises:
         OSError: The disk is full.
     """
     content = [outcome.prediction_id, outcome.outcome, outcome.observed.isoformat(), outcome.received.isoformat()]
-    write_atomic(folder / f"{outcome.prediction_id}.json", json.dumps(content), sync=True)
+    name = f"{outcome.prediction_id}-{outcome.received:%Y%m%dT%H%M%S%f}.json"
+    write_atomic(folder / name, json.dumps(content), sync=True)
 
 
 def read_outcome(path: Path) -> Outcome:

@@ -165,8 +165,7 @@ class Feedback:
         for outcome in outcomes:
             made = moment(outcome.prediction_id)
             if recorded is not None and outcome.prediction_id in recorded:
-                # An earlier outcome of the same prediction may still wait on disk.
-                (self._folder / f"{outcome.prediction_id}.json").unlink(missing_ok=True)
+                # An earlier outcome that still waits on disk changes nothing: the one that was received last counts.
                 states.append("recorded")
             elif made is None or made - now > _CLOCK_SKEW:
                 states.append("unknown")

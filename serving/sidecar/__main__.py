@@ -28,7 +28,7 @@ from serving.clinic.key_sets import KeySets
 from serving.predict.loaded_models import POKE
 from serving.prediction_log import segments
 from serving.prediction_log.entries import Entry
-from serving.prediction_log.outcomes import read_outcome
+from serving.prediction_log.outcomes import Outcome, read_outcome
 from serving.prediction_log.segments import SUFFIX
 from serving.sidecar import launch
 from serving.sidecar.events import BAD_CONTENT, WaitingEvents
@@ -124,24 +124,22 @@ class Shipper:
         return 0
 
     def _outcomes(self) -> None:
-        paths: dict[str, Path] = {}
-        outcomes = []
+        waiting: list[tuple[Path, Outcome]] = []
         for path in islice(sorted(self.waiting.glob("*.json")), _OUTCOMES):
             try:
                 outcome = read_outcome(path)
-            except FileNotFoundError:  # replaced by an outcome that a worker stored
+            except FileNotFoundError:  # an erasure deleted it
                 continue
             except BAD_CONTENT as error:
                 self._put_aside(path, f"the outcome cannot be read: {type(error).__name__}")
                 continue
-            outcomes.append(outcome)
-            paths[outcome.prediction_id] = path
-        stored = self._store.add_outcomes(outcomes) if outcomes else set()
-        for outcome in outcomes:
+            waiting.append((path, outcome))
+        stored = self._store.add_outcomes([outcome for _, outcome in waiting]) if waiting else set()
+        for path, outcome in waiting:
             recorded = outcome.prediction_id in stored
             if recorded or (datetime.now(UTC) - outcome.received).total_seconds() > _PATIENCE:
                 metrics.feedback.labels("recorded" if recorded else "unknown").inc()
-                paths[outcome.prediction_id].unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
 
     def _put_aside(self, path: Path, reason: str, count: int = 1) -> None:
         folder = self.spool / "unreadable"

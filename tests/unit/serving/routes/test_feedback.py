@@ -60,15 +60,6 @@ async def ask(feedback_route: Feedback, prediction_id: str) -> tuple[int, Any]:
     return response.status_code, json.loads(bytes(response.body))
 
 
-def test_a_recorded_outcome_removes_the_one_that_waits(tmp_path: Path) -> None:
-    made = route(tmp_path, Database())
-    name = an_id()
-    made._folder.mkdir(parents=True)
-    (made._folder / f"{name}.json").touch()
-    assert asyncio.run(ask(made, name)) == (200, {"status": "recorded"})
-    assert list(made._folder.iterdir()) == []
-
-
 def test_a_database_that_hangs_is_not_waited_for_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feedback, "_PATIENCE", 0.2)
     database = Database(hangs=True)

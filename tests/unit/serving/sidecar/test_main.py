@@ -4,7 +4,7 @@ import json
 import struct
 import zlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,8 @@ def test_outcomes_are_asked_for_together_and_a_torn_file_is_put_aside(tmp_path: 
 def test_an_outcome_is_read_back_and_one_of_an_earlier_version_too(tmp_path: Path) -> None:
     outcome = Outcome("a", "<30", NOW, datetime.now(UTC))
     write_outcome(tmp_path, outcome)
-    assert read_outcome(tmp_path / "a.json") == outcome
+    [path] = tmp_path.iterdir()
+    assert read_outcome(path) == outcome
     (tmp_path / "old.json").write_text(json.dumps(["a", "<30", NOW.isoformat()]))
     old = read_outcome(tmp_path / "old.json")
     assert old[:3] == outcome[:3] and abs((old.received - outcome.received).total_seconds()) < 60
@@ -139,3 +140,22 @@ def test_a_part_that_fails_does_not_end_the_others(caplog: pytest.LogCaptureFixt
 
     attempt(fail, "following the registry")
     assert "following the registry failed" in caplog.text
+
+
+def test_an_outcome_that_comes_while_an_earlier_one_is_stored_stays_for_the_next_round(tmp_path: Path) -> None:
+    first = Outcome("a", "NO", NOW, NOW)
+    later = first._replace(outcome=">30", received=NOW + timedelta(seconds=1))
+
+    class Busy(Database):
+        def add_outcomes(self, outcomes: Sequence[Outcome]) -> set[str]:
+            if not self.asked:
+                write_outcome(ship.waiting, later)  # by a worker of the API
+            return super().add_outcomes(outcomes)
+
+    database = Busy()
+    ship = shipper(tmp_path, database)
+    write_outcome(ship.waiting, first)
+    ship.ship()
+    ship.ship()
+    assert database.asked == [[first], [later]]
+    assert files(ship.waiting) == []
