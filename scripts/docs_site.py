@@ -3,6 +3,7 @@
 The pages lie as in the repository, so every relative link holds; a link that leads nowhere ends the build.
 """
 
+import logging
 import shutil
 import sys
 from argparse import ArgumentParser
@@ -16,7 +17,7 @@ from mkdocs.exceptions import Abort
 
 ROOT = Path(__file__).resolve().parents[1]
 #: What the pages link to, with the folders below docs.
-PAGES = ("README.md", "CHANGELOG.md", "LICENSE", "docs", "tests/e2e/README.md")
+PAGES = ("README.md", "CHANGELOG.md", "LICENSE", "SECURITY.md", "docs", "tests/e2e/README.md")
 #: Scripts that the theme would load from another host. npm installs them; without it, diagrams stay text and the search
 #: needs a server.
 MODULES = ROOT / ".cache" / "site" / "node_modules"
@@ -57,6 +58,7 @@ def main(arguments: list[str]) -> int:
     parser = ArgumentParser(prog="scripts/docs_site.py", description=__doc__)
     parser.add_argument("--target", type=Path, default=ROOT / "build" / "site", help="folder of the site [build/site]")
     target = parser.parse_args(arguments).target.resolve()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")  # mkdocs names a broken link in a warning
     pages = target.with_name(f"{target.name}-pages")
     stage(pages)
     try:
