@@ -67,7 +67,10 @@ def _signature(settings: Settings, key: SigningKey, run_id: str, read: Read) -> 
     statement = Statement(manifest_sha256=digest, pipeline_sha256="", run_id=run_id)
     if present is not None:
         statement = check_manifest(present, manifest, settings.trust)
-        if statement.pipeline_sha256 and is_of(present, key):
+        if statement.pipeline_sha256 and statement.judged_sha256 and is_of(present, key):
             return None
-    uri = tracking.served_uri(tracking.connect(settings), settings, run_id)
-    return sign(key, msgspec.structs.replace(statement, pipeline_sha256=custody.digest_pipeline(uri)))
+    client = tracking.connect(settings)
+    served, judged = tracking.served_uri(client, settings, run_id), tracking.model_uri(client, run_id)
+    pipeline = custody.digest_pipeline(served)
+    both = {"pipeline_sha256": pipeline, "judged_sha256": custody.digest_pipeline(judged)}
+    return sign(key, msgspec.structs.replace(statement, **both))

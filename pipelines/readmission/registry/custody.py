@@ -24,6 +24,7 @@ def sign_candidate(
     candidate: TrainedModel,
     folder: Path,
     uri: str,
+    judged: str,
     *,
     checks: Sequence[Mapping[str, object]],
     by: str,
@@ -35,6 +36,7 @@ def sign_candidate(
         candidate: Trained model.
         folder: Its compiled model, with the manifest; receives the signature.
         uri: Its logged Pipeline, as it serves.
+        judged: Its logged Pipeline, as it was judged.
         checks: Checks of the verdict.
         by: Who promotes it.
     """
@@ -43,6 +45,7 @@ def sign_candidate(
     statement = Statement(
         manifest_sha256=hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest(),
         pipeline_sha256=digest_pipeline(uri),
+        judged_sha256=digest_pipeline(judged),
         run_id=candidate.run_id,
         data_sha256=candidate.data_sha256,
         code=" ".join(filter(None, (candidate.code, candidate.revision))),
@@ -59,18 +62,19 @@ def digest_pipeline(uri: str) -> str:
         return digest_folder(Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=directory)))
 
 
-def load_pipeline(settings: Settings, client: MlflowClient, version: object) -> Pipeline:
+def load_pipeline(settings: Settings, client: MlflowClient, version: object, judged: str = "") -> Pipeline:
     """Load the Pipeline of a version, if it is the one that was signed; without trusted signers, in any case.
 
     Args:
         settings: Whose signatures count.
         client: MLflow server.
         version: MLflow's record of the version.
+        judged: Where the Pipeline that was judged is, to load that one. If omitted, the one that serves is loaded.
 
     Raises:
         UserError: The version is not signed by whom it must be, or its Pipeline is another one.
     """
-    uri, run_id = str(version.source), str(version.run_id)  # type: ignore[attr-defined]
+    uri, run_id = judged or str(version.source), str(version.run_id)  # type: ignore[attr-defined]
     if not settings.trust:
         return tracking.load_pipeline(uri)
     with tempfile.TemporaryDirectory() as serving, tempfile.TemporaryDirectory() as directory:
@@ -82,8 +86,9 @@ def load_pipeline(settings: Settings, client: MlflowClient, version: object) -> 
         }
         statement = check_manifest(content.get(SIGNATURE), content.get(MANIFEST, b""), settings.trust)
         folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=directory))
-        if not statement.pipeline_sha256:
+        signed = statement.judged_sha256 if judged else statement.pipeline_sha256
+        if not signed:
             raise UserError("The champion was signed without its Pipeline: run `readmission sign`.")
-        if digest_folder(folder) != statement.pipeline_sha256:
+        if digest_folder(folder) != signed:
             raise UserError("The champion's Pipeline is not the one that was signed: nothing was scored.")
         return mlflow.sklearn.load_model(str(folder))

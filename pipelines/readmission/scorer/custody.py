@@ -24,7 +24,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         manifest_sha256: Hash of the manifest.
-        pipeline_sha256: Digest of the Pipeline's files (`digest_of`); empty if it was not at hand.
+        pipeline_sha256: Digest of the Pipeline's files (`digest_folder`); empty if it was not at hand.
+        judged_sha256: Digest of the Pipeline that was judged, which scores the batches that the other was fitted on.
         run_id: MLflow run that trained it.
         data_sha256: Hash of the snapshot it was trained on. This and what follows are empty for versions that were
             promoted before signing was on.
@@ -36,6 +37,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
     manifest_sha256: str
     pipeline_sha256: str
+    judged_sha256: str = ""
     run_id: str
     data_sha256: str = ""
     code: str = ""

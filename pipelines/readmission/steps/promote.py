@@ -105,8 +105,9 @@ def _accept(
 ) -> str:
     """Register a candidate with its compiled model and make it the champion; return its version."""
     candidate, verdict = judgement.candidate, judgement.verdict
-    uri = judgement.refit.uri if judgement.refit else tracking.model_uri(client, candidate.run_id)
-    sign_candidate(settings, candidate, folder / SERVING, uri, checks=verdict.as_data(), by=overrides.who)
+    judged = tracking.model_uri(client, candidate.run_id)
+    uri = judgement.refit.uri if judgement.refit else judged
+    sign_candidate(settings, candidate, folder / SERVING, uri, judged, checks=verdict.as_data(), by=overrides.who)
     client.log_artifacts(candidate.run_id, str(folder))
     version = tracking.register(client, settings, candidate, uri, verdict)
     intent = Intent(

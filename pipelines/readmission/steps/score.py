@@ -68,19 +68,22 @@ def run(
     if file is not None and out is not None:
         rows = _score_file(settings, pipeline, file, out, champion.version)
     else:
-        fits, chosen = _fits(client, champion, pipeline), waiting or ([batch] if batch else None)
+        fits, chosen = _fits(settings, client, champion, pipeline), waiting or ([batch] if batch else None)
         rows = _score_clean(settings, fits, chosen, str(champion.version))
     tracing.count(rows=rows)
     log.info("%d encounters scored by version %s into %s", rows, champion.version, out or "serving.scores")
     return rows
 
 
-def _fits(client: MlflowClient, champion: ModelVersion, pipeline: Pipeline) -> Callable[[int], Pipeline]:
+def _fits(
+    settings: Settings, client: MlflowClient, champion: ModelVersion, pipeline: Pipeline
+) -> Callable[[int], Pipeline]:
     """Return which fit scores a batch: the judged one, if the champion was fitted on the batch."""
     judged = tracking.model_uri(client, str(champion.run_id))
     if champion.source == judged:
         return lambda _: pipeline
-    before, last = tracking.load_pipeline(judged), int(champion.tags["batches"].split("-")[-1])
+    before = custody.load_pipeline(settings, client, champion, judged)
+    last = int(champion.tags["batches"].split("-")[-1])
     return lambda batch: before if batch <= last else pipeline
 
 

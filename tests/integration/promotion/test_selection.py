@@ -38,10 +38,11 @@ def check_access_log(settings: Settings, sample: Path) -> None:
 
 
 def check_custody(settings: Settings, artifacts: Path, run_id: str) -> None:
-    """Change the Pipeline of the champion, then its signature: nothing is scored with either."""
-    (path,) = (path for path in artifacts.rglob("MLmodel") if f"run_id: {run_id}" in path.read_text())
+    """Change the Pipelines of the champion, then its signature: nothing is scored with any of them."""
+    served, judged = (path for path in artifacts.rglob("MLmodel") if f"run_id: {run_id}" in path.read_text())
     (signature,) = artifacts.rglob(f"{run_id}/artifacts/serving/signature.json")
-    for file, reason in ((path, "Pipeline is not the one that was signed"), (signature, "signature of the model")):
+    other = "Pipeline is not the one that was signed"
+    for file, reason in ((served, other), (judged, other), (signature, "signature of the model")):
         content = file.read_text()
         file.write_text(content.replace(run_id, "0" * 32))
         with pytest.raises(UserError, match=reason):
