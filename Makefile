@@ -85,7 +85,7 @@ generate: $(VENV)/.installed ## write every generated file: rules, dashboards, c
 # Two processes, each with a file at a time (tests/conftest.py): many tests wait for servers to start.
 .PHONY: test
 test: $(VENV)/.installed ## run the tests; ARGS="tests/integration/api -k feedback"
-	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Scripts that the site would otherwise load from another host.
 SITE := .cache/site

@@ -38,6 +38,24 @@ for name in [name for name in os.environ if name.startswith("READMISSION_")]:
     del os.environ[name]
 
 
+#: What takes more than half a minute. It begins first, or one process would wait for the other at the end.
+SLOW = (
+    "tests/dags/test_chain.py",
+    "tests/system/",
+    "tests/integration/year/test_quarter.py",
+    "tests/integration/api/test_fuzz_clinic.py",
+    "tests/integration/api/test_fuzz.py",
+    "tests/integration/training/test_tutorials.py",
+    "tests/integration/api/test_leaks_of_steps.py",
+    "tests/integration/training/test_train_and_promote.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slow tests first, each file in its order."""
+    items.sort(key=lambda item: [not item.nodeid.startswith(name) for name in SLOW])
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
     """Keep a file in one process, and tests/system, whose files share one running system in their order.
 
