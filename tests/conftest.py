@@ -33,8 +33,10 @@ PICTURES = os.environ.get("READMISSION_TEST_PICTURES", "")
 hypothesis_settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("house")
 
-# A developer's own settings must not reach the tests.
-for name in [name for name in os.environ if name.startswith("READMISSION_")]:
+# A developer's own settings must not reach the tests. Those of the tests must reach every process of a run.
+for name in [
+    name for name in os.environ if name.startswith("READMISSION_") and not name.startswith("READMISSION_TEST_")
+]:
     del os.environ[name]
 
 
