@@ -94,6 +94,11 @@ def test_credentials_come_from_secrets_and_are_the_steps_own(built: list[tuple[s
         assert [s.config_map_ref.name for s in container.env_from] == ["readmission-settings"]
 
 
+def test_who_judges_reads_the_champions_keyed_visits_as_who_promotes_does(built: list[tuple[str, Any]]) -> None:
+    keys = {v: {e.name for e in pod.spec.containers[0].env if e.name == "READMISSION_PATIENT_KEY"} for v, pod in built}
+    assert keys["judge"] == keys["promote"] == keys["score"] == {"READMISSION_PATIENT_KEY"}
+
+
 def test_sizes_and_secrets_can_be_overridden_for_one_step() -> None:
     override = {"train": {"deadline_seconds": 7200, "resources": {"limits": {"memory": "8Gi"}}}}
     with configured(runtime="kubernetes", steps=json.dumps(override)) as operator:
