@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import backups
@@ -82,19 +83,24 @@ def lost(step: str) -> str:
 
 def second_chain() -> str:
     """Take batch 2 through while a pod of each of its steps is lost: Airflow runs them again."""
+    began = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     airflow("dags/readmission_ingest/dagRuns", "POST", {"logical_date": None})
     gone = [lost(step) for step in CHAIN]
     until(1200, "the second promotion", lambda: finished(2), pause=10)
-    again = {dag: tries(dag) for dag in CHAIN}
+    again = {dag: tries(dag, began) for dag in CHAIN}
     if not all(again.values()):
         raise ProofError(f"pods {gone} were deleted, and these tasks were run again: {again}")
     return f"deleted {', '.join(gone)}; run again: {' '.join(t for tasks in again.values() for t in tasks)}"
 
 
-def tries(dag: str) -> list[str]:
-    """Return the tasks of a DAG's last run that took more than one attempt."""
-    last = airflow(f"dags/readmission_{dag}/dagRuns?order_by=-start_date&limit=1")["dag_runs"][0]["dag_run_id"]
-    tasks = airflow(f"dags/readmission_{dag}/dagRuns/{last}/taskInstances")["task_instances"]
+def tries(dag: str, began: str) -> list[str]:
+    """Return the tasks of a DAG's runs that ended since a moment and took more than one attempt."""
+    runs = airflow(f"dags/readmission_{dag}/dagRuns?end_date_gte={began}&limit=20")["dag_runs"]
+    tasks = [
+        task
+        for run in runs
+        for task in airflow(f"dags/readmission_{dag}/dagRuns/{run['dag_run_id']}/taskInstances")["task_instances"]
+    ]
     return [f"{t['task_id']}[{t['map_index']}] x{t['try_number']}" for t in tasks if t["try_number"] > 1]
 
 
