@@ -170,7 +170,7 @@ def test_ctrl_c_stops_everything_that_the_real_data_started(
         assert state["model"]["metrics"]["test_roc_auc_30"] >= 0.67
         assert state["model"]["metrics"]["test_roc_auc_30"] < 0.72
         assert state["model"]["metrics"]["test_accuracy_gain"] >= 0.02
-        outcome = {"prediction_id": first, "readmitted": "NO"}
+        outcome = {"prediction_id": first, "outcome": "NO"}
         assert httpx.post(f"{system.api}/feedback", json=outcome).status_code == 404, (
             "a prediction of the sample stayed"
         )
