@@ -23,9 +23,11 @@ def refuse_running(settings: Settings) -> None:
     Raises:
         UserError: It runs.
     """
-    from readmission.embedded.supervisor import Supervisor
+    if not is_embedded(settings):
+        return
+    from readmission.embedded.supervisor import Supervisor  # absent from the image of the steps
 
-    if is_embedded(settings) and Supervisor(settings).running():
+    if Supervisor(settings).running():
         raise UserError(f"The system in {settings.home} is running: stop it with `readmission down`, then restore.")
 
 
