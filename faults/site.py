@@ -57,8 +57,12 @@ class Site:
     def open(self) -> None:
         """Start everything."""
         self._start_system()
-        self.postgres, self.mlflow = Proxy(self.settings.postgres.port), Proxy(self.settings.mlflow.port)
         self.registry = MlflowClient(self.settings.mlflow.tracking_uri)
+        self.watch()
+
+    def watch(self) -> None:
+        """Start an API on the system, with a proxy before each store."""
+        self.postgres, self.mlflow = Proxy(self.settings.postgres.port), Proxy(self.settings.mlflow.port)
         self.champion = self.alias()
         self.api = self.new_api(self.folder / "api", READMISSION_API_WORKERS="2")
         self.api.start()
@@ -91,9 +95,8 @@ class Site:
         It is signed, as an approved one is: what is wrong with it must be noticed otherwise.
         """
         name = self.settings.mlflow.model_name
-        champion = self.registry.get_model_version(name, self.champion)
-        experiment = self.registry.get_run(str(champion.run_id)).info.experiment_id
-        run = self.registry.create_run(experiment)
+        experiment = self.registry.get_experiment_by_name(self.settings.mlflow.experiment)
+        run = self.registry.create_run(experiment.experiment_id)
         if key := self.settings.signing_key:
             digest = file_sha256(folder / MANIFEST)
             statement = Statement(manifest_sha256=digest, pipeline_sha256="", run_id=run.info.run_id)

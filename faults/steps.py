@@ -21,7 +21,7 @@ _TABLES = {
     "raw.encounters": ["ingested_at"],
     "raw.quarantine": ["quarantined_at"],
     "clean.batches": ["finished"],
-    "clean.encounters": [],
+    "clean.encounters": ["known_at"],  # when its batch was ingested
 }
 _CONTENT = "SELECT count(*), md5(coalesce(string_agg(row, '' ORDER BY row), '')) FROM ({rows}) AS rows"
 _ROWS = "SELECT md5((to_jsonb(t) - %(times)s::text[])::text) AS row FROM {table} t"

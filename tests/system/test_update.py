@@ -17,6 +17,7 @@ from readmission.embedded.supervisor import Supervisor
 from readmission.settings import Settings
 from readmission.stores import postgres
 from tests.conftest import make_settings
+from tests.system.clinic import Clinic
 from tests.system.conftest import System
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +41,7 @@ class Update:
         outcomes: Outcomes that the old code accepted, by prediction id.
         champion: The model that the old code served, as in `readmission status`.
         tables: What training and ingest of the old code left in the database.
+        clinic: A client that asked throughout.
     """
 
     system: System
@@ -48,6 +50,7 @@ class Update:
     outcomes: dict[str, str]
     champion: dict[str, Any]
     tables: dict[str, list[tuple[Any, ...]]]
+    clinic: Clinic
 
 
 def old_tree(folder: Path) -> Path:
@@ -128,6 +131,25 @@ def content(predictions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: a[key] for key in a.keys() - {"prediction_id", "timestamp"}} for a in predictions]
 
 
+def leave(system: System, settings: Settings) -> dict[str, Any]:
+    """Have the old code answer with and without its database; return what it leaves, as fields of `Update`."""
+    answers = predict(system)
+    outcomes = accept_outcomes(system, answers)
+    polling.wait_until(
+        lambda: len(rows(settings, "SELECT FROM serving.predictions")) >= len(answers),
+        seconds=30,
+        failure="the old code did not store its predictions",
+    )
+    champion, left = system.status()["model"], tables(settings)
+    # What comes now stays in the spool: single answers, a batch, and outcomes of them.
+    Supervisor(settings).stop("postgres")
+    late = predict(system)
+    batch = predict_batch(system)
+    outcomes |= accept_outcomes(system, late)
+    answers |= late | {answer["prediction_id"]: answer for answer in batch}
+    return {"answers": answers, "batch": batch, "outcomes": outcomes, "champion": champion, "tables": left}
+
+
 @pytest.fixture(scope="module")
 def update(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Update]:
     """Run the old code, leave predictions and outcomes in its spool, stop it, start the code of today."""
@@ -137,28 +159,16 @@ def update(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Update]:
     code_of(system, old)
     try:
         start(system)
-        settings = make_settings(system.home, postgres_port=system.ports["postgres"])
-        answers = predict(system)
-        outcomes = accept_outcomes(system, answers)
-        polling.wait_until(
-            lambda: len(rows(settings, "SELECT FROM serving.predictions")) >= len(answers),
-            seconds=30,
-            failure="the old code did not store its predictions",
-        )
-        champion, left = system.status()["model"], tables(settings)
-        # What comes now stays in the spool: single answers, a batch, and outcomes of them.
-        Supervisor(settings).stop("postgres")
-        late = predict(system)
-        batch = predict_batch(system)
-        outcomes |= accept_outcomes(system, late)
+        left = leave(system, make_settings(system.home, postgres_port=system.ports["postgres"]))
+        clinic = Clinic(system.api, RECORDS[0])
         assert system.run("down").returncode == 0
         assert list((system.home / "spool").glob("*.log"))
         assert list((system.home / "spool" / "feedback").glob("*.json"))
 
         code_of(system, ROOT)
         start(system)
-        answers |= late | {answer["prediction_id"]: answer for answer in batch}
-        yield Update(system=system, answers=answers, batch=batch, outcomes=outcomes, champion=champion, tables=left)
+        clinic.stop()
+        yield Update(system=system, clinic=clinic, **left)
     finally:
         system.run("down")
 
@@ -173,6 +183,19 @@ def test_the_same_champion_answers_the_same_to_the_bit(update: Update) -> None:
     assert content(predict_batch(update.system)) == content(update.batch)
     first = list(update.answers.values())[: len(RECORDS)]
     assert content(predict(update.system).values()) == content(first)
+
+
+def test_a_client_that_waits_sees_no_request_fail_and_one_model(update: Update, settings: Settings) -> None:
+    clinic = update.clinic
+    print(f"{len(clinic.versions)} predictions, {len(clinic.failed)} failed; the longest waited {clinic.longest:.1f} s")
+    assert clinic.failed == []
+    assert set(clinic.versions.values()) == {str(update.champion["version"])}
+    query = "SELECT prediction_id::text FROM serving.predictions"
+    polling.wait_until(
+        lambda: clinic.versions.keys() <= {row[0] for row in rows(settings, query)},
+        seconds=30,
+        failure="predictions that were acknowledged during the update are not stored",
+    )
 
 
 def test_nothing_is_trained_promoted_or_ingested_again(update: Update, settings: Settings) -> None:
