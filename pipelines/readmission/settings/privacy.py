@@ -38,6 +38,12 @@ class Privacy(Group):
     spool_days: float = Field(
         30, ge=0, alias="retention_spool_days", description="Days to keep unreadable pieces of the prediction log."
     )
+    deleted_runs_days: float = Field(
+        30,
+        ge=0,
+        alias="retention_deleted_runs_days",
+        description="Days to keep runs that were deleted in MLflow, unless a registered version is of them.",
+    )
     erased_models: Literal["mark", "retrain"] = Field(
         "mark",
         alias="erased_models",
