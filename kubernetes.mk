@@ -15,6 +15,10 @@ preflight: $(VENV)/.installed ## say what the current cluster lacks for an envir
 sizes: $(VENV)/.installed ## print what each environment requests, from what renders
 	@$(BIN)/python scripts/sizes.py table
 
+.PHONY: manifests
+manifests: $(VENV)/.installed ## write the manifests of an environment in apply order, for GitOps: ENV=prod VALUES=site.yaml OUT=folder
+	@$(BIN)/python scripts/manifests.py $(or $(ENV),dev) $(or $(OUT),build/manifests) $(VALUES)
+
 .PHONY: charts-pull
 charts-pull: $(VENV)/.installed ## download the charts of others into CHARTS_DIR (needs helm)
 	@mkdir -p $(CHARTS_DIR)

@@ -95,7 +95,7 @@ class Site:
         It is signed, as an approved one is: what is wrong with it must be noticed otherwise.
         """
         name = self.settings.mlflow.model_name
-        experiment = self.registry.get_experiment_by_name(self.settings.mlflow.experiment)
+        [experiment] = self.registry.search_experiments(filter_string=f"name = '{self.settings.mlflow.experiment}'")
         run = self.registry.create_run(experiment.experiment_id)
         if key := self.settings.signing_key:
             digest = file_sha256(folder / MANIFEST)

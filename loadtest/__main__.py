@@ -1,6 +1,7 @@
 """Run one load profile and judge it: ``python -m loadtest course``; ``make load PROFILE=course``."""
 
 import os
+import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from loadtest import crowd, profiles
 from loadtest.profiles import read_profile
 from readmission.errors import UserError
 from readmission.settings import load_settings
+from readmission.stores.objects import S3Store
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 
@@ -24,6 +26,7 @@ def parse(arguments: list[str]) -> Namespace:
     parser.add_argument("--host", default="", help="URL of the API [the embedded one]")
     parser.add_argument("--rows", default="", help="data set (csv or zip) to draw requests from [the contract]")
     parser.add_argument("--report", type=Path, help="folder of the report [below the state folder]")
+    parser.add_argument("--upload", default="", help="s3://bucket/prefix to copy the report to, below its name")
     parser.add_argument(
         "--locust", action="store_true", help="use Locust even if the profile names this project's generator"
     )
@@ -61,14 +64,27 @@ def main() -> None:
     folder = options.report or settings.home / "reports" / "load" / f"{Path(options.profile).stem}-{begun}"
     host = (options.host or settings.api.base_url).rstrip("/")
     profile = read_profile(options.profile)
-    if profile.generator == "own" and not (options.web or options.locust):
-        sys.stderr.write(f"The report is written to {folder}\n")
-        sys.exit(crowd.run(Path(options.profile).stem, profile, host, folder, options.rows))
-    locust = command(options, host, folder)
-    folder.mkdir(parents=True, exist_ok=True)
     sys.stderr.write(f"The report is written to {folder}\n")
     sys.stderr.flush()
-    os.execv(locust[0], locust)  # noqa: S606 - our own interpreter
+    if profile.generator == "own" and not (options.web or options.locust):
+        verdict = crowd.run(Path(options.profile).stem, profile, host, folder, options.rows)
+    else:
+        locust = command(options, host, folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not options.upload:
+            os.execv(locust[0], locust)  # noqa: S606 - our own interpreter
+        verdict = subprocess.run(locust, check=False).returncode
+    if options.upload:
+        upload(folder, options.upload, settings.objects.s3_endpoint)
+    sys.exit(verdict)
+
+
+def upload(folder: Path, url: str, endpoint: str) -> None:
+    """Copy a report to S3, below the name of its folder, with the credentials that boto3 finds."""
+    store = S3Store(url, endpoint)
+    for path in sorted(folder.iterdir()):
+        store.put(f"{folder.name}/{path.name}", path.read_bytes())
+    sys.stderr.write(f"The report is at {url}/{folder.name}\n")
 
 
 if __name__ == "__main__":

@@ -92,21 +92,55 @@ def chart_docs(name: str) -> dict[str, str]:
     else:
         # Helm passes the umbrella's condition to the subchart.
         schema["properties"]["enabled"] = {"type": "boolean", "description": "Read by the umbrella chart."}
+    alone = chart.get("annotations", {}).get("readmission/alone", "")
     return {
         "values.schema.json": json.dumps(schema, indent=1) + "\n",
-        "README.md": readme(name, chart["description"], rows),
+        "README.md": readme(name, chart["description"], rows, alone),
     }
 
 
-def readme(name: str, description: str, rows: list[Row]) -> str:
-    """Return the README of one chart."""
+def secrets(rows: list[Row]) -> dict[str, list[str]]:
+    """Return the Secrets that a chart's defaults name, with their keys."""
+    defaults = {row.name: row.default for row in rows}
+    named: dict[str, list[str]] = {}
+    for name, default in defaults.items():
+        group, _, last = name.rpartition(".")
+        if not last.endswith("Secret") or default == '""':
+            continue
+        kind = last.removesuffix("Secret").removesuffix("existing")
+        siblings = {"": ("key", "accessKey", "secretKey"), "admin": ("adminKey",), "roles": ("roles",)}[kind]
+        keys = [yaml.safe_load(defaults[f"{group}.{key}"]) for key in siblings if f"{group}.{key}" in defaults]
+        named[default] = keys[0] if kind == "roles" else keys
+    return named
+
+
+def commands(name: str, alone: str, rows: list[Row]) -> str:
+    """Return the commands that install a chart alone."""
+    lines = [
+        f"kubectl create secret generic {secret} {' '.join(f'--from-literal={key}=...' for key in keys)}"
+        for secret, keys in secrets(rows).items()
+    ]
+    values = ",".join(filter(None, ["global.image.registry=registry.example.org/readmission", alone]))
+    lines.append(f"helm install {name} charts/{name} --dependency-update --set {values}")
+    return "".join(f"    {line}\n" for line in lines)
+
+
+def readme(name: str, description: str, rows: list[Row], alone: str) -> str:
+    """Return the README of one chart.
+
+    Args:
+        name: Chart.
+        description: What it is, a sentence without its full stop.
+        rows: Its values.
+        alone: Values without which it does not install alone, as for `helm install --set`.
+    """
     match name:
         case "readmission":
             use = ""
         case "foundation":
             use = " Installed first, by helmfile, with `values/foundation.yaml.gotmpl`."
         case _:
-            use = f" Part of the umbrella chart `readmission`; alone: `helm install {name} charts/{name}`."
+            use = f" Part of the umbrella chart `readmission`. Alone:\n\n{commands(name, alone, rows)}".rstrip()
     table = "\n".join(map(str, rows))
     return (
         f"# {name}\n\n{description}.{use}\n\nGenerated from values.yaml by `make generate`.\n\n"

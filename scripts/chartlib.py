@@ -115,7 +115,7 @@ def state_files(paths: list[Path]) -> dict[str, Any]:
 
 def releases(environment: str, **over: Any) -> list[Release]:
     """Return what an environment installs, in the order of helmfile.yaml; `prod` with its bundled stores too."""
-    values = state(environment, **{"acceptEndOfLifeStores": True} | over)
+    values = state(environment, **merged({"acceptEndOfLifeStores": True}, over))
     installs = values["installs"]
     conditions = {f"installs.{choice}.enabled": install["enabled"] for choice, install in installs.items()}
     chosen = []
@@ -138,6 +138,18 @@ def releases(environment: str, **over: Any) -> list[Release]:
             )
         )
     return chosen
+
+
+def alone(name: str) -> dict[str, Any]:
+    """Return the values without which one of our charts does not install alone, as its README prints them."""
+    chart = yaml.safe_load((CHARTS / name / "Chart.yaml").read_text())
+    values: dict[str, Any] = {}
+    for pair in filter(None, chart.get("annotations", {}).get("readmission/alone", "").split(",")):
+        path, value = pair.split("=", 1)
+        for key in reversed(path.split(".")):
+            value = {key: value}
+        values = merged(values, value)
+    return values
 
 
 def build_dependencies(folder: Path = CHARTS) -> None:
@@ -186,9 +198,9 @@ def images(objects: list[dict[str, Any]]) -> set[str]:
 
     def walk(node: Any) -> None:
         if isinstance(node, dict):
-            image = node.get("image")
-            if isinstance(image, str) and ":" in image:
-                names.add(image)
+            for image in (node.get("image"), node.get("imageName")):
+                if isinstance(image, str) and ":" in image:
+                    names.add(image)
             for value in node.values():
                 walk(value)
         elif isinstance(node, list):

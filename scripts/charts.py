@@ -19,20 +19,21 @@ from chartlib import (
     ENVIRONMENTS,
     ROOT,
     Release,
+    alone,
     as_json,
     build_dependencies,
     custom_schemas,
     helmfile,
     images,
+    merged,
     releases,
     render,
     state_files,
 )
 
 KUBERNETES = "1.34"
-#: What our charts ask for when installed alone.
-LINT_VALUES = {"global": {"postgres": {"host": "postgres.example.org"}}}
-FEED = {"source": "https://example.org/data.csv"}
+#: State values that choose the Postgres of an operator.
+OPERATED: dict[str, Any] = {"postgres": {"engine": "cloudnative-pg"}, "cnpg": {"install": True}}
 
 
 def charts_folder() -> Path | None:
@@ -44,9 +45,7 @@ def charts_folder() -> Path | None:
 def lint(problems: list[str]) -> None:
     """Lint our charts, strictly."""
     for name in CHART_NAMES:
-        report = helm.lint(
-            CHARTS / name, LINT_VALUES | (FEED if name == "feed" else {}), strict=True, kube_version=f"v{KUBERNETES}.0"
-        )
+        report = helm.lint(CHARTS / name, alone(name), strict=True, kube_version=f"v{KUBERNETES}.0")
         problems += [f"lint {name}: {m['error']}" for m in report["messages"] if m["severity"] >= 2]
     print(f"linted {len(CHART_NAMES)} charts")
 
@@ -108,9 +107,10 @@ def check(environments: list[str], **over: Any) -> None:
     lint(problems)
     custom: dict[tuple[str, str], Any] = {}
     if folder:
-        for release in releases("prod"):
-            if release.name in ("readmission-crds", "readmission-keda"):
-                custom |= custom_schemas(render(release, release.archive(folder)))
+        for release in releases("prod", **OPERATED):
+            chart = find_chart(release, folder)
+            if chart and release.name in ("readmission-crds", "readmission-keda", "readmission-cnpg"):
+                custom |= custom_schemas(render(release, chart))
     for environment in environments:
         counts, rendered, absent = Counter[str](), [], []
         for release in releases(environment, **over):
@@ -170,7 +170,8 @@ def mirror_list(environment: str) -> None:
 def pull(folder: str) -> None:
     """Print the commands that bring the charts of others into a folder."""
     repositories = {r["name"]: ("oci://" if r.get("oci") else "") + r["url"] for r in helmfile()[1]["repositories"]}
-    for release in releases("prod", chartsDir=""):
+    chosen = {r.chart: r for over in ({}, OPERATED) for r in releases("prod", **merged({"chartsDir": ""}, over))}
+    for release in chosen.values():
         if not release.ours:
             repository, name = release.chart.split("/")
             url = repositories[repository]

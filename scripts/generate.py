@@ -1,7 +1,7 @@
 """Write every generated file: `make generate`. With `--check`, name the stale ones and fail: part of `make check`.
 
-Rules and dashboards of the observability chart, schemas and READMEs of the charts, the version in charts and values,
-the table of docs/settings.md, the diagram of docs/architecture.md.
+Rules and dashboards of the observability chart, the program that the chart `mlflow` runs, schemas and READMEs of the
+charts, the version in charts and values, the table of docs/settings.md, the diagram of docs/architecture.md.
 """
 
 import argparse
@@ -25,9 +25,15 @@ def settings_page() -> dict[str, str]:
     return {path: f"{text}{settings.table()}\n"}
 
 
+def mlflow_program() -> dict[str, str]:
+    """Return the copy of the package's module that runs in MLflow's image: path in the repository -> content."""
+    return {"charts/mlflow/files/garbage.py": (ROOT / "pipelines/readmission/registry/garbage.py").read_text()}
+
+
 def stale() -> dict[str, str]:
     """Return the generated files that differ from what is on disk: path in the repository -> content."""
     files = slo_rules.files() | dashboards.files() | chart_docs.files() | settings_page() | layering.files()
+    files |= mlflow_program()
     return {
         path: content
         for path, content in files.items()

@@ -20,11 +20,11 @@ PART_OF = "app.kubernetes.io/part-of"
 #: What needs to be created, and for whom it may be left out.
 RIGHTS: dict[str, Callable[[dict[str, Any]], bool]] = {
     "namespaces": lambda values: values["cluster"]["namespaces"]["create"],
-    "customresourcedefinitions.apiextensions.k8s.io": lambda values: (
-        values["monitoring"]["install"] or values["keda"]["install"]
+    "customresourcedefinitions.apiextensions.k8s.io": lambda values: any(
+        values[name]["install"] for name in ("monitoring", "keda", "cnpg")
     ),
-    "clusterroles.rbac.authorization.k8s.io": lambda values: (
-        values["monitoring"]["install"] or values["keda"]["install"]
+    "clusterroles.rbac.authorization.k8s.io": lambda values: any(
+        values[name]["install"] for name in ("monitoring", "keda", "cnpg")
     ),
     "priorityclasses.scheduling.k8s.io": lambda values: values["cluster"]["namespaces"]["create"],
     "networkpolicies.networking.k8s.io": lambda values: values["networkPolicies"],
@@ -66,7 +66,7 @@ def names(cluster: Cluster, values: dict[str, Any]) -> Iterator[Finding]:
     """Look for namespaces and releases of others under names of ours."""
     prefix, create = values["cluster"]["namePrefix"], values["cluster"]["namespaces"]["create"]
     parts = ["readmission", "readmission-data", "pipelines", "airflow"]
-    parts += [name for name in ("monitoring", "keda") if values[name]["install"]]
+    parts += [name for name in ("monitoring", "keda", "cnpg") if values[name]["install"]]
     needed = [prefix + name for name in parts]
     present = {item["metadata"]["name"]: item["metadata"].get("labels", {}) for item in cluster.get("namespaces")}
     missing = [name for name in needed if name not in present]
@@ -97,6 +97,7 @@ def operators(cluster: Cluster, values: dict[str, Any]) -> Iterator[Finding]:
     for name, part, remedy in (
         ("servicemonitors.monitoring.coreos.com", "monitoring", "monitoring: {install: false, namespace: theirs}"),
         ("scaledobjects.keda.sh", "keda", "keda: {install: false}"),
+        ("clusters.postgresql.cnpg.io", "cnpg", "cnpg: {install: false, namespace: theirs}"),
     ):
         metadata = definitions.get(name)
         owner = (metadata or {}).get("annotations", {}).get("meta.helm.sh/release-name", "somebody else")
@@ -108,6 +109,8 @@ def operators(cluster: Cluster, values: dict[str, Any]) -> Iterator[Finding]:
         ):
             text = "there is no Prometheus operator. Set monitoring: {install: true}, or {scrape: false}"
             yield Finding("FAIL", part, text)
+        elif not (install or metadata) and part == "cnpg" and values["postgres"]["engine"] == "cloudnative-pg":
+            yield Finding("FAIL", part, "there is no operator CloudNativePG. Set cnpg: {install: true}")
         else:
             yield Finding("ok", part, "installed with the system" if install else "not installed by us")
 

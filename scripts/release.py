@@ -124,7 +124,7 @@ def package(root: Path, version: str, notes: str) -> Path:
     folder = root / "dist" / f"release-{version}"
     folder.mkdir(parents=True, exist_ok=True)
     chartlib.build_dependencies(root / "charts")
-    for name in ("foundation", "readmission"):
+    for name in ("foundation", "readmission", "dask", "loadtest"):
         helm.package(root / "charts" / name, destination=folder)
     (folder / "images.txt").write_text(list_images(root, version))
     (folder / "RELEASE.md").write_text(f"# Readmission {version}\n\n{notes}\n")

@@ -14,7 +14,7 @@ from preflight_cluster import quantity
 from charts import charts_folder, find_chart
 
 #: Kinds whose pods stay; Jobs end before the others are at full size.
-LASTING = ("Deployment", "StatefulSet", "DaemonSet", "Prometheus", "Alertmanager")
+LASTING = ("Deployment", "StatefulSet", "DaemonSet", "Prometheus", "Alertmanager", "Cluster")
 
 
 def replicas(item: dict[str, Any], objects: list[dict[str, Any]]) -> int:
@@ -22,7 +22,7 @@ def replicas(item: dict[str, Any], objects: list[dict[str, Any]]) -> int:
     for scaler in (o for o in objects if o["kind"] in ("HorizontalPodAutoscaler", "ScaledObject")):
         if scaler["spec"]["scaleTargetRef"]["name"] == item["metadata"]["name"]:
             return int(scaler["spec"].get("minReplicas") or scaler["spec"]["minReplicaCount"])
-    return int(item["spec"].get("replicas", 1))
+    return int(item["spec"].get("replicas", item["spec"].get("instances", 1)))
 
 
 def containers(item: dict[str, Any]) -> list[dict[str, Any]]:
@@ -47,6 +47,8 @@ def sizes(objects: list[dict[str, Any]]) -> Counter[str]:
             totals["memory"] += int(count * quantity(str(requests.get("memory", 0))))
             totals["limits"] += int(count * quantity(str(limits.get("memory", 0))))
         claims = [claim["spec"] for claim in item["spec"].get("volumeClaimTemplates", [])]
+        if item["kind"] == "Cluster":
+            totals["volumes"] += int(count * quantity(item["spec"]["storage"]["size"]))
         storage = item["spec"].get("storage", {}).get("volumeClaimTemplate")
         for claim in [*claims, *([storage["spec"]] if storage else [])]:
             totals["volumes"] += int(count * quantity(claim["resources"]["requests"]["storage"]))

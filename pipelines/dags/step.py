@@ -60,7 +60,8 @@ def _labels(verb: str) -> dict[str, str]:
 def _pod(own: dict[str, Any]) -> dict[str, Any]:
     """Return the pod: as Pod Security "restricted" requires, with a read-only root filesystem and the step's size.
 
-    The settings `pod` and `ca_bundle` say what the cluster adds: placement, Secrets for pulling, user, trusted CAs.
+    The settings `pod`, `ca_bundle` and `dask_tls` say what the cluster adds: placement, Secrets for pulling, user,
+    trusted CAs, the certificate for Dask.
     """
     site = json.loads(conf.get(SECTION, "pod", fallback="{}"))
     volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {"sizeLimit": "4Gi"}}]
@@ -68,6 +69,9 @@ def _pod(own: dict[str, Any]) -> dict[str, Any]:
     if bundle := conf.get(SECTION, "ca_bundle", fallback=""):
         volumes.append({"name": "ca", "configMap": {"name": bundle}})
         mounts.append({"name": "ca", "mountPath": "/etc/readmission/ca", "readOnly": True})
+    if certificate := conf.get(SECTION, "dask_tls", fallback=""):
+        volumes.append({"name": "dask", "secret": {"secretName": certificate}})
+        mounts.append({"name": "dask", "mountPath": "/etc/readmission/dask", "readOnly": True})
     container = {
         "name": "base",
         "resources": own["resources"],

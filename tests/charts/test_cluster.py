@@ -152,3 +152,76 @@ def test_addresses_of_dns_and_api_server_are_those_of_the_cluster() -> None:
     )
     [scheduler] = [o for o in foundation if o["metadata"]["name"] == "airflow-scheduler-to-kubernetes-api"]
     assert scheduler["spec"]["egress"] == [{"ports": [{"port": 8443}]}]
+
+
+def test_a_gateway_gets_routes_and_there_is_no_ingress() -> None:
+    gateway = {"name": "public", "namespace": "", "section": "https"}
+    ingress = {"namespace": "gateways", "domain": "hospital.example.org", "gateway": gateway}
+    everything = rendered(ingress=ingress)
+    items = [o for objects in everything.values() for o in objects]
+    assert not [o for o in items if o["kind"] == "Ingress"]
+    routes = {o["spec"]["hostnames"][0].split(".")[0]: o for o in items if o["kind"] == "HTTPRoute"}
+    assert routes.keys() == {"mlflow", "inference", "demo", "airflow", "grafana"}
+    services = {(o["metadata"].get("namespace"), o["metadata"]["name"]): o for o in items if o["kind"] == "Service"}
+    for name, route in routes.items():
+        assert route["spec"]["hostnames"] == [f"{name}.hospital.example.org"]
+        assert route["spec"]["parentRefs"] == [{"name": "public", "namespace": "gateways", "sectionName": "https"}]
+        [target] = route["spec"]["rules"][0]["backendRefs"]
+        # Those of others are there where their charts are.
+        key = (route["metadata"]["namespace"], target["name"])
+        assert key in services or name in ("airflow", "grafana")
+        if service := services.get(key):
+            assert target["port"] in {port["port"] for port in service["spec"]["ports"]}, name
+    [allowed] = [o for o in everything["foundation"] if o["metadata"]["name"] == "inference-from-ingress"]
+    assert "gateways" in str(allowed["spec"]["ingress"])
+    [mlflow] = [o for o in items if o["metadata"]["name"] == "readmission-mlflow" and o["kind"] == "Deployment"]
+    assert "mlflow.hospital.example.org" in str(mlflow)
+
+
+def test_a_route_takes_further_fields_of_its_rule() -> None:
+    rule = {"timeouts": {"request": "60s"}, "sessionPersistence": {"sessionName": "demo"}}
+    over = {"apiUrl": "http://api", "route": {"enabled": True, "host": "h", "gateway": {"name": "g"}, "rule": rule}}
+    [route] = [o for o in chartlib.render_ours("demo", over) if o["kind"] == "HTTPRoute"]
+    assert route["spec"]["rules"] == [rule | {"backendRefs": [{"name": "demo", "port": 8081}]}]
+
+
+#: Releases with objects of the whole cluster, which only one of two installations may install.
+SHARED = {"readmission-crds", "readmission-monitoring", "readmission-keda"}
+
+
+def test_two_installations_share_nothing_but_what_one_of_them_installs() -> None:
+    first = rendered("dev", keda={"install": True})
+    second = rendered(
+        "dev", cluster={"namePrefix": "staging-"}, monitoring={"install": False, "namespace": "monitoring"}
+    )
+    assert not SHARED & second.keys()
+
+    def identities(everything: dict[str, list[dict[str, Any]]]) -> dict[tuple[str, str, str], str]:
+        return {
+            (o["kind"], o["metadata"].get("namespace", ""), o["metadata"]["name"]): release
+            for release, objects in everything.items()
+            for o in objects
+        }
+
+    # Without a namespace an object belongs to the release's, which the prefix sets apart.
+    cluster_wide = {"ClusterRole", "ClusterRoleBinding", "Namespace", "PriorityClass", "APIService", "IngressClass"}
+    theirs, ours = identities(first), identities(second)
+    both = [
+        key
+        for key in theirs.keys() & ours.keys()
+        if key[1] or key[0] in cluster_wide or key[0].endswith(("WebhookConfiguration", "Definition"))
+    ]
+    assert both == []
+    assert ("PriorityClass", "", "staging-readmission-answers") in ours
+    # What both have in `default`, the namespace of `foundation`, is called after the release.
+    assert {name for kind, namespace, name in ours if namespace == "default"} == {"staging-foundation-credentials"}
+    for key in theirs:
+        if key[0] in ("ClusterRole", "ClusterRoleBinding") and theirs[key] not in SHARED:
+            pytest.fail(f"{key[2]} of {theirs[key]} is of the whole cluster")
+
+
+def test_the_releases_of_two_installations_have_names_of_their_own() -> None:
+    def placed(**over: Any) -> set[tuple[str, str]]:
+        return {(r.namespace, r.name) for r in chartlib.releases("dev", **over)}
+
+    assert not placed() & placed(cluster={"namePrefix": "staging-"})

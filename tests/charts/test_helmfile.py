@@ -38,6 +38,16 @@ def test_a_choice_adds_its_releases_and_takes_no_other_away(choice: str) -> None
     assert names() - names(**{choice: OFF[choice]}) == CHOICES[choice]
 
 
+def test_the_operators_postgres_takes_the_place_of_the_trials() -> None:
+    operated = {"postgres": {"engine": "cloudnative-pg"}}
+    assert names(**operated, cnpg={"install": True}) == names() - {"postgres"} | {
+        "readmission-cnpg",
+        "postgres-cluster",
+    }
+    theirs = names(**operated, cnpg={"install": False, "namespace": "cnpg-system"})
+    assert theirs == names() - {"postgres"} | {"postgres-cluster"}
+
+
 @pytest.mark.parametrize("chosen", list(itertools.product([True, False], repeat=len(CHOICES))))
 def test_every_release_waits_for_the_namespaces_whatever_is_chosen(chosen: tuple[bool, ...]) -> None:
     """What is filtered out orders nothing: each release needs `foundation` by way of releases that are there."""

@@ -14,9 +14,8 @@ LABELS = {f"app.kubernetes.io/{k}" for k in ("name", "instance", "component", "p
 SELECTOR = {f"app.kubernetes.io/{k}" for k in ("name", "instance", "component")}
 #: Monitors of services that charts of others bring.
 OTHERS = {"readmission-observability-airflow-statsd"}
-HOST = {"global": {"postgres": {"host": "db"}}}
+HOST = {"global": {"postgres": {"host": "db"}}, "mlflowUrl": "http://mlflow:5000"}
 OPEN = {"apiKeys": {"open": True}}
-SOURCE = {"source": "s3://b/k"}
 
 
 def of_kind(platform: Platform, *kinds: str) -> list[dict[str, Any]]:
@@ -159,7 +158,8 @@ def test_values_that_are_unknown_are_refused(name: str, values: dict[str, Any], 
         ("inference", HOST | OPEN | {"ingress": {"enabled": True}}, r"ingress\.host: name the host"),
         ("inference", HOST | {"ingress": {"enabled": True, "host": "h"}}, r"ingress\.enabled: without API keys"),
         ("inference", HOST | {"tmpSize": "1G"}, r"tmpSize 1G: give it in Ki, Mi, Gi or Ti"),
-        ("feed", {}, r"feed\.source: name the data"),
+        ("inference", OPEN | {"route": {"enabled": True}}, r"route\.gateway\.name: name the Gateway"),
+        ("inference", {"route": {"enabled": True, "host": "h"}}, r"route\.enabled: without API keys"),
         ("foundation", {"networkPolicies": {"flows": [{"from": ["mars"], "to": ["x"]}]}}, 'names the endpoint "mars"'),
     ],
 )
@@ -206,12 +206,6 @@ def environment(objects: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the environment of the container of the only Deployment or StatefulSet."""
     [pod] = [o["spec"]["template"]["spec"] for o in objects if o["kind"] in ("Deployment", "StatefulSet")]
     return {entry["name"]: entry.get("value") for entry in pod["containers"][0]["env"]}
-
-
-@pytest.mark.parametrize("name", chartlib.PARTS)
-def test_every_chart_installs_alone(name: str) -> None:
-    objects = chartlib.render_ours(name, HOST | (SOURCE if name == "feed" else {}))
-    assert {o["kind"] for o in objects} & {"Deployment", "CronJob", "Namespace"}
 
 
 def test_the_api_keeps_its_service_through_an_update(platform: Platform) -> None:

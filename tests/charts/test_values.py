@@ -162,6 +162,12 @@ def test_helmfile_renders_the_same(upstream: Path) -> None:
         ({"cluster": {"namespaces": {"create": "no"}}}, r"cluster\.namespaces\.create is no; it must be true or false"),
         ({"monitoring": False}, r"monitoring is false; it must be a map"),
         ({"postgres": {"install": False}}, r"postgres\.host: name your Postgres server"),
+        ({"postgres": {"engine": "mysql"}}, r"postgres\.engine is mysql; it must be bitnami or cloudnative-pg"),
+        ({"postgres": {"engine": "cloudnative-pg"}}, r"cnpg: postgres\.engine is cloudnative-pg, which needs its oper"),
+        (
+            {"acceptEndOfLifeStores": False, "postgres": {"engine": "cloudnative-pg"}, "cnpg": {"install": True}},
+            r"objectStore\.install: the bundled store gets no security updates",
+        ),
         ({"acceptEndOfLifeStores": False}, r"postgres\.install: the bundled store gets no security updates"),
         (
             {"acceptEndOfLifeStores": False, "postgres": {"install": False, "host": "db.example.org"}},
@@ -190,3 +196,41 @@ def test_open_maps_take_any_key() -> None:
         "monitoring": {"labels": {"release": "k"}},
     }
     assert chartlib.state("dev", **open_maps)["monitoring"]["labels"] == {"release": "k"}
+
+
+OPERATED = {"postgres": {"engine": "cloudnative-pg", "size": "50Gi"}, "cnpg": {"install": True}}
+
+
+def test_the_operators_postgres_is_reached_by_the_same_parts_and_by_its_operator() -> None:
+    by_name = {r.name: r for r in chartlib.releases("prod", **OPERATED)}
+    foundation = chartlib.render(by_name["foundation"], chartlib.CHARTS / "foundation")
+    policies = {o["metadata"]["name"]: o["spec"] for o in foundation if o["kind"] == "NetworkPolicy"}
+    instances = {"matchLabels": {"cnpg.io/cluster": "postgres"}}
+    for name, port in {
+        "postgres-from-inference": 5432,
+        "postgres-from-postgres": 5432,
+        "postgres-status-from-postgres-operator": 8000,
+        "postgres-metrics-from-prometheus": 9187,
+    }.items():
+        assert policies[name]["podSelector"] == instances and policies[name]["ingress"][0]["ports"] == [{"port": port}]
+    assert policies["postgres-to-kubernetes-api"]["podSelector"] == instances
+    made = next(o["data"]["secrets.json"] for o in foundation if "secrets.json" in o.get("data", {}))
+    secrets = {(s["namespace"], s["name"]): s["data"] for s in yaml.safe_load(made)}
+    assert secrets["readmission-data", "postgres-superuser"] == {"username": "postgres", "password": "{postgres-admin}"}
+    assert "@postgres-rw.readmission-data:5432/airflow" in secrets["airflow", "airflow-keys"]["connection"]
+
+
+def test_the_operators_postgres_is_valid_by_its_own_definition(upstream: Path) -> None:
+    by_name = {r.name: r for r in chartlib.releases("prod", **OPERATED)}
+    archives = {name: charts.find_chart(by_name[name], upstream) for name in ("readmission-cnpg", "postgres-cluster")}
+    if None in archives.values():
+        pytest.skip("the charts of CloudNativePG are not in CHARTS_DIR")
+    operator, cluster = (chartlib.render(by_name[name], Path(str(archive))) for name, archive in archives.items())
+    problems: list[str] = []
+    counts = charts.validate("postgres-cluster", cluster, chartlib.custom_schemas(operator), problems)
+    assert problems == [] and counts["custom"] >= 1
+    [spec] = [o["spec"] for o in cluster if o["kind"] == "Cluster"]
+    assert spec["instances"] == 3 and spec["storage"]["size"] == "50Gi"
+    assert spec["superuserSecret"] == {"name": "postgres-superuser"}
+    assert spec["affinity"] == {"topologyKey": "kubernetes.io/hostname"}
+    assert {o["metadata"]["namespace"] for o in cluster} == {"readmission-data"}

@@ -199,7 +199,8 @@ def test_the_cluster_says_where_pods_run_as_whom_and_whom_they_trust() -> None:
         "tolerations": [{"key": "training", "operator": "Exists"}],
         "securityContext": {"runAsNonRoot": True},
     }
-    options = {"pod": json.dumps(site), "ca_bundle": "readmission-ca", "object_keys": "false", "pull_policy": "Always"}
+    options = {"pod": json.dumps(site), "ca_bundle": "readmission-ca", "dask_tls": "dask-tls"}
+    options |= {"object_keys": "false", "pull_policy": "Always"}
     with dags(runtime="kubernetes", **options) as by_id:
         task = by_id["readmission_ingest"].get_task("ingest")
         pod = task.build_pod_request_obj(dry_run=True)
@@ -210,6 +211,7 @@ def test_the_cluster_says_where_pods_run_as_whom_and_whom_they_trust() -> None:
     assert pod.spec.security_context.run_as_non_root and pod.spec.security_context.run_as_user is None
     assert pod.spec.security_context.seccomp_profile.type == "RuntimeDefault"
     assert [v.config_map.name for v in pod.spec.volumes if v.config_map] == ["readmission-ca"]
-    assert "/etc/readmission/ca" in [m.mount_path for m in container.volume_mounts]
+    assert [v.secret.secret_name for v in pod.spec.volumes if v.secret] == ["dask-tls"]
+    assert {"/etc/readmission/ca", "/etc/readmission/dask"} <= {m.mount_path for m in container.volume_mounts}
     assert container.image_pull_policy == "Always"
     assert not [e.name for e in container.env if e.name.startswith("AWS_")]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import alerts
 import backups
+import beside
 import chains
 import changes
 import doors
@@ -77,6 +78,16 @@ def upgrades(prove: Prove) -> None:
     prove("what others have is untouched by upgrades", foreign.unchanged)
 
 
+def neighbours(prove: Prove) -> None:
+    """Prove what can be installed beside the system."""
+    prove("each chart alone, by the line of its README", beside.alone)
+    prove("a second system beside it, from its manifests", beside.second)
+    prove("a second apply of the manifests changes nothing", beside.applied_again)
+    prove("the second system goes, the first stays", beside.second_gone)
+    prove("a load test as a release", beside.load)
+    prove("Dask as a release, a worker killed", beside.dask)
+
+
 def losses(prove: Prove) -> None:
     """Prove what is survived, and that somebody is told."""
     namespace, database = os.environ.get("E2E_POSTGRES", "readmission-data/postgres").split("/")
@@ -97,7 +108,7 @@ def main() -> None:
     report = Report()
     skip = set(os.environ.get("E2E_SKIP", "").split())
     bring_up(report.prove, skip)
-    for group in (rules, pipeline, upgrades, losses):
+    for group in (rules, pipeline, upgrades, neighbours, losses):
         if group.__name__ not in skip:
             group(report.prove)
     if "destroy" not in skip:

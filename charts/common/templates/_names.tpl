@@ -39,7 +39,12 @@ annotations:
 {{ .Values.serviceAccount.name | default (include "common.fullname" (omit . "component")) }}
 {{- end }}
 
-{{/* URL of a sibling chart's Service in the same release. */}}
+{{/* URL of another part: the value `name`, or the Service of the sibling `chart` in the same release. */}}
 {{- define "common.siblingUrl" -}}
+{{- with index .root.Values .name -}}
+{{ . }}
+{{- else -}}
+{{- if .root.Chart.IsRoot }}{{ fail (printf "%s.%s: name the URL of %s, such as http://%s.example.org:%v. Only the umbrella chart brings one." .root.Chart.Name .name .chart .chart .port) }}{{ end -}}
 http://{{ .root.Release.Name }}-{{ .chart }}:{{ .port }}
+{{- end }}
 {{- end }}

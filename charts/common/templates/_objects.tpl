@@ -31,8 +31,14 @@ spec:
 {{- with .Values.global.monitorLabels }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- end }}
 
+{{/* Whether to make what the Prometheus operator reads: (dict "root" . "when" "auto" or a boolean "kind" its kind). Empty: no. */}}
+{{- define "common.watched" -}}
+{{- $defined := .root.Capabilities.APIVersions.Has (printf "monitoring.coreos.com/v1/%s" .kind) -}}
+{{- if or (eq (toString .when) "true") (and (eq (toString .when) "auto") $defined) }}yes{{ end -}}
+{{- end }}
+
 {{- define "common.servicemonitor" -}}
-{{- if .Values.serviceMonitor.enabled }}
+{{- if include "common.watched" (dict "root" . "when" .Values.serviceMonitor.enabled "kind" "ServiceMonitor") }}
 apiVersion: monitoring.coreos.com/v1
 kind: ServiceMonitor
 metadata: {{- include "common.monitorMetadata" . | nindent 2 }}
@@ -82,6 +88,29 @@ spec:
           - path: /
             pathType: Prefix
             backend: {service: {name: {{ include "common.fullname" $ }}, port: {name: http}}}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* HTTPRoute of the Gateway API, to a Gateway that the cluster has. */}}
+{{- define "common.route" -}}
+{{- with .Values.route }}
+{{- if .enabled }}
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{- include "common.metadata" $ | nindent 2 }}
+spec:
+  parentRefs:
+    - name: {{ required "route.gateway.name: name the Gateway that the route belongs to" .gateway.name }}
+      {{- with .gateway.namespace }}
+      namespace: {{ . }}
+      {{- end }}
+      {{- with .gateway.section }}
+      sectionName: {{ . }}
+      {{- end }}
+  hostnames: [{{ required "route.host: name the host under which the Gateway answers" .host | quote }}]
+  rules:
+    - {{- merge (dict "backendRefs" (list (dict "name" (include "common.fullname" $) "port" ($.Values.service.port | int)))) .rule | toYaml | nindent 6 }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -13,6 +13,7 @@ postgresql+psycopg2://readmission_mlflow@{{ required "global.postgres.host: name
 {{- $hosts = concat $hosts (list . (printf "%s:*" .)) -}}
 {{- end -}}
 {{- with .Values.ingress.host }}{{ $hosts = append $hosts . }}{{ end -}}
+{{- with .Values.route.host }}{{ $hosts = append $hosts . }}{{ end -}}
 {{- concat $hosts .Values.allowedHosts | join "," -}}
 {{- end }}
 
