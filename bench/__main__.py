@@ -46,6 +46,7 @@ def main(arguments: list[str]) -> int:
         sys.stdout.write(f"{__doc__}\n\nWHAT is one of: {', '.join(BENCHMARKS)}. `WHAT --help` lists its options.\n")
         return 0 if arguments else 2
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request
     return benchmark(arguments[0])(arguments[1:])
 
 

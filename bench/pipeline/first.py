@@ -15,18 +15,16 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
+from bench.commits import fresh_clone
 from bench.measurement import machine_load
 from bench.pipeline.servers import free_port
 from bench.pipeline.steps import local_source
 from readmission.errors import UserError
 
-ROOT = Path(__file__).parents[2]
 #: Reported by name; what is asked first must be a request that both commits take.
 CLOCKS = ("first prediction", "ready", "second start")
 REQUEST = {"age": "[70-80)", "gender": "Female", "time_in_hospital": 6, "num_medications": 18, "number_inpatient": 2}
@@ -68,34 +66,6 @@ def summary(rounds: dict[str, list[dict[str, float]]]) -> list[str]:
         before, now = (statistics.median(figures[clock] for figures in rounds[name]) for name in rounds)
         lines.append(f"{clock:<17} {before:6.1f} s -> {now:6.1f} s, {now / before:.2f} of the baseline")
     return lines
-
-
-@contextmanager
-def fresh_clone(folder: Path, commit: str) -> Iterator[Path]:
-    """Clone this repository's commit into a folder; delete its state and files at the end."""
-    subprocess.run(["git", "clone", "-q", "--shared", ROOT, folder], check=True)
-    subprocess.run(["git", "-C", folder, "checkout", "-q", "--detach", commit_id(commit)], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["rm", "-rf", folder], check=False)
-
-
-def commit_id(commit: str) -> str:
-    """Return the id of one of this repository's commits.
-
-    Raises:
-        UserError: There is no such commit here.
-    """
-    done = subprocess.run(
-        ["git", "-C", ROOT, "rev-parse", "--verify", f"{commit}^{{commit}}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise UserError(f"--baseline: this clone has no commit {commit!r}; a shallow clone lacks the older ones.")
-    return done.stdout.strip()
 
 
 def measure(clone: Path, source: str) -> dict[str, float]:

@@ -3,10 +3,12 @@
 import logging
 import sys
 from argparse import ArgumentParser
+from contextlib import ExitStack
 from pathlib import Path
 
+from bench.commits import fresh_clone
 from bench.serving import ratios, rounds, subject, tables, verdict
-from bench.serving.peers import BY_NAME, PEERS
+from bench.serving.peers import BASELINE, BY_NAME, PEERS
 from loadtest import report
 from readmission.data.content import CSV_NAME
 from readmission.settings import Settings, load_settings
@@ -54,6 +56,7 @@ def _compare(name: str, plan: rounds.Plan, arguments: list[str]) -> int:
     parser.add_argument("--report", type=Path, help="folder of the report [below the state folder]")
     parser.add_argument("--peers", default="", help=f"only these, separated by commas: {', '.join(BY_NAME)}")
     parser.add_argument("--workers", default="1", help="numbers of workers; above 1: ours and the echo, beside 1 [1]")
+    parser.add_argument("--baseline", default="", help="a commit whose API runs beside this one's, on the same model")
     options = parser.parse_args(arguments)
     settings = load_settings()
     folder: Path = options.report or settings.home / "reports" / "bench"
@@ -62,9 +65,14 @@ def _compare(name: str, plan: rounds.Plan, arguments: list[str]) -> int:
     model = subject.prepare(settings, source, home)
     workers = tuple(sorted({1, *map(int, options.workers.split(","))}))
     names = options.peers.split(",") if options.peers else list(BY_NAME) if workers == (1,) else []
-    peers = [peer for peer in PEERS if peer.name in {*names, "ours", "echo"}]
+    names = [name for name in names if name != "baseline"]
     requests = subject.requests(source, settings.seed)
-    session = rounds.run(peers, plan.of(options.rounds, workers), home, requests, options.port)
+    with ExitStack() as stack:
+        if options.baseline:
+            stack.enter_context(fresh_clone(home / BASELINE, options.baseline))
+            names.append("baseline")
+        peers = [peer for peer in PEERS if peer.name in {*names, "ours", "echo"}]
+        session = rounds.run(peers, plan.of(options.rounds, workers), home, requests, options.port)
     promises = verdict.promises(session, report.machine()["cores"])
     sys.stdout.write(tables.write(folder, session, model, promises))
     log.info("the report is in %s", folder)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +27,9 @@ log = logging.getLogger(__name__)
 
 Command = Callable[[int, int, Path], list[str]]
 Body = Callable[[Sequence[Record]], bytes]
+
+#: Checkout of another commit, below the home of the services. Without it, that peer cannot run.
+BASELINE = "baseline-checkout"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +77,15 @@ def _stock(port: int, workers: int, home: Path) -> list[str]:
     return _python("bentoml", "serve", "bench.serving.apps.stock:Stock", "--host", "127.0.0.1", "--port", str(port))
 
 
+def _baseline(port: int, workers: int, home: Path) -> list[str]:
+    """Run the API of the commit in `BASELINE` on a copy of the model, with the packages of this commit."""
+    own, checkout = home / "baseline", home / BASELINE
+    shutil.copytree(home / "models", own / "models", dirs_exist_ok=True)
+    variables = {"READMISSION_HOME": own, "PYTHONPATH": f"{checkout / 'pipelines'}{os.pathsep}{checkout}"}
+    # A module is searched for in the working directory first.
+    return ["env", "-C", str(checkout), *(f"{k}={v}" for k, v in variables.items()), *_python("serving.server")]
+
+
 def _first(records: Sequence[Record]) -> bytes:
     return payloads.single(records[0])
 
@@ -96,6 +109,14 @@ PEERS: tuple[Peer, ...] = (
         name="ours",
         label="readmission API",
         command=lambda port, workers, home: _python("serving.server"),
+        ready="/readyz",
+        single=("/predict", _first),
+        many=("/predict_batch", _records),
+    ),
+    Peer(
+        name="baseline",
+        label="readmission API of the baseline commit",
+        command=_baseline,
         ready="/readyz",
         single=("/predict", _first),
         many=("/predict_batch", _records),

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import io
 import json
+import random
 import sys
 import tempfile
 import time
@@ -141,9 +142,10 @@ def measure(folder: Path, rounds: int) -> dict[str, float]:
     }
 
     async def play() -> None:
-        for number in range(rounds):
+        for _ in range(rounds):
             order = list(forms.values())
-            for form in order[number % 3 :] + order[: number % 3]:
+            random.shuffle(order)
+            for form in order:
                 await form.turn(bodies)
 
     asyncio.run(play())

@@ -1,4 +1,4 @@
-"""The benchmark of the first prediction: its comparison, and the commits that it takes."""
+"""The benchmark of the first prediction: its comparison, and targets that fail."""
 
 import os
 from pathlib import Path
@@ -16,17 +16,6 @@ def test_the_medians_of_both_commits_are_compared() -> None:
     }
     assert first.summary(rounds)[0] == "first prediction   120.0 s ->   60.0 s, 0.50 of the baseline"
     assert [line[:17].strip() for line in first.summary(rounds)] == list(first.CLOCKS)
-
-
-def test_an_unknown_commit_is_refused_by_name() -> None:
-    with pytest.raises(UserError, match=r"--baseline: this clone has no commit 'nope'"):
-        first.commit_id("nope")
-
-
-def test_a_clone_has_the_files_of_its_commit_and_is_deleted(tmp_path: Path) -> None:
-    with first.fresh_clone(tmp_path / "clone", "HEAD") as clone:
-        assert (clone / "Makefile").is_file()
-    assert not clone.exists()
 
 
 def test_a_target_that_fails_ends_with_its_own_words(tmp_path: Path) -> None:

@@ -39,3 +39,12 @@ def test_scaling_is_judged_by_cpu_on_any_machine(alone: float, beside: float, ho
     measured = session(cpu_ms=alone)
     measured.figures.append(figure("ours", 5000, workers=2, cpu_ms=beside))
     assert {p.what: p.holds for p in verdict.promises(measured, 2)}["two workers to one by CPU"] is holds
+
+
+@pytest.mark.parametrize(("rate", "holds"), [(5_200, True), (5_600, False)])
+def test_the_rate_of_the_baseline_commit_is_kept_at_each_size(rate: float, holds: bool) -> None:
+    measured = session()
+    measured.figures += [figure("baseline", rate), figure("baseline", 0.5, 10_000)]
+    judged = {promise.what: promise.holds for promise in verdict.promises(measured, 2)}
+    assert judged["single rows, times baseline"] is holds
+    assert judged["10,000 rows, times baseline"] is True
