@@ -158,8 +158,8 @@ class PredictionLog:
 
     def _append(self, entries: Sequence[Entry | Block]) -> None:
         file = self._file or self._open()
-        for are_entries, group in groupby(entries, lambda e: isinstance(e, Entry)):
-            for body in map(_encode, [list(group)] if are_entries else group):
+        for are_blocks, group in groupby(entries, lambda e: isinstance(e, Block)):
+            for body in map(_encode, group if are_blocks else [list(group)]):
                 _write_whole(file, FRAME.pack(len(body), zlib.crc32(body)))
                 _write_whole(file, body)
         os.fdatasync(file.fileno())
