@@ -82,10 +82,10 @@ format: $(VENV)/.installed ## format the code
 generate: $(VENV)/.installed ## write every generated file: rules, dashboards, chart docs, settings table, layering diagram
 	@$(BIN)/python scripts/generate.py
 
-# Two processes, each with a file at a time (tests/conftest.py): many tests wait for servers to start.
+# Three processes for two cores, each with a file at a time (tests/conftest.py): many tests wait for servers to start.
 .PHONY: test
 test: $(VENV)/.installed ## run the tests; ARGS="tests/integration/api -k feedback"
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Scripts that the site would otherwise load from another host.
 SITE := .cache/site

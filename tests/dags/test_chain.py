@@ -1,6 +1,6 @@
 """The whole chain by Airflow with everything real, each step killed once and one family failing for good.
 
-On every batch of the real data set when it is there (seven), else of the synthetic sample (two). The first run of
+On the real data set in three batches when it is there, else of the synthetic sample (two). The first run of
 ingest is killed when its batch is in, so that its retry takes the next one.
 """
 
@@ -75,7 +75,7 @@ class Chain:
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     folder = tmp_path_factory.mktemp("chain")
     ports = {name: free_port() for name in ("postgres_port", "mlflow_port", "api_port", "ui_port")}
-    source, size = REAL_DATA, 15_000
+    source, size = REAL_DATA, 34_000
     if not REAL_DATA.is_file():
         source, size = folder / "sample.csv", 1_000
         source.write_bytes(synthetic.generate(2_000, seed=7))

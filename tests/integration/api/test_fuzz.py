@@ -74,6 +74,9 @@ def test_answers_are_as_the_description_says(api: Api) -> None:
             "6",
             "--seed",
             "7",
+            # Side by side, because calls of record systems without a token are answered late.
+            "--workers",
+            "4",
             "--phases",
             "coverage,fuzzing",
             "--generation-database",

@@ -62,7 +62,8 @@ def test_no_bundle_and_no_call_breaks_the_api(api: Api) -> None:
 
     def spoilt() -> Request:
         path = draw.choice(list(contents))
-        bearer = token(aud=f"https://readmission.example.org{path}") if draw.random() < 0.9 else "x.y.z"
+        # Few wrong tokens, because each failed attempt is slowed down.
+        bearer = token(aud=f"https://readmission.example.org{path}") if draw.random() < 0.99 else "x.y.z"
         headers = {"content-type": "application/json", "authorization": f"Bearer {bearer}"}
         return path, broken(draw, contents[path]), headers
 
