@@ -62,7 +62,8 @@ class SmallSite(Site):
 @pytest.fixture
 def site(database: Settings, postgres_server: Settings, mlflow_server: str, tmp_path: Path) -> Iterator[SmallSite]:
     name = f"faults_{uuid.uuid4().hex[:8]}"
-    settings = database.replace(mlflow_uri=mlflow_server, experiment=name, model_name=name)
+    port = int(mlflow_server.rpartition(":")[2])
+    settings = database.replace(mlflow_uri=mlflow_server, mlflow_port=port, experiment=name, model_name=name)
     it = SmallSite(tmp_path, settings, postgres_server.home / "secrets.env")
     try:
         it.open()
