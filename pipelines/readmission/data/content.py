@@ -35,14 +35,12 @@ def get_object(url: str, endpoint: str) -> bytes:
     Raises:
         UserError: There is no such object, or it cannot be read.
     """
-    import botocore.exceptions
-
     folder, _, key = url.rpartition("/")
     try:
         return objects.S3Store(folder, endpoint).get(key)
     except KeyError as error:
         raise UserError(f"{url}: there is no such object.") from error
-    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+    except UserError as error:
         raise UserError(f"{url} cannot be read: {error}") from error
 
 

@@ -4,10 +4,13 @@ pyarrow.fs offers both under one interface and is no less code here: its local f
 the atomic `put` would stay ours, and boto3's chain of credentials is what operators of S3 know.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from readmission.errors import UserError
 from readmission.files import write_atomic
 from readmission.settings import Settings
 
@@ -69,43 +72,64 @@ class FolderStore:
 
 
 class S3Store:
-    """Objects in a bucket. Credentials are found by boto3 (environment, profile, role)."""
+    """Objects in a bucket. Credentials are found by boto3 (environment, profile, role).
+
+    Every method raises a UserError if the store does not answer or refuses.
+    """
 
     def __init__(self, url: str, endpoint: str) -> None:
         import boto3  # half a second to import: only for those who use S3
 
         parts = urlsplit(url)
         self._bucket, self._prefix = parts.netloc, parts.path.strip("/")
-        self._client = boto3.client("s3", endpoint_url=endpoint or None)
+        self._client, self._where = boto3.client("s3", endpoint_url=endpoint or None), endpoint or "Amazon S3"
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Say in a sentence what went wrong, without the key: a bucket's own names are its owner's."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except ClientError as error:
+            reason = f"it refuses with {error.response['Error']['Code']}"
+            raise UserError(f"The object store at {self._where} cannot be used: {reason}.") from error
+        except BotoCoreError as error:
+            reason = type(error).__name__
+            raise UserError(f"The object store at {self._where} cannot be reached ({reason}).") from error
 
     def _key(self, key: str) -> str:
         return f"{self._prefix}/{key}" if self._prefix else key
 
     def put(self, key: str, data: bytes) -> None:
         """Upload an object."""
-        self._client.put_object(Bucket=self._bucket, Key=self._key(key), Body=data)
+        with self._asked():
+            self._client.put_object(Bucket=self._bucket, Key=self._key(key), Body=data)
 
     def get(self, key: str) -> bytes:
         """Download an object; KeyError when it is absent."""
-        try:
-            body = self._client.get_object(Bucket=self._bucket, Key=self._key(key))["Body"]
-        except self._client.exceptions.NoSuchKey as error:
-            raise KeyError(key) from error
-        return bytes(body.read())
+        with self._asked():
+            try:
+                return bytes(self._client.get_object(Bucket=self._bucket, Key=self._key(key))["Body"].read())
+            except self._client.exceptions.NoSuchKey as error:
+                raise KeyError(key) from error
 
     def exists(self, key: str) -> bool:
         """Return whether the bucket has the object."""
-        answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._key(key), MaxKeys=1)
+        with self._asked():
+            answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._key(key), MaxKeys=1)
         return any(item["Key"] == self._key(key) for item in answer.get("Contents", ()))
 
     def delete(self, key: str) -> None:
         """Delete the object. A bucket with versions keeps the old one until its own rules delete it."""
-        self._client.delete_object(Bucket=self._bucket, Key=self._key(key))
+        with self._asked():
+            self._client.delete_object(Bucket=self._bucket, Key=self._key(key))
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys below a prefix."""
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._key(prefix))
-        keys = (item["Key"] for page in pages for item in page.get("Contents", ()))
+        with self._asked():
+            keys = [item["Key"] for page in pages for item in page.get("Contents", ())]
         return sorted(key[len(self._key("x")) - 1 :] for key in keys)
 
 

@@ -11,6 +11,7 @@ from readmission.errors import UserError
 from readmission.settings import Settings
 from readmission.steps import ingest, process
 from readmission.stores import objects, postgres
+from tests.conftest import free_port
 
 
 def check(store: objects.ObjectStore) -> None:
@@ -35,6 +36,21 @@ def test_s3(s3: str) -> None:
         boto3.client("s3", endpoint_url=s3).list_objects_v2(Bucket="lake")["Contents"][0]["Key"]
         == "some/prefix/a/b.bin"
     )
+
+
+def test_s3_that_is_away_or_refuses_is_a_sentence(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"at http://127\.0\.0\.1:\d+ cannot be used: it refuses with NoSuchBucket\."):
+        objects.S3Store("s3://nowhere", s3).put("a", b"one")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    away = objects.S3Store("s3://lake", f"http://127.0.0.1:{free_port()}")
+    for ask in (
+        lambda: away.put("a", b"one"),
+        lambda: away.get("a"),
+        lambda: away.keys("a/"),
+        lambda: away.exists("a"),
+    ):
+        with pytest.raises(UserError, match=r"cannot be reached \(EndpointConnectionError\)"):
+            ask()
 
 
 def test_the_clean_snapshot_is_the_same_from_a_folder_and_from_s3(database: Settings, sample: Path, s3: str) -> None:
