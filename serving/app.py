@@ -141,7 +141,7 @@ class Api:
         elif path in self.paths:
             await self._counted(scope, receive, send)
         elif path in BENTOML:
-            await self._fallback(scope, receive, send)
+            await self._fallback(scope, receive, http.with_common_headers(send, http.request_id(scope["headers"])))
         else:
             with_headers = http.with_common_headers(send, http.request_id(scope["headers"]))
             await _UNKNOWN(scope, receive, with_headers)

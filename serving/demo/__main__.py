@@ -3,6 +3,7 @@
 import ctypes
 import os
 import sys
+from pathlib import Path
 
 # Gradio imports pandas, which imports pyarrow where it is installed: 33 MB that the page has no use for.
 sys.modules["pyarrow"] = None  # type: ignore[assignment]
@@ -18,6 +19,7 @@ from readmission import tracing  # noqa: E402
 from readmission.logs import configure_logging  # noqa: E402
 from readmission.settings import load_settings  # noqa: E402
 from serving.demo.app import create  # noqa: E402
+from serving.demo.uploads import delete_old  # noqa: E402
 
 if __name__ == "__main__":
     settings = load_settings()
@@ -25,6 +27,7 @@ if __name__ == "__main__":
     tracing.start(settings, "readmission-demo")
     # Uploaded and scored files lie with all other state, where the inventory of privacy expects them.
     os.environ.setdefault("GRADIO_TEMP_DIR", str((settings.home / "demo").resolve()))
+    delete_old(Path(os.environ["GRADIO_TEMP_DIR"]))
     uvicorn.run(
         create(
             settings.api.base_url,

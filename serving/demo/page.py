@@ -21,14 +21,14 @@ from serving.demo.labels import objection
 from serving.demo.language import current, mark, speak_each, speaking, tr
 from serving.demo.presets import PRESETS
 from serving.demo.table import NotScorableError
+from serving.demo.uploads import KEEP_FILES
 
 TITLE = mark("Readmission risk")
 #: Names that a table may have; what a file is, its content says.
 FILES = [".csv", ".txt", ".tsv", ".xlsx", ".xls"]
 #: How often to ask the API for its model, in seconds.
 REFRESH = 15
-#: Uploaded and scored files hold patients' data: Gradio deletes them at this age (seconds).
-KEEP_FILES = 900
+#: How often Gradio looks for files to delete, in seconds.
 LOOK_FOR_FILES = 60
 
 REQUESTS = Counter("readmission_demo_requests_total", "Requests to the API by outcome.", ["route", "outcome"])

@@ -172,7 +172,8 @@ def problems(body: bytes) -> list[Problem]:
     system = _declared_system(stated)
     listed = [p for name, raw in stated.items() if (p := _field_problem(name, raw, system)) is not None]
     listed += [Problem(c.name, "missing", c.allowed) for c in _REQUIRED if c.name not in stated]
-    return listed or [Problem("", "json", "a JSON object in UTF-8")]
+    # Every last value is right, so a column is named twice.
+    return listed or [Problem("", "json", "a JSON object that names each column once")]
 
 
 def _declared_system(stated: Mapping[str, Raw]) -> icd.System | None:

@@ -1,5 +1,7 @@
 """Routes for operators and probes: which model answers, health, readiness, metrics, the OpenAPI document, reload."""
 
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -12,11 +14,15 @@ from serving import http, metrics
 from serving.edge.auth import ApiKeys
 from serving.edge.drain import Drain
 from serving.http import JsonResponse
+from serving.predict.aliases import Aliases, polled_at
 from serving.predict.loaded_models import POKE, LoadedModel, LoadedModels
 from serving.predict.predictor import Predictor
 from serving.prediction_log.spool import PredictionLog
 from serving.routes import docs, openapi
 from serving.routes.states import Health, ModelDescription, ModelInfo, Registry, Status
+
+#: Seconds without a poll of the registry after which the sidecar is said to be silent: more than a download takes.
+_SILENCE = 300.0
 
 
 class Info:
@@ -59,7 +65,7 @@ class Info:
         state = Health(
             status="ok",
             model="loaded" if models.champion else "none",
-            registry=aliases.registry or "not asked yet",
+            registry=self._registry(aliases).state,
             prediction_log=_log_state(self._predictor.log),
         )
         if models.champion is None or self._drain.begun:
@@ -68,7 +74,7 @@ class Info:
         state.problem = models.error or aliases.error
         if self._keys.problem:
             state.keys = "the file of keys has a problem, see the log"
-        if state.problem or state.keys or aliases.registry != "ok" or state.prediction_log in ("full", "dropping"):
+        if state.problem or state.keys or state.registry != "ok" or state.prediction_log in ("full", "dropping"):
             state.status = "degraded"
         return JsonResponse(state)
 
@@ -83,10 +89,20 @@ class Info:
             champion_wanted=aliases.champion,
             challenger=_describe(models.challenger) if models.challenger else None,
             workers=models.workers(),
-            registry=Registry(aliases.registry or "not asked yet", aliases.checked_at),
+            registry=self._registry(aliases),
             problem=models.error or aliases.error,
         )
         return JsonResponse(content)
+
+    def _registry(self, aliases: Aliases) -> Registry:
+        """Return what the last poll of the registry gave, and when it was."""
+        polled = polled_at(self._folder)
+        if polled is None:
+            return Registry(aliases.registry or "not asked yet", aliases.checked_at)
+        state, silent = aliases.registry, time.time() - polled
+        if silent > _SILENCE:
+            state = f"not asked for {silent:.0f} s: the sidecar hangs, or does not start"
+        return Registry(state, datetime.fromtimestamp(polled, UTC).isoformat(timespec="seconds"))
 
     async def card(self, request: Request) -> Response:
         """Answer the champion's model card: as a page, or by `?format=markdown` or `?format=xml` (CHAI)."""

@@ -31,6 +31,7 @@ from serving.prediction_log.entries import Entry
 from serving.prediction_log.outcomes import Outcome, read_outcome
 from serving.prediction_log.segments import SUFFIX
 from serving.sidecar import launch
+from serving.sidecar.background import Background
 from serving.sidecar.events import BAD_CONTENT, WaitingEvents
 from serving.sidecar.model_sync import ModelSync
 from serving.sidecar.store import Store
@@ -202,16 +203,20 @@ def main() -> None:
     parent = int(sys.argv[1]) if len(sys.argv) > 1 else os.getppid()
     models, shipper, process = ModelSync(settings), Shipper(settings), metrics.Process()
     key_sets = KeySets(settings.clinic.clients, settings.home)
-    poke, next_poll = models.folder / POKE, 0.0
+    # A registry that never answers, or a download that trickles, must not hold up the log.
+    registry = Background(lambda: attempt(models.poll, "following the registry"), "registry")
+    poke, next_poll, waiting = models.folder / POKE, 0.0, False
     while os.getppid() == parent:
         if time.monotonic() >= next_poll or poke.exists():
             poke.unlink(missing_ok=True)
-            attempt(models.poll, "following the registry")
+            waiting = True
             attempt(lambda: _clean_up(models.folder), "cleaning up after dead workers")
             attempt(lambda: shipper.unreadable.delete_old(settings.privacy.spool_days), "deleting what is too old")
             attempt(shipper.unreadable.delete_erased, "deleting what is of erased patients")
             process.flush()
             next_poll = time.monotonic() + settings.api.reload_interval
+        # Whoever asks while a poll runs gets another one after it.
+        waiting = waiting and not registry.start()
         attempt(lambda: shipper.ship(_TURN), "storing predictions")
         attempt(key_sets.poll, "fetching key sets")
         time.sleep(_POLL)

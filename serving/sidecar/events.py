@@ -61,6 +61,8 @@ class WaitingEvents:
         for path in islice(sorted(self._folder.glob("*.json")), _MOST):
             try:
                 waiting.append((path, read_event(path)))
+            except FileNotFoundError:  # deleted since the folder was listed
+                continue
             except BAD_CONTENT as error:
                 self._put_aside(path, f"what was done cannot be read: {type(error).__name__}")
         if waiting:
@@ -80,6 +82,6 @@ class WaitingEvents:
         for path, event in part:
             waited = (datetime.now(UTC) - event.received_at).total_seconds()
             if event.prediction_id in stored or waited > _PATIENCE:
-                path.unlink()
+                path.unlink(missing_ok=True)
             else:
                 self._next = time.monotonic() + _PAUSE

@@ -3,6 +3,7 @@
 MLflow's client would bring pandas and half a second of imports into a process that reads four URLs.
 """
 
+import contextlib
 import logging
 import os
 import re
@@ -20,7 +21,7 @@ from readmission.scorer.custody import SIGNATURE, check_folder
 from readmission.scorer.manifest import MANIFEST, ArtifactError, read_manifest
 from readmission.settings import Settings
 from serving import metrics
-from serving.predict.aliases import Aliases, read_aliases
+from serving.predict.aliases import POLLED, Aliases, read_aliases
 
 _API = "/api/2.0/mlflow"
 #: Seconds before a failed download is tried again.
@@ -86,12 +87,17 @@ class ModelSync:
             log.info("aliases: %s", new)
             write_atomic(self.folder / "aliases.json", msgspec.json.encode(new))
             self._delete_old({new.champion, new.challenger, old.champion})
+        with contextlib.suppress(OSError):  # a full disk
+            (self.folder / POLLED).touch()
         return new
 
     def _provide(self, version: str, fallback: str) -> tuple[str, str]:
         """Return the version that can be served, and why it is not the given one; download it if needed."""
-        if not version or self._is_whole(version):
-            return version or fallback, ""
+        if not version:
+            gone = f"the registry names no champion any more; version {fallback} serves on"
+            return fallback, gone if fallback else ""
+        if self._is_whole(version):
+            return version, ""
         when, problem = self._failed.get(version, (0.0, ""))
         if problem and time.monotonic() - when < _RETRY:
             return fallback, problem

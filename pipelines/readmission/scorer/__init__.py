@@ -74,8 +74,11 @@ def load(folder: Path, keys: Sequence[PatientKey] | None = ()) -> Scorer:
         raise ArtifactError(f"{VISITS}: {error}") from None
     if manifest.engine == "pipeline":
         # pandas and sklearn come in here and only here.
-        from readmission.scorer.pipeline import PipelineScorer
-
+        try:
+            from readmission.scorer.pipeline import PipelineScorer
+        except ModuleNotFoundError as error:
+            reason = f"it is served by its Pipeline, which needs {error.name}; the API's image has compiled engines"
+            raise ArtifactError(reason) from None
         return PipelineScorer(folder, manifest, visits)
     try:
         recipe = msgspec.json.decode((folder / SCORER).read_bytes(), type=Recipe)

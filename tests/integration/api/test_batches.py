@@ -1,4 +1,4 @@
-"""Batches as JSON, NDJSON and CSV: answers by record, and streams that end."""
+"""Batches as JSON, NDJSON and CSV: answers by record, and streams that end; requests that bring no body."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from readmission import contract
-from tests.integration.api.tools import EXAMPLE, REQUIRED, Api
+from tests.integration.api.tools import EXAMPLE, REQUIRED, Api, until
 
 
 def test_batches_answer_by_index(api: Api) -> None:
@@ -134,3 +134,21 @@ def test_icd10_codes_answer_as_their_icd9_codes_do_in_every_format(api: Api) -> 
     answer = api.http.post("/predict_batch", content=text.encode(), headers={"content-type": "text/csv"})
     risk = float(answer.text.splitlines()[1].split(",")[4])
     assert risk == pytest.approx(expected["readmission_risk_30d"], abs=1e-8)
+
+
+def test_head_has_the_length_of_get(api: Api) -> None:
+    for path in ("/livez", "/readyz", "/docs/columns", "/openapi.json"):
+        head, get = api.http.head(path), api.http.get(path)
+        assert head.status_code == get.status_code and head.content == b""
+        assert head.headers["content-length"] == str(len(get.content)) != "0", path
+
+
+def test_a_client_that_leaves_before_its_body_has_refused_nothing(api: Api) -> None:
+    before = api.metric("readmission_validation_failures_total")
+    left = api.metric("readmission_requests_rejected_total", reason="gone")
+    key = api.http.headers["authorization"].encode()
+    head = b"POST /predict HTTP/1.1\r\nhost: x\r\nauthorization: " + key + b"\r\ncontent-length: 10\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", api.port)) as connection:
+        connection.sendall(head)
+    until(lambda: api.metric("readmission_requests_rejected_total", reason="gone") == left + 1)
+    assert api.metric("readmission_validation_failures_total") == before

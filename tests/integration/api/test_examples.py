@@ -1,9 +1,11 @@
 """The examples of docs/api.md and the client, against a running API."""
 
+import itertools
 import json
 import re
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,20 @@ def test_the_client_types_answers_and_problems(api: Api) -> None:
         assert client.model_info()["model_version"] == "1"
         with pytest.raises(InvalidError, match="age: level"):
             client.predict({**EXAMPLE, "age": "old"})
+
+
+def test_long_streams_of_two_clients_end_and_hold_up_no_other_batch(api: Api) -> None:
+    """In one connection, with the whole body sent before the answer was read, 20,000 encounters hung for good."""
+    url = str(api.http.base_url)
+
+    def stream(count: int) -> int:
+        with Client(url, retries=8) as client:
+            return sum(type(entry) is Prediction for entry in client.predict_stream(itertools.repeat(EXAMPLE, count)))
+
+    with ThreadPoolExecutor(2) as pool, Client(url, retries=8) as other:
+        streams = [pool.submit(stream, count) for count in (50_000, 20_000)]
+        assert len(other.predict_batch([EXAMPLE]).predictions) == 1
+        assert [running.result(timeout=240) for running in streams] == [50_000, 20_000]
 
 
 def test_the_client_asks_again_while_the_api_has_no_model(compiled: dict[str, Path], tmp_path: Path) -> None:

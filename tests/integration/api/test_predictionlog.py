@@ -1,8 +1,11 @@
-"""A full spool refuses requests if the settings say so."""
+"""A full spool refuses requests if the settings say so; a registry that hangs holds up no prediction."""
 
+import socket
+import time
 from pathlib import Path
 
-from tests.integration.api.tools import EXAMPLE, Api, install, until
+from readmission.settings import Settings
+from tests.integration.api.tools import EXAMPLE, Api, Starter, install, rows, until
 
 
 def test_a_full_spool_may_refuse_instead(compiled: dict[str, Path], tmp_path: Path) -> None:
@@ -20,3 +23,19 @@ def test_a_full_spool_may_refuse_instead(compiled: dict[str, Path], tmp_path: Pa
         until(lambda: api.predict().status_code == 200)
     finally:
         api.stop()
+
+
+def test_a_registry_that_never_answers_holds_up_no_prediction(
+    start: Starter, database: Settings, compiled: dict[str, Path]
+) -> None:
+    install(database.home, compiled["lightgbm"], "1")
+    slowest = 0.0
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
+        api: Api = start(READMISSION_MLFLOW_URI=f"http://127.0.0.1:{silent.getsockname()[1]}").wait("/readyz")
+        time.sleep(2)
+        for count in range(1, 4):
+            assert api.predict().status_code == 200
+            began = time.monotonic()
+            until(lambda: rows(database, "SELECT count(*) FROM serving.predictions") == [(count,)], 30)  # noqa: B023
+            slowest = max(slowest, time.monotonic() - began)
+    assert slowest < 5, f"{slowest:.1f} s until a prediction was stored"

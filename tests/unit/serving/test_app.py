@@ -64,7 +64,8 @@ def test_each_path_has_its_application() -> None:
     front = Front()
     assert front.ask("POST", "/predict")[2] == b"lean"
     assert front.ask("GET", "/good")[2] == b"{}"
-    assert front.ask("GET", "/schema.json")[2] == b"fallback"
+    _, headers, body = front.ask("GET", "/schema.json", (b"x-request-id", b"abc"))
+    assert body == b"fallback" and headers["x-request-id"] == "abc" and headers["x-content-type-options"] == "nosniff"
     status, headers, body = front.ask("GET", "/docs.json")
     assert (status, headers["content-type"]) == (404, "application/json") and b"/docs" in body
     assert front.counts.requests == [("/good", "GET", 200)]

@@ -100,6 +100,13 @@ def test_a_body_that_is_no_object_is_one_problem(body: bytes) -> None:
     assert len(problems(body)) == 1
 
 
+def test_a_column_with_a_wrong_value_before_its_right_one_is_told_as_named_twice() -> None:
+    body = b'{"age": "old", ' + json.dumps(EXAMPLE).encode()[1:]
+    with pytest.raises(Invalid) as caught:
+        encounter.decode(body)
+    assert [p.allowed for p in caught.value.problems] == ["a JSON object that names each column once"]
+
+
 def test_unknown_may_be_said_in_three_ways() -> None:
     absent = {k: v for k, v in EXAMPLE.items() if k != "race"}
     rows = [absent, {**EXAMPLE, "race": None}, {**EXAMPLE, "race": "?"}]

@@ -1,14 +1,18 @@
 """Routes for operators and probes say what a worker can do, and what it cannot."""
 
+import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from readmission.files import write_atomic
 from serving.edge.auth import ApiKeys
 from serving.edge.drain import Drain
+from serving.predict.aliases import POLLED, Aliases
 from serving.predict.loaded_models import POKE
 from serving.routes.info import Info
 from tests.unit.serving.routes.models import Scorer, predictor
@@ -44,6 +48,20 @@ def test_a_model_is_described_with_its_card(tmp_path: Path) -> None:
     assert asked.get("/card?format=pdf").json()["error"].startswith("format: one of html")
     # The registry was never read: the model serves, and an operator is told.
     assert asked.get("/health").json()["status"] == "degraded"
+
+
+def test_a_sidecar_that_hangs_is_told(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "aliases.json", msgspec.json.encode(Aliases(champion="7", registry="ok", checked_at="t")))
+    asked = client(tmp_path, Scorer())
+    assert asked.get("/health").json()["status"] == "ok"
+    assert asked.get("/model").json()["registry"] == {"state": "ok", "checked_at": "t"}
+    (tmp_path / POLLED).touch()
+    assert asked.get("/health").json()["status"] == "ok"
+    assert asked.get("/model").json()["registry"]["checked_at"].startswith("20")
+    os.utime(tmp_path / POLLED, (0, 1_000_000_000))
+    health = asked.get("/health").json()
+    assert health["status"] == "degraded" and "the sidecar hangs" in health["registry"]
+    assert asked.get("/model").json()["registry"]["checked_at"] == "2001-09-09T01:46:40+00:00"
 
 
 def test_a_worker_that_ends_is_not_ready(tmp_path: Path) -> None:

@@ -60,3 +60,19 @@ def test_one_that_cannot_be_stored_or_read_holds_up_no_other(tmp_path: Path) -> 
     (tmp_path / "torn.json").write_bytes(b'{"type')
     assert len(run(tmp_path, database, event("bad"), event("good"))) == 2
     assert database.stored == ["good"] and list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_somebody_deletes_meanwhile_holds_up_no_other(tmp_path: Path) -> None:
+    class Deleting(Database):
+        """Database beside which somebody empties the folder while it stores."""
+
+        def add_events(self, events: Sequence[Event]) -> set[str]:
+            for path in tmp_path.glob("*.json"):
+                path.unlink(missing_ok=True)
+            return super().add_events(events)
+
+    # A name that is listed and has no file any more, as when it is deleted before it is read.
+    (tmp_path / "0.json").symlink_to(tmp_path / "deleted")
+    database = Deleting("first", "second")
+    assert run(tmp_path, database, event("first"), event("second")) == []
+    assert database.stored == ["first", "second"] and not list(tmp_path.glob("*.json"))

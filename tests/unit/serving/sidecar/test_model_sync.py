@@ -1,6 +1,7 @@
 """Aliases reach the disk; whatever fails leaves what is served as it is."""
 
 import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from readmission.scorer.manifest import MANIFEST, ArtifactError
 from readmission.settings import Settings
-from serving.predict.aliases import Aliases, read_aliases
+from serving.predict.aliases import POLLED, Aliases, polled_at, read_aliases
 from serving.sidecar import model_sync
 from serving.sidecar.model_sync import ModelSync, _reason
 
@@ -59,6 +60,25 @@ def test_an_unchanged_registry_does_not_touch_the_file(tmp_path: Path) -> None:
     before = (models.folder / "aliases.json").stat().st_mtime_ns
     models.poll()
     assert (models.folder / "aliases.json").stat().st_mtime_ns == before
+
+
+def test_an_unchanged_registry_was_asked_all_the_same(tmp_path: Path) -> None:
+    models = sync(tmp_path, aliases(champion="4"))
+    install(models, "4")
+    assert polled_at(models.folder) is None
+    models.poll()
+    os.utime(models.folder / POLLED, (0, 0))
+    models.poll()
+    assert (polled_at(models.folder) or 0) > 1e9
+
+
+def test_an_alias_that_is_gone_keeps_the_champion_and_is_a_problem(tmp_path: Path) -> None:
+    models = sync(tmp_path, aliases(champion="4"))
+    install(models, "4")
+    models.poll()
+    models._http = httpx.Client(base_url="http://registry", transport=httpx.MockTransport(aliases()))
+    answer = models.poll()
+    assert answer.champion == "4" and answer.error == "the registry names no champion any more; version 4 serves on"
 
 
 @pytest.mark.parametrize("status", [500, 403])
