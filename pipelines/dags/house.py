@@ -105,6 +105,8 @@ DECIDED_BY = (
     "{% set answer = ti.xcom_pull(task_ids='approve') or {} %}"
     "--by={{ (answer.get('responded_by_user') or {}).get('name') or dag_run.triggering_user_name or 'airflow' }}"
 )
+#: Who has a batch scored, for the access log.
+ASKED_BY = "--by={{ dag_run.triggering_user_name or 'airflow' }}"
 
 
 def skip_unless_required(context: "Context") -> None:

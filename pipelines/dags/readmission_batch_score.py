@@ -11,7 +11,7 @@ replaced, never duplicated.
 """
 
 from airflow.sdk import DAG, Param
-from house import CHAMPION, COMMON
+from house import ASKED_BY, CHAMPION, COMMON
 from step import Step
 
 with DAG(
@@ -40,5 +40,6 @@ with DAG(
             "{{ '--batch=%d' % params.batch if params.batch else '' }}",
             "{{ '--file=' + params.file if params.file else '' }}",
             "{{ '--out=' + params.out if params.out else '' }}",
+            ASKED_BY,
         ],
     )

@@ -15,7 +15,7 @@ the task to continue with the batches that are missing.
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
-from house import CLEAN, COMMON, RAW, pass_on
+from house import ASKED_BY, CLEAN, COMMON, RAW, pass_on
 from step import Step
 
 with DAG(
@@ -26,7 +26,7 @@ with DAG(
     **COMMON,
 ):
     process = Step(task_id="process")
-    score = Step(task_id="score", arguments=["--new"])
+    score = Step(task_id="score", arguments=["--new", ASKED_BY])
     # Scored, skipped for want of a champion, or failed: the batch is clean all the same. No rule of one task says so:
     # `all_done_min_one_success` skips a task as soon as one before it was skipped.
     scored = EmptyOperator(task_id="scored", trigger_rule="all_done")

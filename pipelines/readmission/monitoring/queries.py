@@ -69,6 +69,35 @@ _QUALITY = (
     " FROM monitoring.quality GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 20) newest"
     " USING (model_version, source, measured_on)"
 )
+#: The oldest entry of each place by the rule of `purge` (readmission/privacy/retention.py); a test compares the places.
+_OLDEST = " UNION ALL ".join(
+    f"SELECT '{name}', extract(epoch FROM min({moment})) FROM {rows}"
+    for name, moment, rows in (
+        ("serving.predictions", "predicted_at", "serving.predictions"),
+        ("serving.feedback", "received_at", "serving.feedback"),
+        ("serving.card_feedback", "received_at", "serving.card_feedback"),
+        ("serving.follow_ups", "received_at", "serving.follow_ups"),
+        ("serving.discharges", "received_at", "serving.discharges"),
+        (
+            "serving.scores",
+            "scored_at",
+            f"serving.scores WHERE model_name = %(model_name)s AND model_version IS DISTINCT FROM ({_RECORDED})",
+        ),
+        ("raw.quarantine", "quarantined_at", "raw.quarantine WHERE content <> '{}'"),
+        (
+            "raw.corrections",
+            "b.finished",
+            "raw.batches b JOIN raw.corrections r USING (batch_id) WHERE r.content <> '{}'",
+        ),
+        (
+            "raw.encounters",
+            "c.finished",
+            "clean.batches c WHERE EXISTS (SELECT FROM raw.encounters r WHERE r.batch_id = c.batch_id AND r.age <> '')",
+        ),
+        ("privacy.accesses", "accessed_at", "privacy.accesses"),
+        ("monitoring.drift_reports", "measured_at", "monitoring.drift_reports"),
+    )
+)
 _ROWS = "LATERAL (VALUES ('accepted', accepted), ('quarantined', quarantined), ('duplicate', duplicate)) v (result, n)"
 #: Codes of the reasons on a card (serving/clinic/cards.py); a record system may send any other.
 _REASONS = "('', 'follow-up-arranged', 'declined', 'not-indicated', 'data-wrong', 'disagree')"
@@ -298,16 +327,15 @@ QUERIES: tuple[Query, ...] = (
         "oldest_entry_timestamp_seconds",
         "Moment of the oldest entry of a place that has a retention.",
         "place",
-        "SELECT 'serving.predictions', extract(epoch FROM min(predicted_at)) FROM serving.predictions"
-        " UNION ALL SELECT 'serving.feedback', extract(epoch FROM min(received_at)) FROM serving.feedback"
-        " UNION ALL SELECT 'raw.quarantine', extract(epoch FROM min(quarantined_at)) FROM raw.quarantine WHERE content <> '{}'"
-        " UNION ALL SELECT 'privacy.accesses', extract(epoch FROM min(accessed_at)) FROM privacy.accesses",
+        _OLDEST,
     ),
     _gauge(
         "retention_seconds",
         "How long the last purge kept the entries of a place.",
         "place",
-        "SELECT DISTINCT ON (place) place, keep_days * 86400 FROM privacy.purges ORDER BY place, id DESC",
+        # Not of an earlier purge: a setting of 0 keeps for ever what had a retention before.
+        "SELECT DISTINCT ON (place) place, keep_days * 86400 FROM privacy.purges"
+        " WHERE purged_at > (SELECT max(purged_at) FROM privacy.purges) - interval '12 hours' ORDER BY place, id DESC",
     ),
     _counter(
         "purged_rows",

@@ -312,6 +312,7 @@ FILES: tuple[Files, ...] = (
             "models/*/aliases.json",
             "models/*/workers/*.json",
             "models/*/poke",
+            "models/*/polled",
         ),
         retention="as long as the run in MLflow",
         readers="whoever reads MLflow's artifacts, and the API",

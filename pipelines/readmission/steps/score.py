@@ -3,10 +3,8 @@
 import getpass
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
-from uuid import uuid4
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +21,7 @@ from readmission.data import snapshots
 from readmission.errors import UserError
 from readmission.features import encoding, history
 from readmission.features.visits import Visits
-from readmission.privacy.access_log import add_accesses
+from readmission.privacy.access_log import Scoring
 from readmission.registry import custody, tracking
 from readmission.settings import Settings
 from readmission.stores import postgres
@@ -39,9 +37,8 @@ def run(
     file: Annotated[Path | None, typer.Option(help="CSV file of raw columns to score. Needs --out.")] = None,
     out: Annotated[Path | None, typer.Option(help="CSV file to write the scores to. Needs --file.")] = None,
     batch: Annotated[int | None, typer.Option(help="Score this clean batch only. [all]")] = None,
-    new: Annotated[
-        bool, typer.Option(help="Score only the clean batches that the champion has not scored yet, if there is one.")
-    ] = False,
+    new: Annotated[bool, typer.Option(help="Score only the clean batches that the champion has not scored.")] = False,
+    by: Annotated[str, typer.Option(help="Who asks, for the access log. [the user of this process]")] = "",
 ) -> int | list[int]:
     """Score encounters with the champion: every clean encounter into serving.scores, or a CSV file into a CSV file.
 
@@ -51,25 +48,25 @@ def run(
         Number of encounters scored; with --new an empty list if there was nothing to score.
 
     Raises:
-        UserError: There is no champion and no --new, or it is not the one that was signed, or the file cannot be read
-            or breaks the contract. The message names row and column.
+        UserError: There is no champion, it is not as it was signed, or the file, with row and column, is not allowed.
     """
     if (file is None) != (out is None):
         raise UserError("--file and --out go together.")
     client = tracking.connect(settings)
     champion = tracking.champion(client, settings)
-    if champion is None and not new:
+    if not (champion or new):
         raise UserError("There is no champion yet: run `readmission train` and `readmission promote`.")
     waiting = _unscored(settings, str(champion.version)) if champion and new else None
     if champion is None or waiting == []:
         log.info("nothing to score: there is no champion, or it has scored every clean batch")
         return []
     pipeline = custody.load_pipeline(settings, client, champion)
+    accesses = Scoring(settings, str(champion.version), by or getpass.getuser())
     if file is not None and out is not None:
-        rows = _score_file(settings, pipeline, file, out, champion.version)
+        rows = _score_file(settings, pipeline, file, out, accesses)
     else:
         fits, chosen = _fits(settings, client, champion, pipeline), waiting or ([batch] if batch else None)
-        rows = _score_clean(settings, fits, chosen, str(champion.version))
+        rows = _score_clean(settings, fits, chosen, accesses)
     tracing.count(rows=rows)
     log.info("%d encounters scored by version %s into %s", rows, champion.version, out or "serving.scores")
     return rows
@@ -87,7 +84,7 @@ def _fits(
     return lambda batch: before if batch <= last else pipeline
 
 
-def _score_file(settings: Settings, pipeline: Pipeline, file: Path, out: Path, version: str | int) -> int:
+def _score_file(settings: Settings, pipeline: Pipeline, file: Path, out: Path, accesses: Scoring) -> int:
     """Score a CSV file into another, and return the number of rows."""
     raw = read(file, settings.icd)
     scores = pipeline.predict_proba(
@@ -96,34 +93,17 @@ def _score_file(settings: Settings, pipeline: Pipeline, file: Path, out: Path, v
     names = [f"probability_{name}" for name in contract.CLASSES]
     predictions = pd.DataFrame(scores, columns=names, index=raw.index).round(6)
     predictions["prediction"] = np.array(contract.CLASSES)[scores.argmax(axis=1)]
-    _log_accesses(settings, raw, str(version))
-    raw.join(predictions.assign(model_version=version)).to_csv(out, index=False)
+    _log_file(settings, accesses, raw)
+    raw.join(predictions.assign(model_version=accesses.version)).to_csv(out, index=False)
     return len(raw)
 
 
-def _log_accesses(settings: Settings, raw: pd.DataFrame, version: str) -> None:
+def _log_file(settings: Settings, accesses: Scoring, raw: pd.DataFrame) -> None:
     """Write down who had the patients of a file scored, if it names them; before anybody sees the scores."""
-    if not settings.patient_keys or "patient_nbr" not in raw:
-        return
-    key, now, request_id = settings.patient_keys[0], datetime.now(UTC), str(uuid4())
-    numbers = {int(text) for text in raw["patient_nbr"].unique() if text.isdecimal()}
-    with postgres.transaction(settings, "score") as cursor:
-        cursor.execute("SELECT privacy.ensure_month(%(day)s::date)", {"day": now.date()})
-        accesses = [
-            {
-                "access_id": str(uuid4()),
-                "accessed_at": now,
-                "token": key.token(number),
-                "key_id": key.id,
-                "client": getpass.getuser(),
-                "route": "score --file",
-                "model_name": settings.mlflow.model_name,
-                "model_version": version,
-                "request_id": request_id,
-            }
-            for number in sorted(numbers)
-        ]
-        add_accesses(cursor, accesses)
+    if "patient_nbr" in raw:
+        numbers = {int(text) for text in raw["patient_nbr"].unique() if text.isdecimal()}
+        with postgres.transaction(settings, "score") as cursor:
+            accesses.add_patients(cursor, numbers)
 
 
 def _unscored(settings: Settings, version: str) -> list[int]:
@@ -139,7 +119,7 @@ def _unscored(settings: Settings, version: str) -> list[int]:
 
 
 def _score_clean(
-    settings: Settings, pipeline_of: Callable[[int], Pipeline], batches: list[int] | None, version: str
+    settings: Settings, pipeline_of: Callable[[int], Pipeline], batches: list[int] | None, accesses: Scoring
 ) -> int:
     """Score the clean table, or some batches of it, into serving.scores, and return the number of rows."""
     snapshot = snapshots.find(settings, batches[-1] if batches else None, role="score")
@@ -147,7 +127,10 @@ def _score_clean(
     for batch_id, table in zip(snapshot.batches, snapshot.tables(), strict=True):
         if batches is None or batch_id in batches:
             frame = history.add(table.to_pandas(), visits)
-            _store(settings, frame["encounter_id"], pipeline_of(batch_id).predict_proba(frame), version)
+            scores = pipeline_of(batch_id).predict_proba(frame)
+            with postgres.transaction(settings, "score") as cursor:
+                _store(settings, cursor, frame["encounter_id"], scores, accesses.version)
+                accesses.add_batch(cursor, batch_id)
             rows += len(frame)
     return rows
 
@@ -206,7 +189,7 @@ def _check(path: Path, values: pd.Series, column: contract.Column, system: icd.S
             raise UserError(f"{path}, row {row}: {column.name} is not allowed; allowed: {reason['allowed']}.")
 
 
-def _store(settings: Settings, encounters: pd.Series, scores: np.ndarray, version: str) -> None:
+def _store(settings: Settings, cursor: Any, encounters: pd.Series, scores: np.ndarray, version: str) -> None:
     """Write scores; those of the same version are replaced."""
     table = pa.table(
         {
@@ -217,11 +200,10 @@ def _store(settings: Settings, encounters: pd.Series, scores: np.ndarray, versio
         }
     )
     names = ", ".join(table.column_names)
-    with postgres.transaction(settings, "score") as cursor:
-        cursor.execute("CREATE TEMP TABLE fresh (LIKE serving.scores INCLUDING DEFAULTS) ON COMMIT DROP")
-        postgres.copy_in(cursor, "fresh", table)
-        cursor.execute(
-            f"INSERT INTO serving.scores ({names}) SELECT {names} FROM fresh"  # noqa: S608  our own names
-            " ON CONFLICT (encounter_id, model_name, model_version) DO UPDATE"
-            " SET p_no = excluded.p_no, p_late = excluded.p_late, p_early = excluded.p_early, scored_at = now()"
-        )
+    cursor.execute("CREATE TEMP TABLE fresh (LIKE serving.scores INCLUDING DEFAULTS) ON COMMIT DROP")
+    postgres.copy_in(cursor, "fresh", table)
+    cursor.execute(
+        f"INSERT INTO serving.scores ({names}) SELECT {names} FROM fresh"  # noqa: S608  our own names
+        " ON CONFLICT (encounter_id, model_name, model_version) DO UPDATE"
+        " SET p_no = excluded.p_no, p_late = excluded.p_late, p_early = excluded.p_early, scored_at = now()"
+    )

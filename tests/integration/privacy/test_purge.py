@@ -6,8 +6,10 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from readmission.monitoring.queries import QUERIES
 from readmission.privacy import retention
-from readmission.settings import Settings
+from readmission.privacy.inventory import TABLES
+from readmission.settings import Role, Settings
 from readmission.steps import ingest, process
 from readmission.stores import objects, postgres
 
@@ -131,13 +133,44 @@ def execute_as_privacy(settings: Settings, statement: str) -> None:
         cursor.execute(statement)
 
 
+@pytest.mark.parametrize("role", ["serving", "score"])
 @pytest.mark.parametrize(
     "statement",
-    ["SELECT 1 FROM privacy.accesses", "DELETE FROM privacy.accesses", "UPDATE privacy.accesses SET client = ''"],
+    [
+        "SELECT 1 FROM privacy.accesses",
+        "DELETE FROM privacy.accesses",
+        "DELETE FROM privacy.accesses_default",
+        "UPDATE privacy.accesses SET client = ''",
+        "TRUNCATE privacy.accesses",
+        "DROP TABLE privacy.accesses",
+        "SELECT privacy.drop_months('privacy.accesses', now())",
+    ],
 )
-def test_the_api_may_only_add_to_the_access_log(database: Settings, statement: str) -> None:
+def test_who_writes_the_access_log_may_only_add_to_it(database: Settings, role: Role, statement: str) -> None:
     with (
         pytest.raises(psycopg2.errors.InsufficientPrivilege),
-        postgres.transaction(database, "serving") as cursor,
+        postgres.transaction(database, role) as cursor,
     ):
         cursor.execute(statement)
+
+
+def test_the_oldest_entry_of_every_place_with_a_retention_is_measured(database: Settings) -> None:
+    (query,) = (query for query in QUERIES if query.name == "readmission_oldest_entry_timestamp_seconds")
+    with postgres.transaction(database, "monitor") as cursor:
+        cursor.execute(query.sql, {"model_name": "m"})
+        assert {name for name, _ in cursor.fetchall()} == {table.name for table in TABLES if table.setting}
+
+
+def test_a_place_that_is_kept_for_ever_again_has_no_retention_left_to_be_overdue(database: Settings) -> None:
+    (query,) = (query for query in QUERIES if query.name == "readmission_retention_seconds")
+
+    def places() -> set[str]:
+        with postgres.transaction(database, "monitor") as cursor:
+            cursor.execute(query.sql)
+            return {name for name, _ in cursor.fetchall()}
+
+    retention.purge(database, None)
+    assert "serving.predictions" in places()
+    execute(database, "UPDATE privacy.purges SET purged_at = purged_at - interval '1 day'")
+    retention.purge(database.replace(retention_predictions_days=0), None)
+    assert "serving.predictions" not in places() and "serving.feedback" in places()

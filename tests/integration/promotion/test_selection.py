@@ -28,13 +28,22 @@ def scored(settings: Settings) -> list[tuple[int]]:
 
 
 def check_access_log(settings: Settings, sample: Path) -> None:
-    """Score a file, and read who had its patients scored."""
+    """Score a file, and read who had its patients scored; scorings of CLEAN are those of a patient's batch."""
     rows = pd.read_csv(sample, dtype=str, keep_default_na=False, skiprows=1)[:20]
     rows.to_csv(settings.home / "ward.csv", index=False)
     assert score.run(settings, file=settings.home / "ward.csv", out=settings.home / "scored.csv") == 20
-    (access,) = accesses.read_accesses(settings, int(rows["patient_nbr"][0]))
-    assert (access.route, access.client) == ("score --file", getpass.getuser())
-    assert access.model == f"{settings.mlflow.model_name} 1"
+    patient, user = int(rows["patient_nbr"][0]), getpass.getuser()
+    entries = accesses.read_accesses(settings, patient)
+    with postgres.transaction(settings, "monitor") as cursor:
+        cursor.execute(
+            "SELECT DISTINCT batch_id FROM clean.encounters WHERE patient_nbr = %(patient)s", {"patient": patient}
+        )
+        own = [batch for (batch,) in cursor.fetchall()]
+    # Batch 1 was scored alone by Grace, batch 2 by whoever runs this.
+    expected = [("score", {1: "Grace", 2: user}[batch]) for batch in sorted(own)] + [("score --file", user)]
+    assert own and [(entry.route, entry.client) for entry in entries] == expected
+    assert {entry.model for entry in entries} == {f"{settings.mlflow.model_name} 1"}
+    assert [access.client for access in accesses.read_accesses(settings, patient + 10**9)] == []
 
 
 def check_custody(settings: Settings, artifacts: Path, run_id: str) -> None:
@@ -80,7 +89,7 @@ def test_the_judged_candidate_is_promoted_and_no_later_one(
     assert promote.run(system, run_id=run_id) == "1"
 
     # What the champion has not scored is scored before it is replaced, once.
-    assert score.run(system, batch=1) != [] and scored(system) == [(1,)]
+    assert score.run(system, batch=1, by="Grace") != [] and scored(system) == [(1,)]
     assert score.run(system, new=True) != [] and scored(system) == [(1,), (2,)]
     assert score.run(system, new=True) == []
     check_scoring(system, sample, postgres_server.home / "mlflow-artifacts", run_id)
