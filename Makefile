@@ -117,6 +117,10 @@ bento: $(VENV)/.installed ## build the API as a Bento (into BENTOML_HOME)
 		pyproject.toml -o dist/requirements.txt
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/bentoml build
 
+.PHONY: sbom
+sbom: $(VENV)/.installed ## write bills of materials of the lock and the images (CycloneDX), check licences; ADVISORIES=osv.zip checks vulnerabilities
+	@$(BIN)/python scripts/sbom.py $(if $(ADVISORIES),--advisories $(ADVISORIES))
+
 .PHONY: release
 release: $(VENV)/.installed ## write, commit and tag a version, and package its charts: VERSION=0.2.0; ARGS=--dry-run
 	@$(BIN)/python scripts/release.py "$(VERSION)" $(ARGS)

@@ -19,6 +19,7 @@ MAY_IMPORT = {
         "jsonschema",
         "kubernetes_validate",
         "mkdocs",
+        "packaging",
         "pandas",
         "readmission",
         "yaml",
