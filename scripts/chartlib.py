@@ -23,6 +23,8 @@ CHARTS = ROOT / "charts"
 PARTS = sorted(p.parent.name for p in CHARTS.glob("*/Chart.yaml") if p.parent.name not in ("common", "readmission"))
 CHART_NAMES = [*PARTS, "readmission"]
 ENVIRONMENTS = ["dev", "staging", "prod", "offline"]
+#: What `prod` asks whoever installs it: who is told of alerts, and either stores of their own or the bundled ones.
+ANSWERS: dict[str, Any] = {"acceptEndOfLifeStores": True, "alerts": {"webhookSecret": "alerts"}}
 
 
 class Loader(yaml.CSafeLoader):
@@ -114,8 +116,8 @@ def state_files(paths: list[Path]) -> dict[str, Any]:
 
 
 def releases(environment: str, **over: Any) -> list[Release]:
-    """Return what an environment installs, in the order of helmfile.yaml; `prod` with its bundled stores too."""
-    values = state(environment, **merged({"acceptEndOfLifeStores": True}, over))
+    """Return what an environment installs, in the order of helmfile.yaml; what `prod` asks for is answered."""
+    values = state(environment, **merged(ANSWERS, over))
     installs = values["installs"]
     conditions = {f"installs.{choice}.enabled": install["enabled"] for choice, install in installs.items()}
     chosen = []

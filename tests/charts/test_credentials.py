@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import importlib.util
+import json
 from typing import Any
 
 import chartlib
@@ -33,7 +34,8 @@ class Server:
                 raise KeyboardInterrupt
             self.killed_after -= 1
         if method == "PATCH":
-            self.secrets[key[0], key[2]]["data"] |= body["data"]
+            data = self.secrets[key[0], key[2]]["data"] | body["data"]
+            self.secrets[key[0], key[2]] = {"data": {k: v for k, v in data.items() if v is not None}}
         elif (key[0], body["metadata"]["name"]) in self.secrets:
             return None
         else:
@@ -101,3 +103,72 @@ def test_a_file_of_keys_has_the_hash_of_a_value_that_another_secret_has() -> Non
     credentials.make(declared, "z", server)
     key = server.value("a", "demo", "key")
     assert server.value("a", "keys", "keys") == f"demo:{hashlib.sha256(key.encode()).hexdigest()}:predict\n"
+
+
+def test_a_new_label_makes_a_value_anew_wherever_it_is_ours() -> None:
+    server = Server()
+    declared = [*WANTED, {"namespace": "c", "name": "theirs", "data": {"password": "{x}", "more": "{y}"}}]
+    server.secrets["c", "theirs"] = {"data": {"password": "bWluZQ=="}}
+    credentials.make(declared, "z", server)
+    old = {name: server.value("a", "all", name) for name in ("one", "two")}
+    assert credentials.rotate(declared, "z", {}, server) == []
+    assert credentials.rotate(declared, "z", {"x": "2026-12"}, server) == ["x"]
+    password = server.value("a", "all", "one")
+    assert password != old["one"] and server.value("a", "all", "two") == old["two"]
+    assert server.value("b", "url", "url") == f"postgresql://u:{password}@h/db"
+    assert server.value("c", "theirs", "password") == "mine" and server.value("c", "theirs", "more") == old["two"]
+    # The same label again changes nothing, and a Secret made later has the new value.
+    before = str(server.secrets)
+    assert credentials.rotate(declared, "z", {"x": "2026-12"}, server) == [] and str(server.secrets) == before
+    late = {"namespace": "d", "name": "late", "data": {"password": "{x}"}}
+    credentials.make([*declared, late], "z", server)
+    assert server.value("d", "late", "password") == password
+    assert credentials.rotate(declared, "z", {"x": "2027-01"}, server) == ["x"]
+    assert server.value("a", "all", "one") not in (password, old["one"])
+
+
+@pytest.mark.parametrize("calls", [0, 1, 2, 3])
+def test_a_rotation_that_is_killed_ends_the_same(calls: int) -> None:
+    server = Server()
+    declared = [*WANTED, {"namespace": "c", "name": "third", "data": {"password": "{x}"}}]
+    credentials.make(declared, "z", server)
+    old = server.value("a", "all", "one")
+    server.killed_after = calls
+    with pytest.raises(KeyboardInterrupt):
+        credentials.rotate(declared, "z", {"x": "n"}, server)
+    server.killed_after = None
+    assert credentials.rotate(declared, "z", {"x": "n"}, server) == ["x"]
+    password = server.value("a", "all", "one")
+    assert password != old and server.value("c", "third", "password") == password
+    assert server.value("b", "url", "url") == f"postgresql://u:{password}@h/db"
+    assert not [key for key in server.secrets["z", "credentials"]["data"] if key.startswith("next-")]
+
+
+def test_all_leaves_out_what_the_other_side_would_not_follow() -> None:
+    server = Server()
+    credentials.make(WANTED, "z", server)
+    credentials.KEPT["k-fernet"] = "a test"
+    try:
+        assert credentials.rotate(WANTED, "z", {"all": "n"}, server) == ["x", "y"]
+        for name in ("k-fernet", "nothing"):
+            with pytest.raises(SystemExit, match=f"{name} cannot be made anew"):
+                credentials.rotate(WANTED, "z", {name: "n"}, server)
+    finally:
+        del credentials.KEPT["k-fernet"]
+
+
+def test_pods_follow_a_rotation_and_every_kept_value_is_declared() -> None:
+    calm, rotated = (
+        {r.name: r for r in chartlib.releases("prod", rotate=rotate)} for rotate in ({}, {"all": "2026-12"})
+    )
+    objects = chartlib.render(rotated["readmission"], chartlib.CHARTS / "readmission")
+    templates = [o["spec"]["template"] for o in objects if o["kind"] == "Deployment"]
+    assert len(templates) >= 4
+    assert all("readmission/rotated" in t["metadata"].get("annotations", {}) for t in templates)
+    assert "readmission/rotated" in rotated["airflow"].values["airflowPodAnnotations"]
+    assert "airflowPodAnnotations" not in calm["airflow"].values
+    foundation = chartlib.render(rotated["foundation"], chartlib.CHARTS / "foundation")
+    (config,) = (o["data"] for o in foundation if "rotate.json" in o.get("data", {}))
+    assert json.loads(config["rotate.json"]) == {"all": "2026-12"}
+    names = {name for _, name in credentials.PLACEHOLDER.findall(config["secrets.json"])}
+    assert credentials.KEPT.keys() <= names

@@ -120,7 +120,7 @@ def test_the_guard(cluster: dict[str, str], arguments: list[str], status: int, m
 @pytest.mark.parametrize("over", [{}, OFF, {"keda": {"install": False}}, {"monitoring": {"install": False}}])
 def test_helmfile_chooses_the_same(over: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "over.yaml"
-    path.write_text(json.dumps({"acceptEndOfLifeStores": True} | over))
+    path.write_text(json.dumps(chartlib.merged(chartlib.ANSWERS, over)))
     command = ["helmfile", "-q", "-e", "prod", "--state-values-file", str(path), "list", "--output", "json"]
     output = subprocess.run(command, cwd=chartlib.ROOT, capture_output=True, check=True).stdout
     assert {r["name"] for r in json.loads(output) if r["enabled"]} == names(**over)

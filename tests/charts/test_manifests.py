@@ -15,7 +15,7 @@ import yaml
 import charts
 
 PAGE = (chartlib.ROOT / "docs/gitops.md").read_text()
-COMPLETE = {"acceptEndOfLifeStores": True, "keda": {"install": True}}
+COMPLETE = {**chartlib.ANSWERS, "keda": {"install": True}}
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def test_monitors_find_their_service(platform: Platform) -> None:
 
 
 def test_alerts_and_panels_lead_to_the_runbooks_of_the_repository(platform: Platform) -> None:
-    base = chartlib.state("prod", acceptEndOfLifeStores=True)["monitoring"]["runbooks"]
+    base = chartlib.state("prod", **chartlib.ANSWERS)["monitoring"]["runbooks"]
     texts = [str(o["spec"]) for o in of_kind(platform, "PrometheusRule")]
     texts += [o["data"][n] for o in of_kind(platform, "ConfigMap") for n in o["data"] if n.endswith(".json")]
     links = {link for text in texts for link in re.findall(r"[^\s'\"]*runbooks/[^\s'\"#]+", text)}
@@ -96,7 +96,7 @@ def test_services_reach_named_ports(platform: Platform) -> None:
 
 
 def test_images_carry_the_version(platform: Platform) -> None:
-    version = chartlib.state("prod", acceptEndOfLifeStores=True)["version"]
+    version = chartlib.state("prod", **chartlib.ANSWERS)["version"]
     for objects in platform.values():
         for image in chartlib.images(objects):
             assert image.startswith("registry.example.org/readmission/") and image.endswith(f":{version}")

@@ -141,7 +141,7 @@ def test_helmfile_renders_the_same(upstream: Path) -> None:
         "-e",
         "prod",
         "--state-values-set",
-        f"chartsDir={upstream},acceptEndOfLifeStores=true",
+        f"chartsDir={upstream},acceptEndOfLifeStores=true,alerts.webhookSecret=alerts",
         "template",
     ]
     command += ["--skip-deps", "--args", "--kube-version=1.34.0"]
@@ -168,6 +168,7 @@ def test_helmfile_renders_the_same(upstream: Path) -> None:
             {"acceptEndOfLifeStores": False, "postgres": {"engine": "cloudnative-pg"}, "cnpg": {"install": True}},
             r"objectStore\.install: the bundled store gets no security updates",
         ),
+        ({"alerts": {"webhookSecret": ""}}, r"alerts: nobody would be told of an alert\. Name a Secret"),
         ({"acceptEndOfLifeStores": False}, r"postgres\.install: the bundled store gets no security updates"),
         (
             {"acceptEndOfLifeStores": False, "postgres": {"install": False, "host": "db.example.org"}},
@@ -177,14 +178,14 @@ def test_helmfile_renders_the_same(upstream: Path) -> None:
 )
 def test_a_state_value_that_is_unknown_or_of_another_kind_is_named(over: dict[str, Any], message: str) -> None:
     with pytest.raises(helm.HelmError, match=message):
-        chartlib.state("prod", **{"acceptEndOfLifeStores": True} | over)
+        chartlib.state("prod", **chartlib.merged(chartlib.ANSWERS, over))
 
 
 def test_prod_accepts_the_stores_of_a_hospital_and_does_not_bring_its_own() -> None:
     with pytest.raises(helm.HelmError, match="acceptEndOfLifeStores: true"):
         chartlib.state("prod")
     theirs = {"postgres": {"install": False, "host": "db.example.org"}, "objectStore": {"install": False}}
-    installs = chartlib.state("prod", **theirs)["installs"]
+    installs = chartlib.state("prod", **theirs, alerts=chartlib.ANSWERS["alerts"])["installs"]
     assert not installs["postgres"]["enabled"] and not installs["objectStore"]["enabled"]
     assert chartlib.state("staging")["installs"]["postgres"]["enabled"]
 

@@ -23,7 +23,7 @@ PASSWORDS = {
     "reload": set(),
     "score": {"READMISSION_POSTGRES_PASSWORD_SCORE"},
     **{verb: {"READMISSION_POSTGRES_PASSWORD_MONITOR"} for verb in ("monitor", "outcomes", "retrain")},
-    "purge": {"READMISSION_POSTGRES_PASSWORD_PRIVACY"},
+    **{verb: {"READMISSION_POSTGRES_PASSWORD_PRIVACY"} for verb in ("purge", "sign")},
 }
 
 
@@ -97,6 +97,11 @@ def test_credentials_come_from_secrets_and_are_the_steps_own(built: list[tuple[s
 def test_who_judges_reads_the_champions_keyed_visits_as_who_promotes_does(built: list[tuple[str, Any]]) -> None:
     keys = {v: {e.name for e in pod.spec.containers[0].env if e.name == "READMISSION_PATIENT_KEY"} for v, pod in built}
     assert keys["judge"] == keys["promote"] == keys["score"] == {"READMISSION_PATIENT_KEY"}
+
+
+def test_who_writes_a_version_signs_it_and_no_other_step_has_the_key(built: list[tuple[str, Any]]) -> None:
+    signs = {verb for verb, pod in built if "READMISSION_SIGNING_KEY" in {e.name for e in pod.spec.containers[0].env}}
+    assert signs == {"promote", "sign"}
 
 
 def test_sizes_and_secrets_can_be_overridden_for_one_step() -> None:

@@ -38,6 +38,9 @@ template:
 {{- with .Values.patientKey }}{{ if .existingSecret }}
 {{ include "common.secretEnv" (dict "name" "READMISSION_PATIENT_KEY" "secret" .existingSecret "key" .key) }}
 {{- end }}{{ end }}
+{{- with .Values.signingKey }}{{ if .existingSecret }}
+{{ include "common.secretEnv" (dict "name" "READMISSION_SIGNING_KEY" "secret" .existingSecret "key" .key) }}
+{{- end }}{{ end }}
 {{- with .Values.key }}
 {{ include "common.secretEnv" (dict "name" "READMISSION_BACKUP_KEY" "secret" .existingSecret "key" .key) }}
 {{- end }}

@@ -71,7 +71,7 @@ apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata:
   {{- include "common.metadata" $ | nindent 2 }}
-  {{- with .annotations }}
+  {{- with merge (dict) .annotations (.door | default dict) }}
   annotations: {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
@@ -85,9 +85,11 @@ spec:
     - host: {{ required "ingress.host: name the host under which the Ingress answers" .host | quote }}
       http:
         paths:
-          - path: /
-            pathType: Prefix
+          {{- range .paths | default (list (dict "path" "/" "pathType" "Prefix")) }}
+          - path: {{ .path }}
+            pathType: {{ .pathType }}
             backend: {service: {name: {{ include "common.fullname" $ }}, port: {name: http}}}
+          {{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
