@@ -39,9 +39,12 @@ $(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/uv
 .PHONY: install
 install: $(VENV)/.installed ## create the environment from the lock
 
+# SOURCE=... names the data for one command, as READMISSION_SOURCE does.
+FROM = $(if $(SOURCE),READMISSION_SOURCE='$(SOURCE)')
+
 .PHONY: up
-up: $(VENV)/$(if $(AIRFLOW)$(NOTEBOOK),.installed,.up) ## start the system and run its main job; DETACH=1 returns when it is ready, AIRFLOW=1 leaves the job to Airflow, MONITORING=1 adds Prometheus, NOTEBOOK=1 JupyterLab
-	@$(BIN)/readmission up $(if $(DETACH),--detach) $(if $(AIRFLOW),--airflow) $(if $(MONITORING),--monitoring) $(if $(NOTEBOOK),--notebook)
+up: $(VENV)/$(if $(AIRFLOW)$(NOTEBOOK),.installed,.up) ## start the system and run its main job; DETACH=1 returns when it is ready, AIRFLOW=1 leaves the job to Airflow, MONITORING=1 adds Prometheus, NOTEBOOK=1 JupyterLab; SOURCE=/path/to/the.zip
+	@$(FROM) $(BIN)/readmission up $(if $(DETACH),--detach) $(if $(AIRFLOW),--airflow) $(if $(MONITORING),--monitoring) $(if $(NOTEBOOK),--notebook)
 
 .PHONY: down
 down: $(VENV)/.up ## stop the system
@@ -56,12 +59,12 @@ status: $(VENV)/.up ## show every part, batch and the model
 	@$(BIN)/readmission status
 
 .PHONY: clinic
-clinic: $(VENV)/.up ## discharge the patients of a made-up hospital by CDS Hooks and show a card; SAMPLE=1 starts on synthetic data
-	@$(BIN)/readmission clinic $(if $(SAMPLE),--sample)
+clinic: $(VENV)/.up ## discharge the patients of a made-up hospital by CDS Hooks and show a card; SAMPLE=1 starts on synthetic data, SOURCE=... on a local copy
+	@$(FROM) $(BIN)/readmission clinic $(if $(SAMPLE),--sample)
 
 .PHONY: dags
-dags: $(VENV)/.installed ## run the chain of Airflow's DAGs once, without a scheduler; BATCHES=2 for the first two, SAMPLE=1
-	@$(BIN)/readmission dags $(if $(BATCHES),--batches $(BATCHES)) $(if $(SAMPLE),--sample)
+dags: $(VENV)/.installed ## run the chain of Airflow's DAGs once, without a scheduler; BATCHES=2 for the first two, SAMPLE=1, SOURCE=...
+	@$(FROM) $(BIN)/readmission dags $(if $(BATCHES),--batches $(BATCHES)) $(if $(SAMPLE),--sample)
 
 ##@ Develop
 
@@ -96,6 +99,10 @@ $(SITE)/.installed: | $(VENV)/.installed
 .PHONY: site
 site: $(VENV)/.installed $(SITE)/.installed ## build the documentation as a site with a search that works offline, in build/site
 	@$(BIN)/python scripts/docs_site.py
+
+.PHONY: pictures
+pictures: $(VENV)/.installed ## take the pictures of the documentation from the running system; ARGS="demo-en status-page"
+	@$(BIN)/python scripts/pictures.py $(ARGS)
 
 .PHONY: migration
 migration: $(VENV)/.installed ## write the migration of new columns of the contract: NAME=add_blood_pressure

@@ -73,8 +73,9 @@ def card(
 
 def _detail(estimate: Estimate, mapped: MappedEncounter, grounds: Sequence[str]) -> str:
     shares = estimate.probabilities
+    band = f" ({estimate.band} risk)" if estimate.band else ""
     lines = [
-        f"**{shares['<30']:.1%}** within 30 days, {shares['>30']:.1%} later, {shares['NO']:.1%} not at all.",
+        f"**{shares['<30']:.1%}** within 30 days{band}, {shares['>30']:.1%} later, {shares['NO']:.1%} not at all.",
     ]
     if estimate.prevalence:
         lines[0] += f" Of all patients of the training data, {estimate.prevalence:.1%} came back within 30 days."

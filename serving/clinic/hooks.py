@@ -129,3 +129,20 @@ def read_prefetch(request: HookRequest) -> Resources:
             resources.add(request.prefetch[key], f"prefetch.{key}")
             resources.complete.add(key)
     return resources
+
+
+class _Identified(msgspec.Struct):
+    id: str = ""
+
+
+def stay_id(request: HookRequest) -> str:
+    """Return the id of the stay that is judged, after `read_prefetch`.
+
+    It is the context's. A view of a patient need not name one there: then it is that of the resource `encounter`, so
+    that a patient's earlier or later stay is never judged in its place. Empty if neither says.
+    """
+    stay: str = request.context.get("encounterId", "")
+    sent = request.prefetch.get("encounter")
+    if stay or sent is None or resource_type(sent) != "Encounter":
+        return stay
+    return msgspec.json.decode(sent, type=_Identified).id

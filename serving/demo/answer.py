@@ -7,7 +7,7 @@ from typing import Any
 from readmission import contract
 from readmission.contract.risk import NO_HORIZON
 from serving.demo.known_scores import draw_known_scores
-from serving.demo.labels import ASSUMPTIONS, RISK_BANDS, title
+from serving.demo.labels import ASSUMPTIONS, RISK_BANDS, describe_level, title
 from serving.demo.language import mark, percent, tr
 from serving.demo.reasons import draw_reasons
 
@@ -22,6 +22,20 @@ _VISITS = {
     "number_inpatient": (mark("inpatient stays: {number}"), mark("inpatient stays: not known")),
     "number_emergency": (mark("emergency visits: {number}"), mark("emergency visits: not known")),
     "number_outpatient": (mark("outpatient visits: {number}"), mark("outpatient visits: not known")),
+}
+#: What a reader should know of a group of people, by the doubt that the version's tests raised.
+_DOUBTS = {
+    "ranks poorly": mark(
+        "{group}: the model tells patients of this group apart less well than others, so rely on it less."
+    ),
+    "too low": mark(
+        "{group}: more test patients of this group came back than estimated ({observed} against {predicted}), so the "
+        "risk may be too low."
+    ),
+    "too high": mark(
+        "{group}: fewer test patients of this group came back than estimated ({observed} against {predicted}), so the "
+        "risk may be too high."
+    ),
 }
 _COURSES = {
     "<30": mark("readmission within 30 days"),
@@ -66,6 +80,7 @@ def draw_answer(
 <span>{tr("risk of readmission within 30 days")}</span></p>
 <p class="words">{comparison} {tr("Most likely: {course}.", course=f"<b>{tr(_COURSES[content['prediction']])}</b>")}</p>
 {_certainty(str(content.get("risk_band") or ""), info or {})}
+{_doubts(record or {}, info or {})}
 {draw_patients(counts)}
 {draw_bars(probabilities)}
 <p class="words">{tr(NO_HORIZON)}</p>
@@ -133,6 +148,18 @@ def _certainty(band: str, info: Mapping[str, Any]) -> str:
         high=f"{high:.0f}",
     )
     return f'<p class="certainty">{sentence}</p>'
+
+
+def _doubts(record: Mapping[str, str | int], info: Mapping[str, Any]) -> str:
+    """Say which groups of people the patient belongs to whose estimates a reader should doubt, and why."""
+    sentences = []
+    for doubt in info.get("doubts") or ():
+        name, level = str(doubt["column"]), str(doubt["level"])
+        if doubt["doubt"] in _DOUBTS and name in contract.BY_NAME and record.get(name) == level:
+            values = {key: percent(float(doubt[key])) for key in ("observed", "predicted")}
+            group = f"{title(name)} {describe_level(contract.BY_NAME[name], level)}"
+            sentences.append(tr(_DOUBTS[doubt["doubt"]], group=f"<b>{escape(group)}</b>", **values))
+    return "".join(f'<p class="note">{sentence}</p>' for sentence in sentences)
 
 
 def _history(record: Mapping[str, str | int] | None) -> str:

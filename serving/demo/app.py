@@ -71,11 +71,10 @@ def create(api: str, key: str = "", system: icd.System = "9cm") -> FastAPI:
     app.middleware("http")(_harden)
     app.middleware("http")(_choose_language)
     _add_routes(app)
-    pages = _add_pages(client)
     # The page at the root answers every path that is left, so it comes last.
     for language in sorted(LANGUAGES, key=lambda code: code == DEFAULT):
         path = "" if language == DEFAULT else f"/{language}"
-        app.include_router(pages, prefix=path)
+        app.include_router(_add_pages(client, language), prefix=path)
         app.include_router(worklist.routes(client, language), prefix=path)
         app = _mount(app, build(client, language, system), language, path)
     return app
@@ -116,15 +115,15 @@ def _add_routes(app: FastAPI) -> None:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _add_pages(client: DemoClient) -> APIRouter:
-    """Return what the page links to, to be served beside it in every language."""
+def _add_pages(client: DemoClient, language: str) -> APIRouter:
+    """Return what the page in a language links to, to be served beside it."""
     router = APIRouter()
 
     @router.get("/model-card")
     async def model_card() -> Response:
         """Return the model card of the version that answers, from the API."""
         try:
-            page = await client.model_card()
+            page = await client.model_card(language)
         except UnavailableError as error:
             return Response(str(error), 503, media_type="text/plain")
         headers = {"Content-Security-Policy": CARD_POLICY}

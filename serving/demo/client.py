@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 
 from readmission import tracing
-from serving.demo.language import mark, tr
+from serving.demo.language import DEFAULT, mark, tr
 
 #: How long to wait for one answer, in seconds; a chunk of a file gets ten times as long.
 TIMEOUT = 10.0
@@ -89,14 +89,19 @@ class DemoClient:
         """
         return await self._ask("GET", "/model-info", None, 3.0)
 
-    async def model_card(self) -> str | None:
+    async def model_card(self, language: str = DEFAULT) -> str | None:
         """Return the page of the model card, or None if there is none.
+
+        Args:
+            language: Code of its language. A version of an earlier release has the English page alone.
 
         Raises:
             UnavailableError: The API is down.
         """
         try:
-            answer = await self._http.get("/model-card", timeout=3.0)
+            answer = await self._http.get("/model-card", params={"language": language}, timeout=3.0)
+            if answer.status_code == 404 and language != DEFAULT:
+                answer = await self._http.get("/model-card", timeout=3.0)
         except httpx.TransportError as error:
             raise UnavailableError(tr(_UNREACHABLE)) from error
         return answer.text if answer.is_success else None

@@ -85,7 +85,7 @@ class CdsHooks:
     async def _cards(self, body: bytes, request_id: bytes) -> dict[str, Any]:
         request = hooks.read_call(body)
         resources = hooks.read_prefetch(request)
-        encounter_id = request.context.get("encounterId", "")
+        encounter_id = hooks.stay_id(request)
         mapped = self._clinical.map(resources, request.context["patientId"], encounter_id)
         estimate = await self._clinical.estimate(mapped, request.hook, request_id)
         explanation = await self._clinical.explain(mapped.record, estimate.version)

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from readmission import contract
-from readmission.scorer.manifest import CARDS
+from readmission.scorer.manifest import CARD_PAGES, CARDS
 from serving import http, metrics
 from serving.edge.auth import ApiKeys
 from serving.edge.drain import Drain
@@ -105,17 +105,20 @@ class Info:
         return Registry(state, datetime.fromtimestamp(polled, UTC).isoformat(timespec="seconds"))
 
     async def card(self, request: Request) -> Response:
-        """Answer the champion's model card: as a page, or by `?format=markdown` or `?format=xml` (CHAI)."""
-        form = request.query_params.get("format", "html")
+        """Answer the champion's model card: a page, also with `?language=es`, or `?format=markdown`, `?format=xml`."""
+        form, language = (request.query_params.get(*each) for each in (("format", "html"), ("language", "en")))
         if form not in CARDS:
             return http.sentence(400, f"format: one of {', '.join(CARDS)}")
+        if language != "en" and (language not in CARD_PAGES or form != "html"):
+            return http.sentence(400, f"language: en, or for a page one of {', '.join(CARD_PAGES)}")
         champion = self._models.champion
         if champion is None or not champion.cards:
             return http.sentence(404, "the model that is served came without a card")
-        if form not in champion.cards:
-            return http.sentence(404, f"the model that is served is of an earlier release: its card has no {form}")
+        key = form if language == "en" else language
+        if key not in champion.cards:
+            return http.sentence(404, f"the model that is served is of an earlier release: its card has no {key}")
         if form == "html":
-            return docs.html_response(champion.cards[form])
+            return docs.html_response(champion.cards[key])
         kind = "application/xml" if form == "xml" else "text/markdown; charset=utf-8"
         return Response(champion.cards[form], headers={"content-type": kind})
 
@@ -161,5 +164,6 @@ def _describe(model: LoadedModel) -> ModelDescription:
         risk_bands=manifest.bands,
         prevalence=manifest.prevalence,
         operating_points=manifest.points,
+        doubts=manifest.doubts,
         gates=manifest.gates,
     )

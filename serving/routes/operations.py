@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from readmission.scorer.manifest import CARDS
+from readmission.scorer.manifest import CARD_PAGES, CARDS
 from serving.routes import examples
 from serving.routes.feedback import MAX_OUTCOMES
 
@@ -186,7 +186,13 @@ def _model_card() -> dict[str, Any]:
         },
     )
     form = {"type": "string", "enum": list(CARDS), "default": "html"}
-    return operation | {"parameters": [{"name": "format", "in": "query", "schema": form}]}
+    language = {"type": "string", "enum": ["en", *CARD_PAGES], "default": "en"}
+    return operation | {
+        "parameters": [
+            {"name": "format", "in": "query", "schema": form},
+            {"name": "language", "in": "query", "schema": language, "description": "Language of the page."},
+        ]
+    }
 
 
 def _health() -> dict[str, Any]:

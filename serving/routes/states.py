@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from readmission.contract.risk import OperatingPoint, RiskBand
+from readmission.contract.risk import GroupDoubt, OperatingPoint, RiskBand
 from readmission.scorer.manifest import Engine, Parity
 from serving.predict.encounter import Problem
 from serving.predict.worker_status import WorkerStatus
@@ -57,6 +57,9 @@ class ModelDescription(msgspec.Struct, kw_only=True):
     prevalence: float | None
     operating_points: Sequence[OperatingPoint]
     gates: Sequence[Mapping[str, str | float | bool | None]]
+    doubts: Annotated[
+        Sequence[GroupDoubt], Meta(description="Groups of people whose estimates a reader should doubt, and why.")
+    ]
 
 
 class Registry(msgspec.Struct):

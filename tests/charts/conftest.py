@@ -24,7 +24,7 @@ def platform() -> Platform:
     """Objects of every release of ours with everything on, as prod has it: release -> objects."""
     everything = {"feed": {"enabled": True}, "loadtest": {"enabled": True}}
     values = chartlib.state("prod", **chartlib.ANSWERS)["overrides"]["readmission"]
-    over = {"overrides": {"readmission": chartlib.merged(values, everything)}}
+    over = {"notebook": {"install": True}, "overrides": {"readmission": chartlib.merged(values, everything)}}
     return {r.name: chartlib.render(r, chartlib.ROOT / r.chart) for r in chartlib.releases("prod", **over) if r.ours}
 
 

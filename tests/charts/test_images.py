@@ -50,7 +50,13 @@ def test_arguments_are_those_that_the_dockerfile_takes(name: str) -> None:
 @pytest.mark.parametrize("name", IMAGES)
 def test_an_image_carries_the_packages_that_its_own_import_and_no_others(name: str) -> None:
     packages = set(arguments(name).get("PACKAGES", []))
-    needed = {"inference": "serving", "demo": "serving", "pipeline": "readmission", "loadtest": "loadtest"}
+    needed = {
+        "inference": "serving",
+        "demo": "serving",
+        "pipeline": "readmission",
+        "loadtest": "loadtest",
+        "notebook": "readmission",
+    }
     expected = {needed[name]} | imported_packages(PACKAGES[needed[name]]) if name in needed else set()
     assert packages == expected
 

@@ -112,7 +112,7 @@ def test_no_password_is_rendered(platform: Platform) -> None:
 
 
 def test_each_pod_gets_only_its_own_password(pods: list[Pod]) -> None:
-    own = {"inference": {"SERVING"}, "observability": {"MONITOR"}}
+    own = {"inference": {"SERVING"}, "observability": {"MONITOR"}, "notebook": {"ANALYST"}}
     for name, _, labels, spec in pods:
         variables = {e["name"] for c in spec["containers"] for e in c.get("env") or []}
         prefix = "READMISSION_POSTGRES_PASSWORD_"
@@ -223,6 +223,12 @@ def test_keda_takes_pods_away_after_the_calm_that_values_name_and_not_for_want_o
     behavior = scaler["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
     assert behavior == {"scaleDown": {"stabilizationWindowSeconds": 120}}
     assert scaler["fallback"] == {"failureThreshold": 4, "replicas": 3, "behavior": "currentReplicasIfHigher"}
+
+
+def test_mlflow_has_no_gateway_to_language_models_and_reports_to_nobody() -> None:
+    variables = environment(chartlib.render_ours("mlflow", HOST))
+    names = ("MLFLOW_ENABLE_AI_GATEWAY", "MLFLOW_DISABLE_TELEMETRY", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION")
+    assert [variables[name] for name in names] == ["false", "true", "false"]
 
 
 def test_scaling_is_by_hpa_without_keda() -> None:

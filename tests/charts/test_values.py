@@ -58,6 +58,16 @@ def test_environments_only_say_what_the_defaults_know(environment: str) -> None:
     assert list(unknown(over, defaults)) == []
 
 
+@pytest.mark.parametrize("environment", chartlib.ENVIRONMENTS)
+def test_prod_alone_requires_what_only_people_know_and_every_environment_hands_it_on(environment: str) -> None:
+    facts = {"developer": "A hospital", "review_due": "2027-05-31"}
+    [release] = [r for r in chartlib.releases(environment, site={"facts": facts}) if r.name == "foundation"]
+    settings = [o["data"] for o in chartlib.render(release, chartlib.CHARTS / "foundation") if o["kind"] == "ConfigMap"]
+    [steps] = [data for data in settings if "READMISSION_SITE" in data]
+    assert steps["READMISSION_SITE_REQUIRED"] == str(environment == "prod").lower()
+    assert yaml.safe_load(steps["READMISSION_SITE"]) == facts
+
+
 def test_external_stores_leave_nothing_of_ours_behind() -> None:
     external = {
         "postgres": {"install": False, "host": "db.example.org"},

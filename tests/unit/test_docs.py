@@ -1,6 +1,8 @@
 """The documentation: every link leads somewhere, every page can be reached, every command that is named exists."""
 
+import os
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,3 +105,20 @@ def test_the_readme_names_every_folder_of_the_repository() -> None:
     folders = {folder for folder in folders if any((ROOT / folder).rglob("*.*")) and not folder.endswith("_cache")}
     named = set(re.findall(r"`([.\w-]+)/`", (ROOT / "README.md").read_text()))
     assert folders <= named
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("up SOURCE=/data/uci.zip", "READMISSION_SOURCE='/data/uci.zip' .venv/bin/readmission up"),
+        ("clinic SOURCE=/data/uci.zip", "READMISSION_SOURCE='/data/uci.zip' .venv/bin/readmission clinic"),
+        ("up DETACH=1", " .venv/bin/readmission up --detach"),
+    ],
+)
+def test_make_hands_a_named_source_on(command: str, expected: str) -> None:
+    variables = {name: value for name, value in os.environ.items() if name not in ("SOURCE", "DETACH", "MAKEFLAGS")}
+    lines = subprocess.run(
+        ["make", "--dry-run", *command.split()], cwd=ROOT, env=variables, capture_output=True, text=True, check=True
+    )
+    last = lines.stdout.strip().splitlines()[-1]
+    assert last.strip().startswith(expected.strip()), last

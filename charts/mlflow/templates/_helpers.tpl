@@ -24,5 +24,6 @@ postgresql+psycopg2://readmission_mlflow@{{ required "global.postgres.host: name
 {{- end }}
 - {name: HOME, value: /tmp}
 - {name: MLFLOW_DISABLE_TELEMETRY, value: "true"}
+- {name: MLFLOW_ENABLE_AI_GATEWAY, value: "false"}
 - {name: MLFLOW_SERVER_ENABLE_JOB_EXECUTION, value: "false"}
 {{- end }}

@@ -4,6 +4,8 @@ They stand here, without pandas, because training chooses them, the artifact's m
 with them.
 """
 
+from typing import Literal
+
 import msgspec
 
 #: Names of the bands, from the lowest risk. The thresholds belong to a model version (`manifest.Manifest.bands`).
@@ -67,3 +69,23 @@ class RiskBand(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     at_least: float
     tested: Tested | None = None
+
+
+class GroupDoubt(msgspec.Struct, frozen=True, kw_only=True):
+    """Group of people whose estimates a reader should doubt, by validation and test together.
+
+    Attributes:
+        column: Column that defines the group.
+        level: Level of that column.
+        doubt: ``ranks poorly``, ``too low`` or ``too high``.
+        roc_auc: ROC-AUC of readmission within 30 days within the group.
+        observed: Share of its encounters with a readmission within 30 days, 0 to 1.
+        predicted: Mean predicted risk, 0 to 1.
+    """
+
+    column: str
+    level: str
+    doubt: Literal["ranks poorly", "too low", "too high"]
+    roc_auc: float
+    observed: float
+    predicted: float

@@ -96,6 +96,11 @@ def refuse_open_doors(settings: Settings) -> None:
                 f"{name}={host}: this part has no login. Leave the address at 127.0.0.1, and put a proxy with a login "
                 "on this machine in front of it."
             )
+    if settings.notebook.enabled and settings.notebook.host not in _LOOPBACK:
+        raise UserError(
+            f"READMISSION_NOTEBOOK_HOST={settings.notebook.host}: whoever learns its token could run code on this "
+            "machine. Leave the address at 127.0.0.1, and reach it by ssh."
+        )
 
 
 def refuse_busy_ports(parts: list[Part]) -> None:

@@ -1,4 +1,4 @@
-"""The workplace of the embedded system: JupyterLab, whose notebooks see the database as the analyst does.
+"""The workplace: JupyterLab, whose notebooks see the database as the analyst does; a part of the system, or a pod.
 
 A kernel gets the password of the role `analyst` and no other secret: masked views without identifiers, read-only.
 Copies of the repository's notebooks lie in the state folder, where a person may change them.
@@ -16,7 +16,7 @@ from readmission.errors import UserError
 from readmission.files import write_atomic
 from readmission.settings import Settings, load_settings
 
-#: The repository's notebooks.
+#: The repository's notebooks; its image has them in the same place beside the package.
 SOURCES = Path(__file__).parents[3] / "notebooks"
 #: It asks the network for news when JupyterLab is opened.
 _ANNOUNCEMENTS = "@jupyterlab/apputils-extension:announcements"
@@ -38,7 +38,7 @@ def parts(settings: Settings) -> list[Part]:
             name="notebook",
             command=[*bound(), sys.executable, "-m", "readmission.embedded.notebook"],
             url=url,
-            host="127.0.0.1",
+            host=settings.notebook.host,
             port=settings.notebook.port,
             port_setting="READMISSION_NOTEBOOK_PORT",
             healthy=answers(f"{url}/api"),
@@ -72,6 +72,7 @@ def environment(settings: Settings, folder: Path) -> dict[str, str]:
         "READMISSION_API_URL": settings.api.base_url,
         "READMISSION_API_PORT": str(settings.api.port),
         "READMISSION_MLFLOW_URI": settings.mlflow.tracking_uri,
+        **({"READMISSION_NOTEBOOK_API_KEY": key.get_secret_value()} if (key := settings.notebook.api_key) else {}),
         "JUPYTER_CONFIG_DIR": str(folder / "config"),
         "JUPYTER_DATA_DIR": str(folder / "data"),
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
@@ -90,7 +91,7 @@ def main() -> None:
         "-m",
         "jupyterlab",
         "--no-browser",
-        "--ip=127.0.0.1",
+        f"--ip={settings.notebook.host}",
         f"--port={settings.notebook.port}",
         "--ServerApp.port_retries=0",
         f"--ServerApp.root_dir={folder / 'work'}",

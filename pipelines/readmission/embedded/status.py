@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -120,6 +121,14 @@ def render(state: dict[str, Any]) -> str:
     lines += _describe_surroundings(state)
     lines.append("  predictions are answered" if state["ready"] else "  NOT ready: no prediction is answered")
     return "\n".join(lines)
+
+
+def way_to_the_verbs() -> str:
+    """Say how a shell finds `readmission`; empty if it does."""
+    activate = Path(sys.executable).with_name("activate")
+    if shutil.which("readmission") is not None or not activate.exists():
+        return ""
+    return f" The verbs of `readmission` are in {activate.parent}: `source {activate}` once in each shell."
 
 
 def _part(part: Part, states: dict[str, tuple[str, int | None]]) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def run(
     try:
         _bring_up(settings, supervisor, source, asked)
         _remember(chosen)
-        typer.echo(f"Ready in {time.monotonic() - began:.1f} s.")
+        typer.echo(f"Ready in {time.monotonic() - began:.1f} s.{status.way_to_the_verbs()}")
         if ours and not detach:
             _stay(supervisor)
     except BaseException as error:

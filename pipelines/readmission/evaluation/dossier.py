@@ -2,13 +2,13 @@
 
 from datetime import date
 
-from readmission.evaluation import chai_card, checklists, model_card, source_attributes
+from readmission.evaluation import chai_card, checklists, model_card, source_attributes, spanish_card
 from readmission.evaluation.gates import Check
 from readmission.evaluation.model_card import Facts
 from readmission.evaluation.site_facts import SiteFacts
 
-#: The model card with the dossier below it, in two forms, and the applied model card of CHAI.
-MARKDOWN, HTML, XML = "model_card.md", "model_card.html", "applied_model_card.xml"
+#: The model card with the dossier below it, in two forms, the applied model card of CHAI, and the card in Spanish.
+MARKDOWN, HTML, XML, SPANISH = "model_card.md", "model_card.html", "applied_model_card.xml", "model_card.es.html"
 
 
 def files(facts: Facts, site: SiteFacts, today: date) -> dict[str, str]:
@@ -19,11 +19,12 @@ def files(facts: Facts, site: SiteFacts, today: date) -> dict[str, str]:
         site: Facts of the site.
         today: Day on which the version is judged.
     """
-    parts = (model_card.markdown(facts), source_attributes.markdown(facts, site), checklists.markdown(facts, site))
-    text = "\n".join(parts)
+    card = model_card.markdown(facts)
+    text = "\n".join((card, source_attributes.markdown(facts, site), checklists.markdown(facts, site)))
     return {
         MARKDOWN: text,
         HTML: model_card.html(text, f"{facts.name}: model card"),
+        SPANISH: model_card.html(spanish_card.translate(card), f"{facts.name}: ficha del modelo", "es"),
         XML: chai_card.xml(facts, site, today.isoformat()),
     }
 

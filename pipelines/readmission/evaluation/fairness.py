@@ -7,12 +7,13 @@ confidence, all groups together, the true largest gap is not smaller. It is the 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from readmission.contract.risk import GroupDoubt
 from readmission.evaluation.metrics import Array, Scored, measure, resample
 
 #: Columns whose groups must not be served worse.
@@ -23,6 +24,12 @@ MINIMUM = 100
 #: Probability that a bound claims a gap beyond a limit although no group has one.
 ALPHA = 0.05
 _RESAMPLES = 100
+#: A group is doubted from so many early readmissions on: with fewer, its figures are mostly chance.
+DOUBT_EVENTS = 50
+#: It ranks poorly if its ROC-AUC has less than this share of everybody's distance from chance (0.5).
+DOUBT_RANKING = 0.6
+#: Its risks are too low or too high beyond this ratio of observed and predicted, as in the gate `fair_risk`.
+DOUBT_RATIO = 1.25
 #: Level of the encounters whose column is missing.
 UNKNOWN = "unknown"
 
@@ -111,6 +118,37 @@ def _rows_by_level(column: pd.Series) -> Mapping[Any, Array]:
     levels = column.fillna(UNKNOWN)
     positions: Mapping[Any, Array] = levels.groupby(levels).indices
     return positions
+
+
+def doubts(groups: Sequence[Slice], overall: float) -> list[GroupDoubt]:
+    """Return the groups whose estimates a reader should doubt, and why; for people, not for a gate.
+
+    Args:
+        groups: What `slices` returns.
+        overall: ROC-AUC of everybody.
+    """
+    doubted = []
+    for group in groups:
+        if group.events < DOUBT_EVENTS or group.level == UNKNOWN or np.isnan(group.roc_auc):
+            continue
+        reasons: dict[Literal["ranks poorly", "too low", "too high"], bool] = {
+            "ranks poorly": group.roc_auc - 0.5 < DOUBT_RANKING * (overall - 0.5),
+            "too low": group.prevalence > DOUBT_RATIO * group.predicted,
+            "too high": DOUBT_RATIO * group.prevalence < group.predicted,
+        }
+        doubted += [
+            GroupDoubt(
+                column=group.column,
+                level=group.level,
+                doubt=reason,
+                roc_auc=group.roc_auc,
+                observed=group.prevalence,
+                predicted=group.predicted,
+            )
+            for reason, holds in reasons.items()
+            if holds
+        ]
+    return doubted
 
 
 def gaps(groups: Sequence[Slice], overall: float) -> dict[str, float]:

@@ -177,7 +177,7 @@ def _gates(facts: Facts) -> str:
             check.figure,
             "missing" if check.value is None else f"{check.value:.4g}",
             check.limit,
-            "yes" if check.passed and not check.waived else f"waived by {check.waived}" if check.waived else "**no**",
+            "yes" if check.passed and not check.waived else f"waived: {check.waived}" if check.waived else "**no**",
             check.reason,
         ]
         for check in facts.verdict.checks
@@ -206,11 +206,11 @@ def _earlier(facts: Facts) -> str:
     return "Figures of test, of the splits as they were then.\n\n" + table
 
 
-def html(text: str, title: str) -> str:
+def html(text: str, title: str, language: str = "en") -> str:
     """Return Markdown as one HTML page that loads nothing."""
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>{body}</body></html>'
     )
 

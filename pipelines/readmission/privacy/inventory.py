@@ -271,6 +271,7 @@ _SERVING = (
     "pipeline.skops",
     "golden.json",
     "model_card.html",
+    "model_card.es.html",
     "model_card.md",
     "applied_model_card.xml",
 )
@@ -278,6 +279,7 @@ _RUN = (
     ".png",
     "/model_card.md",
     "/model_card.html",
+    "/model_card.es.html",
     "/applied_model_card.xml",
     "/verdict.json",
     "/learning_curve.csv",

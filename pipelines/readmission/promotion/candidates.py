@@ -13,6 +13,7 @@ from readmission import models
 from readmission.errors import RefusalError
 from readmission.evaluation import (
     dossier,
+    fairness,
     gates,
     importance,
     metrics,
@@ -31,7 +32,7 @@ from readmission.promotion.compiled import SERVING
 from readmission.promotion.overrides import Overrides
 from readmission.registry import in_use, ledger, lineage, runs, tracking
 from readmission.registry.runs import TrainedModel
-from readmission.scorer.manifest import CARDS, ArtifactError, complete_artifact
+from readmission.scorer.manifest import CARD_PAGES, CARDS, ArtifactError, complete_artifact
 from readmission.settings import Settings
 from readmission.training import gate_metrics
 from readmission.training.dataset import Dataset
@@ -117,8 +118,9 @@ def judge(
     files["verdict.json"] = json.dumps(verdict.as_data(), indent=2)
     tracking.log_files(client, candidate.run_id, files)
     if verdict.passed:
-        # With the version for good: the API and the demo show them.
-        complete_artifact(folder / SERVING, verdict.as_data(), {name: files[name] for name in CARDS.values()})
+        cards = {name: files[name] for name in (*CARDS.values(), *CARD_PAGES.values())}  # shown by API and demo
+        doubts = fairness.doubts(held_out.slices, held_out.figures["test_roc_auc_30"])
+        complete_artifact(folder / SERVING, verdict.as_data(), cards, doubts)
     else:
         reasons = (f"{check.gate}: {check.figure} {check.value} must be {check.limit}" for check in verdict.failed)
         log.warning("%s is refused: %s", candidate.family, "; ".join(reasons))

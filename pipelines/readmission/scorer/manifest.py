@@ -7,13 +7,15 @@ from typing import Literal
 import msgspec
 
 from readmission import contract
-from readmission.contract.risk import OperatingPoint, RiskBand
+from readmission.contract.risk import GroupDoubt, OperatingPoint, RiskBand
 from readmission.errors import UserError
 from readmission.files import file_sha256
 
 MANIFEST, SCORER, GOLDEN = "manifest.json", "scorer.json", "golden.json"
 #: Forms of the model card: what a client asks for -> file. Versions of earlier releases have the page only.
 CARDS: Mapping[str, str] = {"html": "model_card.html", "markdown": "model_card.md", "xml": "applied_model_card.xml"}
+#: Pages of the card in other languages, by the language's code. Versions of earlier releases have none.
+CARD_PAGES: Mapping[str, str] = {"es": "model_card.es.html"}
 
 Engine = Literal["lightgbm", "linear", "pipeline"]
 
@@ -54,6 +56,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
             that were compiled before the field existed.
         icd: Code systems of the training data, before its diagnoses were translated (`contract.icd`).
         gates: How each gate was met (`gates.Check`).
+        doubts: Groups of people whose estimates a reader should doubt. Empty for versions of earlier releases.
         history: Number of patients and visits whose history the model knows. Empty if there is none.
         files: Name -> sha256 of every other file of the folder.
     """
@@ -75,6 +78,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     prevalence: float | None = None
     icd: tuple[str, ...] = ("9cm",)
     gates: tuple[Mapping[str, str | float | bool | None], ...] = ()
+    doubts: tuple[GroupDoubt, ...] = ()
     history: Mapping[str, int] = {}
 
 
@@ -91,20 +95,24 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def complete_artifact(
-    folder: Path, gates: Sequence[Mapping[str, str | float | bool | None]], cards: Mapping[str, str]
+    folder: Path,
+    gates: Sequence[Mapping[str, str | float | bool | None]],
+    cards: Mapping[str, str],
+    doubts: Sequence[GroupDoubt] = (),
 ) -> None:
-    """Add to a compiled model what was said of it afterwards: how each gate was met, and the model card.
+    """Add to a compiled model what was said of it afterwards: how each gate was met, the model card, doubts.
 
     Args:
         folder: Folder of the compiled model.
         gates: Checks of the verdict.
-        cards: Forms of the model card by file name, of CARDS.
+        cards: Forms of the model card by file name, of CARDS and CARD_PAGES.
+        doubts: Groups of people whose estimates a reader should doubt.
     """
     for name, text in cards.items():
         (folder / name).write_text(text)
     manifest = read_manifest(folder)
     files = {**manifest.files, **{name: file_sha256(folder / name) for name in cards}}
-    write_manifest(folder, msgspec.structs.replace(manifest, gates=tuple(gates), files=files))
+    write_manifest(folder, msgspec.structs.replace(manifest, gates=tuple(gates), doubts=tuple(doubts), files=files))
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -242,8 +242,12 @@ class Notebook(Group):
     """The workplace: JupyterLab with the database role of the analyst."""
 
     enabled: bool = Field(False, alias="notebook", description="Whether `up` starts JupyterLab.")
-    port: int = Field(18093, description="Port of the embedded JupyterLab.")
+    host: str = Field("127.0.0.1", description="Address that JupyterLab listens on.")
+    port: int = Field(18093, description="Port of JupyterLab.")
     token: SecretStr | None = Field(None, description="Token that JupyterLab asks for; in embedded mode it is made.")
+    api_key: SecretStr | None = Field(
+        None, description="API key that notebooks send, with the scopes `predict,feedback`, if the API has keys."
+    )
 
 
 class Drift(Group):

@@ -5,6 +5,7 @@ import datetime
 import json
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,8 @@ def token(algorithm: str = "ES384", key: Any = None, header: dict[str, Any] | No
     return jwt.encode(fields, key or KEYS[algorithm], algorithm, {"kid": algorithm, **(header or {})})
 
 
-def start_clinic(home: Path, model: Path) -> Api:
-    """Start an API that knows one record system, St Mary's, by a file with its keys."""
+def start_clinic(home: Path, model: Path, more: Mapping[str, str] | None = None) -> Api:
+    """Start an API that knows one record system, St Mary's, by a file with its keys; `more` are settings."""
     install(home, model, "1")
     (home / "jwks.json").write_text(json.dumps(key_set()))
     clients = [{"name": "st-mary", "issuer": ISSUER, "jwks_file": "jwks.json"}]
@@ -70,7 +71,7 @@ def start_clinic(home: Path, model: Path) -> Api:
         "READMISSION_CDS_URL": URL,
         "READMISSION_CDS_ORIGINS": ORIGIN,
     }
-    return Api(home, environment).wait("/readyz")
+    return Api(home, environment | dict(more or {})).wait("/readyz")
 
 
 def resources(record: dict[str, Any] | None = None) -> dict[str, Any]:

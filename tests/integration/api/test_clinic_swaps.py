@@ -63,3 +63,20 @@ def test_twenty_swaps_under_discharges_fail_no_card_and_mix_no_models(
     risks = {kind: {risk for risk, version in stated if int(version) % 2 == kind} for kind in (0, 1)}
     assert len(risks[0]) == len(risks[1]) == 1 and risks[0] != risks[1], risks
     assert api.stop() == 0
+
+
+def test_a_canary_answers_discharges_and_is_counted_as_one(compiled: dict[str, Path], tmp_path: Path) -> None:
+    install(tmp_path, compiled["decision_tree"], "8", alias="challenger")
+    canary = {"READMISSION_CHALLENGER": "canary", "READMISSION_CHALLENGER_SHARE": "1"}
+    api = start_clinic(tmp_path, compiled["lightgbm"], canary)
+    until(lambda: api.info()["challenger"])
+    stop, answers = threading.Event(), list[tuple[int, dict[str, Any]]]()
+    thread = threading.Thread(target=discharge, args=(api, stop, answers))
+    thread.start()
+    until(lambda: len(answers) > 3)
+    stop.set()
+    thread.join()
+    assert {status for status, _ in answers} == {200}
+    assert {risk_and_version(answer["cards"][0])[1] for _, answer in answers} == {"8"}
+    until(lambda: api.metric("readmission_predictions_total", variant="challenger", model_version="8") == len(answers))
+    assert api.stop() == 0

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from readmission.sandbox import hospital, record_system
+from readmission.sandbox.hospital import Hospital
 from readmission.sandbox.record_system import RecordSystem
 from serving.clinic import cards, hooks
 from tests import fhir_stay
@@ -63,9 +64,9 @@ def medplum() -> Path:
     return folder
 
 
-def judged(medplum: Path, folder: Path, assessments: list[Any]) -> subprocess.CompletedProcess[str]:
-    (folder / "assessments.json").write_text(json.dumps(assessments))
-    command = ["node", str(HERE / "medplum.js"), str(folder / "assessments.json")]
+def judged(medplum: Path, file: Path, assessments: list[Any]) -> subprocess.CompletedProcess[str]:
+    file.write_text(json.dumps(assessments))
+    command = ["node", str(HERE / "medplum.js"), str(file)]
     environment = {**os.environ, "NODE_PATH": str(medplum)}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
@@ -92,8 +93,12 @@ def discharged(api: Api, record_systems: RecordSystem) -> list[record_system.Hoo
     while record_systems.refusal():
         assert time.monotonic() < deadline, record_systems.refusal()
         time.sleep(0.3)
-    service = record_systems.discover()
-    return [record_systems.discharge(service, stay, TODAY) for stay in record_systems.hospital.discharges()]
+    return discharge_all(record_systems)
+
+
+def discharge_all(system: RecordSystem) -> list[record_system.HookCall]:
+    service = system.discover()
+    return [system.discharge(service, stay, TODAY) for stay in system.hospital.discharges()]
 
 
 def carebundles() -> list[dict[str, Any]]:
@@ -109,6 +114,24 @@ def as_inpatients(bundles: list[dict[str, Any]]) -> list[dict[str, Any]]:
         stay["class"] = {**stay["class"], "code": "IMP"}
         stay["period"]["end"] = "2026-01-05T09:30:00Z"
     return changed
+
+
+def as_stored(bundles: list[dict[str, Any]]) -> Hospital:
+    """Let a record system hold the patients of Bundles: each resource gets its URN's id, as a server gives it."""
+    entries = [entry for bundle in bundles for entry in bundle["entry"]]
+    text = json.dumps(entries)
+    for entry in entries:
+        text = text.replace(entry["fullUrl"], f"{entry['resource']['resourceType']}/{entry['fullUrl'][9:]}")
+    return Hospital({**entry["resource"], "id": entry["fullUrl"].partition("/")[2]} for entry in json.loads(text))
+
+
+@pytest.fixture(scope="module")
+def carebundle_calls(
+    api: Api, discharged: list[record_system.HookCall], record_systems: RecordSystem
+) -> list[record_system.HookCall]:
+    """Discharge carebundle's patients, after the others, when the record system is trusted."""
+    key = record_system.make_key(api.home / "key.pem")
+    return discharge_all(RecordSystem(URL, key, as_stored(as_inpatients(carebundles())), str(api.http.base_url)))
 
 
 def test_a_strict_client_gets_a_card_for_every_stay_that_the_model_knows(
@@ -146,6 +169,43 @@ def test_carebundles_patients_are_answered_or_told_why(api: Api) -> None:
     assert any(assess(api, bundle).status_code == 200 for bundle in as_inpatients(carebundles()))
 
 
+def test_a_strict_client_discharges_carebundles_patients(carebundle_calls: list[record_system.HookCall]) -> None:
+    assert len(carebundle_calls) == 4 and {call.status for call in carebundle_calls} == {200}
+    assert any(call.cards for call in carebundle_calls)
+    assert all(call.cards or call.answer["extension"] for call in carebundle_calls)
+
+
+def by_healthchain(api: Api, python: str, calls: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:
+    """Send calls with HealthChain's client."""
+    job = {"url": f"{api.http.base_url}{hooks.CALL}", "tokens": [token() for _ in calls], "calls": calls}
+    done = subprocess.run(
+        [python, str(HERE / "healthchain_client.py")],
+        input=json.dumps(job),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": ""},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def test_healthchain_gets_the_cards_of_both_hospitals(
+    api: Api,
+    healthchain: str,
+    discharged: list[record_system.HookCall],
+    carebundle_calls: list[record_system.HookCall],
+) -> None:
+    strict = [*discharged, *carebundle_calls]
+    calls = []
+    for call in strict:
+        context = {"userId": "Practitioner/1", "patientId": call.request["context"]["patientId"]}
+        calls.append({"workflow": "patient-view", "context": context, "prefetch": call.request["prefetch"]})
+    answers = json.loads(by_healthchain(api, healthchain, calls).stdout)
+    summaries = [[card["summary"] for card in answer["cards"]] for answer in answers]
+    assert summaries == [[card["summary"] for card in call.cards] for call in strict]
+
+
 def test_healthchain_reads_our_cards_and_learns_what_it_does_wrong(api: Api, healthchain: str) -> None:
     context = {"userId": "Practitioner/1", "patientId": "p1", "encounterId": "e1"}
     prefetch = resources({**RECORD, "number_inpatient": 6})
@@ -156,16 +216,7 @@ def test_healthchain_reads_our_cards_and_learns_what_it_does_wrong(api: Api, hea
         # As its loader of data sets sends it: one Bundle instead of the keys that discovery lists.
         {"workflow": "encounter-discharge", "context": context, "prefetch": fhir_stay.bundle(prefetch)},
     ]
-    job = {"url": f"{api.http.base_url}{hooks.CALL}", "tokens": [token() for _ in calls], "calls": calls}
-    done = subprocess.run(
-        [healthchain, str(HERE / "healthchain_client.py")],
-        input=json.dumps(job),
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": ""},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    done = by_healthchain(api, healthchain, calls)
     answers = json.loads(done.stdout)
     assert answers[0], done.stderr[-3000:]
     assert answers[0]["cards"][0]["summary"].startswith("Readmission within 30 days")
@@ -187,10 +238,11 @@ def test_medplum_accepts_every_risk_assessment(
     assessments = [answer.json() for answer in answers if answer.status_code == 200]
     # A Bundle cannot say that a stay had no procedure or drug, as an empty search does: some stays are refused here.
     assert len(assessments) >= 25, [answer.text for answer in answers if answer.status_code != 200]
-    accepted = judged(medplum, tmp_path, assessments)
+    accepted = judged(medplum, tmp_path / "assessments.json", assessments)
     assert accepted.returncode == 0, accepted.stdout + accepted.stderr
     outcomes = [answer.json() for answer in answers if answer.status_code != 200] + [assess(api, {}).json()]
-    accepted = judged(medplum, tmp_path, outcomes)
+    accepted = judged(medplum, tmp_path / "outcomes.json", outcomes)
     assert accepted.returncode == 0, accepted.stdout + accepted.stderr
-    wrong = judged(medplum, tmp_path, [{**assessments[0], "subject": None}, {**assessments[0], "risk": 1}])
+    broken = [{**assessments[0], "subject": None}, {**assessments[0], "risk": 1}]
+    wrong = judged(medplum, tmp_path / "broken.json", broken)
     assert wrong.returncode == 1 and wrong.stdout.count("refused") == 2, wrong.stdout + wrong.stderr

@@ -14,15 +14,18 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import fhir_stay
+from tests.integration.api.record_system import resources
 from tests.integration.api.tools import EXAMPLE, Api, install, until
 
 
-def test_overload_is_refused_at_once_and_passes(compiled: dict[str, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["/predict", "/fhir/RiskAssessment"])
+def test_overload_is_refused_at_once_and_passes(compiled: dict[str, Path], tmp_path: Path, path: str) -> None:
     install(tmp_path, compiled["lightgbm"], "1")
     api = Api(tmp_path, {"READMISSION_API_MAX_WAITING": "4"}).wait("/readyz")
     try:
-        body = json.dumps(EXAMPLE).encode()
-        request = b"POST /predict HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+        body = json.dumps(EXAMPLE if path == "/predict" else fhir_stay.bundle(resources())).encode()
+        request = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
         sockets = [socket.create_connection(("127.0.0.1", api.port)) for _ in range(400)]
         codes: list[bytes] = []
         worker = api.workers()[0]

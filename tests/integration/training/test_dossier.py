@@ -8,14 +8,16 @@ from typing import Any
 import mlflow
 import pytest
 from lxml import etree
+from mlflow.tracking import MlflowClient
 
 from readmission.errors import UserError
-from readmission.evaluation import checklists
+from readmission.evaluation import checklists, metrics, score_comparison
 from readmission.evaluation.site_facts import SiteFacts
-from readmission.registry import in_use
+from readmission.registry import in_use, tracking
 from readmission.settings import Settings
 from readmission.steps import promote, train
 from readmission.stores import postgres
+from readmission.training import dataset, gate_metrics
 from tests.integration.training.conftest import clean, query
 
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).date()
@@ -41,13 +43,13 @@ def test_every_number_is_that_of_the_database(system: Settings, sample: Path) ->
     files = {
         name: mlflow.artifacts.load_text(f"runs:/{runs['logistic_regression']}/{folder}{name}")
         for folder in ("", "serving/")
-        for name in ("model_card.md", "model_card.html", "applied_model_card.xml")
+        for name in ("model_card.md", "model_card.html", "model_card.es.html", "applied_model_card.xml")
     }
-    ((metrics,),) = query(config, "SELECT metrics FROM training.runs")
+    ((trained,),) = query(config, "SELECT metrics FROM training.runs")
     card = numbers(files["applied_model_card.xml"])
     for name in ("roc_auc_30", "pr_auc_30", "recall_at_alert_10", "ece_30", "brier_30"):
-        assert card[name]["value"] == pytest.approx(metrics[f"test_{name}"], abs=1e-9), name
-        assert f"{metrics[f'test_{name}']:.4f}" in files["model_card.md"], name
+        assert card[name]["value"] == pytest.approx(trained[f"test_{name}"], abs=1e-9), name
+        assert f"{trained[f'test_{name}']:.4f}" in files["model_card.md"], name
     ((reasons,),) = query(config, "SELECT reasons FROM training.promotions")
     for check in reasons:
         assert f"| {check['gate']} | {check['figure']} | {check['value']:.4g} |" in files["model_card.md"]
@@ -58,6 +60,29 @@ def test_every_number_is_that_of_the_database(system: Settings, sample: Path) ->
     for part in ("says funding", "TRIPOD+AI", "EU AI Act", "SYNTHETIC"):
         assert part in files["model_card.md"] and part in files["model_card.html"]
     assert checklists.OPEN not in files["model_card.md"]
+    recomputed = figures(config, runs["logistic_regression"])
+    assert card.keys() <= recomputed.keys()
+    for name, figure in card.items():
+        assert figure == pytest.approx(recomputed[name], abs=1e-9), name
+    counts = "SELECT race, count(*) FROM clean.encounters WHERE split IN ('validation', 'test') GROUP BY race"
+    for level, count in query(config, f"{counts} HAVING race IS NOT NULL"):
+        assert f"| race {level} | {count:,} |" in files["model_card.md"], level
+
+
+def figures(config: Settings, run_id: str) -> dict[str, Any]:
+    """Return every figure of the applied model card, computed anew from the encounters and the run's Pipeline."""
+    data = dataset.load(config, held_out=True)
+    pipeline = tracking.load_pipeline(tracking.model_uri(MlflowClient(config.mlflow.tracking_uri), run_id))
+    held_out = gate_metrics.held_out_metrics(data, pipeline)
+    intervals = metrics.intervals(held_out.scored["test"], 200, config.seed)
+    comparisons = score_comparison.compare_held_out(held_out.scored, data.frames, config.seed)
+    judged = [group for group in held_out.slices if group.judged]
+    return {
+        **{name: vars(interval) for name, interval in intervals.items()},
+        **{f"found_more_than_{each.score}": vars(each.difference) for each in comparisons},
+        **{f"{group.column} {group.level}": {"found": group.recall, "observed": group.prevalence} for group in judged},
+        "judged groups": len(judged),
+    }
 
 
 def test_an_open_fact_of_the_site_refuses_the_promotion_and_says_which(system: Settings, sample: Path) -> None:

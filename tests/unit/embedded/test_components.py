@@ -43,5 +43,11 @@ def test_nothing_without_a_door_listens_beyond_this_machine(tmp_path: Path, part
         refuse_open_doors(make_settings(tmp_path, **{f"{part}_host": "0.0.0.0"}))
 
 
+def test_jupyterlab_listens_on_this_machine_alone(tmp_path: Path) -> None:
+    refuse_open_doors(make_settings(tmp_path, notebook_host="0.0.0.0"))
+    with pytest.raises(UserError, match=r"READMISSION_NOTEBOOK_HOST=0\.0\.0\.0: .* ssh"):
+        refuse_open_doors(make_settings(tmp_path, notebook=True, notebook_host="0.0.0.0"))
+
+
 def test_an_api_with_keys_may_listen_beyond_this_machine(tmp_path: Path) -> None:
     refuse_open_doors(make_settings(tmp_path, api_host="0.0.0.0", api_keys=tmp_path / "keys"))

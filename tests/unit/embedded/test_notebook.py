@@ -46,6 +46,12 @@ def test_a_kernel_gets_the_analysts_password_and_no_other_secret(
     assert Path(variables["READMISSION_HOME"]) != settings.home
 
 
+def test_a_key_of_the_api_reaches_the_kernels(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, notebook_api_key="door")
+    assert notebook.environment(settings, tmp_path)["READMISSION_NOTEBOOK_API_KEY"] == "door"
+    assert "READMISSION_NOTEBOOK_API_KEY" not in notebook.environment(make_settings(tmp_path), tmp_path)
+
+
 @pytest.mark.parametrize("path", sorted(notebook.SOURCES.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_notebooks_are_valid_and_hold_no_output(path: Path) -> None:
     content = nbformat.read(path, 4)

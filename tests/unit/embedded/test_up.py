@@ -1,5 +1,6 @@
 """`readmission up` where the system runs already, and where no new data can be had."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,22 @@ def test_running_system_is_named_and_left_running(
     for expected in ("already running", "08:15", "readmission status", "readmission down"):
         assert expected in text
     assert stops == []
+
+
+def test_a_shell_that_does_not_find_the_verbs_is_told_where_they_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stops: list[Settings], capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(up, "Supervisor", lambda _: FakeSupervisor(True))
+    monkeypatch.setattr(up, "main_job", lambda *_: None)
+    (tmp_path / "activate").touch()
+    (tmp_path / "readmission").touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", "/nowhere")
+    up.run(make_settings(tmp_path))
+    assert f"`source {tmp_path / 'activate'}` once in each shell." in capsys.readouterr().out
+    monkeypatch.setenv("PATH", str(tmp_path))
+    up.run(make_settings(tmp_path))
+    assert "once in each shell" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

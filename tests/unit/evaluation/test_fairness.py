@@ -1,10 +1,13 @@
 """Bounds of the gaps: chance alone does not move them beyond a limit, a real gap does."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from readmission.evaluation import fairness
+from readmission.evaluation.fairness import Slice
 from readmission.evaluation.metrics import Scored
 
 
@@ -52,3 +55,27 @@ def test_without_a_judged_group_nothing_is_certain() -> None:
 def test_every_figure_has_a_bound_below_it(name: str) -> None:
     drawn = figures(3)
     assert drawn[f"{name}_low"] <= drawn[name]
+
+
+def group(**values: Any) -> Slice:
+    usual: dict[str, Any] = {"column": "age", "level": "[20-30)", "rows": 900, "prevalence": 0.1, "predicted": 0.1}
+    usual |= {"recall": 0.2, "promised": 0.2, "alerts": 0.1, "roc_auc": 0.68, "judged": True, "events": 90}
+    return Slice(**usual | values)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, []),
+        ({"roc_auc": 0.592}, ["ranks poorly"]),
+        ({"prevalence": 0.149, "predicted": 0.113}, ["too low"]),
+        ({"prevalence": 0.07, "predicted": 0.1}, ["too high"]),
+        ({"roc_auc": 0.592, "events": 49}, []),
+        ({"roc_auc": 0.592, "level": fairness.UNKNOWN}, []),
+        ({"roc_auc": float("nan"), "prevalence": 1.0}, []),
+    ],
+)
+def test_a_group_is_doubted_for_its_ranking_or_its_level(values: dict[str, Any], expected: list[str]) -> None:
+    doubted = fairness.doubts([group(**values)], 0.684)
+    assert [each.doubt for each in doubted] == expected
+    assert all((each.column, each.level) == ("age", "[20-30)") for each in doubted)

@@ -24,6 +24,9 @@ def test_only_raised_risks_come_with_a_suggestion_and_only_high_ones_warn(band: 
     card = cards.card(msgspec.structs.replace(ESTIMATE, band=band), encounter(), [], "")
     assert ("suggestions" in card) == ("selectionBehavior" in card) == (band in ("raised", "high", "very high"))
     assert card["indicator"] == ("warning" if band in ("high", "very high") else "info")
+    assert card["detail"].startswith(
+        f"**23.0%** within 30 days ({band} risk), " if band else "**23.0%** within 30 days, "
+    )
 
 
 def test_the_detail_says_why_and_what_is_not_known() -> None:

@@ -54,3 +54,19 @@ def test_an_empty_search_states_that_there_is_none() -> None:
     sent = {key: {"resourceType": "Bundle"} for key in hooks.REQUIRED}
     resources = hooks.read_prefetch(hooks.read_call(body(prefetch=sent)))
     assert resources.complete == set(hooks.REQUIRED)
+
+
+@pytest.mark.parametrize(
+    ("context", "encounter", "expected"),
+    [
+        (CONTEXT, {"resourceType": "Encounter", "id": "other"}, "e"),
+        ({**CONTEXT, "encounterId": None}, {"resourceType": "Encounter", "id": "earlier"}, "earlier"),
+        ({**CONTEXT, "encounterId": None}, {"resourceType": "Encounter"}, ""),
+        ({**CONTEXT, "encounterId": None}, {"resourceType": "Bundle", "id": "b"}, ""),
+    ],
+)
+def test_without_a_stay_in_its_context_the_stay_that_was_sent_is_judged(
+    context: dict[str, Any], encounter: dict[str, Any], expected: str
+) -> None:
+    kept = {name: value for name, value in context.items() if value is not None}
+    assert hooks.stay_id(hooks.read_call(body(context=kept, prefetch={"encounter": encounter}))) == expected

@@ -73,6 +73,24 @@ def test_certainty_is_what_became_of_the_test_patients_of_the_band() -> None:
     assert "test patients" not in draw_answer(content(risk_band="usual"), info)
 
 
+def test_a_group_that_the_version_serves_worse_is_named_to_its_patients_alone() -> None:
+    figures = {"roc_auc": 0.59, "observed": 0.149, "predicted": 0.113}
+    info = {
+        "doubts": [
+            {"column": "age", "level": "[90-100)", "doubt": "ranks poorly", **figures},
+            {"column": "age", "level": "[20-30)", "doubt": "too low", **figures},
+            {"column": "age", "level": "[20-30)", "doubt": "of a newer API", **figures},
+        ]
+    }
+    drawn = draw_answer(content(), info, record={"age": "[90-100)"})
+    assert "90–99 years</b>: the model tells patients of this group apart less well" in drawn
+    assert "too low" not in drawn
+    assert "than estimated (15% against 11%), so the risk may be too low" in draw_answer(
+        content(), info, record={"age": "[20-30)"}
+    )
+    assert "this group" not in draw_answer(content(), info, record={"age": "[70-80)"})
+
+
 def test_history_is_stated_as_it_was_entered() -> None:
     drawn = draw_answer(content(), record={"number_inpatient": 4})
     assert "for the year before: inpatient stays: 4; emergency visits: not known; outpatient visits: not known" in drawn

@@ -55,3 +55,13 @@ def test_api_without_a_model_is_not_called_busy() -> None:
 def test_batch_of_which_nothing_can_be_scored_is_an_answer() -> None:
     content = {"predictions": [], "errors": [{"index": 0, "errors": []}]}
     assert asyncio.run(client_of(httpx.Response(400, json=content)).predict_batch([{}])) == content
+
+
+def test_a_card_without_a_spanish_page_comes_in_english() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        is_spanish = request.url.params.get("language") == "es"
+        return httpx.Response(404) if is_spanish else httpx.Response(200, text="Model card")
+
+    client = DemoClient("http://api")
+    client._http = httpx.AsyncClient(base_url="http://api", transport=httpx.MockTransport(answer))
+    assert asyncio.run(client.model_card("es")) == "Model card"

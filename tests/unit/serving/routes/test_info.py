@@ -46,6 +46,8 @@ def test_a_model_is_described_with_its_card(tmp_path: Path) -> None:
     earlier = asked.get("/card?format=xml")
     assert earlier.status_code == 404 and "earlier release" in earlier.json()["error"]
     assert asked.get("/card?format=pdf").json()["error"].startswith("format: one of html")
+    assert asked.get("/card?language=es").status_code == 404
+    assert asked.get("/card?language=fr").status_code == asked.get("/card?language=es&format=xml").status_code == 400
     # The registry was never read: the model serves, and an operator is told.
     assert asked.get("/health").json()["status"] == "degraded"
 
@@ -62,6 +64,14 @@ def test_a_sidecar_that_hangs_is_told(tmp_path: Path) -> None:
     health = asked.get("/health").json()
     assert health["status"] == "degraded" and "the sidecar hangs" in health["registry"]
     assert asked.get("/model").json()["registry"]["checked_at"] == "2001-09-09T01:46:40+00:00"
+
+
+def test_the_page_of_a_card_is_answered_in_spanish(tmp_path: Path) -> None:
+    cards = {"html": b"<h1>Card</h1>", "es": "<h1>Ficha de España</h1>".encode()}
+    info = Info(predictor(tmp_path, Scorer(), cards), tmp_path, Drain(), ApiKeys(None))
+    asked = TestClient(Starlette(routes=[Route("/card", info.card)]))
+    assert "Ficha de España" in asked.get("/card?language=es").text
+    assert "Card" in asked.get("/card?language=en").text and "Card" in asked.get("/card").text
 
 
 def test_a_worker_that_ends_is_not_ready(tmp_path: Path) -> None:
