@@ -52,8 +52,7 @@ def test_its_volume_outlives_the_release(chosen: Objects) -> None:
     assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
     assert claim["spec"]["storageClassName"] == "fast"
     assert claim["spec"]["resources"]["requests"]["storage"] == "3Gi"
-    alone = {"global": {"postgres": {"host": "db"}}, "persistence": {"enabled": False}}
-    objects = chartlib.render_ours("notebook", alone)
+    objects = chartlib.render_ours("notebook", chartlib.alone("notebook") | {"persistence": {"enabled": False}})
     assert "PersistentVolumeClaim" not in {o["kind"] for o in objects}
 
 

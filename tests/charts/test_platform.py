@@ -226,7 +226,7 @@ def test_keda_takes_pods_away_after_the_calm_that_values_name_and_not_for_want_o
 
 
 def test_mlflow_has_no_gateway_to_language_models_and_reports_to_nobody() -> None:
-    variables = environment(chartlib.render_ours("mlflow", HOST))
+    variables = environment(chartlib.render_ours("mlflow", {"global": HOST["global"]}))
     names = ("MLFLOW_ENABLE_AI_GATEWAY", "MLFLOW_DISABLE_TELEMETRY", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION")
     assert [variables[name] for name in names] == ["false", "true", "false"]
 
