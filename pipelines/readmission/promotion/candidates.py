@@ -32,7 +32,7 @@ from readmission.promotion.compiled import SERVING
 from readmission.promotion.overrides import Overrides
 from readmission.registry import in_use, ledger, lineage, runs, tracking
 from readmission.registry.runs import TrainedModel
-from readmission.scorer.manifest import CARD_PAGES, CARDS, ArtifactError, complete_artifact
+from readmission.scorer.manifest import ArtifactError, complete_artifact
 from readmission.settings import Settings
 from readmission.training import gate_metrics
 from readmission.training.dataset import Dataset
@@ -114,11 +114,11 @@ def judge(
     log.info("%s, run %s:\n%s", candidate.family, candidate.run_id, verdict)
     refit = compiled.add_refit(settings, client, data, candidate, pipeline, folder) if verdict.passed else None
     facts = _facts(settings, data, candidate, pipeline, held_out, verdict, comparisons, champion, refit)
-    files = dossier.files(facts, site, date.today())
-    files["verdict.json"] = json.dumps(verdict.as_data(), indent=2)
+    cards = dossier.files(facts, site, date.today())
+    files = {**cards, "verdict.json": json.dumps(verdict.as_data(), indent=2)}
     tracking.log_files(client, candidate.run_id, files)
     if verdict.passed:
-        cards = {name: files[name] for name in (*CARDS.values(), *CARD_PAGES.values())}  # shown by API and demo
+        # With the version for good: the API and the demo show them.
         doubts = fairness.doubts(held_out.slices, held_out.figures["test_roc_auc_30"])
         complete_artifact(folder / SERVING, verdict.as_data(), cards, doubts)
     else:
