@@ -118,7 +118,6 @@ def judge(
     files = {**cards, "verdict.json": json.dumps(verdict.as_data(), indent=2)}
     tracking.log_files(client, candidate.run_id, files)
     if verdict.passed:
-        # With the version for good: the API and the demo show them.
         doubts = fairness.doubts(held_out.slices, held_out.figures["test_roc_auc_30"])
         complete_artifact(folder / SERVING, verdict.as_data(), cards, doubts)
     else:
