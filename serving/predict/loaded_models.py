@@ -22,7 +22,7 @@ import msgspec
 
 from readmission import scorer
 from readmission.pseudonyms import PatientKey
-from readmission.scorer.manifest import CARD_PAGES, CARDS, ArtifactError
+from readmission.scorer.manifest import FORMS, ArtifactError
 from readmission.signatures import NOBODY, Trust
 from serving import metrics
 from serving.predict import loading
@@ -217,11 +217,7 @@ class LoadedModels:
             inline=fresh.manifest.engine != "pipeline",
             bands=tuple(band.name for band in bands) or ("",),
             edges=tuple(band.at_least for band in bands[1:]),
-            cards={
-                form: (folder / name).read_bytes()
-                for form, name in {**CARDS, **CARD_PAGES}.items()
-                if name in fresh.manifest.files
-            },
+            cards={form: (folder / name).read_bytes() for form, name in FORMS.items() if name in fresh.manifest.files},
         )
 
     def _set(self, variant: Variant, fresh: LoadedModel | None) -> None:

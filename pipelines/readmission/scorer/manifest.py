@@ -16,6 +16,8 @@ MANIFEST, SCORER, GOLDEN = "manifest.json", "scorer.json", "golden.json"
 CARDS: Mapping[str, str] = {"html": "model_card.html", "markdown": "model_card.md", "xml": "applied_model_card.xml"}
 #: Pages of the card in other languages, by the language's code. Versions of earlier releases have none.
 CARD_PAGES: Mapping[str, str] = {"es": "model_card.es.html"}
+#: Both: what an artifact holds of the card.
+FORMS: Mapping[str, str] = {**CARDS, **CARD_PAGES}
 
 Engine = Literal["lightgbm", "linear", "pipeline"]
 
