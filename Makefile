@@ -167,7 +167,7 @@ foreign: $(VENV)/.installed $(FOREIGN)/.installed ## install Medplum's validator
 
 .PHONY: privacy
 privacy: $(VENV)/.installed ## put patients in by every door, erase them, and look for every byte that is left or that leaves
-	@FUZZ_LEAKS=5000 $(BIN)/pytest -s -n 0 tests/integration/api/test_erasure.py tests/integration/api/test_leaks.py tests/integration/api/test_leaks_of_steps.py
+	@FUZZ_LEAKS=5000 $(BIN)/pytest -s -n 0 tests/integration/api/test_erasure.py tests/integration/api/test_leaks.py tests/integration/api/test_leaks_of_steps.py tests/dags/test_privacy.py
 
 .PHONY: faults
 faults: $(VENV)/.installed ## inject faults into a system of its own and count what is lost; QUICK=1, ARGS="database clock", ARGS=--list

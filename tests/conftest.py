@@ -43,6 +43,7 @@ for name in [
 #: What takes more than half a minute. It begins first, or one process would wait for the other at the end.
 SLOW = (
     "tests/dags/test_chain.py",
+    "tests/dags/test_privacy.py",
     "tests/system/",
     "tests/integration/year/test_quarter.py",
     "tests/integration/api/test_fuzz_clinic.py",
