@@ -9,7 +9,8 @@ Settings are Airflow's own, section `[readmission]` of airflow.cfg or AIRFLOW__R
     failure_webhook       URL that gets a JSON notice when a step has failed for good; if empty, only the log has it
     approval              true: a person has to approve each promotion in Airflow
     ingest_minutes        how often to request the next batch from the feed, in minutes
-    train_parallel        how many model families to train at the same time
+    train_parallel        slots of the pool of trainings, `readmission_training`: how many families are trained at once,
+                          over all runs. The installation creates the pool with so many slots
     image, namespace, configmap   kubernetes: the steps' image, namespace and common settings
     pull_policy           kubernetes: when nodes pull that image
     pod                   kubernetes: JSON with more of each pod's specification: serviceAccountName, nodeSelector,
@@ -51,6 +52,9 @@ STEPS: dict[str, Any] = _merged(
     json.loads(Path(__file__).with_name("steps.json").read_text()),
     json.loads(conf.get(SECTION, "steps", fallback="{}")),
 )
+#: Pool of all trainings, and its slots. A training of one family takes one, a training of all families every slot, so
+#: that it runs beside no other.
+TRAINING, TRAIN_PARALLEL = "readmission_training", conf.getint(SECTION, "train_parallel", fallback=6)
 #: Model families, in the order of `readmission train --help`; a test compares them with the package.
 FAMILIES = [
     "logistic_regression",

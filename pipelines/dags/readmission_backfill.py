@@ -7,11 +7,22 @@ person. The API and the scores follow, as in the other DAGs.
 **In** — the source. **Out** — everything the other DAGs write.
 
 **When it fails** — clear the failed task. Batches and models that are done are not repeated. The other DAGs may run at
-the same time: two ingests, or two trainings of one family, wait for each other in the database.
+the same time: two ingests, or two trainings of one family, wait for each other in the database. The training of all
+families takes the whole pool `readmission_training`, so that no other training runs beside it.
 """
 
 from airflow.sdk import DAG, Param
-from house import APPROVAL_PARAM, CANDIDATE, CHAMPION, COMMON, DECIDED_BY, ask_for_approval, pass_on
+from house import (
+    APPROVAL_PARAM,
+    CANDIDATE,
+    CHAMPION,
+    COMMON,
+    DECIDED_BY,
+    TRAIN_PARALLEL,
+    TRAINING,
+    ask_for_approval,
+    pass_on,
+)
 from step import Step
 
 with DAG(
@@ -35,6 +46,8 @@ with DAG(
     train = Step(
         task_id="train",
         trigger_rule="none_failed",
+        pool=TRAINING,
+        pool_slots=TRAIN_PARALLEL,
         arguments=["{{ '--each-batch' if params.each_batch else '' }}"],
     )
     judge = Step(task_id="judge")

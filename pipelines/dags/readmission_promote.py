@@ -1,6 +1,6 @@
 """Put the best candidate into service if it passes the gates and, where approval is required, a person agrees.
 
-**What** — `judge`: the gates compare the candidates with the champion on the validation patients. They refuse a leak,
+**What** — `judge`: the gates compare the candidates with the champion on all patients. They refuse a leak,
 a badly calibrated model, and one that does not answer the golden rows. If none passes and there is a champion, the rest
 is skipped. `promote`: the candidate that was judged, and no other, is checked again and becomes `champion`.
 `reload`: the API is notified, and the task ends when every replica answers with the new version.

@@ -7,17 +7,18 @@ starts `readmission_promote`.
 **A family that fails** does not stop the others. As soon as all have ended and one has succeeded, promotion continues
 and names the missing ones.
 
+**At the same time** — the pool `readmission_training` bounds the families that are trained at once, over all runs.
+
 **When it fails** — the last line of the family's log gives the reason. Clear only that task. A family is not trained
 again on the same data by the same code.
 """
 
 from typing import TYPE_CHECKING, cast
 
-from airflow.configuration import conf
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param
 from airflow.sdk.exceptions import AirflowSkipException
-from house import CANDIDATES, CLEAN, COMMON, FAMILIES, RETRAIN, SECTION, pass_on
+from house import CANDIDATES, CLEAN, COMMON, FAMILIES, RETRAIN, TRAINING, pass_on
 from step import Step
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ with DAG(
     train = Step.partial(
         task_id="train",
         pre_execute=skip_unless_selected,
-        max_active_tis_per_dagrun=conf.getint(SECTION, "train_parallel", fallback=len(FAMILIES)),
+        pool=TRAINING,
         map_index_template="{{ task.arguments[1] }}",
     ).expand(
         arguments=[

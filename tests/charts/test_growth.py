@@ -20,3 +20,11 @@ def test_airflow_forgets_logs_and_runs_after_the_same_days() -> None:
     for part in ("scheduler", "dagProcessor"):
         [bash, flag, script] = values[part]["logGroomerSidecar"]["args"]
         assert (bash, flag) == ("bash", "-c") and f"-mtime +{days} -delete" in script
+
+
+def test_the_migration_of_airflow_makes_the_pool_that_trainings_wait_for() -> None:
+    values = next(r.values for r in chartlib.releases("prod") if r.name == "airflow")
+    [bash, flag, script] = values["migrateDatabaseJob"]["args"]
+    slots = values["config"]["readmission"]["train_parallel"]
+    assert (bash, flag) == ("bash", "-c") and script.startswith("airflow db migrate && ")
+    assert f'airflow pools set readmission_training {slots} "' in script

@@ -1,12 +1,14 @@
 """Airflow as part of the embedded system: its configuration, its secrets, the feed beside it."""
 
 import base64
+import contextlib
+import sqlite3
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from readmission.embedded import airflow
+from readmission.embedded import airflow, dags
 from readmission.embedded.components import parts
 from readmission.embedded.supervisor import Supervisor
 from tests.conftest import make_settings
@@ -62,3 +64,15 @@ def test_the_dags_settings_in_the_environment_go_before_ours(tmp_path: Path, mon
 def test_airflow_has_what_it_sends_its_metrics_with() -> None:
     """Without this package it logs one line and sends none."""
     assert find_spec("statsd")
+
+
+def test_the_pool_of_trainings_is_there_and_follows_the_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings(tmp_path)
+    for slots in (3, 5):
+        monkeypatch.setenv("AIRFLOW__READMISSION__TRAIN_PARALLEL", str(slots))
+        dags.scratch(settings)
+        with contextlib.closing(sqlite3.connect(tmp_path / "airflow-test" / "airflow.db")) as tables:
+            pools = dict(tables.execute("SELECT pool, slots FROM slot_pool"))
+        assert pools[airflow.TRAINING_POOL] == slots

@@ -22,6 +22,17 @@ from readmission.settings import Settings, load_settings
 
 #: DAGs of a checkout. A wheel has none.
 DAGS = Path(__file__).parents[2] / "dags"
+#: Pool of all trainings, as `house.py` of the DAGs names it.
+TRAINING_POOL = "readmission_training"
+#: `airflow db migrate` and `airflow pools set` in one process: to import Airflow takes seconds.
+_SET_UP = """
+import sys
+from airflow.__main__ import main
+name, slots = sys.argv[1:]
+for command in (["db", "migrate"], ["pools", "set", name, slots, "Trainings at once"]):
+    sys.argv = ["airflow", *command]
+    main()
+"""
 
 
 def parts(settings: Settings) -> list[Part]:
@@ -89,13 +100,14 @@ def migrate(settings: Settings) -> None:
 
 
 def migrate_tables(environment: dict[str, str]) -> None:
-    """Create the tables of the Airflow of an environment, or bring them up to date.
+    """Create the tables of the Airflow of an environment, or bring them up to date, and the pool of trainings.
 
     Raises:
         UserError: The migration failed. The message ends with Airflow's own.
     """
+    slots = environment["AIRFLOW__READMISSION__TRAIN_PARALLEL"]
     result = subprocess.run(
-        [sys.executable, "-m", "airflow", "db", "migrate"],
+        [sys.executable, "-c", _SET_UP, TRAINING_POOL, slots],
         env=environment,
         capture_output=True,
         text=True,
