@@ -65,6 +65,8 @@ def run(plan: Plan, folder: Path, reports: Path, seed: int) -> int:
     began = time.monotonic()
     reports.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(filename=reports / "year.log", filemode="w", level=logging.INFO, format="%(message)s")
+    # A line for each of 80,000 predictions would hide the others.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     span = f"{plan.scenario.weeks} weeks, {len(plan.periods)} periods"
     print(f"{len(plan.stays):,} encounters in {span}, seed {seed}", flush=True)
     system = System(folder / "state", seed)
@@ -75,18 +77,20 @@ def run(plan: Plan, folder: Path, reports: Path, seed: int) -> int:
         weeks = year.run()
     finally:
         system.stop()
-    return conclude(plan, weeks, reports, time.monotonic() - began)
+    longest = sorted(system.seconds.items(), key=lambda item: -item[1])
+    parts = ", ".join(f"{what} {spent:.0f}" for what, spent in longest if spent >= 1)
+    return conclude(plan, weeks, reports, f"{time.monotonic() - began:.0f} s: {parts}")
 
 
-def conclude(plan: Plan, weeks: list[Week], reports: Path, seconds: float) -> int:
-    """Write the reports, print the summary, return the exit code."""
+def conclude(plan: Plan, weeks: list[Week], reports: Path, duration: str) -> int:
+    """Write the reports, print the summary with how long it took, return the exit code."""
     summary = {"weeks_planned": plan.scenario.weeks, "days": plan.scenario.days, "deliveries_sha256": plan.sha256}
     text = timeline.as_json(weeks, summary)
     (reports / "year.json").write_text(text)
     picture.save(weeks, plan.scenario.drift, reports / "year.png")
     violations = [f"week {week.number}: {text}" for week in weeks for text in week.violations]
     print(f"timeline {timeline.digest(text)[:16]}: the same seed gives the same; {reports / 'year.json'}")
-    print(f"{seconds:.0f} s; {machine_load()}")
+    print(f"{duration}; {machine_load()}")
     print("\n".join(["NOT everything held:", *violations]) if violations else "Every invariant held in every week.")
     sys.stdout.flush()
     return 1 if violations else 0

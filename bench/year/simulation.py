@@ -25,7 +25,8 @@ class Year(Decisions):
             if period.week != self.state.week.number:
                 self._begin_week(period)
             self._approve(until=period.end)
-            self._discharge(period)
+            with self._system.timed("discharges"):
+                self._discharge(period)
             self._deliver(period)
             if (period.end - START) % timedelta(days=7) == timedelta():
                 self._close_week(period)
@@ -99,8 +100,9 @@ class Year(Decisions):
         self._roll_back(end)
         self.state.now = end + timedelta(hours=20)
         self._system.clock.set(self.state.now)
-        self._recorder.read(week, self.state.now)
-        week.violations += invariants.check(self.state)
+        with self._system.timed("checks"):
+            self._recorder.read(week, self.state.now)
+            week.violations += invariants.check(self.state)
         self.state.since = self.state.now
         self._tell(timeline.line(week))
 

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -72,6 +73,8 @@ class System:
         load_settings.cache_clear()
         self.settings: Settings = up.with_secrets(load_settings())
         self.clock = Clock(self.settings)
+        #: Seconds by what they were spent on: a verb, or a part of the hospital's day.
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self._supervisor = Supervisor(self.settings)
         self._parts = [part for part in components.parts(self.settings) if part.name != _LEFT_OUT]
 
@@ -115,6 +118,7 @@ class System:
         began, used = time.monotonic(), time.process_time()
         try:
             with (
+                self.timed(verb),
                 contextlib.redirect_stdout(output),
                 cli.recorded(self.settings, verb) as nothing_to_do,
             ):
@@ -127,6 +131,15 @@ class System:
         seconds = f"{time.monotonic() - began:.1f} s, {time.process_time() - used:.1f} s of the processor"
         log.info("%s %s %s: %s\n%s%s", moment, verb, arguments, seconds, done.output, done.failure)
         return done
+
+    @contextlib.contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        """Count the seconds of a block."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[what] += time.monotonic() - began
 
     def kill(self, verb: str, moment: datetime, *arguments: str, working: Callable[[], bool]) -> bool:
         """Start one verb as a process of its own and kill it with signal 9 while it works; say whether that happened.

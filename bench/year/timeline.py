@@ -28,7 +28,7 @@ ORDER BY measured_on DESC LIMIT 1
 #: Quality of one version: of all sources the one that rests on the most outcomes.
 _LIVE = """
 SELECT value, low, high, n FROM monitoring.quality WHERE model_version = %(version)s AND metric = 'roc_auc_30'
-  AND slice = %(slice)s AND level = %(level)s AND measured_on >= %(since)s::date ORDER BY n DESC LIMIT 1
+  AND slice = %(slice)s AND level = %(level)s AND measured_on >= %(since)s::date ORDER BY n DESC, source LIMIT 1
 """
 #: The champion on the newest batch that it was not trained on.
 _PREQUENTIAL = """

@@ -25,9 +25,9 @@ def test_it_helps(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_violation_is_named_with_its_week_and_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = Plan(ROWS, QUARTER, seed=7)
     weeks = [Week(number=1, end=END), Week(number=2, end=END, violations=["rows_add_up: no"])]
-    assert command.conclude(plan, weeks, tmp_path, 1.0) == 1
+    assert command.conclude(plan, weeks, tmp_path, "1 s: train 1") == 1
     assert "NOT everything held:\nweek 2: rows_add_up: no" in capsys.readouterr().out
-    assert command.conclude(plan, weeks[:1], tmp_path, 1.0) == 0
+    assert command.conclude(plan, weeks[:1], tmp_path, "1 s: train 1") == 0
     assert "Every invariant held in every week." in capsys.readouterr().out
     assert {path.name for path in tmp_path.iterdir()} == {"year.json", "year.png"}
 
