@@ -25,12 +25,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from readmission import contract
+from readmission.evaluation import ranking
 
 Array = npt.NDArray[Any]
 Metrics = dict[str, float]
 
-#: Shares of encounters that a team could follow up, at which recall and precision are measured.
-ALERT_RATES = (0.05, 0.10, 0.20)
 #: Number of calibration bins.
 BINS = 10
 #: Number of resamples of the bootstrap.
@@ -164,7 +163,7 @@ def measure(scored: Scored, weights: Array | None = None) -> Metrics:
         "brier_30": float((weights * squares).sum() / total),
         "ece_30": float(np.abs(gaps).sum() / total),
         "prevalence_30": float((weights * event).sum() / total),
-        **_of_ranking(*scored.ranking(weights)),
+        **ranking.measure(*scored.ranking(weights)),
     }
 
 
@@ -184,25 +183,6 @@ def of_classes(table: Array) -> Metrics:
     for i, name in enumerate(("NO", "gt30", "lt30")):  # MLflow allows neither > nor <
         metrics |= {f"recall_{name}": recall[i], f"precision_{name}": precision[i], f"f1_{name}": f1[i]}
     return {name: float(value) for name, value in metrics.items()}
-
-
-def _of_ranking(events: Array, others: Array) -> Metrics:
-    total, rest = events.sum(), others.sum()
-    if not total or not rest:
-        return {"roc_auc_30": float("nan"), "pr_auc_30": float("nan")}
-    caught = np.r_[0, np.cumsum(events)]
-    called = caught + np.r_[0, np.cumsum(others)]
-    metrics = {
-        "roc_auc_30": float((others * (caught[1:] - events / 2)).sum() / (total * rest)),
-        "pr_auc_30": float((events * caught[1:] / np.maximum(called[1:], 1e-12)).sum() / total),
-    }
-    for rate in ALERT_RATES:
-        # Within a group of equal risks the alerts are taken at random: linear between the groups.
-        hits = np.interp(rate * called[-1], called, caught)
-        name = f"alert_{round(rate * 100)}"
-        metrics[f"recall_at_{name}"] = float(hits / total)
-        metrics[f"precision_at_{name}"] = float(hits / (rate * called[-1]))
-    return metrics
 
 
 def resample(patients: Array, resamples: int = RESAMPLES, seed: int = 7) -> Iterator[Array]:
@@ -239,11 +219,16 @@ def compare(candidate: Scored, champion: Scored, metric: str, resamples: int = R
         raise ValueError("candidate and champion must be scored on the same rows")
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
 
-    def difference(weights: Array | None) -> float:
-        return sign * (measure(candidate, weights)[metric] - measure(champion, weights)[metric])
+    def value(scored: Scored, weights: Array) -> float:
+        if metric in ranking.NAMES:  # without the bins and classes that nobody asks for
+            return ranking.measure(*scored.ranking(weights)).get(metric, float("nan"))
+        return measure(scored, weights)[metric]
+
+    def difference(weights: Array) -> float:
+        return sign * (value(candidate, weights) - value(champion, weights))
 
     drawn = pd.Series([difference(w) for w in resample(candidate.patients, resamples, seed)])
-    return _interval(difference(None), drawn)
+    return _interval(difference(np.ones(len(candidate.y))), drawn)
 
 
 def _interval(value: float, drawn: pd.Series) -> Interval:

@@ -13,7 +13,8 @@ from readmission.evaluation import in_use, refits, score_comparison
 from readmission.evaluation.fairness import Slice
 from readmission.evaluation.gates import Verdict
 from readmission.evaluation.in_use import CardCounts, LiveFigure
-from readmission.evaluation.metrics import ALERT_RATES, Interval
+from readmission.evaluation.metrics import Interval
+from readmission.evaluation.ranking import ALERT_RATES
 from readmission.evaluation.refits import RefitRecord
 from readmission.evaluation.score_comparison import Comparison
 

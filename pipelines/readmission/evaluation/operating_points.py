@@ -10,7 +10,8 @@ import numpy as np
 
 from readmission.contract.risk import BAND_NAMES, OperatingPoint, RiskBand, Tested
 from readmission.evaluation.fairness import threshold_at
-from readmission.evaluation.metrics import ALERT_RATES, Array, Scored
+from readmission.evaluation.metrics import Array, Scored
+from readmission.evaluation.ranking import ALERT_RATES
 
 #: Acceptable false alerts per true alert.
 COST_RATIOS = (5, 10, 20)

@@ -11,8 +11,8 @@ from readmission import contract
 from readmission.contract.risk import INTENDED_USE
 from readmission.evaluation import model_card
 from readmission.evaluation.checklists import OPEN
-from readmission.evaluation.metrics import ALERT_RATES
 from readmission.evaluation.model_card import Facts
+from readmission.evaluation.ranking import ALERT_RATES
 from readmission.evaluation.site_facts import SiteFacts
 
 

@@ -102,8 +102,10 @@ class Binning:
         return absent[expected].any(axis=1)
 
     def codes(self, name: str, values: pd.Series) -> Floats:
-        """Return the bin of each value, NaN where it is unknown."""
-        return self._code[name](values)
+        """Return the bin of each value, NaN where it is unknown. Values recur, so each is looked up once."""
+        places, distinct = pd.factorize(values)
+        coded: Floats = np.append(self._code[name](pd.Series(distinct)), np.nan)[places]
+        return coded
 
     def counts(self, frame: pd.DataFrame, absent: pd.DataFrame | None = None) -> dict[str, Counts]:
         """Count the rows of a typed frame in every bin of every column that it has.

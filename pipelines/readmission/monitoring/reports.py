@@ -132,11 +132,13 @@ def overview(report: DriftReport) -> str:
     shown = list(reversed(report.columns))
     figure = Figure(figsize=(10, 0.2 * len(shown) + 1), layout="constrained")
     axes = figure.subplots()
-    for position, entry in enumerate(shown):
-        hit = not entry.administrative and entry.beyond(report.rule.moderate)
-        color = _GREY if entry.administrative else _RED if hit else _BLUE
-        axes.barh(position, entry.psi, color=color, height=0.7)
-        axes.plot([entry.low, entry.high], [position, position], color="black", linewidth=1)
+    colors = [
+        _GREY if entry.administrative else _RED if entry.beyond(report.rule.moderate) else _BLUE for entry in shown
+    ]
+    axes.barh(range(len(shown)), [entry.psi for entry in shown], color=colors, height=0.7)
+    axes.hlines(
+        range(len(shown)), [entry.low for entry in shown], [entry.high for entry in shown], color="black", linewidth=1
+    )
     for threshold, style in ((report.rule.moderate, "--"), (report.rule.large, "-")):
         axes.axvline(threshold, color=_RED, linestyle=style, linewidth=1)
     axes.set_xscale("symlog", linthresh=0.1)

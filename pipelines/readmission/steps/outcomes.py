@@ -1,38 +1,24 @@
 """Join outcomes to predictions, late and partial as they come: live quality by version, source and slice."""
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import typer
 from psycopg2.extras import execute_values
 
 from readmission import contract, tracing
-from readmission.evaluation import expected, metrics
-from readmission.evaluation.metrics import Interval, Scored
+from readmission.monitoring import live_quality
+from readmission.monitoring.live_quality import LEAST_EVENTS, LEAST_ROWS, Newest, QualityFigure
 from readmission.monitoring.traffic import NOT_PATIENTS, OUTCOMES
 from readmission.settings import Settings
 from readmission.stores import postgres
 
 log = logging.getLogger(__name__)
 
-#: Groups of people whose quality is shown by itself.
-SLICES = ("race", "gender", "age")
-METRICS = (*expected.METRICS, "brier_30", "ece_30", "ece_any")
-#: Fewer known outcomes, or fewer events among them, say nothing.
-LEAST_ROWS, LEAST_EVENTS = 100, 10
-_RESAMPLES = 200
-
 #: Older predictions say nothing of the model's quality now, and the monthly partitions before it are not read.
 SPAN_DAYS = 365
-#: Windows of live quality: outcomes that became due in the last so many days, so that a bad month is seen by itself.
-WINDOWS = {"30 days": 30, "90 days": 90}
-#: Newest batches of scores that are measured by themselves.
-MOST_BATCHES = 20
 
 # A served prediction's outcome is what its sender reported or, when the encounter came in with a later batch, what that
 # batch says. A prediction that was made after its encounter came in is left out: a model may have learned that outcome.
@@ -66,6 +52,7 @@ JOIN (SELECT p.model_version, max(e.last_batch) AS last_batch FROM training.prom
   JOIN training.runs e USING (run_id) WHERE p.model_name = %(model_name)s GROUP BY 1) t USING (model_version)
 WHERE s.model_name = %(model_name)s AND c.batch_id > t.last_batch AND c.readmitted IS NOT NULL
   AND s.scored_at >= now() - %(span)s
+ORDER BY s.model_version, c.encounter_id
 """
 COLUMNS = (
     "model_version",
@@ -85,25 +72,6 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class QualityFigure:
-    """One figure of live quality.
-
-    Attributes:
-        slice, level: The group. Everybody is `all`, `all`.
-        metric: A name of `evaluation.measure`, or predicted_30, the mean predicted risk.
-        n, positives: Number of known outcomes, and of readmissions within 30 days among them.
-        interval: Value with its bounds, which are NaN if there are too few rows.
-    """
-
-    slice: str
-    level: str
-    metric: str
-    n: int
-    positives: int
-    interval: Interval
-
-
 def run(settings: Settings) -> list[str]:
     """Measure live quality on every outcome that is known: ROC-AUC, calibration and more, with 95 % intervals.
 
@@ -118,6 +86,7 @@ def run(settings: Settings) -> list[str]:
         What was measured, as "version source"; empty when no outcome is known yet.
     """
     served, scored = _read(settings)
+    before = live_quality.read_newest(settings)
     tracing.count(rows=len(served) + len(scored))
     measured = []
     for version, frame in served.groupby("model_version"):
@@ -135,9 +104,9 @@ def run(settings: Settings) -> list[str]:
             back,
         )
         for source, part in mature[final].groupby("source"):
-            measured += _measure(settings, str(version), str(source), part, coverage)
+            measured += _measure(settings, str(version), str(source), part, coverage, before)
     for version, frame in scored.groupby("model_version"):
-        measured += _measure(settings, str(version), "scores", frame, 1.0)
+        measured += _measure(settings, str(version), "scores", frame, 1.0, before)
     return measured
 
 
@@ -156,14 +125,16 @@ def _read(settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
         return served, pd.DataFrame(cursor.fetchall(), columns=COLUMNS)
 
 
-def _measure(settings: Settings, version: str, source: str, outcomes: pd.DataFrame, coverage: float) -> list[str]:
+def _measure(
+    settings: Settings, version: str, source: str, outcomes: pd.DataFrame, coverage: float, before: Newest
+) -> list[str]:
     events = int((outcomes["outcome"] == contract.CLASSES[contract.EARLY]).sum())
     if len(outcomes) < LEAST_ROWS or events < LEAST_EVENTS:
         log.info(
             "version %s, %s: %s outcomes with %s events are too few to judge", version, source, len(outcomes), events
         )
         return []
-    measured = list(figures(outcomes, settings.seed))
+    measured = list(live_quality.figures(outcomes, settings.seed, before.get((version, source), {})))
     _keep(settings, version, source, coverage, measured)
     by_metric = {figure.metric: figure.interval for figure in measured if figure.slice == "all"}
     typer.echo(
@@ -172,42 +143,6 @@ def _measure(settings: Settings, version: str, source: str, outcomes: pd.DataFra
         f"predicted {by_metric['predicted_30'].value:.4f}, observed {by_metric['prevalence_30'].value:.4f}"
     )
     return [f"{version} {source}"]
-
-
-def figures(outcomes: pd.DataFrame, seed: int) -> Iterator[QualityFigure]:
-    """Measure everybody, then each group with enough rows.
-
-    Args:
-        outcomes: Columns p_no, p_late, p_early, patient, outcome, SLICES, days_due (days since the outcome was due) and
-            batch (missing for served predictions).
-        seed: Seed of the bootstrap of patients.
-    """
-    outcomes = outcomes.reset_index(drop=True)
-    yield from _group(outcomes, "all", "all", seed)
-    for column in SLICES:
-        for level, rows in outcomes.groupby(outcomes[column].fillna("unknown")):
-            yield from _group(rows, column, str(level), seed)
-    for name, days in WINDOWS.items():
-        yield from _group(outcomes[outcomes["days_due"].astype(float) <= days], "window", name, seed)
-    batches = sorted(outcomes["batch"].dropna().unique(), key=int)
-    for batch in batches[-MOST_BATCHES:]:
-        yield from _group(outcomes[outcomes["batch"] == batch], "batch", batch, seed)
-
-
-def _group(rows: pd.DataFrame, column: str, level: str, seed: int) -> Iterator[QualityFigure]:
-    scored = Scored(
-        rows["outcome"].map({name: i for i, name in enumerate(contract.CLASSES)}).to_numpy(np.int64),
-        rows[["p_no", "p_late", "p_early"]].to_numpy(np.float64),
-        rows["patient"].to_numpy(),
-    )
-    events = int(scored.event.sum())
-    if len(rows) < LEAST_ROWS or events < LEAST_EVENTS or events == len(rows):
-        return
-    mean = float(scored.early.mean())
-    intervals: dict[str, Interval] = metrics.intervals(scored, _RESAMPLES, seed)
-    intervals = {name: intervals[name] for name in METRICS} | {"predicted_30": Interval(mean, mean, mean)}
-    for metric, interval in intervals.items():
-        yield QualityFigure(slice=column, level=level, metric=metric, n=len(rows), positives=events, interval=interval)
 
 
 def _keep(settings: Settings, version: str, source: str, coverage: float, measured: list[QualityFigure]) -> None:

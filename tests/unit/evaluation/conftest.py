@@ -9,8 +9,9 @@ from readmission.contract.risk import OperatingPoint
 from readmission.evaluation import model_card
 from readmission.evaluation.fairness import Slice
 from readmission.evaluation.gates import Check, Verdict
-from readmission.evaluation.metrics import ALERT_RATES, Interval
+from readmission.evaluation.metrics import Interval
 from readmission.evaluation.model_card import Facts
+from readmission.evaluation.ranking import ALERT_RATES
 from readmission.evaluation.score_comparison import Comparison
 
 _AT_ALERTS = [f"{name}_at_alert_{rate * 100:.0f}" for name in ("recall", "precision") for rate in ALERT_RATES]

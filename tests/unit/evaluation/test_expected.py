@@ -1,6 +1,7 @@
 """Expected quality: the realised one lies in its band when the risks are right, and outside when they are not."""
 
 import numpy as np
+import pytest
 
 from readmission.evaluation import error_rates, expected, metrics
 
@@ -31,3 +32,17 @@ def test_the_band_narrows_with_the_encounters() -> None:
         return band.high - band.low
 
     assert width(60_000) < width(5_000) / 2
+
+
+def test_a_draw_is_measured_as_every_other_outcome_is_and_the_order_of_the_rows_does_not_matter() -> None:
+    scored, _ = error_rates.draw(20_000, error_rates.perfect, 4)
+    rows = scored["test"].probabilities.round(2)  # with ties
+    risks = np.sort(rows[:, 2])[::-1]
+    event = np.random.default_rng(9).random(len(risks)) < risks
+    drawn = metrics.Scored(np.where(event, 2, 0), np.c_[1 - risks, 0 * risks, risks], np.arange(len(risks)))
+    promised = expected.expect(rows, draws=1, seed=9)
+    measured = metrics.measure(drawn)
+    assert {name: promised[name].value for name in expected.METRICS} == pytest.approx(
+        {name: measured[name] for name in expected.METRICS}, abs=1e-12
+    )
+    assert expected.expect(rows[::-1], draws=1, seed=9) == promised
