@@ -42,7 +42,7 @@ def run(
         raise RefusalError(f"--family: {family!r} is not a family; allowed: {', '.join(models.FAMILIES)}.")
     client = tracking.connect(settings)
     data = dataset.load(settings, batch_up_to)
-    study = studies.open_study(settings, data, family)
+    study = studies.open_study(settings, data, family, lineage.code_version())
     parent = _parent(settings, client, study, data, family)
 
     def record(study: optuna.Study, trial: FrozenTrial) -> None:

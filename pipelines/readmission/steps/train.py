@@ -80,7 +80,8 @@ def _loader(settings: Settings) -> Iterator[Callable[[int | None], Data]]:
 def _searched(settings: Settings, data: Data, families: list[str]) -> dict[str, dict[str, object]]:
     from readmission.training import studies  # a second to import: only for those who use it
 
-    return {family: studies.best(settings, data, family) for family in families}
+    code = lineage.code_version()
+    return {family: studies.best(settings, data, family, code) for family in families}
 
 
 def train(

@@ -11,7 +11,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from readmission.errors import UserError
-from readmission.files import write_atomic
+from readmission.files import sync_folder, write_atomic
 from readmission.settings import Settings
 
 
@@ -47,8 +47,11 @@ class FolderStore:
     def put(self, key: str, data: bytes) -> None:
         """Write a file that survives a power cut: the row that names it is committed after this."""
         path = self._root / key
+        new = [folder for folder in path.parents if not folder.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, data, sync=True)
+        for folder in new:
+            sync_folder(folder.parent)
 
     def get(self, key: str) -> bytes:
         """Read the file; KeyError when it is absent."""

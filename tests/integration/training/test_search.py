@@ -10,6 +10,7 @@ from mlflow.tracking import MlflowClient
 
 from readmission import contract
 from readmission.errors import UserError
+from readmission.registry import lineage
 from readmission.settings import Settings
 from readmission.steps import search, train
 from readmission.training import dataset, studies
@@ -31,11 +32,12 @@ def test_a_search_is_kept_resumed_and_taken(system: Settings, sample: Path, caps
     rows = query(config, "SELECT number, state::text FROM search.trials ORDER BY 1")
     assert [row[0] for row in rows] == list(range(8)) and {row[1] for row in rows} <= {"COMPLETE", "PRUNED"}
     data = dataset.load(config)
-    study = studies.open_study(config, data, "decision_tree")
+    code = lineage.code_version()
+    study = studies.open_study(config, data, "decision_tree", code)
     defaults = study.trials[0]
     assert defaults.user_attrs["defaults"] and not defaults.params
     assert defaults.value is not None and study.best_value >= defaults.value
-    assert studies.best(config, data, "decision_tree") == best
+    assert studies.best(config, data, "decision_tree", code) == best
 
     # One parent, a child a trial, its history as a picture.
     client = MlflowClient(config.mlflow.tracking_uri)
@@ -46,6 +48,19 @@ def test_a_search_is_kept_resumed_and_taken(system: Settings, sample: Path, caps
 
     run = client.get_run(train.run(config, families="decision_tree", searched=True)["decision_tree"])
     assert all(run.data.params[name] == str(value) for name, value in best.items())
+
+
+def test_other_code_begins_a_study_of_its_own(
+    system: Settings, sample: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = clean(system, sample, 1)
+    search.run(config, family="decision_tree", trials=2)
+    monkeypatch.setattr(lineage, "code_version", lambda: "0.2.0+other")
+    with pytest.raises(UserError, match="was not searched on this data"):
+        train.run(config, families="decision_tree", searched=True)
+    capsys.readouterr()
+    search.run(config, family="decision_tree", trials=1)
+    assert "of 1 trials" in capsys.readouterr().out
 
 
 def test_a_search_never_looks_at_test(system: Settings, sample: Path) -> None:

@@ -1,5 +1,6 @@
 """Objects in a folder are whole or absent."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -21,3 +22,19 @@ def test_an_absent_object_is_a_key_error(tmp_path: Path) -> None:
     assert not store.exists("nothing")
     with pytest.raises(KeyError, match="nothing"):
         store.get("nothing")
+
+
+def test_an_object_and_its_new_folders_are_on_disk_when_put_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[int] = set()
+    sync = os.fsync
+
+    def record(descriptor: int) -> None:
+        sync(descriptor)
+        synced.add(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", record)
+    FolderStore(tmp_path / "objects").put("clean/batch=0001/a.parquet", b"rows")
+    path = tmp_path / "objects" / "clean" / "batch=0001" / "a.parquet"
+    assert synced == {part.stat().st_ino for part in (path, *path.parents) if part.is_relative_to(tmp_path)}

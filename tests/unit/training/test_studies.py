@@ -16,12 +16,12 @@ from readmission.training.dataset import Data
 def study(monkeypatch: pytest.MonkeyPatch) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=1))
-    monkeypatch.setattr(studies, "open_study", lambda settings, data, family: study)
+    monkeypatch.setattr(studies, "open_study", lambda settings, data, family, code: study)
     return study
 
 
 def read_best() -> dict[str, object]:
-    return studies.best(Settings(_env_file=None), cast(Data, None), "lightgbm")
+    return studies.best(Settings(_env_file=None), cast(Data, None), "lightgbm", "0.1.0")
 
 
 def test_a_family_without_a_finished_trial_names_the_command(study: optuna.Study) -> None:
