@@ -80,8 +80,8 @@ class EncodedRows:
         return np.array([self.names.index(name) for name in names])
 
 
-def folds(patients: npt.NDArray[np.int64], seed: int) -> list[tuple[Rows, Rows]]:
-    """Return (train, test) rows of FOLDS folds; every patient is in one fold, by a hash of the patient and the seed.
+def folds(patients: npt.NDArray[np.int64], seed: int, count: int = FOLDS) -> list[tuple[Rows, Rows]]:
+    """Return (train, test) rows of some folds; every patient is in one fold, by a hash of the patient and the seed.
 
     The hash replaces scikit-learn's GroupKFold and StratifiedGroupKFold, whose folds depend on all rows: a new batch
     would move patients from fold to fold. By hash a patient keeps the fold as the
@@ -89,8 +89,8 @@ def folds(patients: npt.NDArray[np.int64], seed: int) -> list[tuple[Rows, Rows]]
     """
     distinct, rows = np.unique(patients, return_inverse=True)
     digests = [sha256(f"{seed}:{patient}".encode()).hexdigest()[:8] for patient in distinct]
-    fold = np.array([int(digest, 16) % FOLDS for digest in digests])[rows]
-    return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(FOLDS)]
+    fold = np.array([int(digest, 16) % count for digest in digests])[rows]
+    return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(count)]
 
 
 def forward(table: EncodedRows, seed: int) -> list[tuple[Rows, Rows]]:
@@ -125,9 +125,9 @@ def _early(table: EncodedRows) -> npt.NDArray[np.bool_]:
     return early
 
 
-def pooled(table: EncodedRows, family: Learner, names: Sequence[str], seed: int) -> Scored:
+def pooled(table: EncodedRows, family: Learner, names: Sequence[str], seed: int, count: int = FOLDS) -> Scored:
     """Score every row by the model of the folds that do not contain its patient."""
-    return _scored(table, family, names, folds(table.patients, seed), seed)
+    return _scored(table, family, names, folds(table.patients, seed, count), seed)
 
 
 def ahead(table: EncodedRows, family: Learner, names: Sequence[str], seed: int) -> Scored:

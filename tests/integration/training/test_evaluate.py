@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from readmission.settings import Settings
 from readmission.steps import evaluate
 from tests.integration.training.conftest import clean
@@ -16,6 +18,7 @@ def test_the_evaluation_is_written_to_its_end(system: Settings, sample: Path, tm
         "folds pooled",
         "forward in time",
         "new patients",
+        "10 folds: trained on 90 % of the patients",
         "trained on 3 of the batches",
         "SYNTHETIC",
         "without causal history",
@@ -29,5 +32,12 @@ def test_the_evaluation_is_written_to_its_end(system: Settings, sample: Path, tm
     assert len(numbers) == len(lines) == text.count("\n| ") - 1
     headline = numbers["lightgbm, as served, folds pooled"]["roc_auc_30"]
     assert headline["low"] <= headline["value"] <= headline["high"]
+    # An indented line says what it changes, where the rows are the same; it is measured on the same resamples.
+    changed = numbers["without causal history"]
+    forward = numbers["lightgbm, as served, forward in time"]
+    assert changed["change_roc_auc_30"]["value"] == pytest.approx(
+        changed["roc_auc_30"]["value"] - forward["roc_auc_30"]["value"]
+    )
+    assert "change_roc_auc_30" not in forward and "change_roc_auc_30" not in numbers["new patients alone"]
     assert "<table>" in (tmp_path / "evaluation.html").read_text()
     assert (tmp_path / "evaluation.png").read_bytes().startswith(b"\x89PNG")
