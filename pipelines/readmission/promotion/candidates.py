@@ -26,7 +26,7 @@ from readmission.evaluation.gates import Verdict
 from readmission.evaluation.refits import RefitRecord
 from readmission.evaluation.score_comparison import Comparison
 from readmission.evaluation.site_facts import SiteFacts, read_site_facts
-from readmission.promotion import compiled
+from readmission.promotion import comparison, compiled
 from readmission.promotion.champion import Champion
 from readmission.promotion.compiled import SERVING
 from readmission.promotion.overrides import Overrides
@@ -109,7 +109,7 @@ def judge(
     held_out = gate_metrics.held_out_metrics(data, pipeline)
     comparisons = score_comparison.compare_held_out(held_out.scored, data.frames, settings.seed)
     held_out.figures.update(score_comparison.gate_figures(comparisons))
-    verdict = _check_gates(settings, data, candidate, pipeline, held_out, champion, folder)
+    verdict = _check_gates(settings, client, data, candidate, pipeline, held_out, champion, folder)
     verdict = _add_decisions(settings, candidate, verdict, site, overrides)
     log.info("%s, run %s:\n%s", candidate.family, candidate.run_id, verdict)
     refit = compiled.add_refit(settings, client, data, candidate, pipeline, folder) if verdict.passed else None
@@ -128,6 +128,7 @@ def judge(
 
 def _check_gates(
     settings: Settings,
+    client: MlflowClient,
     data: Dataset,
     candidate: TrainedModel,
     pipeline: Pipeline,
@@ -140,8 +141,11 @@ def _check_gates(
     log.info("the strongest single feature is %s: ROC-AUC %.3f", name, strength)
     figures = held_out.figures
     figures["single_feature_roc_auc"] = strength
-    conditions = _compare(settings, data, held_out, champion) | (set() if data.synthetic else {"real"})
     validation = held_out.scored["validation"]
+    conditions, differences = comparison.compare(settings, client, data, candidate, pipeline, validation, champion)
+    figures.update(differences)
+    if not data.synthetic:
+        conditions.add("real")
     try:
         compiled.compile_model(
             settings,
@@ -160,25 +164,6 @@ def _check_gates(
     return gates.judge(
         gates.read_gates(settings.training.gates), figures, conditions, rows=int(data.counts["size"].sum())
     )
-
-
-def _compare(
-    settings: Settings, data: Dataset, held_out: gate_metrics.HeldOutMetrics, champion: Champion | None
-) -> set[str]:
-    """Add the difference from the champion to the figures; return the conditions of the gates that hold."""
-    if not champion or not champion.validation:
-        return set()
-    selection = settings.training.selection
-    difference = metrics.compare(held_out.scored["validation"], champion.validation, selection, seed=settings.seed)
-    log.info("against version %s: %s %s", champion.version, selection, difference)
-    held_out.figures.update(difference=difference.value, difference_low=difference.low)
-    conditions = {"champion", "same_data" if champion.data_sha256 == data.sha256 else "new_data"}
-    if not champion.record or not champion.record.validation:
-        return conditions
-    best = metrics.compare(held_out.scored["validation"], champion.record.validation, selection, seed=settings.seed)
-    log.info("against version %s, which holds the record: %s %s", champion.record.version, selection, best)
-    held_out.figures.update(record_difference=best.value, record_difference_high=best.high)
-    return conditions | {"record"}
 
 
 def _add_decisions(

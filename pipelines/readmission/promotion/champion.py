@@ -1,4 +1,4 @@
-"""The champion that a candidate is compared with: its compiled model, as it was judged."""
+"""The champion that a candidate is compared with: its compiled models, as they were judged."""
 
 import logging
 from collections.abc import Mapping
@@ -11,10 +11,12 @@ from mlflow.tracking import MlflowClient
 
 from readmission import scorer
 from readmission.evaluation.metrics import Scored
+from readmission.promotion import folds
 from readmission.promotion.compiled import fetch_judged
 from readmission.registry import tracking
 from readmission.scorer.manifest import ContractMismatchError
-from readmission.scorer.pipeline import to_values
+from readmission.scorer.pipeline import to_columns
+from readmission.scorer.rows import VISITS
 from readmission.settings import Settings
 from readmission.training.dataset import Dataset
 
@@ -23,13 +25,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Champion:
-    """Champion with its probabilities on the validation patients.
+    """Champion with its probabilities on patients whom it has not seen.
 
     Attributes:
         version: Version of the registered model.
         run_id: MLflow run that trained it.
         data_sha256: Hash of the snapshot that it was trained on; empty if it is not recorded.
         validation: Validation rows as the judged model answers them. None if it cannot: it is of another contract.
+        unseen: All rows, each by the fit of its folds that has not seen the patient. None if it has no such fits.
         record: The best champion so far. None if that is this one, or none holds the record.
     """
 
@@ -37,15 +40,17 @@ class Champion:
     run_id: str
     data_sha256: str
     validation: Scored | None
+    unseen: Scored | None = None
     record: "Champion | None" = None
 
 
 def find_champion(client: MlflowClient, settings: Settings, data: Dataset, folder: Path) -> Champion | None:
-    """Score the validation patients with the compiled champion; None without a champion.
+    """Score the patients with the compiled champion; None without a champion.
 
     A compiled model, with the history that it ships, cannot be changed by later code. Its Pipeline reads features by
     the code of today, which may have renamed one or read it in another way. Where the champion was fitted again on
-    every patient, what serves has seen the validation patients, and the model that was judged is compared.
+    every patient, what serves has seen the validation patients: the model that was judged answers for those, and the
+    fits that each leave out a fold for all patients.
 
     Args:
         client: MLflow server.
@@ -70,11 +75,13 @@ def find_champion(client: MlflowClient, settings: Settings, data: Dataset, folde
 def _score(client: MlflowClient, settings: Settings, current: Any, data: Dataset, folder: Path) -> Champion:
     folder.mkdir(exist_ok=True)
     validation: Scored | None = None
+    unseen: Scored | None = None
     try:
         compiled = fetch_judged(client, current.run_id, folder)
-        frame = data.frames["validation"]
-        answers = scorer.load(compiled, settings.patient_keys).score_many(scorer.columns_of(to_values(frame)))
+        answers = scorer.load(compiled, settings.patient_keys).score_many(to_columns(data.frames["validation"]))
         validation = data.scored("validation", np.asarray(answers, dtype=np.float64))
+        visits = (compiled / VISITS).read_bytes() if (compiled / VISITS).exists() else b""
+        unseen = folds.score(settings, client, current.run_id, data, visits, folder)
     except ContractMismatchError as error:
         log.warning("version %s is not compared with the candidates: %s", current.version, error)
     return Champion(
@@ -82,6 +89,7 @@ def _score(client: MlflowClient, settings: Settings, current: Any, data: Dataset
         run_id=str(current.run_id),
         data_sha256=current.tags.get("data_sha256", ""),
         validation=validation,
+        unseen=unseen,
     )
 
 

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from readmission.contract.risk import OperatingPoint, RiskBand
 from readmission.evaluation import gates
 from readmission.evaluation.refits import RefitRecord
-from readmission.promotion import refitted
+from readmission.promotion import folds, refitted
 from readmission.registry.runs import TrainedModel
 from readmission.scorer.compiler import compile_pipeline
 from readmission.scorer.manifest import ArtifactError, read_manifest, write_manifest
@@ -162,9 +162,7 @@ def fetch_judged(client: MlflowClient, run_id: str, folder: Path) -> Path:
     if JUDGED not in {item.path for item in client.list_artifacts(run_id)}:
         return serving
     judged = Path(client.download_artifacts(run_id, JUDGED, str(folder)))
-    manifest, served = read_manifest(judged), read_manifest(serving)
+    served = read_manifest(serving)
     if VISITS in served.files:
-        (judged / VISITS).write_bytes((serving / VISITS).read_bytes())
-        files = {**manifest.files, VISITS: served.files[VISITS]}
-        write_manifest(judged, msgspec.structs.replace(manifest, files=files, history=served.history))
+        folds.add_visits(judged, (serving / VISITS).read_bytes())
     return judged

@@ -1,4 +1,4 @@
-"""Fit of a candidate on every patient after it has passed the gates, kept with its run, so that it is made once."""
+"""Fit of a candidate on every patient, kept with its run and with the fits of its folds, so that it is made once."""
 
 import logging
 import os
@@ -14,6 +14,7 @@ from readmission.errors import RefusalError
 from readmission.evaluation import metrics, operating_points, refits
 from readmission.evaluation.refits import RefitRecord
 from readmission.features import encoding
+from readmission.promotion import folds
 from readmission.registry import tracking
 from readmission.registry.runs import TrainedModel
 from readmission.settings import Settings
@@ -38,7 +39,7 @@ def find_or_fit(
     Args:
         settings: Stores; whether and by which engine to fit.
         client: MLflow server.
-        candidate: Candidate that passed the gates.
+        candidate: Candidate that passed the gates, or is to be compared on all patients.
         judged: Its Pipeline.
     """
     if not settings.training.refit or settings.engine != "local":
@@ -55,6 +56,7 @@ def find_or_fit(
     except RefusalError as error:
         log.warning("%s is served as it was judged: %s", candidate.family, error)
         return None
+    folds.keep(settings, client, candidate, fitted.folds)
     uri = tracking.log_pipeline(fitted.pipeline, candidate.run_id, encoding.example(), "refit")
     record = _record(settings, data, fitted, uri)
     tracking.log_files(client, candidate.run_id, {REFIT: msgspec.json.format(msgspec.json.encode(record)).decode()})

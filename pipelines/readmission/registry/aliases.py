@@ -14,7 +14,7 @@ from readmission.errors import UserError
 from readmission.settings import Settings
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-#: Alias of the best champion so far on the validation patients, so that quality cannot creep down step by step.
+#: Alias of the best champion so far, so that quality cannot creep down step by step.
 RECORD = "record"
 #: Tag of the registered model that tells the API of compiled models that were written anew.
 REISSUED = "reissued"

@@ -33,18 +33,27 @@ def to_frame(rows: Sequence[Values]) -> pd.DataFrame:
     return frame
 
 
+def to_columns(typed: pd.DataFrame) -> Columns:
+    """Return the columns of a typed frame as the API would decode them, for `Scorer.score_many`.
+
+    Identifiers are included if the frame has both.
+    """
+    columns: list[Values] = []
+    for column in contract.FEATURE_COLUMNS:
+        pairs = zip(typed[column.name].tolist(), typed[column.name].isna().tolist(), strict=True)
+        kind = int if column.is_number else str
+        columns.append([None if missing else kind(value) for value, missing in pairs])
+    if set(contract.IDENTIFIERS) <= set(typed):
+        columns += [typed[name].tolist() for name in contract.IDENTIFIERS]
+    return columns
+
+
 def to_values(typed: pd.DataFrame) -> list[Values]:
     """Return the rows of a typed frame as the API would decode them; the inverse of `to_frame`.
 
     Identifiers are included if the frame has both.
     """
-    columns: list[list[str | int | None]] = []
-    for column in contract.FEATURE_COLUMNS:
-        series = typed[column.name]
-        columns.append([None if pd.isna(v) else int(v) if column.is_number else str(v) for v in series])
-    if set(contract.IDENTIFIERS) <= set(typed):
-        columns += [typed[name].tolist() for name in contract.IDENTIFIERS]
-    return list(zip(*columns, strict=True))
+    return list(zip(*to_columns(typed), strict=True))
 
 
 def dump_pipeline(pipeline: Any, path: Path) -> None:

@@ -1,5 +1,6 @@
 """Error rates of the gates, printed as the table of docs/model.md."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -10,6 +11,8 @@ from readmission.settings import Settings
 
 #: Clean encounters of the simulated hospitals: one batch of the UCI data, three, and all of it.
 SIZES = (14_000, 43_000, 99_000)
+#: Share of the validation patients.
+_VALIDATION = 0.15
 
 
 def run(
@@ -47,7 +50,20 @@ def table(limits: list[gates.Gate], draws: int, seed: int) -> str:
         rates = [error_rates.simulate(limits, rows, distort, draws, seed=seed) for rows in SIZES]
         cells = " | ".join(_passed(rate[gate]) if gate in rate else "no such gate" for rate in rates)
         lines.append(f"| {label}: `{gate}` | {cells} |")
-    return "\n".join(lines)
+    lines += ["", f"| against the champion, a candidate that is | {heads} |", "|---" * (len(SIZES) + 1) + "|"]
+    return "\n".join([*lines, *_comparisons(limits, draws, seed)])
+
+
+def _comparisons(limits: list[gates.Gate], draws: int, seed: int) -> Iterator[str]:
+    """Yield what passes the gates of the comparison: on all patients by folds, and on the validation patients alone."""
+    for label, noise in error_rates.COMPARED.items():
+        for where, share in (("all patients", 1.0), ("the validation patients alone", _VALIDATION)):
+            rates = [
+                error_rates.simulate_comparison(limits, round(rows * share), noise, draws, seed=seed) for rows in SIZES
+            ]
+            for gate in rates[0]:
+                cells = " | ".join(f"passes {rate[gate]:.1%}" for rate in rates)
+                yield f"| {label}, on {where}: `{gate}` | {cells} |"
 
 
 def _stopped(rate: Rate) -> str:

@@ -30,11 +30,13 @@ class Refit:
 
     Attributes:
         pipeline: Fitted Pipeline, from a typed frame to probabilities.
+        folds: Pipelines of the fits that each leave out the patients of one fold, in the order of `protocols.folds`.
         unseen: All rows by batch and encounter, each with the probabilities of the fit that has not seen its patient.
         test: Which of these rows are of the test split, shape (n,).
     """
 
     pipeline: Pipeline
+    folds: tuple[Pipeline, ...]
     unseen: Scored
     test: npt.NDArray[np.bool_]
 
@@ -75,8 +77,9 @@ def refit(data: Dataset, judged: Pipeline, jobs: int) -> Refit:
             unseen = _score(data, folds, parts[1:]).part(order)
     test = np.zeros(len(data.y), np.bool_)
     test[data.bounds["test"]] = True
-    pipeline = Pipeline([("encode", judged.named_steps["encode"]), ("classify", whole)])
-    return Refit(pipeline=pipeline, unseen=unseen, test=test[order])
+    encode = judged.named_steps["encode"]
+    pipeline, *others = (Pipeline([("encode", encode), ("classify", fitted)]) for fitted in (whole, *folds))
+    return Refit(pipeline=pipeline, folds=tuple(others), unseen=unseen, test=test[order])
 
 
 def _score(data: Dataset, classifiers: list[Any], parts: list[tuple[Any, Any]]) -> Scored:
