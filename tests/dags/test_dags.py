@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from readmission import cli, models
-from readmission.embedded.airflow import TRAINING_POOL
 
 from .conftest import DAGS, FILES, configured, dags
 
@@ -194,17 +193,6 @@ def test_who_promotes_asks_where_approval_is_required_and_names_the_person(dag_i
 def test_the_families_are_the_packages() -> None:
     with configured(runtime="local"):
         assert list(models.FAMILIES) == sys.modules["house"].FAMILIES
-
-
-def test_every_training_is_in_the_pool_and_one_of_all_families_takes_it_whole() -> None:
-    with dags(runtime="local", train_parallel="3") as by_id:
-        trainings = {
-            (dag_id, task.pool, task.pool_slots)
-            for dag_id, dag in by_id.items()
-            for task in dag.tasks
-            if task.task_id == "train"
-        }
-    assert trainings == {("readmission_train", TRAINING_POOL, 1), ("readmission_backfill", TRAINING_POOL, 3)}
 
 
 def names(condition: Any) -> list[Any]:
