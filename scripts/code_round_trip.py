@@ -31,7 +31,9 @@ def measure(source: str, backward: Mapping[str, Sequence[str]], at_grain: Callab
     data = sources.open_source(load_settings(), source)
     frame = encoding.typed_frame(sources.parse(data.content, data.name)[0].to_pandas())
     frame = frame[~frame["discharge_disposition_id"].isin(contract.EXCLUDED_DISPOSITIONS)]
-    frame = history.add(frame.sort_values("encounter_id", ignore_index=True))
+    # A file has no time of discharge and arrival that could order its visits.
+    frame = frame.drop(columns=list(history.TIMES), errors="ignore").sort_values("encounter_id", ignore_index=True)
+    frame = history.add(frame)
     split = pd.Series([encoding.split_of(patient) for patient in frame["patient_nbr"]])
     train, test = frame[split == "train"], frame[split == "test"]
     pipeline = models.build(_FAMILY, seed=_SEED).fit(train, encoding.target(train))

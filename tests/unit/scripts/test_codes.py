@@ -75,3 +75,8 @@ def test_the_packaged_table_is_what_the_crosswalk_gives(real_source: Path) -> No
     assert gzip.decompress(codes.PACKAGED.read_bytes()).decode() == codes.text(table)
     assert codes.report(table).startswith("74,044 billable codes of ICD-10-CM, 72,955 (98.5%) have a code:")
     assert codes.PACKAGED.name == icd.TABLE
+
+
+def test_the_cost_of_translation_is_measured_on_a_file_of_the_data_set(sample: Path) -> None:
+    sentence = code_round_trip.measure(str(sample), {"4280": ["I509"], "4019": ["I10"]}, codes.at_grain)
+    assert "ROC-AUC" in sentence and "after 9 -> 10 -> 9, difference" in sentence
