@@ -161,7 +161,13 @@ def test_a_gateway_gets_routes_and_there_is_no_ingress() -> None:
     items = [o for objects in everything.values() for o in objects]
     assert not [o for o in items if o["kind"] == "Ingress"]
     routes = {o["spec"]["hostnames"][0].split(".")[0]: o for o in items if o["kind"] == "HTTPRoute"}
+    assert routes.keys() == {"inference", "airflow", "grafana"}
+    everything = rendered(ingress=ingress | {"gateway": gateway | {"hasLogIn": True}})
+    items = [o for objects in everything.values() for o in objects]
+    routes = {o["spec"]["hostnames"][0].split(".")[0]: o for o in items if o["kind"] == "HTTPRoute"}
     assert routes.keys() == {"mlflow", "inference", "demo", "airflow", "grafana"}
+    paths = {match["path"]["value"] for match in routes["inference"]["spec"]["rules"][0]["matches"]}
+    assert {"/predict", "/fhir", "/docs"} <= paths and not paths & {"/metrics"}
     services = {(o["metadata"].get("namespace"), o["metadata"]["name"]): o for o in items if o["kind"] == "Service"}
     for name, route in routes.items():
         assert route["spec"]["hostnames"] == [f"{name}.hospital.example.org"]
@@ -180,7 +186,8 @@ def test_a_gateway_gets_routes_and_there_is_no_ingress() -> None:
 
 def test_a_route_takes_further_fields_of_its_rule() -> None:
     rule = {"timeouts": {"request": "60s"}, "sessionPersistence": {"sessionName": "demo"}}
-    over = {"apiUrl": "http://api", "route": {"enabled": True, "host": "h", "gateway": {"name": "g"}, "rule": rule}}
+    gateway = {"enabled": True, "open": True, "host": "h", "gateway": {"name": "g"}}
+    over = {"apiUrl": "http://api", "route": gateway | {"rule": rule}}
     [route] = [o for o in chartlib.render_ours("demo", over) if o["kind"] == "HTTPRoute"]
     assert route["spec"]["rules"] == [rule | {"backendRefs": [{"name": "demo", "port": 8081}]}]
 

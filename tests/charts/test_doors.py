@@ -36,8 +36,10 @@ def test_what_has_no_log_in_is_not_reachable_until_it_gets_one(environment: str)
 def test_a_chart_alone_refuses_an_open_page(name: str, more: dict[str, str]) -> None:
     ingress = {"enabled": True, "host": "h"}
     values = {"global": {"postgres": {"host": "db"}}, "ingress": ingress, **more}
-    with pytest.raises(helm.HelmError, match=r"ingress\.enabled: .* has no log-in of its own"):
-        chartlib.render_ours(name, values)
+    route = {"enabled": True, "host": "h", "gateway": {"name": "g"}}
+    for part in ({}, {"ingress": {}, "route": route}):
+        with pytest.raises(helm.HelmError, match=r"(ingress|route)\.enabled: .* has no log-in of its own"):
+            chartlib.render_ours(name, values | part)
     ingress["open"] = True
     assert [o for o in chartlib.render_ours(name, values) if o["kind"] == "Ingress"]
 

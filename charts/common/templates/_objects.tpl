@@ -93,26 +93,3 @@ spec:
 {{- end }}
 {{- end }}
 {{- end }}
-
-{{/* HTTPRoute of the Gateway API, to a Gateway that the cluster has. */}}
-{{- define "common.route" -}}
-{{- with .Values.route }}
-{{- if .enabled }}
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {{- include "common.metadata" $ | nindent 2 }}
-spec:
-  parentRefs:
-    - name: {{ required "route.gateway.name: name the Gateway that the route belongs to" .gateway.name }}
-      {{- with .gateway.namespace }}
-      namespace: {{ . }}
-      {{- end }}
-      {{- with .gateway.section }}
-      sectionName: {{ . }}
-      {{- end }}
-  hostnames: [{{ required "route.host: name the host under which the Gateway answers" .host | quote }}]
-  rules:
-    - {{- merge (dict "backendRefs" (list (dict "name" (include "common.fullname" $) "port" ($.Values.service.port | int)))) .rule | toYaml | nindent 6 }}
-{{- end }}
-{{- end }}
-{{- end }}
