@@ -17,6 +17,7 @@ USE_THE_ENVIRONMENT = {
     "pipelines/readmission/embedded/mlflow.py": "variables of a program",
     "pipelines/readmission/embedded/notebook.py": "variables of a program",
     "pipelines/readmission/embedded/supervisor.py": "variables of a program",
+    "pipelines/readmission/registry/garbage.py": "variables of a program",
     "serving/demo/__main__.py": "tells Gradio its folder",
     "serving/metrics.py": "asks whether prometheus_client works with several processes",
     "serving/server.py": "tells BentoML its folder",
