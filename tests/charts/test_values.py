@@ -92,7 +92,7 @@ def test_external_stores_leave_nothing_of_ours_behind() -> None:
             {},
             {
                 "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "tracing"}},
-                "podSelector": {"matchLabels": {}},
+                "podSelector": {},
             },
         ),
         ({"namespace": "", "cidr": "10.1.2.3/32"}, {"ipBlock": {"cidr": "10.1.2.3/32"}}),

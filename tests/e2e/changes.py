@@ -24,7 +24,8 @@ def identity() -> dict[str, str]:
                 labels = meta.get("labels", {})
                 if labels.get("owner") == "helm" or any(o["kind"] == "Job" for o in meta.get("ownerReferences", [])):
                     continue
-                if labels.get("app.kubernetes.io/component") == "step":
+                # Steps come and go, and Prometheus' operator writes down the targets of everybody.
+                if labels.get("app.kubernetes.io/component") == "step" or "prometheus-operator" in labels.values():
                     continue
                 version = meta.get("generation") or (meta["resourceVersion"] if kind == "secrets" else "")
                 kept[f"{kind}/{namespace}/{meta['name']}"] = f"{meta['uid']} {version}"

@@ -4,7 +4,7 @@
 ports: [{{ range $i, $port := . }}{{ if $i }}, {{ end }}{port: {{ $port }}}{{ end }}]
 {{- end }}
 {{- if .peer.namespace }}
-{{ .key }}: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ .peer.namespace }}}}, podSelector: {matchLabels: {{ .peer.pods | default dict | toJson }}}}]
+{{ .key }}: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: {{ .peer.namespace }}}}, podSelector: { {{- with .peer.pods }}matchLabels: {{ . | toJson }}{{ end }}}}]
 {{- else if .peer.cidr }}
 {{ .key }}: [{ipBlock: {cidr: {{ .peer.cidr }}}}]
 {{- end }}
