@@ -125,3 +125,10 @@ def test_helmfile_chooses_the_same(over: dict[str, Any], tmp_path: Path) -> None
     output = subprocess.run(command, cwd=chartlib.ROOT, capture_output=True, check=True).stdout
     assert {r["name"] for r in json.loads(output) if r["enabled"]} == names(**over)
     assert all(r["installed"] for r in json.loads(output))
+
+
+def test_a_lock_of_an_earlier_version_is_removed_before_helm_looks_at_it() -> None:
+    """An update of a checkout from which was installed before would end with "the lock file is out of sync"."""
+    [spec] = [s for s in SPECS if s["chart"] == "charts/readmission"]
+    [hook] = [hook for hook in spec["hooks"] if "prepare" in hook["events"]]
+    assert [hook["command"], *hook["args"]] == ["rm", "-f", "charts/readmission/Chart.lock"]
