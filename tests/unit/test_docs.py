@@ -118,7 +118,12 @@ def test_the_readme_names_every_folder_of_the_repository() -> None:
 def test_make_hands_a_named_source_on(command: str, expected: str) -> None:
     variables = {name: value for name, value in os.environ.items() if name not in ("SOURCE", "DETACH", "MAKEFLAGS")}
     lines = subprocess.run(
-        ["make", "--dry-run", *command.split()], cwd=ROOT, env=variables, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "--dry-run", *command.split()],
+        cwd=ROOT,
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     last = lines.stdout.strip().splitlines()[-1]
     assert last.strip().startswith(expected.strip()), last
