@@ -47,6 +47,8 @@ _STYLE = (
     "h1{overflow-wrap:anywhere}"
     "table{border-collapse:collapse;display:block;overflow-x:auto}td,th{border-bottom:1px solid #cbd5e1;"
     "padding:.25rem .75rem;text-align:left}code{background:#f1f5f9;padding:0 .2rem}"
+    "@media(prefers-color-scheme:dark){:root{color-scheme:dark}body{color:#e2e8f0;background:#0f172a}"
+    "td,th{border-color:#475569}code{background:#1e293b}}"
 )
 
 
