@@ -109,8 +109,9 @@ class Info:
         form, language = (request.query_params.get(*each) for each in (("format", "html"), ("language", "en")))
         if form not in CARDS:
             return http.sentence(400, f"format: one of {', '.join(CARDS)}")
-        if language != "en" and (language not in CARD_PAGES or form != "html"):
-            return http.sentence(400, f"language: en, or for a page one of {', '.join(CARD_PAGES)}")
+        allowed = ("en", *CARD_PAGES) if form == "html" else ("en",)
+        if language not in allowed:
+            return http.sentence(400, f"language: one of {', '.join(allowed)} for format {form}")
         champion = self._models.champion
         if champion is None or not champion.cards:
             return http.sentence(404, "the model that is served came without a card")
