@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from urllib.error import URLError
@@ -104,23 +104,17 @@ def _split(records: Sequence[Record]) -> bytes:
     return msgspec.json.encode({"dataframe_split": {"columns": contract.FEATURE_NAMES, "data": rows}})
 
 
+_OURS = Peer(
+    name="ours",
+    label="readmission API",
+    command=lambda port, workers, home: _python("serving.server"),
+    ready="/readyz",
+    single=("/predict", _first),
+    many=("/predict_batch", _records),
+)
 PEERS: tuple[Peer, ...] = (
-    Peer(
-        name="ours",
-        label="readmission API",
-        command=lambda port, workers, home: _python("serving.server"),
-        ready="/readyz",
-        single=("/predict", _first),
-        many=("/predict_batch", _records),
-    ),
-    Peer(
-        name="baseline",
-        label="readmission API of the baseline commit",
-        command=_baseline,
-        ready="/readyz",
-        single=("/predict", _first),
-        many=("/predict_batch", _records),
-    ),
+    _OURS,
+    replace(_OURS, name="baseline", label="readmission API of the baseline commit", command=_baseline),
     Peer(
         name="mlflow",
         label="mlflow models serve",

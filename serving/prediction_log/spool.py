@@ -26,6 +26,7 @@ from typing import IO
 
 import msgspec
 
+from readmission.files import sync_folder
 from serving import metrics
 from serving.prediction_log.entries import Block, Entry
 from serving.prediction_log.segments import FRAME, SUFFIX, Backlog, has_room, measure
@@ -175,7 +176,7 @@ class PredictionLog:
         fcntl.flock(file, fcntl.LOCK_EX)
         hidden.rename(path)
         self._opened = time.monotonic()
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
         return file
 
     def _finish(self) -> None:
@@ -213,11 +214,3 @@ def _write_whole(file: IO[bytes], data: bytes) -> None:
     written = file.write(data)
     while written < len(data):
         written += file.write(data[written:])
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

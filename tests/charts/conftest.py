@@ -8,6 +8,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 import chartlib
 
+import charts
+
 #: Objects by release.
 Platform = dict[str, list[dict[str, Any]]]
 #: Name, namespace, labels and pod spec.
@@ -40,3 +42,12 @@ def pods(platform: Platform) -> list[Pod]:
             template = (item["spec"]["jobTemplate"] if item["kind"] == "CronJob" else item)["spec"]["template"]
             specs.append((meta["name"], meta["namespace"], template["metadata"]["labels"], template["spec"]))
     return specs
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Path:
+    """Folder of the charts of others."""
+    folder = charts.charts_folder()
+    if folder is None:
+        pytest.skip("the charts of others are not in CHARTS_DIR")
+    return folder

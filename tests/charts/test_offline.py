@@ -18,14 +18,6 @@ OFFLINE = chartlib.ROOT / "values/env/offline.yaml"
 SOURCES = ("docker.io", "ghcr.io", "quay.io", "registry.k8s.io", "public.ecr.aws")
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Path:
-    folder = charts.charts_folder()
-    if folder is None:
-        pytest.skip("the charts of others are not in CHARTS_DIR")
-    return folder
-
-
 def rendered_images(environment: str, folder: Path, **over: object) -> set[str]:
     everything = chartlib.releases(environment, **over)
     pairs = [(release, charts.find_chart(release, folder)) for release in everything]

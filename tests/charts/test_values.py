@@ -17,14 +17,6 @@ import yaml
 import charts
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Path:
-    folder = charts.charts_folder()
-    if folder is None:
-        pytest.skip("the charts of others are not in CHARTS_DIR")
-    return folder
-
-
 def test_every_generated_file_is_fresh() -> None:
     assert list(generate.stale()) == [], "run `make generate`"
 
