@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from changes import asked_all_the_time
+from callers import asked_all_the_time, stored
 from cluster import ProofError, kubectl, start, until
 from install import batches
 
@@ -27,8 +27,7 @@ def notifications(status: str) -> list[dict[str, Any]]:
 
 def database_gone(namespace: str, name: str) -> str:
     """Take Postgres away until the alert reaches the webhook, then bring it back until the alert is resolved there."""
-    counts: dict[str, float] = {}
-    with asked_all_the_time(counts):
+    with asked_all_the_time() as answers:
         began = time.monotonic()
         kubectl("-n", namespace, "scale", f"statefulset/{name}", "--replicas=0")
         try:
@@ -45,8 +44,8 @@ def database_gone(namespace: str, name: str) -> str:
         raise ProofError(f"the alert names no runbook: {alert}")
     return (
         f"{ALERT} ({alert['labels']['severity']}) at the webhook {fired:.0f} s after the loss; database back in"
-        f" {answering:.0f} s, resolved after {resolved:.0f} s; {counts['good']:.0f} predictions meanwhile,"
-        f" {counts['bad']:.0f} failed"
+        f" {answering:.0f} s, resolved after {resolved:.0f} s; {answers};"
+        f" {stored(answers.ids)}"
     )
 
 

@@ -101,3 +101,27 @@ def restored() -> str:
     if sql(logged) < predictions:
         raise ProofError(f"{predictions} predictions were logged, {sql(logged)} are")
     return f"{took:.0f} s; {files} files and all rows are back, answers equal to the bit: {last_message(log)}"
+
+
+#: The CronJob's own program, told to keep no deleted run.
+_COLLECT = """
+import runpy, sys
+sys.argv = ["garbage.py", "0"]
+runpy.run_path("/script/garbage.py", run_name="__main__")
+"""
+
+
+def collected() -> str:
+    """Delete a run in MLflow, and have the Job of MLflow's CronJob remove it for good; the champion stays."""
+    before = champion(), answers()
+    with forward("svc/readmission-mlflow", _NAMESPACE, 5000) as url:
+        api = f"{url}/api/2.0/mlflow"
+        run = httpx.post(f"{api}/runs/create", json={"experiment_id": "0"}, timeout=30).raise_for_status().json()
+        run_id = run["run"]["info"]["run_id"]
+        httpx.post(f"{api}/runs/delete", json={"run_id": run_id}, timeout=30).raise_for_status()
+    log = job("collect-now", "readmission-mlflow-garbage", _COLLECT)
+    with forward("svc/readmission-mlflow", _NAMESPACE, 5000) as url:
+        gone = httpx.get(f"{url}/api/2.0/mlflow/runs/get", params={"run_id": run_id}, timeout=30)
+    if gone.status_code != 404 or (champion(), answers()) != before:
+        raise ProofError(f"the run: {gone.status_code} {gone.text[:200]}; champion {before[0]} became {champion()}")
+    return log.strip().splitlines()[-1]

@@ -1,17 +1,12 @@
 """What the system survives: syncs, updates, load, lost pods, a lost database and the alert that tells of it."""
 
-import contextlib
-import json
-import threading
 import time
 from ast import literal_eval
-from collections.abc import Iterator
 from pathlib import Path
 
+from callers import asked_all_the_time, stored, taken_along
 from cluster import OUR_NAMESPACES, ProofError, forward, helmfile, kubectl, objects, run, secret, until
 from install import VALUES, batches, champion, object_store
-
-from readmission import contract
 
 
 def identity() -> dict[str, str]:
@@ -44,50 +39,15 @@ def idempotent() -> str:
     return f"{len(after)} objects untouched by a sync of {time.monotonic() - started:.0f} s"
 
 
-@contextlib.contextmanager
-def asked_all_the_time(counts: dict[str, float]) -> Iterator[None]:
-    """Ask the Service for predictions from inside the cluster, without pause; counts answers and failures."""
-    program = (
-        "import json, sys, time, urllib.request\n"
-        "body, good, bad, gap, last = sys.argv[1].encode(), 0, 0, 0.0, time.monotonic()\n"
-        "def report(*_): print(json.dumps({'good': good, 'bad': bad, 'gap': max(gap, time.monotonic() - last)}),"
-        " flush=True); sys.exit()\n"
-        "end = time.monotonic() + float(sys.argv[2])\n"
-        "while time.monotonic() < end and not __import__('os').path.exists('/tmp/stop'):\n"
-        "    request = urllib.request.Request('http://readmission-inference:8080/predict', body,"
-        " {'content-type': 'application/json'})\n"
-        "    try:\n"
-        "        urllib.request.urlopen(request, timeout=5).read(); good += 1\n"
-        "        gap = max(gap, time.monotonic() - last); last = time.monotonic()\n"
-        "    except Exception: bad += 1\n"
-        "    time.sleep(0.05)\n"
-        "report()"
-    )
-    pod = ["-n", "readmission", "exec", "deploy/readmission-demo", "--"]
-    kubectl(*pod, "rm", "-f", "/tmp/stop")
-    result: list[str] = []
-    thread = threading.Thread(
-        target=lambda: result.append(kubectl(*pod, "python", "-c", program, json.dumps(dict(contract.EXAMPLE)), "600"))
-    )
-    thread.start()
-    try:
-        yield
-    finally:
-        kubectl(*pod, "touch", "/tmp/stop")
-        thread.join()
-        counts.update(json.loads(result[0]) if result else {})
-
-
 def rolling_restart() -> str:
-    """Replace the API's pods under requests: none may fail."""
-    counts: dict[str, float] = {}
-    with asked_all_the_time(counts):
+    """Replace the API's pods under requests: none may fail, and each answer is stored."""
+    with asked_all_the_time() as answers:
         kubectl("-n", "readmission", "rollout", "restart", "deployment/readmission-inference")
         kubectl("-n", "readmission", "rollout", "status", "deployment/readmission-inference", "--timeout=180s")
         time.sleep(15)
-    if counts["bad"] or not counts["good"]:
-        raise ProofError(f"{counts}")
-    return f"{counts['good']:.0f} predictions during the update, none failed, longest pause {counts['gap']:.2f} s"
+    if answers.bad or not answers.ids:
+        raise ProofError(str(answers))
+    return f"{answers}; {stored(answers.ids)}"
 
 
 def upgrade() -> str:
@@ -187,9 +147,8 @@ def external_store() -> str:
 
 
 def killed(kind: str, name: str, namespace: str, back: str) -> str:
-    """Delete a pod (of a Deployment or StatefulSet) under requests; say when it is back and what callers saw."""
-    counts: dict[str, float] = {}
-    with asked_all_the_time(counts):
+    """Delete a pod (of a Deployment or StatefulSet) under requests; say when it is back and what is stored."""
+    with asked_all_the_time() as answers:
         selector = objects(kind, namespace)
         [labels] = [o["spec"]["selector"]["matchLabels"] for o in selector if o["metadata"]["name"] == name]
         chosen = ",".join(f"{k}={v}" for k, v in labels.items())
@@ -206,7 +165,5 @@ def killed(kind: str, name: str, namespace: str, back: str) -> str:
         if back == "postgres":
             until(60, "the database's answer", batches)
         answered = time.monotonic() - started
-    return (
-        f"ready after {took:.0f} s, answering after {answered:.0f} s; meanwhile {counts['good']:.0f} predictions"
-        f" answered, {counts['bad']:.0f} not, longest pause {counts['gap']:.1f} s"
-    )
+    lost = taken_along() if back == "api" else 0
+    return f"ready after {took:.0f} s, answering after {answered:.0f} s; {answers}; {stored(answers.ids, lost)}"

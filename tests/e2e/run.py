@@ -13,6 +13,7 @@ import doors
 import environments
 import foreign
 import install
+import keep
 import observed
 import proofs
 import spool
@@ -97,9 +98,11 @@ def losses(prove: Prove) -> None:
     prove("a webhook for Alertmanager", alerts.listen)
     prove("database gone: the alert reaches the webhook", lambda: alerts.database_gone(namespace, database))
     alerts.forget()
-    prove("database and pod lost: predictions wait on a volume", lambda: spool.kept(namespace, database))
+    prove("database away: rollout, drain, kill, scale-down", lambda: spool.kept(namespace, database))
+    prove("database away: a full spool evicts no pod", lambda: spool.filled(namespace, database))
     prove("a backup by the Job of the CronJob", backups.saved)
     prove("rows and models deleted, everything restored", backups.restored)
+    prove("runs deleted in MLflow go for good", backups.collected)
     prove("a prediction after all that", install.first_prediction)
 
 
@@ -113,6 +116,7 @@ def main() -> None:
             group(report.prove)
     if "destroy" not in skip:
         report.prove("an object store that becomes external keeps its volume", changes.external_store)
+        report.prove("destroy with keepNamespaces, and back", keep.destroyed_and_back)
         report.prove("helmfile destroy", proofs.destroy)
         report.prove("what others have is untouched by the destroy", foreign.unchanged)
         foreign.move_out()
