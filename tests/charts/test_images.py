@@ -61,6 +61,16 @@ def test_an_image_carries_the_packages_that_its_own_import_and_no_others(name: s
     assert packages == expected
 
 
+def test_what_the_dockerfile_copies_is_sent_to_the_builder() -> None:
+    everything, *kept = (ROOT / ".dockerignore").read_text().splitlines()
+    assert everything == "*"
+    copies = re.findall(r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", DOCKERFILE, re.M)
+    sources = {source for line in copies for source in line.split()}
+    assert "notebooks" in sources
+    assert {source for source in sources if f"!{source.split('/')[0]}" not in kept} == set()
+    assert {source for source in sources if not (ROOT / source).exists()} == set()
+
+
 def test_an_unknown_image_is_refused() -> None:
     done = subprocess.run([ROOT / "scripts/images", "nope"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
