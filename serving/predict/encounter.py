@@ -5,7 +5,7 @@ time, field by field with the same types, so that both ways always agree and a c
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import compress, repeat
 from operator import is_, itemgetter
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ _ORDER: tuple[Column, ...] = contract.FEATURE_COLUMNS + tuple(
     column for column in contract.REQUEST_COLUMNS if column.name in contract.IDENTIFIERS
 )
 #: Position of the code system among `Encounter`'s fields: after the features and the identifiers.
-_SYSTEM = len(_ORDER)
+SYSTEM = len(_ORDER)
 #: What a request states.
 STATED: tuple[Column, ...] = (*_ORDER, contract.ICD)
 PATIENT = tuple(column.name for column in _ORDER).index("patient_nbr")
@@ -61,14 +61,16 @@ class Aliased(tuple[str | int | None, ...]):
 
 #: Every code is matched once; by a pattern in the decoder's types, half of its time would go into matching.
 _match_code = re.compile(rf"(?:{kinds.ICD9_PATTERN}|\?)\Z").match
-_POSITIONS = tuple(i for i, column in enumerate(_ORDER) if column.pattern)
-_diagnoses = itemgetter(*_POSITIONS)
+#: Positions of the diagnoses in `Values`.
+DIAGNOSES = tuple(i for i, column in enumerate(_ORDER) if column.pattern)
+_diagnoses = itemgetter(*DIAGNOSES)
 _codes: set[str | None] = {None}
 _CODES = 10_000
 
 
-def _are_codes(diagnoses: Sequence[str | None]) -> bool:
-    valid = all(code is None or _match_code(code) for code in diagnoses)
+def are_codes(diagnoses: Collection[Any]) -> bool:
+    """Return whether all diagnoses follow the form of ICD-9-CM or are absent."""
+    valid = _codes.issuperset(diagnoses) or all(code is None or _match_code(code) for code in diagnoses)
     if valid:
         if len(_codes) >= _CODES:
             _codes.clear()
@@ -114,14 +116,14 @@ def decode(body: bytes) -> Values:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Only here, so that aliases cost a request without them nothing.
         return _decode_aliased(body)
-    if values[_SYSTEM] == "10cm":
+    if values[SYSTEM] == "10cm":
         try:
             return in_icd9(values)
         except icd.RefusedCodeError:
             raise Invalid(problems(body)) from None
-    if not _codes.issuperset(diagnoses := _diagnoses(values)) and not _are_codes(diagnoses):
+    if not _codes.issuperset(diagnoses := _diagnoses(values)) and not are_codes(diagnoses):
         raise Invalid(problems(body))
-    return values[:_SYSTEM]
+    return values[:SYSTEM]
 
 
 def in_icd9(stated: Values) -> Values:
@@ -130,8 +132,8 @@ def in_icd9(stated: Values) -> Values:
     Raises:
         RefusedCodeError: A code cannot be translated.
     """
-    values = list(stated[:_SYSTEM])
-    for position in _POSITIONS:
+    values = list(stated[:SYSTEM])
+    for position in DIAGNOSES:
         code = values[position]
         if code is not None and code != contract.MISSING_TOKEN:
             values[position] = icd.to_icd9(str(code), "10cm")

@@ -4,10 +4,10 @@ All work is cut into parts of a few milliseconds, and single predictions are ans
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
-from typing import Annotated, Any, cast
+from typing import Annotated, TypeVar, cast
 
 import msgspec
 from msgspec import Meta, Raw
@@ -30,6 +30,12 @@ from serving.routes.states import Failed
 
 #: Lines of a stream, and records of a JSON request, that are scored at a time.
 _LINES, _RECORDS = 500, 1250
+#: Records that are scored in the event loop: less than a millisecond of work, for which a switch to the thread and back
+#: would add a quarter; the thread would hold Python's lock as long.
+_INLINE = 125
+_T = TypeVar("_T")
+#: What was scored, and the problems of the rest.
+_Scored = tuple[ScoredBatch, list[Failed]]
 _CSV = ("prediction_id", "prediction", *CLASSES, "risk_band", "model_version", "missing", "error")
 
 
@@ -106,18 +112,15 @@ class PredictBatch:
         if not 1 <= len(records) <= self._max_records:
             allowed = f"1 to {self._max_records:,} records; NDJSON has no limit"
             return JsonResponse({"errors": [Problem("records", "size", allowed)]}, 400)
-        starts = range(0, len(records), _RECORDS)
-        parts = [self._score(model.scorer, records[start : start + _RECORDS], start) for start in starts]
         answers: list[bytes] = []
         failures: list[Failed] = []
-        for part in parts:
-            scored, failed = await part
+        async for scored, failed in self._parts(model, records):
             failures += failed
             answers += self._answers(scored, failed, model, request_id, started)
         await self._predictor.settle()
         content = Answers(
             # Encoded already, without an object for each answer.
-            predictions=cast(list[Answer], Raw(b"[" + b",".join(answers) + b"]")),
+            predictions=cast(list[Answer], Raw(b"[%b]" % b",".join(answers))),
             errors=failures,
             model_name=model.name,
             model_version=model.version,
@@ -125,16 +128,18 @@ class PredictBatch:
         )
         return JsonResponse(content)
 
-    def _score(
-        self, scorer: Scorer, records: Sequence[Any], start: int
-    ) -> "asyncio.Future[tuple[ScoredBatch, list[Failed]]]":
-        """Begin to decode and score some records of JSON in the thread."""
+    async def _parts(self, model: LoadedModel, records: Sequence[Raw]) -> AsyncIterator[_Scored]:
+        """Score the records of a JSON request a part at a time: a few of them here, more in the thread."""
+        if model.inline and len(records) <= _INLINE:
+            yield _score_values(model.scorer, records, 0)
+            return
+        starts = range(0, len(records), _RECORDS)
+        parts = [(_score_values, model.scorer, records[start : start + _RECORDS], start) for start in starts]
+        for scored in [self._in_thread(*part) for part in parts]:
+            yield await scored
 
-        def score() -> tuple[ScoredBatch, list[Failed]]:
-            inputs, rows, failed = _decoded(records, start)
-            return batches.score(scorer, inputs, rows), failed
-
-        return asyncio.get_running_loop().run_in_executor(self._thread, score)
+    def _in_thread(self, function: Callable[..., _T], *arguments: object) -> "asyncio.Future[_T]":
+        return asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
     def _answers(
         self, scored: ScoredBatch, failed: list[Failed], model: LoadedModel, request_id: bytes, started: float
@@ -150,7 +155,7 @@ class PredictBatch:
         async for lines in groups_of_lines(receive, _LINES):
             started = perf_counter()
             async with self._turns.next():
-                scored, failed = await self._score(model.scorer, lines, start)
+                scored, failed = await self._in_thread(_score_each, model.scorer, lines, start)
                 answers = self._answers(scored, failed, model, request_id, started)
             await self._predictor.settle()
             failures = {failure.index: encode(failure) for failure in failed}
@@ -189,27 +194,39 @@ class PredictBatch:
             except Invalid as invalid:
                 self._predictor.metrics.refused(invalid.problems)
                 lines.append(_csv_refusal("; ".join(map(_sentence, invalid.problems))))
-        run = asyncio.get_running_loop().run_in_executor
-        scored = await run(self._thread, batches.score, model.scorer, inputs, rows)
+        scored = await self._in_thread(batches.score, model.scorer, inputs, batches.to_columns(rows))
         prediction_ids = self._predictor.record_batch(scored, model, request_id, started)
         answers = _csv_answers(scored, prediction_ids, model)
         await self._predictor.settle()
         return b"".join(line if line is not None else next(answers) for line in lines)
 
 
-def _decoded(records: Sequence[Any], start: int) -> tuple[list[Any], list[Values], list[Failed]]:
-    """Decode some records of JSON: the valid ones as they were sent and as values, and the problems of the others."""
-    inputs: list[Any] = []
+def _score_values(scorer: Scorer, records: Sequence[Raw], start: int) -> _Scored:
+    """Decode and score some JSON values of a request: at once if all are valid, else one by one."""
+    columns = batches.decode(records)
+    if columns is None:
+        return _score_each(scorer, records, start)
+    return batches.score(scorer, records, columns), []
+
+
+def _score_each(scorer: Scorer, records: Sequence[bytes | Raw], start: int) -> _Scored:
+    """Decode and score the valid ones of some records; list the problems of the others."""
+    inputs: list[bytes | Raw] = []
     rows: list[Values] = []
+    notes: dict[int, list[str]] = {}
     failed: list[Failed] = []
     for index, record in enumerate(records, start):
         try:
             values = encounter.decode(record)
-            rows.append(values)
-            inputs.append(values.body if isinstance(values, Aliased) else record)
         except Invalid as invalid:
             failed.append(Failed(index, invalid.problems))
-    return inputs, rows, failed
+            continue
+        if isinstance(values, Aliased):
+            notes[len(rows)] = values.notes
+            record = values.body
+        rows.append(values)
+        inputs.append(record)
+    return batches.score(scorer, inputs, batches.to_columns(rows), notes), failed
 
 
 def _csv_answers(scored: ScoredBatch, prediction_ids: Sequence[str], model: LoadedModel) -> Iterator[bytes]:

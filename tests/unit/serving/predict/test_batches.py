@@ -1,5 +1,6 @@
 """Many encounters are scored and answered as single ones are."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from readmission import contract
 from readmission.contract import CLASSES
-from serving.predict import batches
+from serving.predict import batches, encounter
 from serving.predict.answers import Answer, ClassProbabilities, encode
 from serving.predict.batches import ScoredBatch
 from serving.predict.loaded_models import LoadedModel
@@ -68,3 +69,32 @@ def test_an_answer_of_a_batch_is_encoded_as_a_single_one(excluded: bool, notes: 
     assert line == encode(answer)
     assert batches.names(mask) == [contract.FEATURE_NAMES[0], contract.FEATURE_NAMES[2]]
     assert msgspec.json.decode(line, type=Answer) == answer
+
+
+RECORD = json.dumps(dict(contract.EXAMPLE)).encode()
+OTHER = json.dumps(contract.EXAMPLE | {"diag_1": "428", "diag_2": None, "patient_nbr": 7}).encode()
+
+
+def raw(*records: bytes) -> list[msgspec.Raw]:
+    return [msgspec.Raw(record) for record in records]
+
+
+@pytest.mark.parametrize("count", [1, 125, 126, 300])
+def test_valid_encounters_are_decoded_together_as_they_are_apart(count: int) -> None:
+    records = [RECORD, OTHER][: count % 2 + 1] * count
+    columns = batches.decode(raw(*records[:count]))
+    assert columns == batches.to_columns([encounter.decode(record) for record in records[:count]])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"age": "72"},
+        {"unknown": 1},
+        {"diag_1": "nonsense"},
+        {"change": "yes"},
+        {"diag_1": "I50.9", "diag_2": None, "diag_3": None, "icd": "10cm"},
+    ],
+)
+def test_what_must_be_looked_at_apart_is_not_decoded_together(change: dict[str, Any]) -> None:
+    assert batches.decode(raw(RECORD, json.dumps(contract.EXAMPLE | change).encode())) is None
