@@ -13,6 +13,8 @@ from loadtest import report
 from readmission.data.content import CSV_NAME
 from readmission.settings import Settings, load_settings
 
+#: Starts of all services when two commits are compared.
+_STARTS = 3
 log = logging.getLogger(__name__)
 
 
@@ -72,7 +74,8 @@ def _compare(name: str, plan: rounds.Plan, arguments: list[str]) -> int:
             stack.enter_context(fresh_clone(home / BASELINE, options.baseline))
             names.append("baseline")
         peers = [peer for peer in PEERS if peer.name in {*names, "ours", "echo"}]
-        session = rounds.run(peers, plan.of(options.rounds, workers), home, requests, options.port)
+        starts = _STARTS if options.baseline else 1
+        session = rounds.run(peers, plan.of(options.rounds, workers, starts), home, requests, options.port)
     promises = verdict.promises(session, report.machine()["cores"])
     sys.stdout.write(tables.write(folder, session, model, promises))
     log.info("the report is in %s", folder)

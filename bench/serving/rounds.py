@@ -27,6 +27,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         seconds: Duration of one measurement, by size.
         connections: Number of connections, by size.
         half_seconds: Duration of the measurement at half of our rate. If 0, it is left out.
+        starts: How often all services are started for `rounds` rounds each. Two processes of one program differ by up
+            to a tenth for as long as they live, so what is to be compared to a few percent needs several.
     """
 
     rounds: int
@@ -35,10 +37,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seconds: dict[int, float]
     connections: dict[int, int]
     half_seconds: float = 0.0
+    starts: int = 1
 
-    def of(self, rounds: int, workers: tuple[int, ...] = ()) -> "Plan":
-        """Return the plan with other rounds and workers. If they are 0 or empty, it keeps its own."""
-        return msgspec.structs.replace(self, rounds=rounds or self.rounds, workers=workers or self.workers)
+    def of(self, rounds: int, workers: tuple[int, ...] = (), starts: int = 1) -> "Plan":
+        """Return the plan with other rounds, workers and starts. If the first two are 0 or empty, it keeps its own."""
+        return msgspec.structs.replace(
+            self, rounds=rounds or self.rounds, workers=workers or self.workers, starts=starts
+        )
 
 
 FULL = Plan(
@@ -96,22 +101,32 @@ def run(peers: Sequence[Peer], plan: Plan, home: Path, records: list[Record], po
     """
     session = Session([])
     for workers in plan.workers:
-        with ExitStack() as stack:
-            up = {}
-            for offset, peer in enumerate(peers):
-                try:
-                    up[peer.name] = stack.enter_context(running(peer, port + offset, workers, home))
-                except UserError as error:
-                    if peer.name in ("ours", "echo"):
-                        raise
-                    log.error("%s is left out: %s", peer.label, error)
-                    continue
-                log.info("%s: ready after %.1f s", peer.label, up[peer.name].cold_start)
-            for size in plan.sizes:
-                session.figures += _size(up, plan, size, workers, records)
-            if session.half is None and plan.half_seconds:
-                session.half = _half(up["ours"], plan, session.figures, records)
+        measured = {size: Measured() for size in plan.sizes}
+        for _ in range(plan.starts):
+            with ExitStack() as stack:
+                up = _start(peers, workers, home, port, stack)
+                for size in plan.sizes:
+                    _measure(up, plan, size, workers, records, measured[size])
+                # Before they end: their memory is measured too.
+                figures = [f for size in plan.sizes for f in _figures(measured[size], up, size, workers)]
+                if session.half is None and plan.half_seconds:
+                    session.half = _half(up["ours"], plan, figures, records)
+        session.figures += figures
     return session
+
+
+def _start(peers: Sequence[Peer], workers: int, home: Path, port: int, stack: ExitStack) -> dict[str, Running]:
+    up = {}
+    for offset, peer in enumerate(peers):
+        try:
+            up[peer.name] = stack.enter_context(running(peer, port + offset, workers, home))
+        except UserError as error:
+            if peer.name in ("ours", "echo"):
+                raise
+            log.error("%s is left out: %s", peer.label, error)
+            continue
+        log.info("%s: ready after %.1f s", peer.label, up[peer.name].cold_start)
+    return up
 
 
 def _half(ours: Running, plan: Plan, figures: list[Figure], records: list[Record]) -> Result:
@@ -123,9 +138,19 @@ def _half(ours: Running, plan: Plan, figures: list[Figure], records: list[Record
     return sorted(measured, key=lambda result: result.p99_ms)[len(measured) // 2]
 
 
-def _size(up: dict[str, Running], plan: Plan, size: int, workers: int, records: list[Record]) -> list[Figure]:
+class Measured:
+    """Results and CPU milliseconds a request, by service, in the order of the rounds."""
+
+    def __init__(self) -> None:
+        self.results: defaultdict[str, list[Result]] = defaultdict(list)
+        self.spent: defaultdict[str, list[float]] = defaultdict(list)
+
+
+def _measure(
+    up: dict[str, Running], plan: Plan, size: int, workers: int, records: list[Record], measured: Measured
+) -> None:
     services = {name: service for name, service in up.items() if size == 1 or service.peer.many}
-    results, spent = defaultdict(list), defaultdict(list)
+    results, spent = measured.results, measured.spent
     for number in range(plan.rounds):
         order = list(services)
         random.shuffle(order)
@@ -140,6 +165,10 @@ def _size(up: dict[str, Running], plan: Plan, size: int, workers: int, records: 
             spent[name].append(1000 * (services[name].watch.spent() - before) / max(1, result.answered))
         rates = ", ".join(f"{name} {results[name][-1].per_second:,.1f}" for name in services)
         log.info("%d worker(s), %s rows, round %d of %d: %s a second", workers, size, number + 1, plan.rounds, rates)
+
+
+def _figures(measurements: Measured, up: dict[str, Running], size: int, workers: int) -> list[Figure]:
+    results, spent = measurements.results, measurements.spent
     echo = [result.per_second for result in results["echo"]]
     return [
         Figure(
@@ -155,8 +184,8 @@ def _size(up: dict[str, Running], plan: Plan, size: int, workers: int, records: 
             p95_ms=median(result.p95_ms for result in measured),
             p99_ms=median(result.p99_ms for result in measured),
             failed=sum(result.failed for result in measured),
-            memory_mb=services[name].memory_mb,
-            cold_start=services[name].cold_start,
+            memory_mb=up[name].memory_mb,
+            cold_start=up[name].cold_start,
             cpu_ms=median(spent[name]),
         )
         for name, measured in results.items()

@@ -1,5 +1,8 @@
 """The statistics of the rounds."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,7 +33,9 @@ def test_figures_are_medians_and_ratios_are_of_the_same_round(monkeypatch: pytes
 
     monkeypatch.setattr(drive, "send", send)
     services = {name: service(name) for name in ("noop", "echo")}
-    noop, echo = sorted(rounds._size(services, PLAN, 1, 1, RECORDS), key=lambda f: f.peer, reverse=True)
+    measured = rounds.Measured()
+    rounds._measure(services, PLAN, 1, 1, RECORDS, measured)
+    noop, echo = sorted(rounds._figures(measured, services, 1, 1), key=lambda f: f.peer, reverse=True)
     # The first run of each service only warms it up.
     assert (noop.per_second, noop.lowest, noop.highest) == (30.0, 10.0, 40.0)
     assert (noop.ratios, noop.ratio) == ((0.1, 0.4, 0.5), 0.4)
@@ -50,6 +55,22 @@ def test_a_plan_keeps_what_is_not_replaced() -> None:
     assert rounds.FULL.of(0) == rounds.FULL
     assert rounds.FULL.of(5, (1, 2)).workers == (1, 2)
     assert rounds.FULL.of(5).rounds == 5
+    assert rounds.FULL.of(5, starts=3).starts == 3
+
+
+def test_rounds_of_all_starts_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+
+    @contextmanager
+    def running(peer: Any, *_: object) -> Iterator[Any]:
+        started.append(peer.name)
+        yield service(peer.name)
+
+    monkeypatch.setattr(rounds, "running", running)
+    monkeypatch.setattr(drive, "send", lambda *_, **__: RESULT)
+    plan = msgspec.structs.replace(PLAN, starts=2)
+    (echo,) = rounds.run([BY_NAME["echo"]], plan, Path(), RECORDS, 1).figures
+    assert started == ["echo", "echo"] and len(echo.ratios) == 6
 
 
 def test_the_half_load_is_the_round_of_the_median_p99(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,4 +97,4 @@ def test_valid_encounters_are_decoded_together_as_they_are_apart(count: int) -> 
     ],
 )
 def test_what_must_be_looked_at_apart_is_not_decoded_together(change: dict[str, Any]) -> None:
-    assert batches.decode(raw(RECORD, json.dumps(contract.EXAMPLE | change).encode())) is None
+    assert batches.decode(raw(RECORD, json.dumps({**contract.EXAMPLE, **change}).encode())) is None
