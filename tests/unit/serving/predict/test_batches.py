@@ -72,7 +72,7 @@ def test_an_answer_of_a_batch_is_encoded_as_a_single_one(excluded: bool, notes: 
 
 
 RECORD = json.dumps(dict(contract.EXAMPLE)).encode()
-OTHER = json.dumps(contract.EXAMPLE | {"diag_1": "428", "diag_2": None, "patient_nbr": 7}).encode()
+OTHER = json.dumps({**contract.EXAMPLE, "diag_1": "428", "diag_2": None, "patient_nbr": 7}).encode()
 
 
 def raw(*records: bytes) -> list[msgspec.Raw]:
