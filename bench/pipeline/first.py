@@ -27,7 +27,16 @@ from readmission.errors import UserError
 
 #: Reported by name; what is asked first must be a request that both commits take.
 CLOCKS = ("first prediction", "ready", "second start")
-REQUEST = {"age": "[70-80)", "gender": "Female", "time_in_hospital": 6, "num_medications": 18, "number_inpatient": 2}
+REQUEST = {
+    "age": "[70-80)",
+    "gender": "Female",
+    "time_in_hospital": 6,
+    "num_lab_procedures": 44,
+    "num_procedures": 1,
+    "num_medications": 18,
+    "number_inpatient": 2,
+    "number_diagnoses": 9,
+}
 PORTS = ("API", "UI", "MLFLOW", "POSTGRES")
 
 
