@@ -23,8 +23,13 @@ CHARTS = ROOT / "charts"
 PARTS = sorted(p.parent.name for p in CHARTS.glob("*/Chart.yaml") if p.parent.name not in ("common", "readmission"))
 CHART_NAMES = [*PARTS, "readmission"]
 ENVIRONMENTS = ["dev", "staging", "prod", "offline"]
-#: What `prod` asks whoever installs it: who is told of alerts, and either stores of their own or the bundled ones.
-ANSWERS: dict[str, Any] = {"acceptEndOfLifeStores": True, "alerts": {"webhookSecret": "alerts"}}
+#: What `staging` and `prod` ask whoever installs them: where people log in, who is told of alerts, and either stores of
+#: their own or the bundled ones.
+ANSWERS: dict[str, Any] = {
+    "acceptEndOfLifeStores": True,
+    "alerts": {"webhookSecret": "alerts"},
+    "logIn": {"issuer": "https://login.example.org", "clientId": "readmission", "clientSecret": "log-in"},
+}
 
 
 class Loader(yaml.CSafeLoader):

@@ -8,6 +8,9 @@ from typing import Any
 
 import chartlib
 import pytest
+import yaml
+
+from tests.charts.conftest import Platform, Pod
 
 spec = importlib.util.spec_from_file_location("credentials", chartlib.CHARTS / "foundation/files/credentials.py")
 assert spec is not None and spec.loader is not None
@@ -172,3 +175,20 @@ def test_pods_follow_a_rotation_and_every_kept_value_is_declared() -> None:
     assert json.loads(config["rotate.json"]) == {"all": "2026-12"}
     names = {name for _, name in credentials.PLACEHOLDER.findall(config["secrets.json"])}
     assert credentials.KEPT.keys() <= names
+
+
+def test_every_secret_that_is_named_is_made(platform: Platform, pods: list[Pod]) -> None:
+    [config] = [o for o in platform["foundation"] if "secrets.json" in o.get("data", {})]
+    made = {(s["namespace"], s["name"]): s["data"].keys() for s in yaml.safe_load(config["data"]["secrets.json"])}
+    # The client's secret at the identity provider is the user's own, and copied.
+    copied = yaml.safe_load(config["data"]["copies.json"])["to"]
+    made |= {(namespace, "log-in"): {"client-secret"} for namespace in copied["log-in"]}
+    seen = 0
+    for name, namespace, _, spec in pods:
+        for variable in (
+            e for c in spec["containers"] for e in c.get("env") or [] if "secretKeyRef" in e.get("valueFrom", {})
+        ):
+            reference = variable["valueFrom"]["secretKeyRef"]
+            assert reference["key"] in made.get((namespace, reference["name"]), ()), (name, reference)
+            seen += 1
+    assert seen >= 15

@@ -36,6 +36,8 @@ ALLOWED = {
         ("foundation", namespace, "credentials"): {"reads secrets", "writes secrets"}
         for namespace in ("readmission", "readmission-data", "pipelines", "airflow", "monitoring")
     },
+    # It copies the client's secret of the log-in, the one Secret of `default` that it may read, by name.
+    ("foundation", "default", "foundation-credentials"): {"reads secrets"},
     # The scheduler starts each step as a pod of a namespace in which nothing else runs, and enters none.
     ("foundation", "pipelines", "pod-launcher"): {"makes pods"},
     # The operator writes the configuration of Prometheus and Alertmanager as Secrets, and runs them. Its chart has no

@@ -143,7 +143,8 @@ def test_helmfile_renders_the_same(upstream: Path) -> None:
         "-e",
         "prod",
         "--state-values-set",
-        f"chartsDir={upstream},acceptEndOfLifeStores=true,alerts.webhookSecret=alerts",
+        f"chartsDir={upstream},acceptEndOfLifeStores=true,alerts.webhookSecret=alerts,"
+        "logIn.issuer=https://login.example.org,logIn.clientId=readmission,logIn.clientSecret=log-in",
         "template",
     ]
     command += ["--skip-deps", "--args", "--kube-version=1.34.0"]
@@ -171,6 +172,12 @@ def test_helmfile_renders_the_same(upstream: Path) -> None:
             r"objectStore\.install: the bundled store gets no security updates",
         ),
         ({"alerts": {"webhookSecret": ""}}, r"alerts: nobody would be told of an alert\. Name a Secret"),
+        ({"logIn": {"issuer": ""}}, r"logIn\.issuer: name the URL of your identity provider, so that no page is open"),
+        ({"logIn": {"issuer": "login.example.org"}}, r"logIn\.issuer is login\.example\.org; it must be a URL"),
+        ({"logIn": {"clientId": ""}}, r"logIn\.clientId: name the client that your identity provider knows"),
+        ({"logIn": {"clientSecret": ""}}, r"logIn\.clientSecret: name a Secret of the namespace default"),
+        ({"ingress": {"domain": ""}}, r"ingress\.domain: name the domain of the pages"),
+        ({"ingress": {"door": {"a": "b"}}}, r"logIn\.issuer: there is a log-in of yours already"),
         ({"acceptEndOfLifeStores": False}, r"postgres\.install: the bundled store gets no security updates"),
         (
             {"acceptEndOfLifeStores": False, "postgres": {"install": False, "host": "db.example.org"}},
@@ -184,12 +191,13 @@ def test_a_state_value_that_is_unknown_or_of_another_kind_is_named(over: dict[st
 
 
 def test_prod_accepts_the_stores_of_a_hospital_and_does_not_bring_its_own() -> None:
+    answers = {key: value for key, value in chartlib.ANSWERS.items() if key != "acceptEndOfLifeStores"}
     with pytest.raises(helm.HelmError, match="acceptEndOfLifeStores: true"):
-        chartlib.state("prod")
+        chartlib.state("prod", **answers)
     theirs = {"postgres": {"install": False, "host": "db.example.org"}, "objectStore": {"install": False}}
-    installs = chartlib.state("prod", **theirs, alerts=chartlib.ANSWERS["alerts"])["installs"]
+    installs = chartlib.state("prod", **theirs, **answers)["installs"]
     assert not installs["postgres"]["enabled"] and not installs["objectStore"]["enabled"]
-    assert chartlib.state("staging")["installs"]["postgres"]["enabled"]
+    assert chartlib.state("staging", **answers)["installs"]["postgres"]["enabled"]
 
 
 def test_open_maps_take_any_key() -> None:

@@ -65,10 +65,10 @@ def helmfile(*arguments: str, values: tuple[Path, ...] = ()) -> str:
     return run(*command, *arguments)
 
 
-def start(manifest: Path, deployment: str, namespace: str) -> str:
-    """Start a Deployment of a manifest in which IMAGE stands for the demo's image: one with Python that is there."""
-    demo = objects("deployments", "readmission", "app.kubernetes.io/component=demo")[0]
-    image = demo["spec"]["template"]["spec"]["containers"][0]["image"]
+def start(manifest: Path, deployment: str, namespace: str, part: str = "demo") -> str:
+    """Start a Deployment of a manifest in which IMAGE stands for the image of a part: one with Python that is there."""
+    item = objects("deployments", "readmission", f"app.kubernetes.io/component={part}")[0]
+    image = item["spec"]["template"]["spec"]["containers"][0]["image"]
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write(manifest.read_text().replace("IMAGE", image))
         file.flush()

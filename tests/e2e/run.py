@@ -14,6 +14,7 @@ import environments
 import foreign
 import install
 import keep
+import logins
 import observed
 import proofs
 import spool
@@ -73,6 +74,9 @@ def upgrades(prove: Prove) -> None:
     prove("the HPA adds replicas under load", changes.scaling)
     prove("every replica serves the champion", install.replicas)
     prove("back to the values before", changes.calm)
+    if prove("every page behind a log-in", logins.opened):
+        prove("an approval by the approver alone, with the person's name", logins.approved)
+    prove("the log-in goes, and with it every address", logins.closed)
     if changes.has_keda():
         prove("KEDA adds replicas by requests per second", changes.scaling_by_requests)
         prove("back to the values before", changes.calm)

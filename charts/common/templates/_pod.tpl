@@ -50,11 +50,17 @@ topologySpreadConstraints:
     labelSelector: {matchLabels: {{ include "common.selectorLabels" . | fromYaml | toJson }}}
 {{- end }}
 
-{{/* Image, registry/name:tag. The default tag is the chart's appVersion, which is the version in pyproject.toml. */}}
+{{/*
+Image, registry/name:tag. The default tag is the chart's appVersion, which is the version in pyproject.toml. A value that has a
+tag is the image of somebody else, and taken as it is.
+*/}}
 {{- define "common.image" -}}
 {{- $global := .Values.global.image -}}
-{{- $name := printf "%s:%s" (.image | default .Values.image) ($global.tag | default .Chart.AppVersion) -}}
+{{- $name := .image | default .Values.image -}}
+{{- if not (contains ":" $name) -}}
+{{- $name = printf "%s:%s" $name ($global.tag | default .Chart.AppVersion) -}}
 {{- if $global.registry }}{{ $name = printf "%s/%s" $global.registry $name }}{{ end -}}
+{{- end -}}
 {{- $name -}}
 {{- end }}
 

@@ -6,8 +6,9 @@ random value is kept in the Secret `credentials` of NAMESPACE, so that a Secret 
 others already have. What exists is not changed, but keys that a later release needs are added: to bring a password of
 your own, make its Secrets first. FOLDER/rotate.json, {name: label}, asks for new values: a value is made anew when its
 label is another than before; `all` stands for every value that may be. Before all that, the Secrets that
-FOLDER/copies.json names, {from, names, to}, are copied to other namespaces. It runs in a pod of the cluster, with that
-pod's account, in the image of the steps: public keys need its package, the rest the standard library alone.
+FOLDER/copies.json names, {from, to: {name: [namespace]}}, are copied to other namespaces. It runs in a pod of the
+cluster, with that pod's account, in the image of the steps: public keys need its package, the rest the standard
+library alone.
 """
 
 import base64
@@ -164,14 +165,15 @@ def renewed(text: str, declared: str, old: dict[str, str], new: dict[str, str]) 
     return text
 
 
-def copy(source: str, names: list[str], targets: list[str], call: Call) -> list[str]:
+def copy(source: str, copies: dict[str, list[str]], call: Call) -> list[str]:
     """Copy Secrets of a namespace to others, where they are absent or differ; return their `namespace/name`."""
     changed = []
-    for name in names:
+    for name, targets in copies.items():
         original = call("GET", f"{source}/secrets/{name}", None)
         if original is None:
             raise SystemExit(
-                f"cluster.pullSecrets: the namespace {source} has no Secret {name}. Create it there first."
+                f"The namespace {source} has no Secret {name}, which cluster.pullSecrets or logIn.clientSecret names."
+                " Create it there first."
             )
         for target in targets:
             present = call("GET", f"{target}/secrets/{name}", None)
@@ -190,7 +192,7 @@ def main() -> None:
     """Make the Secrets and say which."""
     folder, namespace = Path(sys.argv[1]), sys.argv[2]
     copies = json.loads((folder / "copies.json").read_text())
-    if changed := copy(copies["from"], copies["names"], copies["to"], call):
+    if changed := copy(copies["from"], copies["to"], call):
         print("copied:", ", ".join(changed))
     declared = json.loads((folder / "secrets.json").read_text())
     made = make(declared, namespace, call)

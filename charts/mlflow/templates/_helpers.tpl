@@ -17,6 +17,14 @@ postgresql+psycopg2://readmission_mlflow@{{ required "global.postgres.host: name
 {{- concat $hosts .Values.allowedHosts | join "," -}}
 {{- end }}
 
+{{/* Origins of the pages that may send changes: MLflow's own, as a browser names it. It answers 403 to others. */}}
+{{- define "mlflow.allowedOrigins" -}}
+{{- $origins := .Values.allowedOrigins -}}
+{{- with .Values.ingress }}{{ if .host }}{{ $origins = append $origins (printf "%s://%s" (ternary "https" "http" (ne .tlsSecret "")) .host) }}{{ end }}{{ end -}}
+{{- with .Values.route.host }}{{ $origins = append $origins (printf "https://%s" .) }}{{ end -}}
+{{- join "," $origins -}}
+{{- end }}
+
 {{- define "mlflow.env" -}}
 {{ include "common.secretEnv" (dict "name" "PGPASSWORD" "secret" .Values.database.existingSecret "key" .Values.database.key) }}
 {{- with .Values.global.postgres.sslmode }}
