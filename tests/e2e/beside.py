@@ -179,7 +179,11 @@ def dask() -> str:
     ]
     kubectl("-n", "pipelines", "create", "secret", "generic", "dask-tls", *certificate, check=False)
     values = VALUES.with_name("dask.yaml")
-    values.write_text("dask: {install: true, workers: 2}\n")
+    # Two workers beside everything else: a node of two cores has no more than this to give.
+    small = {"requests": {"cpu": "50m", "memory": "384Mi"}, "limits": {"memory": "1Gi"}}
+    values.write_text(
+        json.dumps({"dask": {"install": True, "workers": 2}, "overrides": {"dask": {"resources": small}}})
+    )
     pod = VALUES.with_name("client.json")
     try:
         helmfile("-l", "name=foundation", "-l", "name=dask", "sync", values=(VALUES, values))
