@@ -68,12 +68,27 @@ dags: $(VENV)/.installed ## run the chain of Airflow's DAGs once, without a sche
 
 ##@ Develop
 
+# None of them needs another, and the types alone keep one core busy.
+CHECKS := check-lint check-types check-layers check-generated charts
 .PHONY: check
-check: $(VENV)/.installed charts ## check formatting, lint, types, layering, generated files and charts
+check: $(VENV)/.installed ## check formatting, lint, types, layering, generated files and charts
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(CHECKS)
+
+.PHONY: check-lint
+check-lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+.PHONY: check-types
+check-types: $(VENV)/.installed
 	$(BIN)/mypy
+
+.PHONY: check-layers
+check-layers: $(VENV)/.installed
 	$(BIN)/lint-imports
+
+.PHONY: check-generated
+check-generated: $(VENV)/.installed
 	$(BIN)/python scripts/generate.py --check
 
 .PHONY: format
@@ -86,9 +101,10 @@ generate: $(VENV)/.installed ## write every generated file: rules, dashboards, c
 	@$(BIN)/python scripts/generate.py
 
 # Three processes for two cores, each with a file at a time (tests/conftest.py): many tests wait for servers to start.
+# Bytecode is written, or each process that a test starts would compile our packages again.
 .PHONY: test
-test: $(VENV)/.installed ## run the tests; ARGS="tests/integration/api -k feedback"
-	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: $(VENV)/.installed ## run the tests; ARGS=unit, ARGS="tests/integration/api -k feedback"
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(if $(filter unit,$(firstword $(ARGS))),tests/)$(ARGS)
 
 # Scripts that the site would otherwise load from another host.
 SITE := .cache/site
