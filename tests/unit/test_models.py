@@ -5,6 +5,8 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 import skops.io
+from lightgbm import LGBMClassifier
+from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
 from readmission import contract, models
@@ -78,3 +80,53 @@ def test_two_heads_never_give_a_negative_probability(frame: pd.DataFrame) -> Non
     y = encoding.target(frame)
     heads = models.build("lightgbm", {"n_estimators": 200, "min_child_samples": 5}).fit(frame, y)
     assert (heads.predict_proba(frame) >= 0).all()
+
+
+class Fixed:
+    """Head that states one risk."""
+
+    def __init__(self, risk: float) -> None:
+        self.risk = risk
+
+    def predict_proba(self, rows: encoding.Matrix) -> encoding.Matrix:
+        return np.tile([1 - self.risk, self.risk], (len(rows), 1))
+
+
+def three_heads(any_: float, early: float, soon: float) -> models.ThreeHeads:
+    heads = models.ThreeHeads(None)
+    heads.any_, heads.early_, heads.soon_ = Fixed(any_), Fixed(early), Fixed(soon)
+    heads.weights_ = (0.5, 1.0, 0.25)
+    return heads
+
+
+def test_early_readmission_is_the_weighted_sum_of_the_log_odds_of_three_heads() -> None:
+    heads = three_heads(0.8, 0.2, 16 / 17)  # odds 4, 1/4 and 16
+    np.testing.assert_allclose(heads.predict_proba(np.zeros((2, 1))), [[0.2, 0.3, 0.5]] * 2)
+    heads.intercept_ = np.log(0.25)
+    np.testing.assert_allclose(heads.predict_proba(np.zeros((1, 1))), [[0.2, 0.6, 0.2]])
+
+
+def test_the_early_risk_of_three_heads_stands_whatever_is_said_of_any() -> None:
+    heads = three_heads(0.5, 0.9, 0.5)
+    np.testing.assert_allclose(heads.predict_proba(np.zeros((1, 1))), [[0.1, 0.0, 0.9]], atol=1e-12)
+    heads.any_shift_ = 4.0
+    np.testing.assert_allclose(heads.predict_proba(np.zeros((1, 1)))[0, 2], 0.9)
+
+
+def test_the_third_head_learns_from_the_readmitted_alone_and_heads_have_trees_of_their_own(frame: pd.DataFrame) -> None:
+    y, matrix = encoding.target(frame), encoding.encode(frame, models.Encoder(models.SERVED).features)
+    pipeline = models.build("lightgbm", {"n_estimators": 10, "learning_rate": 0.1})
+    heads, again = pipeline["classify"].fit(matrix, y), y > 0
+    assert [head.booster_.num_trees() for head in heads.heads] == [8, 10, 6]
+    assert heads.any_.learning_rate == pytest.approx(0.15)
+    alone = clone(heads.estimator).set_params(n_estimators=6, learning_rate=heads.any_.learning_rate)
+    alone.fit(matrix[again], y[again] == contract.EARLY, categorical_feature=list(heads.categorical))
+    np.testing.assert_array_equal(heads.soon_.predict_proba(matrix), alone.predict_proba(matrix))
+    assert models.parameters(pipeline)["soon_n_estimators"] == 6
+
+
+def test_heads_that_learn_nothing_state_the_share_of_early_readmissions() -> None:
+    y = np.repeat([0, 1, 2], [50, 35, 15])
+    stumps = models.ThreeHeads(LGBMClassifier(n_estimators=3, min_child_samples=100, verbose=-1))
+    probabilities = stumps.fit(np.arange(100.0)[:, None], y).predict_proba(np.zeros((1, 1)))
+    np.testing.assert_allclose(probabilities, [[0.5, 0.35, 0.15]], atol=1e-6)

@@ -66,15 +66,15 @@ def table(pipeline: Pipeline, matrix: Matrix, scored: Scored, seed: int) -> pd.D
 
 def _shap(classifier: Any, matrix: Matrix, width: int) -> Matrix:
     """Return the mean size of the TreeSHAP contributions, computed by LightGBM or XGBoost itself; NaN for others."""
-    head: Any = getattr(classifier, "early_", None)
-    if hasattr(head, "booster_"):
-        shares = head.booster_.predict(matrix, pred_contrib=True)
-    elif hasattr(head, "get_booster"):
-        shares = head.get_booster().predict(DMatrix(matrix), pred_contribs=True)
-    else:
-        return np.full(width, np.nan)
-    sizes: Matrix = np.abs(np.asarray(shares, dtype=np.float64)[:, :-1]).mean(axis=0)
-    return sizes
+    shares = np.zeros((len(matrix), width + 1))
+    heads, weights = getattr(classifier, "heads", ()), getattr(classifier, "weights_", ())
+    for head, weight in zip(heads, weights, strict=True):
+        if hasattr(head, "booster_"):
+            shares += weight * head.booster_.predict(matrix, pred_contrib=True)
+        else:
+            shares += weight * head.get_booster().predict(DMatrix(matrix), pred_contribs=True)
+    sizes: Matrix = np.abs(shares[:, :-1]).mean(axis=0)
+    return sizes if heads else np.full(width, np.nan)
 
 
 def _own_importance(classifier: Any, width: int) -> Matrix:

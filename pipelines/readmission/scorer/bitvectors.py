@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from readmission.scorer.recipe import Matrix
 from readmission.scorer.rows import Piece
+from readmission.scorer.trees import EMPTY
 
 #: Bits of a tree: the exponent of a float names the lowest one.
 _LEAVES = 32
@@ -102,8 +103,12 @@ class Bitvectors:
 
     def __init__(self, model: str, *, outputs: int, single: bool) -> None:
         blocks = model.partition("\nend of trees")[0].split("\nTree=")[1:]
-        # The outputs' trees take turns in the text; here those of one output are together.
-        blocks = [block for i in range(outputs) for block in blocks[i::outputs]]
+        # The outputs' trees take turns in the text, in as many rounds as the longest has; here those of one output are
+        # together, without the empty ones that filled it up.
+        groups = [[block for block in blocks[i::outputs] if EMPTY not in block] for i in range(outputs)]
+        blocks = [block for group in groups for block in group]
+        ends = np.cumsum([len(group) for group in groups]).tolist()
+        self._groups = [slice(end - len(group), end) for group, end in zip(groups, ends, strict=True)]
         asked: dict[int, list[NodeCondition]] = {}
         values = np.zeros((len(blocks), _LEAVES))
         for number, block in enumerate(blocks):
@@ -115,7 +120,7 @@ class Bitvectors:
             for column, condition in _conditions(number, tree, order):
                 asked.setdefault(column, []).append(condition)
         self._columns = {column: LeafMasks(conditions, len(blocks)) for column, conditions in asked.items()}
-        self._values, self._outputs = values.ravel(), outputs
+        self._values = values.ravel()
         self._starts = (np.arange(len(blocks)) * _LEAVES).astype(np.uint32) - _BIAS
         self._type: type[np.floating[Any]] = np.float32 if single else np.float64
         self._cache: dict[int, dict[bytes, bytes]] = {}
@@ -125,7 +130,7 @@ class Bitvectors:
         """Return the raw scores of the rows that the pieces make side by side, a row each."""
         count = len(pieces[0].positions)
         tables = [(self._bits(first, rows), positions) for first, rows, positions in self._useful(pieces)]
-        scores = np.empty((count, self._outputs))
+        scores = np.empty((count, len(self._groups)))
         for start in range(0, count, _ROWS):
             end = min(count, start + _ROWS)
             bits = np.full((end - start, len(self._starts)), _ALL)
@@ -135,8 +140,9 @@ class Bitvectors:
                 np.bitwise_and(bits, part, out=bits)
             bits &= -bits
             leaves = (bits.astype(np.float32).view(np.uint32) >> _EXPONENT) + self._starts
-            reached = np.take(self._values, leaves, mode="clip").reshape(end - start, self._outputs, -1)
-            reached.sum(axis=2, out=scores[start:end])
+            reached = np.take(self._values, leaves, mode="clip")
+            for output, group in enumerate(self._groups):
+                reached[:, group].sum(axis=1, out=scores[start:end, output])
         return scores
 
     def _useful(self, pieces: Sequence[Piece]) -> Iterator[tuple[int, Sequence[bytes], npt.NDArray[np.intp]]]:

@@ -179,7 +179,8 @@ def _write_engine(pipeline: Any, folder: Path) -> tuple[Engine, int]:
             ensemble, link = _ensemble(classifier, row_positions(features))
             layout = read_layout(encoder, single=ensemble.single)
             (folder / TREES).write_text(trees.text_model(ensemble, layout.width))
-            recipe = Recipe(layout=layout, link=link, base=ensemble.base, trees=TREES)
+            mix = classifier.weights_ if link == "three_heads" else ()
+            recipe = Recipe(layout=layout, link=link, base=ensemble.base, trees=TREES, mix=mix)
             engine, count = "lightgbm", sum(map(len, ensemble.blocks))
     except (ValueError, TypeError, AttributeError, KeyError) as reason:
         log.warning("%s is served by its Pipeline: %s", type(classifier).__name__, reason)
@@ -190,11 +191,11 @@ def _write_engine(pipeline: Any, folder: Path) -> tuple[Engine, int]:
 
 
 def _ensemble(classifier: Any, positions: Sequence[int]) -> tuple[trees.Ensemble, Link]:
-    heads = [getattr(classifier, name, None) for name in ("any_", "early_")]
-    if all(hasattr(head, "booster_") for head in heads):
-        return _with_shift(trees.of_lightgbm([head.booster_ for head in heads if head], positions), classifier)
-    if all(hasattr(head, "get_booster") for head in heads):
-        return _with_shift(trees.of_xgboost(heads, positions), classifier)
+    heads = getattr(classifier, "heads", ())
+    if heads and all(hasattr(head, "booster_") for head in heads):
+        return _joined(trees.of_lightgbm([head.booster_ for head in heads], positions), classifier)
+    if heads and all(hasattr(head, "get_booster") for head in heads):
+        return _joined(trees.of_xgboost(heads, positions), classifier)
     if "boost" in getattr(classifier, "named_steps", ()):
         fill = classifier.named_steps["fill"].fill_value
         return trees.of_histogram(classifier.named_steps["boost"], positions, fill), "softmax"
@@ -204,12 +205,11 @@ def _ensemble(classifier: Any, positions: Sequence[int]) -> tuple[trees.Ensemble
     return trees.of_forest(members, len(contract.CLASSES), positions), "identity"
 
 
-def _with_shift(ensemble: trees.Ensemble, heads: Any) -> tuple[trees.Ensemble, Link]:
-    """Return the two heads with what is added to the log-odds of any readmission, and their link."""
-    if not heads.any_shift_:
-        return ensemble, "two_heads"
-    any_, early = ensemble.base
-    return replace(ensemble, base=(any_ + heads.any_shift_, early)), "early_first"
+def _joined(ensemble: trees.Ensemble, heads: Any) -> tuple[trees.Ensemble, Link]:
+    """Return the heads with what is added to the margins of any and early readmission, and their link."""
+    early = float(np.dot(heads.weights_, ensemble.base)) + heads.intercept_
+    link: Link = "three_heads" if len(heads.heads) > 2 else "early_first" if heads.any_shift_ else "two_heads"
+    return replace(ensemble, base=(ensemble.base[0] + heads.any_shift_, early)), link
 
 
 def _linear(classifier: Any, features: Sequence[Feature], layout: Layout) -> Recipe:

@@ -5,6 +5,7 @@ The calls and constants are those of LightGBM's public C API (include/LightGBM/c
 
 import ctypes
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,18 +39,20 @@ def _check(status: int) -> None:
         raise ArtifactError("LightGBM: " + _library().LGBM_GetLastError().decode(errors="replace"))
 
 
-def split(model: bytes, outputs: int, count: int) -> list[bytes]:
-    """Split the trees of a model's last output into models of that output alone, which add up to it.
+def split(model: bytes, outputs: int, kept: Sequence[int], count: int) -> list[bytes]:
+    """Split the trees of some of a model's outputs into models of these outputs, which add up to them.
 
     Args:
         model: Model as `trees.text_model` writes it: the outputs' trees in turn.
         outputs: Number of outputs of the model.
-        count: Number of models to return, no more than there are trees.
+        kept: Positions of the outputs to keep.
+        count: Number of models to return, no more than there are trees of an output.
     """
     head, *blocks = model.partition(b"\nend of trees")[0].split(b"\nTree=")
-    head = re.sub(rb"(?m)^(num_class|num_tree_per_iteration)=.*$", rb"\1=1", head)
-    trees = [block.partition(b"\n")[2] for block in blocks[outputs - 1 :: outputs]]
-    parts = [trees[i::count] for i in range(min(count, len(trees)))]
+    head = re.sub(rb"(?m)^(num_class|num_tree_per_iteration)=.*$", rb"\1=%d" % len(kept), head)
+    trees = [block.partition(b"\n")[2] for block in blocks]
+    rounds = [[trees[start + k] for k in kept] for start in range(0, len(trees), outputs)]
+    parts = [[tree for trees in rounds[i::count] for tree in trees] for i in range(min(count, len(rounds)))]
     return [
         head + b"".join(b"\nTree=%d\n%b" % numbered for numbered in enumerate(part)) + b"\nend of trees\n"
         for part in parts
@@ -109,10 +112,10 @@ class Trees:
         return self._matrix(rows, _RAW, self._outputs)
 
     def contributions(self, row: bytes) -> Matrix:
-        """Return TreeSHAP of one row: for each output, each column's share, then the base."""
+        """Return TreeSHAP of one row: a row an output, with each column's share, then the base."""
         numbers = np.frombuffer(row, self._type).reshape(1, -1)
-        contributions: Matrix = self._matrix(numbers, _CONTRIBUTIONS, self._outputs * (self._width + 1))[0]
-        return contributions
+        contributions = self._matrix(numbers, _CONTRIBUTIONS, self._outputs * (self._width + 1))
+        return contributions.reshape(self._outputs, self._width + 1)
 
     def _matrix(self, rows: npt.NDArray[Any], kind: int, per_row: int) -> Matrix:
         numbers = np.ascontiguousarray(rows, self._type)

@@ -14,9 +14,15 @@ Matrix = npt.NDArray[np.float64]
 #: In the order of contract.CLASSES.
 Probabilities = tuple[float, float, float]
 #: How the engine's raw scores become probabilities.
-Link = Literal["two_heads", "early_first", "softmax", "identity"]
+Link = Literal["two_heads", "early_first", "three_heads", "softmax", "identity"]
 #: The unit of a margin, by link.
-UNITS = {"two_heads": "log_odds", "early_first": "log_odds", "softmax": "margin", "identity": "probability"}
+UNITS = {
+    "two_heads": "log_odds",
+    "early_first": "log_odds",
+    "three_heads": "log_odds",
+    "softmax": "margin",
+    "identity": "probability",
+}
 
 
 class Linear(msgspec.Struct, frozen=True):
@@ -34,12 +40,23 @@ class Linear(msgspec.Struct, frozen=True):
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """Content of scorer.json: the row's layout, the link, and the weights of a linear model."""
+    """Content of scorer.json: the row's layout, the link, and the weights of a linear model.
+
+    Attributes:
+        layout: Layout of the row.
+        link: How the margins become probabilities.
+        base: Number added to each margin.
+        trees: File of the trees; empty if there are none.
+        mix: Weight of each output of the trees in the margin of early readmission, which then follows that of any
+            readmission, the first output. If empty, as in models of earlier releases, each output is a margin.
+        linear: Weights of a linear model.
+    """
 
     layout: Layout
     link: Link
     base: tuple[float, ...]
     trees: str = ""
+    mix: tuple[float, ...] = ()
     linear: Linear | None = None
 
 
@@ -82,18 +99,18 @@ def two_heads(any_: float, early: float) -> Probabilities:
 
 
 def early_first(any_: float, early: float) -> Probabilities:
-    """Join them where the log-odds of any readmission are moved: the early risk stands, and any is at least it."""
+    """Join them where any readmission is moved or early is of three heads: early stands, and any is at least it."""
     b = sigmoid(early)
     a = max(sigmoid(any_), b)
     return 1.0 - a, a - b, b
 
 
 def join_many(link: Link, scores: Matrix) -> Matrix:
-    """Turn raw scores, a row each, into the three probabilities, as the functions of one row do."""
-    if link in ("two_heads", "early_first"):
+    """Turn margins, a row each, into the three probabilities, as the functions of one row do."""
+    if UNITS[link] == "log_odds":
         with np.errstate(over="ignore"):
             any_, early = (1.0 / (1.0 + np.exp(-scores))).T
-        if link == "early_first":
+        if link != "two_heads":
             any_ = np.maximum(any_, early)
         early = np.minimum(early, any_)
         return np.column_stack([1.0 - any_, any_ - early, early])

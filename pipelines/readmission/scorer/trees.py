@@ -202,11 +202,15 @@ def _number(value: float) -> str:
     return repr(max(-1e300, min(1e300, float(value))))
 
 
+#: Tree that adds nothing, where an output has fewer trees than another.
+EMPTY = _leaf(0.0)
+
+
 def text_model(ensemble: Ensemble, width: int) -> str:
     """Return the whole text model: outputs interleaved, the shorter filled up with empty trees."""
     rounds = max(len(blocks) for blocks in ensemble.blocks)
     outputs = len(ensemble.blocks)
-    blocks = [chosen[i] if i < len(chosen) else _leaf(0.0) for i in range(rounds) for chosen in ensemble.blocks]
+    blocks = [chosen[i] if i < len(chosen) else EMPTY for i in range(rounds) for chosen in ensemble.blocks]
     header = [
         "tree",
         "version=v4",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from readmission import models
@@ -109,7 +110,8 @@ def _score_splits(data: DaskDataset, pipeline: Pipeline, splits: list[str]) -> d
     Raises:
         RefusalError: A split has no row.
     """
-    fitted = data.client.scatter(pipeline, broadcast=True)
+    # A key of its own: one by content would be released with the copy of the scoring before, where nothing was moved.
+    fitted = data.client.scatter(pipeline, broadcast=True, hash=False)
     futures = data.client.map(_score, data.batches_read, visits=data.visits, pipeline=fitted, splits=splits, pure=False)
     answers = data.client.gather(futures)
     scored = {split: _joined([answer[split] for answer in answers]) for split in splits}
@@ -120,14 +122,15 @@ def _score_splits(data: DaskDataset, pipeline: Pipeline, splits: list[str]) -> d
 
 
 def _fit_heads(heads: models.TwoHeads, data: DaskDataset) -> None:
-    """Fit both heads by LightGBM on Dask, and convert them to the local classifiers that the rest of the code uses."""
+    """Fit the heads by LightGBM on Dask, and convert them to the local classifiers that the rest of the code uses."""
     from lightgbm import DaskLGBMClassifier
 
     # Each worker sets its own threads, and LightGBM finds the open client by itself.
     params = {name: value for name, value in heads.estimator.get_params().items() if name != "n_jobs"}
-    remote = models.TwoHeads(DaskLGBMClassifier(**params), heads.categorical).fit(data.X, data.y)
-    heads.classes_, heads.n_features_in_ = remote.classes_, remote.n_features_in_
-    heads.any_, heads.early_ = remote.any_.to_local(), remote.early_.to_local()
+    remote = clone(heads).set_params(estimator=DaskLGBMClassifier(**params)).fit(data.X, data.y)
+    for name, fitted in vars(remote).items():
+        if name.endswith("_"):
+            setattr(heads, name, fitted.to_local() if hasattr(fitted, "to_local") else fitted)
 
 
 def _read_batch(settings: Settings, key: Key) -> CleanBatch:

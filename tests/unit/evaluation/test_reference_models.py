@@ -37,22 +37,6 @@ def test_a_member_gives_three_probabilities_and_knows_codes_as_sets(table: proto
     assert list(categorical[member]()) == native
 
 
-def test_the_heads_of_three_are_averaged_in_log_odds() -> None:
-    class Fixed:
-        def __init__(self, risk: float) -> None:
-            self.risk = risk
-
-        def predict_proba(self, rows: np.ndarray) -> np.ndarray:
-            return np.tile([1 - self.risk, self.risk], (len(rows), 1))
-
-    heads = reference_models.ThreeHeads(None)
-    heads.any_, heads.early_, heads.soon_ = Fixed(0.5), Fixed(0.2), Fixed(0.4)
-    np.testing.assert_allclose(heads.predict_proba(np.zeros((2, 1))), [[0.5, 0.3, 0.2]] * 2)
-    heads.early_ = Fixed(0.4)  # odds 2/3, taken twice, and 1/4: their geometric mean
-    odds = (1 / 9) ** (1 / 3)
-    np.testing.assert_allclose(heads.predict_proba(np.zeros((1, 1)))[0, 2], odds / (1 + odds))
-
-
 def test_the_average_is_of_probabilities() -> None:
     y, patients = np.array([0, 2]), np.array([1, 2])
     scored = Scored(y, np.array([[1.0, 0, 0], [0, 0.5, 0.5]]), patients)

@@ -10,7 +10,13 @@ from readmission.scorer import recipe
 
 
 @pytest.mark.parametrize(
-    ("link", "single"), [("softmax", recipe.softmax), ("two_heads", lambda s: recipe.two_heads(*s))]
+    ("link", "single"),
+    [
+        ("softmax", recipe.softmax),
+        ("two_heads", lambda s: recipe.two_heads(*s)),
+        ("early_first", lambda s: recipe.early_first(*s)),
+        ("three_heads", lambda s: recipe.early_first(*s)),
+    ],
 )
 def test_many_are_joined_as_one_is(link: recipe.Link, single: Callable[[list[float]], recipe.Probabilities]) -> None:
     scores = np.random.default_rng(1).normal(0, 300, (50, 3 if link == "softmax" else 2))
