@@ -12,25 +12,27 @@ export MLFLOW_DISABLE_TELEMETRY := true
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# The environment follows the lock, and each package is checked against its hash. Bytecode is compiled at once: where
-# Python may not write it (PYTHONDONTWRITEBYTECODE), every process would compile again and import in 4 s instead of 1.
+# The environment follows the lock, and each package is checked against its hash.
 $(BIN)/uv:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed (make PYTHON=/path/to/python3.11)"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
 
-INSTALL = $(BIN)/uv pip install --python $(BIN)/python --compile-bytecode --require-hashes
+INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes
 INSTALL_OURS = $(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation -e .
 
-# What the system runs: half of the packages, so that a newcomer waits half as long for the first prediction.
+# What the system runs: half of the packages, so that a newcomer waits half as long for the first prediction. Python
+# compiles what is imported, a fifth of what is installed, and must be allowed to keep it.
+unexport PYTHONDONTWRITEBYTECODE
 $(VENV)/.up: requirements.lock pyproject.toml | $(BIN)/uv
 	$(INSTALL) --constraints requirements.lock --extra up -r pyproject.toml
 	$(INSTALL_OURS)
 	@touch $@
 
-# Everything, with Airflow, Dask, Locust and the tools of developers.
+# Everything, with Airflow, Dask, Locust and the tools of developers; compiled at once, because the tests start many
+# processes that would compile the same modules beside each other.
 $(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/uv
-	$(INSTALL) -r requirements.lock
+	$(INSTALL) --compile-bytecode -r requirements.lock
 	$(INSTALL_OURS)
 	@touch $(VENV)/.up $@
 
