@@ -48,6 +48,10 @@ FROM = $(if $(SOURCE),READMISSION_SOURCE='$(SOURCE)')
 up: $(VENV)/$(if $(AIRFLOW)$(NOTEBOOK),.installed,.up) ## start the system and run its main job; DETACH=1 returns when it is ready, AIRFLOW=1 leaves the job to Airflow, MONITORING=1 adds Prometheus, NOTEBOOK=1 JupyterLab; SOURCE=/path/to/the.zip
 	@$(FROM) $(BIN)/readmission up $(if $(DETACH),--detach) $(if $(AIRFLOW),--airflow) $(if $(MONITORING),--monitoring) $(if $(NOTEBOOK),--notebook)
 
+.PHONY: update
+update: $(VENV)/.up ## put this code in the place of a running system, which answers predictions throughout
+	@$(BIN)/readmission update
+
 .PHONY: down
 down: $(VENV)/.up ## stop the system
 	@$(BIN)/readmission down

@@ -60,10 +60,15 @@ def close_section(changelog: str, version: str, day: date) -> tuple[str, str]:
     if heading in changelog:
         raise RefusedError(f"CHANGELOG.md has a section {heading} already.")
     before, _, rest = changelog.partition(_EMPTY)
-    notes = rest.split("\n## [", 1)[0].strip()
+    notes = open_notes(changelog)
     if not notes:
         raise RefusedError("The section [Unreleased] of CHANGELOG.md is empty: there is nothing to release.")
     return f"{before}{_EMPTY}\n{heading} - {day.isoformat()}\n{rest}", notes
+
+
+def open_notes(changelog: str) -> str:
+    """Return what is under [Unreleased]."""
+    return changelog.partition(_EMPTY)[2].split("\n## [", 1)[0].strip()
 
 
 def first_notes(changelog: str, version: str) -> str:
@@ -93,6 +98,10 @@ def write_version(root: Path, version: str) -> str:
     old, changelog = current_version(root), root / "CHANGELOG.md"
     text = changelog.read_text()
     if old == version:
+        if open_notes(text):
+            raise RefusedError(
+                f"What is under [Unreleased] is not of {version}. Tag the commit that is: git tag -a v{version} COMMIT"
+            )
         notes = first_notes(text, version)
         if not notes:
             raise RefusedError(f"CHANGELOG.md has no section [{version}].")

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 from readmission import tracing
 from readmission.logs import configure_logging
 from readmission.settings import Settings, load_settings
+from serving import handover
 from serving.app import Api, build_clinic, build_routes
 from serving.clinic.clients import CdsClients
 from serving.edge import protocol
@@ -105,6 +106,9 @@ class Worker:
         # The sidecar first: if loading a model ends this process, it still learns that another version is to be served.
         self._sidecar = launch.ensure(settings.home)
         self._models.start(asyncio.get_running_loop())
+        if handover.predecessor_runs() and (self._models.champion is None or self._models.error):
+            # Requests are better answered by that server alone.
+            raise RuntimeError(self._models.error or "there is no model to serve")
         # What exists now stays: the collector need not scan it again, for tens of milliseconds each time.
         gc.collect()
         gc.freeze()

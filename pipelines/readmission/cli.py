@@ -35,6 +35,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "readmission.embedded.up",
         "Start Postgres, MLflow, the API and the demo, then ingest, train and promote up to a served prediction.",
     ),
+    "update": (
+        "readmission.embedded.update",
+        "Put this code in the place of a running system's, which answers predictions throughout.",
+    ),
     "down": (
         "readmission.embedded.down",
         "Stop every part of the embedded system. Data, models and secrets are kept unless `--forget` deletes them.",

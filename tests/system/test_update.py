@@ -1,174 +1,60 @@
-"""An update of an installed system: models, database and spool of the flat layout go on under the code of today."""
+"""An update of a running system: models, database and spool of the previous version go on under the code of today.
 
-import io
-import subprocess
-import sys
-import tarfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+Then one step back: the previous version's steps and API on the tables of today.
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
 from readmission import contract, polling
-from readmission.embedded.supervisor import Supervisor
 from readmission.settings import Settings
-from readmission.stores import postgres
+from readmission.steps import migrate
 from tests.conftest import make_settings
 from tests.system.clinic import Clinic
 from tests.system.conftest import System
+from tests.system.previous import (
+    RECORDS,
+    ROOT,
+    Update,
+    code_of,
+    content,
+    later_batch,
+    leave,
+    old_tree,
+    predict,
+    predict_batch,
+    previous_api,
+    refuse,
+    rows,
+    start,
+    tables,
+)
 
-ROOT = Path(__file__).parents[2]
-#: The last commit before the package was grouped into rooms. What it wrote (skops files that name
-#: `readmission.models`, artifacts in MLflow, tables, frames of the spool) is what installed systems hold.
-BEFORE = "766466441fc26fc9e5a5d7b9276bf12cf1bd6440"
-
-pytestmark = pytest.mark.timeout(600)
-
-RECORDS = [dict(contract.EXAMPLE) | {"number_inpatient": n % 8, "time_in_hospital": 1 + n % 9} for n in range(30)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Update:
-    """A system that the old code left behind and the code of today started again.
-
-    Attributes:
-        system: The running system, on the code of today.
-        answers: What the old code answered, by prediction id.
-        batch: What the old code answered to `RECORDS` in one request.
-        outcomes: Outcomes that the old code accepted, by prediction id.
-        champion: The model that the old code served, as in `readmission status`.
-        tables: What training and ingest of the old code left in the database.
-        clinic: A client that asked throughout.
-    """
-
-    system: System
-    answers: dict[str, dict[str, Any]]
-    batch: list[dict[str, Any]]
-    outcomes: dict[str, str]
-    champion: dict[str, Any]
-    tables: dict[str, list[tuple[Any, ...]]]
-    clinic: Clinic
-
-
-def old_tree(folder: Path) -> Path:
-    """Unpack the package and the API of the commit before; skip where the clone does not have it."""
-    archive = subprocess.run(
-        ["git", "-C", str(ROOT), "archive", BEFORE, "pipelines", "serving"], capture_output=True, check=False
-    )
-    if archive.returncode:
-        pytest.skip(
-            f"THE UPDATE IS NOT TESTED: this clone does not have commit {BEFORE[:7]}, the one to update from "
-            "(git fetch --unshallow)"
-        )
-    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-        tar.extractall(folder, filter="data")
-    return folder
-
-
-def code_of(system: System, tree: Path) -> None:
-    """Have every process of the system import from one tree, whatever folder it starts in."""
-    system.environment |= {"PYTHONPATH": f"{tree / 'pipelines'}:{tree}", "PYTHONSAFEPATH": "1"}
-    shown = subprocess.run(
-        [sys.executable, "-c", "import readmission.cli, serving.server; print(readmission.cli.__file__)"],
-        env=system.environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert Path(shown.stdout.strip()).is_relative_to(tree)
-
-
-def start(system: System) -> None:
-    started = system.run("up", "--detach", "--sample", timeout=400)
-    assert started.returncode == 0, started.stderr[-3000:]
-
-
-def predict(system: System) -> dict[str, dict[str, Any]]:
-    """Ask for every record, one request each; return the answers by prediction id."""
-    answers = [httpx.post(f"{system.api}/predict", json=record).json() for record in RECORDS]
-    return {answer["prediction_id"]: answer for answer in answers}
-
-
-def predict_batch(system: System) -> list[dict[str, Any]]:
-    """Ask for every record in one request."""
-    predictions: list[dict[str, Any]] = httpx.post(
-        f"{system.api}/predict_batch", json={"records": RECORDS}, timeout=30
-    ).json()["predictions"]
-    return predictions
-
-
-def accept_outcomes(system: System, answers: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """Give an outcome to every third prediction; the API keeps it or stores it."""
-    outcomes = {name: contract.CLASSES[n % 3] for n, name in enumerate(answers) if n % 3 == 0}
-    body = [{"prediction_id": name, "outcome": outcome} for name, outcome in outcomes.items()]
-    states = httpx.post(f"{system.api}/feedback", json=body).json()
-    assert states["recorded"] + states["pending"] == len(outcomes)
-    return outcomes
-
-
-def rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
-    with postgres.transaction(settings, "monitor") as cursor:
-        cursor.execute(query)
-        return list(cursor.fetchall())
-
-
-def tables(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
-    """Read what training left in the database."""
-    return {
-        "experiments": rows(
-            settings, "SELECT run_id, family, git_sha, trained_at FROM training.experiments ORDER BY 1"
-        ),
-        "promotions": rows(settings, "SELECT id, decision, model_version, run_id FROM training.promotions ORDER BY 1"),
-        "batches": rows(settings, "SELECT batch_id, rows_read, accepted FROM raw.batches ORDER BY 1"),
-    }
-
-
-def content(predictions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the answers without the fields that every request gets anew."""
-    return [{key: a[key] for key in a.keys() - {"prediction_id", "timestamp"}} for a in predictions]
-
-
-def leave(system: System, settings: Settings) -> dict[str, Any]:
-    """Have the old code answer with and without its database; return what it leaves, as fields of `Update`."""
-    answers = predict(system)
-    outcomes = accept_outcomes(system, answers)
-    polling.wait_until(
-        lambda: len(rows(settings, "SELECT FROM serving.predictions")) >= len(answers),
-        seconds=30,
-        failure="the old code did not store its predictions",
-    )
-    champion, left = system.status()["model"], tables(settings)
-    # What comes now stays in the spool: single answers, a batch, and outcomes of them.
-    Supervisor(settings).stop("postgres")
-    late = predict(system)
-    batch = predict_batch(system)
-    outcomes |= accept_outcomes(system, late)
-    answers |= late | {answer["prediction_id"]: answer for answer in batch}
-    return {"answers": answers, "batch": batch, "outcomes": outcomes, "champion": champion, "tables": left}
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
 def update(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Update]:
-    """Run the old code, leave predictions and outcomes in its spool, stop it, start the code of today."""
+    """Run the old code, leave predictions and outcomes in its spool, and update it; a first attempt fails."""
     folder = tmp_path_factory.mktemp("update")
     old = old_tree(folder / "old")
     system = System(folder / "state")
     code_of(system, old)
     try:
         start(system)
-        left = leave(system, make_settings(system.home, postgres_port=system.ports["postgres"]))
         clinic = Clinic(system.api, RECORDS[0])
-        assert system.run("down").returncode == 0
+        code_of(system, ROOT)
+        refuse(system)
+        left = leave(system, make_settings(system.home, postgres_port=system.ports["postgres"]))
         assert list((system.home / "spool").glob("*.log"))
         assert list((system.home / "spool" / "feedback").glob("*.json"))
 
-        code_of(system, ROOT)
-        start(system)
+        updated = system.run("update", timeout=400)
+        assert updated.returncode == 0, updated.stderr[-3000:]
         clinic.stop()
-        yield Update(system=system, clinic=clinic, **left)
+        yield Update(system=system, old=old, clinic=clinic, **left)
     finally:
         system.run("down")
 
@@ -185,10 +71,11 @@ def test_the_same_champion_answers_the_same_to_the_bit(update: Update) -> None:
     assert content(predict(update.system).values()) == content(first)
 
 
-def test_a_client_that_waits_sees_no_request_fail_and_one_model(update: Update, settings: Settings) -> None:
+def test_no_request_fails_or_waits_and_one_model_answers(update: Update, settings: Settings) -> None:
     clinic = update.clinic
     print(f"{len(clinic.versions)} predictions, {len(clinic.failed)} failed; the longest waited {clinic.longest:.1f} s")
     assert clinic.failed == []
+    assert clinic.longest < 2
     assert set(clinic.versions.values()) == {str(update.champion["version"])}
     query = "SELECT prediction_id::text FROM serving.predictions"
     polling.wait_until(
@@ -230,8 +117,42 @@ def test_every_prediction_and_outcome_of_before_is_stored(update: Update, settin
     assert not list((spool / "feedback").glob("*.json"))
 
 
+def test_one_step_back_works_on_the_tables_of_today(update: Update, settings: Settings, tmp_path: Path) -> None:
+    """The previous version's steps, and its API, which answers and stores; after every migration there is."""
+    [(revision,)] = rows(settings, "SELECT version_num FROM public.alembic_version", "owner")
+    assert revision == max(migrate.revisions())
+    system = update.system
+    code_of(system, update.old)
+    try:
+        source = str(later_batch(update))
+        for verb in (
+            ["ingest", "--all", "--source", source],
+            ["process"],
+            ["train", "--models", "decision_tree"],
+            ["score"],
+            ["monitor"],
+            ["outcomes"],
+        ):
+            done = system.run(*verb)
+            assert done.returncode == 0, f"{verb}: {done.stderr[-3000:]}"
+        [(count,)] = rows(settings, "SELECT count(*) FROM clean.encounters WHERE encounter_id > 1000000000")
+        assert count > 400
+        with previous_api(system, tmp_path / "home") as api:
+            answers = [api.http.post("/predict", json=record).json() for record in RECORDS]
+            assert content(answers) == content(list(update.answers.values())[: len(RECORDS)])
+            ids = {answer["prediction_id"] for answer in answers}
+            query = "SELECT prediction_id::text FROM serving.predictions"
+            polling.wait_until(
+                lambda: ids <= {row[0] for row in rows(settings, query)},
+                seconds=30,
+                failure="predictions of the previous version are not stored",
+            )
+    finally:
+        code_of(system, ROOT)
+
+
 def test_training_and_promotion_go_on_with_old_runs(update: Update, settings: Settings) -> None:
-    """Last: it adds to the tables. The old champion is loaded from MLflow, compared, and scores the batches."""
+    """It adds to the tables. The old champion is loaded from MLflow, compared, and scores the batches."""
     for verb in (["train", "--models", "decision_tree"], ["promote"], ["score"]):
         done = update.system.run(*verb)
         assert done.returncode == 0, done.stderr[-3000:]
@@ -241,3 +162,14 @@ def test_training_and_promotion_go_on_with_old_runs(update: Update, settings: Se
     }
     assert set(update.tables["promotions"]) <= set(after["promotions"])
     assert update.system.status()["ready"] is True
+
+
+def test_an_updated_system_is_updated_again_and_stops(update: Update) -> None:
+    clinic = Clinic(update.system.api, RECORDS[0])
+    again = update.system.run("update", timeout=400)
+    assert again.returncode == 0, again.stderr[-3000:]
+    clinic.stop()
+    print(f"{len(clinic.versions)} predictions, {len(clinic.failed)} failed; the longest waited {clinic.longest:.1f} s")
+    assert clinic.failed == [] and clinic.longest < 2
+    assert update.system.run("down").stdout.strip() == "Stopped."
+    assert update.system.processes() == []

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 
 from readmission.backup import areas, champion, collection, credentials, databases
 from readmission.backup.erasures import Erasures, find_erasures, repeat_erasures
@@ -98,10 +96,7 @@ def _replace(
 
 
 def _check_revision(manifest: BackupManifest) -> None:
-    config = Config()
-    config.set_main_option("script_location", "readmission:migrations")
-    revisions = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if manifest.revision not in revisions:
+    if manifest.revision not in migrate.revisions():
         raise UserError(
             f"The backup is of a later version ({manifest.product}, tables {manifest.revision}): "
             "restore it with that version."

@@ -68,7 +68,11 @@ def collect(settings: Settings) -> dict[str, Any]:
 
 
 def batches(settings: Settings) -> list[dict[str, Any]]:
-    """Read the batches and their counts; empty if the database does not answer."""
+    """Read the batches and their counts; empty if the database does not answer.
+
+    Raises:
+        UserError: The running system is of an earlier version.
+    """
     try:
         with postgres.transaction(settings, "monitor") as cursor:
             cursor.execute(
@@ -79,6 +83,10 @@ def batches(settings: Settings) -> list[dict[str, Any]]:
             names = ("batch_id", "read", "accepted", "quarantined", "duplicate", "immature", "synthetic", "ingested")
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
             return [row | {"ingested": row["ingested"].isoformat(timespec="seconds")} for row in rows]
+    except psycopg2.errors.UndefinedTable as error:
+        raise UserError(
+            "The running system is of an earlier version. `readmission update` puts this one in its place."
+        ) from error
     except UserError:
         return []
 

@@ -23,14 +23,22 @@ from readmission.settings import Settings
 
 
 class Supervisor:
-    """Connection to the supervisord of one state folder."""
+    """Connection to the supervisord of one state folder.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: Names the state folder.
+        suffix: Tells the supervisord that is to take the place of the folder's own from it, until `take_place`.
+    """
+
+    def __init__(self, settings: Settings, suffix: str = "") -> None:
         self._home = settings.home
         self._logs = settings.home / "logs"
         # Not below the state folder: a socket's path may have 108 characters at most.
         name = hashlib.sha256(str(settings.home).encode()).hexdigest()[:16]
-        self._socket = Path(tempfile.gettempdir()) / f"readmission-{os.geteuid()}-{name}.sock"
+        self._socket = Path(tempfile.gettempdir()) / f"readmission-{os.geteuid()}-{name}.sock{suffix}"
+        self._pid = self._home / f"supervisord.pid{suffix}"
+        self._config = self._home / "supervisord.conf"
+        self._suffix = suffix
 
     @property
     def _rpc(self) -> Any:
@@ -48,12 +56,12 @@ class Supervisor:
 
     def was_launched(self) -> bool:
         """Return whether a supervisord was ever launched for this state folder."""
-        return (self._home / "supervisord.conf").exists()
+        return self._config.exists()
 
     def started_at(self) -> str:
         """Return when the running supervisord started, in local time; "unknown" if it has just ended."""
         try:
-            written = (self._home / "supervisord.pid").stat().st_mtime
+            written = self._pid.stat().st_mtime
         except FileNotFoundError:
             return "unknown"
         return f"{datetime.fromtimestamp(written):%H:%M on %d %B}"
@@ -65,11 +73,10 @@ class Supervisor:
             UserError: The part did not start; the message names its log.
         """
         self._logs.mkdir(parents=True, exist_ok=True)
-        config = self._home / "supervisord.conf"
-        config.write_text(self._configuration(parts))
+        self._config.write_text(self._configuration(parts))
         with (self._logs / "supervisord.out").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(config)],
+                [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(self._config)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -89,7 +96,7 @@ class Supervisor:
         """Add parts to a running supervisord that was launched without them; the others keep running."""
         parts, states = list(parts), self.states()
         if new := [part for part in parts if part.name not in states]:
-            (self._home / "supervisord.conf").write_text(self._configuration(parts))
+            self._config.write_text(self._configuration(parts))
             self._rpc.reloadConfig()
             for part in new:
                 self._rpc.addProcessGroup(part.name)
@@ -121,6 +128,16 @@ class Supervisor:
         self._rpc.shutdown()
         failure = f"The supervisor (process {pid}) did not end in {timeout:.0f} s. See {self._logs}."
         wait_until(lambda: not _alive(pid), seconds=timeout, every=0.1, failure=failure)
+        for path in (self._socket, self._pid):  # one that took another's place looks for those that it began with
+            path.unlink(missing_ok=True)
+
+    def take_place(self) -> None:
+        """Become the supervisord of the state folder, in the place of the one that has ended."""
+        self._socket = self._without_suffix(self._socket)
+        self._pid = self._without_suffix(self._pid)
+
+    def _without_suffix(self, path: Path) -> Path:
+        return path.replace(path.with_name(path.name.removesuffix(self._suffix)))
 
     def log_of(self, name: str) -> Path:
         """Return the path of one part's log."""
@@ -134,7 +151,7 @@ class Supervisor:
         }
         config["supervisord"] = {
             "logfile": str(self._logs / "supervisord.log"),
-            "pidfile": str(self._home / "supervisord.pid"),
+            "pidfile": str(self._pid),
             "childlogdir": str(self._logs),
             "silent": "true",
             **({"user": "root"} if os.geteuid() == 0 else {}),

@@ -90,7 +90,7 @@ def run(
 def _say_that_it_runs(supervisor: Supervisor) -> None:
     typer.echo(
         f"The system is already running (started {supervisor.started_at()}). "
-        "`readmission status` shows it, `readmission down` stops it."
+        "`readmission status` shows it, `readmission down` stops it, `readmission update` puts this code in its place."
     )
 
 

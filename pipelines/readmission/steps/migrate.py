@@ -8,6 +8,8 @@ from typing import get_args
 import psycopg2
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from psycopg2 import sql
 
 from readmission.settings import OPTIONAL_ROLES, Role, Settings
@@ -48,13 +50,31 @@ def create_roles(settings: Settings) -> None:
 
 
 def upgrade(settings: Settings) -> None:
-    """Migrate the tables of the readmission database to the newest revision, as their owner."""
-    config = Config()
-    config.set_main_option("script_location", "readmission:migrations")
+    """Migrate the tables of the readmission database to the newest revision, as their owner.
+
+    Tables that a later version has migrated stay as they are: migrations only add, so this version works with them.
+    """
+    config = _config()
     with postgres.engine(settings, "owner").begin() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table_schema": "public"})
+        current = context.get_current_revision()
+        if current is not None and current not in revisions():
+            log.warning("database %s is of a later version (%s) and stays so", settings.postgres.database, current)
+            return
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
     log.info("database %s is up to date", settings.postgres.database)
+
+
+def revisions() -> set[str]:
+    """Return the revisions of the tables that this version has migrations to."""
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "readmission:migrations")
+    return config
 
 
 @contextlib.contextmanager

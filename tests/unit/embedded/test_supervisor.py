@@ -56,3 +56,26 @@ def test_a_part_gets_its_arguments_and_environment_unchanged(supervisor: Supervi
     log = supervisor.log_of("echo")
     expected = repr(['a "b" \\ 5%', "10%"])
     wait_until(lambda: log.exists() and expected in log.read_text(), seconds=20, failure="the part printed nothing")
+
+
+def succeed(old: Supervisor, new: Supervisor) -> None:
+    """Start a part under a new supervisor while that of the old one runs; end the old one."""
+    new.launch([part("first", "sleep", "60")])
+    new.start("first")
+    wait_until(lambda: new.states()["first"][0] == "RUNNING", seconds=20, failure="first does not run")
+    assert old.running() and old.states()["first"] != new.states()["first"]
+    old.shutdown()
+    new.take_place()
+
+
+def test_a_second_supervisor_takes_the_place_of_the_first(supervisor: Supervisor, tmp_path: Path) -> None:
+    settings = make_settings(tmp_path)
+    supervisor.launch([part("first", "sleep", "60")])
+    for suffix in ("-1", "-2"):  # also of one that took the place of another
+        new = Supervisor(settings, suffix)
+        succeed(Supervisor(settings), new)
+        assert supervisor.states() == new.states() and supervisor.started_at() != "unknown"
+        supervisor.add([part("first", "sleep", "60"), part(f"second{suffix}", "sleep", "60")])
+        assert f"second{suffix}" in supervisor.states()
+    supervisor.shutdown()
+    assert not supervisor.running() and not list(tmp_path.rglob("supervisord.pid*"))

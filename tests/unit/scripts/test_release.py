@@ -69,11 +69,17 @@ def test_what_cannot_be_released_is_refused_and_nothing_changes(clone: Path) -> 
 
 
 def test_the_first_and_the_next_version_are_released(clone: Path) -> None:
-    current = release.current_version(clone)
+    current, changelog = release.current_version(clone), (clone / "CHANGELOG.md").read_text()
+    with pytest.raises(RefusedError, match=rf"not of {current}\. .* git tag -a v{current} COMMIT"):
+        release.release(clone, current)
+    (clone / "CHANGELOG.md").write_text(changelog.replace(f"\n{release.open_notes(changelog)}\n", ""))
+    git(clone, "commit", "--quiet", "--all", "--message", "nothing new")
     first = release.release(clone, current)
     assert git(clone, "tag") == f"v{current}"
     assert (first / "RELEASE.md").read_text().startswith(f"# Readmission {current}\n")
 
+    git(clone, "checkout", "--quiet", "HEAD^", "--", "CHANGELOG.md")
+    git(clone, "commit", "--quiet", "--all", "--message", "something new")
     version = following(current)
     folder = release.release(clone, version)
     assert tomllib.loads((clone / "pyproject.toml").read_text())["project"]["version"] == version

@@ -1,5 +1,6 @@
 """The server's start: metric files in memory, and settings that it refuses."""
 
+import os
 import socket
 from pathlib import Path
 
@@ -15,8 +16,18 @@ def test_metric_files_lie_in_memory_one_folder_per_server(tmp_path: Path) -> Non
 
 
 def test_without_memory_they_lie_in_the_state(tmp_path: Path) -> None:
-    expected = tmp_path / "bentoml" / "prometheus_multiproc_dir"
+    expected = tmp_path / "bentoml" / f"metrics-{os.getpid()}"
     assert server.metrics_folder(tmp_path, 1, tmp_path / "absent") == expected
+
+
+def test_folders_of_servers_that_were_killed_go(tmp_path: Path) -> None:
+    own = server.metrics_folder(tmp_path, 1, tmp_path)
+    stem = own.name.removesuffix(str(os.getpid()))
+    killed, running = tmp_path / f"{stem}4194305", tmp_path / f"{stem}1"  # no process has a number above 2^22
+    killed.mkdir()
+    running.mkdir()
+    assert server.metrics_folder(tmp_path, 1, tmp_path) == own
+    assert own.exists() and running.exists() and not killed.exists()
 
 
 def test_a_folder_that_others_may_write_is_not_used(tmp_path: Path) -> None:
@@ -29,7 +40,7 @@ def test_half_a_certificate_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("READMISSION_HOME", str(tmp_path))
     monkeypatch.setenv(name, str(tmp_path / "tls.pem"))
     with pytest.raises(SystemExit, match="belong together"):
-        server.main()
+        server.main([])
 
 
 def test_a_busy_port_is_refused_with_its_setting() -> None:
