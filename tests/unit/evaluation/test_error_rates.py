@@ -1,4 +1,4 @@
-"""Both error rates of the gates, by the simulation that docs/reports/2026-11-27-gate-errors.md has at length."""
+"""Both error rates of the gates, by the simulation that docs/reports/2026-11-28-gate-errors.md has at length."""
 
 import numpy as np
 import pytest
