@@ -194,7 +194,7 @@ def previous_api(system: System, home: Path) -> Iterator[Api]:
     secrets = dict(line.split("=", 1) for line in (system.home / "secrets.env").read_text().splitlines())
     names = ("PYTHONPATH", "PYTHONSAFEPATH", "READMISSION_POSTGRES_PORT")
     registry = {"READMISSION_MLFLOW_URI": f"http://127.0.0.1:{system.ports['mlflow']}"}
-    api = Api(home, secrets | {name: system.environment[name] for name in names} | registry)
+    api = Api(home, secrets | {name: system.environment[name] for name in names} | registry, home.parent)
     try:
         yield api.wait("/readyz")
     finally:

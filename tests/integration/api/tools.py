@@ -43,7 +43,7 @@ def until(check: Callable[[], Any], seconds: float = 20.0) -> Any:
 class Api:
     """A running API."""
 
-    def __init__(self, home: Path, environment: dict[str, str]) -> None:
+    def __init__(self, home: Path, environment: dict[str, str], folder: Path | None = None) -> None:
         self.home, self.port = home, free_port()
         self.home.mkdir(parents=True, exist_ok=True)
         self.log = home / f"api-{self.port}.log"
@@ -62,6 +62,7 @@ class Api:
                 env=os.environ | {name: str(value) for name, value in values.items()},
                 stdout=out,
                 stderr=out,
+                cwd=folder,  # BentoML imports from there first
                 start_new_session=True,
             )
         scheme = "https" if "READMISSION_API_CERTIFICATE" in environment else "http"
