@@ -32,6 +32,8 @@ def test_the_table_of_columns_is_readable(browser: Any, api: str, width: int, sc
     widths = tab.evaluate("[...document.querySelectorAll('tbody tr:first-child td')].map(e => e.offsetWidth)")
     assert min(widths) > 60 and widths[3] >= 300
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    ends = tab.evaluate("[...document.querySelectorAll('td')].map(e => e.getBoundingClientRect().right)")
+    assert max(ends) <= width, "what a column may hold is out of sight"
     violations = Axe().run(tab).response["violations"]
     assert [(v["id"], [n["target"] for n in v["nodes"]]) for v in violations] == []
     tab.close()
