@@ -25,15 +25,17 @@ SELECT value, low, high, n FROM monitoring.expected_quality WHERE model_version 
   AND metric = 'roc_auc_30' AND source = 'predictions' AND measured_on >= %(since)s::date
 ORDER BY measured_on DESC LIMIT 1
 """
-#: Quality of one version: of all sources the one that rests on the most outcomes.
+#: Quality in the last 30 days of the version with the most outcomes in them. Outcomes are due 30 days after the answer,
+#: so that is the champion of a month ago; a champion that is replaced every four weeks would never have any.
 _LIVE = """
-SELECT value, low, high, n FROM monitoring.quality WHERE model_version = %(version)s AND metric = 'roc_auc_30'
-  AND slice = %(slice)s AND level = %(level)s AND measured_on >= %(since)s::date ORDER BY n DESC, source LIMIT 1
+SELECT value, low, high, n FROM monitoring.quality WHERE metric = 'roc_auc_30'
+  AND slice = 'window' AND level = '30 days' AND measured_on >= %(since)s::date
+ORDER BY n DESC, model_version::int DESC, source LIMIT 1
 """
-#: The champion on the newest batch that it was not trained on.
+#: The newest batch whose outcomes are known, by the newest version that was not trained on it.
 _PREQUENTIAL = """
-SELECT value, low, high, n FROM monitoring.quality WHERE model_version = %(version)s AND metric = 'roc_auc_30'
-  AND slice = 'batch' AND measured_on >= %(since)s::date ORDER BY level::int DESC LIMIT 1
+SELECT value, low, high, n FROM monitoring.quality WHERE metric = 'roc_auc_30'
+  AND slice = 'batch' AND measured_on >= %(since)s::date ORDER BY level::int DESC, model_version::int DESC LIMIT 1
 """
 _ALARMS = """
 SELECT subject, coalesce(batch_id::text, ''), alarm FROM monitoring.drift_reports
@@ -77,7 +79,8 @@ class Week:
         champion, family: Version that answers and its family; empty without one.
         tested: Test ROC-AUC of the champion at its promotion.
         expected: ROC-AUC that its risks of the last days promise.
-        live, prequential: ROC-AUC of the champion on outcomes of 30 days, and on the newest batch that it has not seen.
+        live: ROC-AUC on outcomes that became due in the last 30 days, of the version that gave most of these answers.
+        prequential: ROC-AUC on the newest batch with outcomes, of the newest version that was not trained on it.
         alarms: Drift alarms, with their columns.
         decisions: Decisions whether to retrain, with their reasons.
         trained: Models that were trained.
@@ -156,9 +159,9 @@ class Recorder:
             week.family, week.tested = family, tested
         for row in self._system.query(_EXPECTED, **arguments):
             week.expected = _interval(row)
-        for row in self._system.query(_LIVE, slice="window", level="30 days", **arguments):
+        for row in self._system.query(_LIVE, since=self._since):
             week.live = _interval(row)
-        for row in self._system.query(_PREQUENTIAL, **arguments):
+        for row in self._system.query(_PREQUENTIAL, since=self._since):
             week.prequential = _interval(row)
 
 
