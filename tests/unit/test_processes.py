@@ -19,6 +19,7 @@ USE_THE_ENVIRONMENT = {
     "pipelines/readmission/embedded/supervisor.py": "variables of a program",
     "pipelines/readmission/registry/garbage.py": "variables of a program",
     "serving/demo/__main__.py": "tells Gradio its folder",
+    "serving/handover.py": "learns from the program that started it whose place it takes",
     "serving/metrics.py": "asks whether prometheus_client works with several processes",
     "serving/server.py": "tells BentoML its folder",
     "serving/sidecar/__main__.py": "asks whether prometheus_client works with several processes",

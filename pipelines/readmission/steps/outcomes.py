@@ -32,8 +32,9 @@ SELECT DISTINCT ON (p.model_version, coalesce(p.inputs->>'encounter_id', p.predi
     AS source,
   coalesce(reported.outcome, arrived.outcome) AS outcome,
   due.at <= now() AS mature,
-  EXISTS (SELECT 1 FROM clean.encounters l WHERE l.patient_nbr = (p.inputs->>'patient_nbr')::bigint
-    AND l.encounter_id > (p.inputs->>'encounter_id')::bigint) AS came_back,
+  CASE WHEN reported.outcome IS NULL AND arrived.outcome IS NULL THEN EXISTS (SELECT 1 FROM clean.encounters l
+    WHERE l.patient_nbr = (p.inputs->>'patient_nbr')::bigint
+    AND l.encounter_id > (p.inputs->>'encounter_id')::bigint) ELSE false END AS came_back,
   extract(epoch FROM now() - due.at) / 86400.0 AS days_due, NULL AS batch
 {OUTCOMES}
 WHERE p.model_name = %(model_name)s AND p.request_id NOT LIKE ALL (%(not_patients)s)
