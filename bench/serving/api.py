@@ -64,7 +64,8 @@ def _compare(name: str, plan: rounds.Plan, arguments: list[str]) -> int:
     folder: Path = options.report or settings.home / "reports" / "bench"
     home = settings.home / "bench"
     source = options.source or _source(settings)
-    model = subject.prepare(settings, source, home)
+    family = subject.FAMILY_OF_BOTH if options.baseline else subject.FAMILY
+    model = subject.prepare(settings, source, home, family=family)
     workers = tuple(sorted({1, *map(int, options.workers.split(","))}))
     names = options.peers.split(",") if options.peers else list(BY_NAME) if workers == (1,) else []
     names = [name for name in names if name != "baseline"]

@@ -22,13 +22,17 @@ from readmission.settings import Settings
 log = logging.getLogger(__name__)
 
 FAMILY = "lightgbm"
+#: Served when another commit takes part: one that does not know LightGBM's third head serves this family, too.
+FAMILY_OF_BOTH = "xgboost"
 #: Number of different encounters that a run sends.
 DIFFERENT = 500
 #: Typical values that complete a request, so that services that accept no missing values get the same rows.
 _TYPICAL = {"race": "Caucasian", "weight": "[75-100)", "payer_code": "MC", "medical_specialty": "InternalMedicine"}
 
 
-def prepare(settings: Settings, source: str, folder: Path, *, alternatives: bool = True) -> dict[str, Any]:
+def prepare(
+    settings: Settings, source: str, folder: Path, *, alternatives: bool = True, family: str = FAMILY
+) -> dict[str, Any]:
     """Train, compile and store the model below `folder`, which becomes the home of every service.
 
     Args:
@@ -36,6 +40,7 @@ def prepare(settings: Settings, source: str, folder: Path, *, alternatives: bool
         source: The data set. If empty, it is the synthetic sample.
         folder: Folder to fill; its content is deleted first.
         alternatives: Whether to store the model as the other services load it, too.
+        family: Family of the model.
 
     Returns:
         Description of the model: Family, trees, engine, rows, whether the data are synthetic.
@@ -43,30 +48,33 @@ def prepare(settings: Settings, source: str, folder: Path, *, alternatives: bool
     shutil.rmtree(folder, ignore_errors=True)
     path = source or str(synthetic.sample_path(settings))
     data = open_source(settings, path)
-    raw = pd.concat([data.batch(number + 1).frame for number in range(data.batches)])
-    frame = encoding.typed_frame(raw)
-    frame = frame[~frame["discharge_disposition_id"].isin(contract.EXCLUDED_DISPOSITIONS)]
-    train = frame[frame["patient_nbr"].map(encoding.split_of) == "train"]
-    log.info("training %s on %d rows", FAMILY, len(train))
-    pipeline = models.build(FAMILY, seed=settings.seed)
+    train = _train_rows(pd.concat([data.batch(number + 1).frame for number in range(data.batches)]))
+    log.info("training %s on %d rows", family, len(train))
+    pipeline = models.build(family, seed=settings.seed)
     pipeline.fit(train[list(contract.FEATURE_NAMES)], encoding.target(train))
     version = folder / "models" / settings.mlflow.model_name / "1"
     sample = train[list(contract.FEATURE_NAMES)].head(2000)
     manifest = compiler.compile_pipeline(
-        pipeline, version, family=FAMILY, sample=sample, metrics={}, synthetic=data.synthetic
+        pipeline, version, family=family, sample=sample, metrics={}, synthetic=data.synthetic
     )
     (version.parent / "aliases.json").write_text(json.dumps({"champion": "1", "registry": "ok"}))
     if alternatives:
         _store(pipeline, folder, sample)
         _check(folder, version, sample)
     return {
-        "family": FAMILY,
+        "family": family,
         "trees": manifest.trees,
         "engine": manifest.engine,
         "rows": len(train),
         "synthetic": data.synthetic,
         "parity": manifest.parity.max_difference,
     }
+
+
+def _train_rows(raw: pd.DataFrame) -> pd.DataFrame:
+    frame = encoding.typed_frame(raw)
+    frame = frame[~frame["discharge_disposition_id"].isin(contract.EXCLUDED_DISPOSITIONS)]
+    return frame[frame["patient_nbr"].map(encoding.split_of) == "train"]
 
 
 def _store(pipeline: Any, folder: Path, sample: pd.DataFrame) -> None:
