@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from readmission import contract
+from tests.conftest import free_port
 from tests.system.conftest import PARTS, System
 
 
@@ -77,6 +78,18 @@ def test_a_second_up_that_fails_leaves_the_system_running(system: System) -> Non
     after = system.status()
     assert after["ready"] is True
     assert {n: p["pid"] for n, p in after["parts"].items()} == {n: p["pid"] for n, p in before["parts"].items()}
+
+
+def test_a_second_up_with_another_port_is_a_sentence_at_once(system: System) -> None:
+    environment = dict(system.environment)
+    system.environment["READMISSION_API_PORT"] = str(free_port())
+    try:
+        again = system.run("up", "--detach", "--sample", timeout=60)
+    finally:
+        system.environment = environment
+    assert again.returncode == 1
+    assert "not on port" in again.stderr and "READMISSION_API_PORT" in again.stderr, again.stderr
+    assert system.status()["ready"] is True
 
 
 def test_a_busy_port_is_a_sentence(system: System, tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """The parts of the embedded system, in the order they start."""
 
+import contextlib
 import socket
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+
+import psutil
 
 from readmission.embedded import airflow, monitoring, notebook, pgserver, record_systems
 from readmission.embedded.component import Part, answers, bound
@@ -119,3 +122,32 @@ def refuse_busy_ports(parts: list[Part]) -> None:
                     f"Port {part.port} on {part.host}, needed by {part.name}, is not available ({error.strerror}). "
                     f"Stop the program that uses it, or choose another port: {part.port_setting}=..."
                 ) from error
+
+
+def refuse_moved_ports(parts: list[Part], states: Mapping[str, tuple[str, int | None]]) -> None:
+    """Check that the parts of a running system listen where the settings say; waiting for them there would be in vain.
+
+    Args:
+        parts: Parts as the settings describe them.
+        states: States and processes of the running ones, by name.
+
+    Raises:
+        UserError: A part listens on other ports alone. The message names it and the setting of its port.
+    """
+    for part in parts:
+        pid = states.get(part.name, ("", None))[1]
+        ports = _listening(pid) if pid and part.port else set()
+        if ports and part.port not in ports:
+            raise UserError(
+                f"{part.name} runs already, and not on port {part.port}: it was started with another "
+                f"{part.port_setting}. Start with that one again, or stop the system first: `readmission down`."
+            )
+
+
+def _listening(pid: int) -> set[int]:
+    """Return the ports that a process and its children listen on; none if it has ended or is another user's."""
+    with contextlib.suppress(psutil.Error):
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        connections = [connection for process in family for connection in process.net_connections("tcp")]
+        return {connection.laddr.port for connection in connections if connection.status == psutil.CONN_LISTEN}
+    return set()

@@ -13,7 +13,7 @@ import typer
 
 from readmission.embedded import airflow, monitoring, options, pgserver, record_systems, secrets, status
 from readmission.embedded.component import Part
-from readmission.embedded.components import parts, refuse_busy_ports, refuse_open_doors
+from readmission.embedded.components import parts, refuse_busy_ports, refuse_moved_ports, refuse_open_doors
 from readmission.embedded.down import stop
 from readmission.embedded.sample import choose_source, location
 from readmission.embedded.supervisor import Supervisor
@@ -132,7 +132,9 @@ def start_parts(settings: Settings, supervisor: Supervisor) -> None:
     """Start every part that does not run yet."""
     refuse_open_doors(settings)
     listed = parts(settings)
-    if not supervisor.running():
+    if supervisor.running():
+        refuse_moved_ports(listed, supervisor.states())
+    else:
         refuse_busy_ports(listed)
         supervisor.launch(listed)
     supervisor.add(listed)

@@ -1,11 +1,12 @@
 """The list of parts and their ports."""
 
+import os
 import socket
 from pathlib import Path
 
 import pytest
 
-from readmission.embedded.components import parts, refuse_busy_ports, refuse_open_doors
+from readmission.embedded.components import parts, refuse_busy_ports, refuse_moved_ports, refuse_open_doors
 from readmission.errors import UserError
 from tests.conftest import free_port, make_settings
 
@@ -33,6 +34,17 @@ def test_a_busy_port_is_refused_with_the_setting_that_moves_it(tmp_path: Path) -
         busy.listen()
         with pytest.raises(UserError, match=f"Port {ports['mlflow_port']} .*mlflow.* READMISSION_MLFLOW_PORT="):
             refuse_busy_ports(listed)
+
+
+def test_a_running_part_on_another_port_is_named_at_once(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        states = {"api": ("RUNNING", os.getpid()), "ui": ("STOPPED", None)}
+        refuse_moved_ports(parts(make_settings(tmp_path, api_port=other.getsockname()[1])), states)
+        port = free_port()
+        with pytest.raises(UserError, match=f"api runs already, and not on port {port}.*READMISSION_API_PORT"):
+            refuse_moved_ports(parts(make_settings(tmp_path, api_port=port)), states)
 
 
 @pytest.mark.parametrize("part", ["api", "ui", "feed"])
