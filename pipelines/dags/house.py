@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.configuration import conf
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import Asset, Param
+from airflow.sdk import Asset, CronTriggerTimetable, Param
 from airflow.sdk.exceptions import AirflowSkipException
 
 if TYPE_CHECKING:
@@ -41,6 +41,12 @@ log = logging.getLogger(__name__)
 SECTION = "readmission"
 RUNTIME = conf.get(SECTION, "runtime", fallback="kubernetes")
 APPROVAL = conf.getboolean(SECTION, "approval", fallback=False)
+
+
+def daily(cron: str) -> CronTriggerTimetable:
+    """Return a daily schedule in UTC whose first run lies ahead, so that an installation begins with its data."""
+    # `False` would not do: Airflow then makes up for a run that was due up to a tenth of a day ago.
+    return CronTriggerTimetable(cron, timezone="UTC", run_immediately=timedelta(0))
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

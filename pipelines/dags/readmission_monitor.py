@@ -13,13 +13,13 @@ It starts with each new clean batch, and once a day for the predictions.
 of the same subject. Serving does not depend on it.
 """
 
-from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable
-from house import CLEAN, COMMON, RETRAIN
+from airflow.sdk import DAG, AssetOrTimeSchedule
+from house import CLEAN, COMMON, RETRAIN, daily
 from step import Step
 
 with DAG(
     dag_id="readmission_monitor",
-    schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("15 5 * * *", timezone="UTC"), assets=[CLEAN]),
+    schedule=AssetOrTimeSchedule(timetable=daily("15 5 * * *"), assets=[CLEAN]),
     doc_md=__doc__,
     tags=["readmission", "monitoring"],
     **COMMON,

@@ -13,12 +13,12 @@ data stays longer than the settings say until it succeeds.
 """
 
 from airflow.sdk import DAG
-from house import COMMON
+from house import COMMON, daily
 from step import Step
 
 with DAG(
     dag_id="readmission_purge",
-    schedule="45 3 * * *",
+    schedule=daily("45 3 * * *"),
     doc_md=__doc__,
     tags=["readmission", "privacy"],
     **COMMON,

@@ -1,6 +1,6 @@
 """What the DAGs share: the events of their assets, and when a DAG runs for the first time."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,8 +27,14 @@ def test_an_assets_event_says_what_woke_its_consumers(dag_id: str, task_id: str,
     assert events[asset].extra == results
 
 
-def test_an_installation_begins_with_data_and_not_with_housekeeping() -> None:
+@pytest.mark.parametrize("now", ["2026-11-28T00:10", "2026-11-28T03:46", "2026-11-28T05:16", "2026-11-28T23:50"])
+def test_an_installation_begins_with_data_and_not_with_housekeeping(now: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.serialization.serialized_objects import DagSerialization
+    from airflow.timetables import interval, trigger
+
+    moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
+    for module in (interval, trigger):
+        monkeypatch.setattr(module, "utcnow", lambda: moment)
 
     def first_run(dag: Any) -> datetime:
         serialized = DagSerialization.from_dict(DagSerialization.to_dict(dag))
@@ -38,4 +44,4 @@ def test_an_installation_begins_with_data_and_not_with_housekeeping() -> None:
 
     with dags(runtime="local") as by_id:
         ingest, purge, monitor = (first_run(by_id[f"readmission_{name}"]) for name in ("ingest", "purge", "monitor"))
-    assert ingest <= datetime.now(UTC) < min(purge, monitor)
+    assert ingest <= moment < min(purge, monitor) < moment + timedelta(days=1)
