@@ -10,6 +10,10 @@ from typing import Any
 
 import chartlib
 import pytest
+import yaml
+from rollout import READY_WITH, ROLLOUT
+
+from tests.charts.conftest import Platform
 
 #: State value -> the releases that it brings.
 CHOICES = {
@@ -132,3 +136,47 @@ def test_a_lock_of_an_earlier_version_is_removed_before_helm_looks_at_it() -> No
     [spec] = [s for s in SPECS if s["chart"] == "charts/readmission"]
     [hook] = [hook for hook in spec["hooks"] if "prepare" in hook["events"]]
     assert [hook["command"], *hook["args"]] == ["rm", "-f", "charts/readmission/Chart.lock"]
+
+
+def test_a_sync_waits_for_the_pods_of_the_release_that_helm_does_not_wait_for() -> None:
+    unwaited = [spec for spec in SPECS if spec.get("wait") is False]
+    assert [spec["chart"] for spec in unwaited] == ["charts/readmission"]
+    [hook] = [hook for hook in unwaited[0]["hooks"] if "postsync" in hook["events"]]
+    assert hook["args"] == ["{{ .Release.KubeContext }}", "{{ .Release.Namespace }}", "{{ .Release.Name }}"]
+    script = chartlib.ROOT / hook["command"]
+    assert script.name == "rollout.py" and os.access(script, os.X_OK)
+
+
+def test_only_what_waits_for_data_or_a_model_may_start_without_being_ready(platform: Platform) -> None:
+    annotations = {
+        item["metadata"]["name"]: item["metadata"].get("annotations", {})
+        for item in platform["readmission"]
+        if item["kind"] in ("Deployment", "StatefulSet")
+    }
+    assert {name for name, own in annotations.items() if READY_WITH in own} == {
+        "readmission-inference",
+        "readmission-feed",
+    }
+    assert {name for name, own in annotations.items() if ROLLOUT in own} == {
+        "readmission-loadtest-master",
+        "readmission-loadtest-worker",
+    }
+
+
+@pytest.mark.skipif(not shutil.which("helmfile"), reason="helmfile is not on the PATH")
+@pytest.mark.parametrize("status", [0, 1])
+def test_helmfile_fails_with_the_hook_after_a_release(status: int, tmp_path: Path) -> None:
+    """Helm's own success does not hide it; and what needs the release is not installed then."""
+    (tmp_path / "helm").write_text(
+        '#!/bin/sh\ncase "$1" in version) echo v4.0.0 ;; *) echo "$*" >> "$(dirname "$0")/asked" ;; esac\n'
+    )
+    (tmp_path / "helm").chmod(0o755)
+    release = {"namespace": "x", "chart": str(chartlib.CHARTS / "common")}
+    hook = {"events": ["postsync"], "command": "sh", "args": ["-c", f"exit {status}"]}
+    first, second = {**release, "name": "first", "hooks": [hook]}, {**release, "name": "second", "needs": ["x/first"]}
+    (tmp_path / "helmfile.yaml").write_text(yaml.safe_dump({"releases": [first, second]}))
+    command = ["helmfile", "--helm-binary", str(tmp_path / "helm"), "sync", "--skip-deps"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stderr
+    asked = (tmp_path / "asked").read_text()
+    assert "upgrade --install first" in asked and ("upgrade --install second" in asked) == (status == 0)

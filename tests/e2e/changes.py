@@ -1,5 +1,6 @@
 """What the system survives: syncs, updates, load, lost pods, a lost database and the alert that tells of it."""
 
+import re
 import time
 from ast import literal_eval
 from pathlib import Path
@@ -48,6 +49,23 @@ def rolling_restart() -> str:
     if answers.bad or not answers.ids:
         raise ProofError(str(answers))
     return f"{answers}; {stored(answers.ids)}"
+
+
+def broken_image() -> str:
+    """Upgrade to an image that does not exist: the sync fails and names pod and reason, the API answers throughout."""
+    path = VALUES.with_name("broken.yaml")
+    path.write_text("overrides: {readmission: {inference: {image: readmission.test/inference:no-such-tag}}}\n")
+    sentence = ""
+    with asked_all_the_time() as answers:
+        try:
+            helmfile("-l", "name=readmission", "sync", values=(VALUES, path))
+        except ProofError as error:
+            sentence = str(error)
+    helmfile("-l", "name=readmission", "sync", values=(VALUES,))
+    reason = re.search(r"the pod readmission-inference-\S+ waits: (ErrImagePull|ImagePullBackOff)", sentence)
+    if not reason or answers.bad or not answers.ids:
+        raise ProofError(f"the sync said: {sentence or 'nothing, it succeeded'}; {answers}")
+    return f"the sync failed: {reason[0]}; {answers}; {stored(answers.ids)}; and back"
 
 
 def upgrade() -> str:

@@ -69,6 +69,7 @@ def upgrades(prove: Prove) -> None:
     """Prove that syncs, updates and load change what they should and nothing else."""
     prove("helmfile sync twice changes nothing", changes.idempotent)
     prove("update of the API under requests", changes.rolling_restart)
+    prove("an update to an image that does not exist", changes.broken_image)
     prove("API keys: none, a foreign one, a new one", doors.locked)
     prove("upgrade with changed values", changes.upgrade)
     prove("the HPA adds replicas under load", changes.scaling)
