@@ -19,7 +19,7 @@ FIRST_PREDICTION = 300
 
 def build_images() -> str:
     """Build the images and hand them to the cluster: scripts/images and its settings."""
-    return " ".join(run("scripts/images").split())
+    return " ".join((run("scripts/images") + run("scripts/images", "notebook")).split())
 
 
 def versions() -> str:

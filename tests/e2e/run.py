@@ -18,6 +18,7 @@ import logins
 import observed
 import proofs
 import spool
+import workplace
 from cluster import Report
 
 Prove = Callable[..., bool]
@@ -92,6 +93,8 @@ def neighbours(prove: Prove) -> None:
     prove("the second system goes, the first stays", beside.second_gone)
     prove("a load test as a release", beside.load)
     prove("Dask as a release, a worker killed", beside.dask)
+    if prove("JupyterLab, and its notebooks", workplace.opened):
+        prove("back to the values before", changes.calm)
 
 
 def losses(prove: Prove) -> None:
