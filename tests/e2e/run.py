@@ -16,6 +16,7 @@ import install
 import keep
 import logins
 import observed
+import printed
 import proofs
 import spool
 import workplace
@@ -31,12 +32,13 @@ def bring_up(prove: Prove, skip: set[str]) -> None:
         prove("build and load the images", install.build_images, required=True)
     prove("what others have on this cluster", foreign.move_in, required=True)
     prove("what is there before", proofs.remember, required=True)
+    prove("make preflight, as printed", printed.preflight)
     if "environments" not in skip:
         prove("the API server takes staging, prod and offline", environments.accepted)
     began = time.monotonic()
     prove("namespaces, policies, credentials", install.foundation, required=True)
     prove("what the operator of the cluster does", install.prepare, required=True)
-    prove("helmfile sync of everything", install.everything, required=True)
+    prove("helmfile sync of everything, as printed", install.everything, required=True)
     prove("the feed waits for its data, which arrives", install.upload, required=True)
     prove("Airflow: batch 1 to a champion, by pods", chains.first_chain)
     if prove("first prediction through the Service", install.first_prediction):
