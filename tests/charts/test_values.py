@@ -244,4 +244,5 @@ def test_the_operators_postgres_is_valid_by_its_own_definition(upstream: Path) -
     assert spec["instances"] == 3 and spec["storage"]["size"] == "50Gi"
     assert spec["superuserSecret"] == {"name": "postgres-superuser"}
     assert spec["affinity"] == {"topologyKey": "kubernetes.io/hostname"}
+    assert spec["postgresql"]["synchronous"] == {"method": "any", "number": 1, "dataDurability": "preferred"}
     assert {o["metadata"]["namespace"] for o in cluster} == {"readmission-data"}

@@ -135,7 +135,8 @@ def approval() -> str:
         states = {t["task_id"]: str(t["state"] or "") for t in airflow(tasks)["task_instances"]}
         return states[task]
 
-    until(120, "the request for approval", lambda: state("approve") in ("awaiting_input", "deferred"), pause=2)
+    # A run that was started before comes first.
+    until(900, "the request for approval", lambda: state("approve") in ("awaiting_input", "deferred"), pause=2)
     # As late as a person: answered before the scheduler has heard that the task is parked, it asks anew.
     time.sleep(15)
     before, waiting = champion(), state("promote")

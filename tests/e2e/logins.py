@@ -128,7 +128,7 @@ def approved() -> str:
             states = {t["task_id"]: str(t["state"] or "") for t in airflow(tasks)["task_instances"]}
             return states["approve"] in ("awaiting_input", "deferred")
 
-        until(180, "the request for approval", waits, pause=2)
+        until(900, "the request for approval", waits, pause=2)
         # As late as a person: answered before the scheduler has heard that the task is parked, it asks anew.
         time.sleep(15)
         answers = {}

@@ -11,6 +11,7 @@ import chains
 import changes
 import doors
 import environments
+import failover
 import foreign
 import install
 import keep
@@ -99,17 +100,25 @@ def neighbours(prove: Prove) -> None:
         prove("back to the values before", changes.calm)
 
 
-def losses(prove: Prove) -> None:
-    """Prove what is survived, and that somebody is told."""
+def without_database(prove: Prove) -> None:
+    """Prove what is survived while the only server of the database is gone."""
     namespace, database = os.environ.get("E2E_POSTGRES", "readmission-data/postgres").split("/")
-    prove("API pod killed", lambda: changes.killed("deployment", "readmission-inference", "readmission", "api"))
-    prove("MLflow pod killed", lambda: changes.killed("deployment", "readmission-mlflow", "readmission", "mlflow"))
     prove("Postgres pod killed", lambda: changes.killed("statefulset", database, namespace, "postgres"))
     prove("a webhook for Alertmanager", alerts.listen)
     prove("database gone: the alert reaches the webhook", lambda: alerts.database_gone(namespace, database))
     alerts.forget()
     prove("database away: rollout, drain, kill, scale-down", lambda: spool.kept(namespace, database))
     prove("database away: a full spool evicts no pod", lambda: spool.filled(namespace, database))
+
+
+def losses(prove: Prove) -> None:
+    """Prove what is survived, and that somebody is told."""
+    prove("API pod killed", lambda: changes.killed("deployment", "readmission-inference", "readmission", "api"))
+    prove("MLflow pod killed", lambda: changes.killed("deployment", "readmission-mlflow", "readmission", "mlflow"))
+    if failover.operated():
+        prove("the database's primary killed: a standby takes over", failover.failed_over)
+    else:
+        without_database(prove)
     prove("a backup by the Job of the CronJob", backups.saved)
     prove("rows and models deleted, everything restored", backups.restored)
     prove("runs deleted in MLflow go for good", backups.collected)
