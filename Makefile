@@ -161,7 +161,7 @@ load: $(VENV)/.installed ## load the API by a profile: PROFILE=course HOST=... R
 	@$(BIN)/python -m loadtest $(or $(PROFILE),smoke) $(if $(HOST),--host $(HOST)) $(if $(ROWS),--rows $(ROWS))
 
 .PHONY: bench
-bench: $(VENV)/.installed ## measure WHAT=api, batch, capacity, card, disrupt, privacy, first, pipeline, growth, naive, scale or airflow; SOURCE=... WORKERS=... HOST=... ARGS="..."
+bench: $(VENV)/.installed ## measure WHAT=api, batch, capacity, card, disrupt, privacy, first, idle, pipeline, growth, naive, scale or airflow; SOURCE=... WORKERS=... HOST=... ARGS="..."
 	@$(BIN)/python -m bench $(or $(WHAT),api) $(if $(SOURCE),--source $(SOURCE)) $(if $(WORKERS),--workers $(WORKERS)) \
 		$(if $(HOST),--host $(HOST)) $(ARGS)
 

@@ -17,6 +17,7 @@ BENCHMARKS = {
     "card": "bench.serving.card:main",
     "disrupt": "bench.serving.disrupt:main",
     "privacy": "bench.serving.privacy:main",
+    "idle": "bench.pipeline.idle:main",
     "first": "bench.pipeline.first:main",
     "pipeline": "bench.pipeline.steps:main",
     "growth": "bench.pipeline.growth:main",

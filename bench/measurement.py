@@ -35,7 +35,7 @@ class Measurement:
         """Look at all child processes once and keep the peaks."""
         work = server = 0
         for child in psutil.Process().children():
-            size = sum(_memory(process) for process in _family(child))
+            size = sum(memory(process) for process in _family(child))
             if child.pid in servers:
                 server += size
             else:
@@ -105,8 +105,9 @@ def _family(child: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def _memory(process: psutil.Process) -> int:
+def memory(process: psutil.Process) -> int:
+    """Return the memory of a process as its proportional set size in bytes; 0 if it has ended."""
     try:
         return int(process.memory_full_info().pss)
-    except psutil.Error:  # it ended meanwhile
+    except psutil.Error:
         return 0
