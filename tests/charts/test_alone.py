@@ -106,7 +106,7 @@ def test_the_readme_prints_every_secret_with_its_keys() -> None:
         " --from-literal=access-key=... --from-literal=secret-key=...",
     ]
     roles = next(line for line in printed("backup") if "database-roles" in line)
-    assert "--from-literal=owner=..." in roles and roles.count("--from-literal") == 11
+    assert "--from-literal=owner=..." in roles and roles.count("--from-literal") == 12
 
 
 def test_docs_of_a_chart_without_secrets_are_one_command() -> None:

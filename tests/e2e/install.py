@@ -122,16 +122,24 @@ def replicas() -> str:
     return f"version {version} by {len(served)} of {len(served)} replicas"
 
 
-def sql(query: str) -> str:
-    """Ask the database through the exporter's pod, as the role `readmission_monitor`."""
+def sql(query: str, role: str = "monitor", namespace: str = "pipelines") -> str:
+    """Ask the database by way of the exporter's pod, as a role whose password is in a Secret of that namespace."""
     program = (
-        "import os, psycopg2; e = lambda n: os.environ['READMISSION_POSTGRES_' + n];"
-        "c = psycopg2.connect(host=e('HOST'), port=e('PORT'), dbname=e('DATABASE'), user='readmission_monitor',"
+        "import os, sys, psycopg2; e = lambda n: os.environ['READMISSION_POSTGRES_' + n];"
+        "c = psycopg2.connect(host=e('HOST'), port=e('PORT'), dbname=e('DATABASE'), user='readmission_%s',"
         # Towards a pod that is gone nothing comes back: give up and ask again.
-        " connect_timeout=5, password=e('PASSWORD_MONITOR')).cursor(); c.execute(%r); print(c.fetchall())"
+        " connect_timeout=5, password=sys.stdin.read()).cursor(); c.execute(%r); print(c.fetchall())"
     )
-    command = ["kubectl", "-n", "readmission", "exec", "deploy/readmission-observability", "--", "python", "-c"]
-    done = subprocess.run([*command, program % query], capture_output=True, text=True, timeout=60)
+    pod = ("-n", "readmission", "exec", "-i", "deploy/readmission-observability", "--", "python", "-c")
+    password = secret(namespace, f"readmission-database-{role}", "password")
+    done = subprocess.run(
+        ["kubectl", *pod, program % (role, query)],
+        input=password,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     if done.returncode:
         raise ProofError(done.stderr[-500:])
     return done.stdout.strip()

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 from cluster import OUR_NAMESPACES, ProofError, forward, helmfile, kubectl, objects, run, until
-from install import VALUES
+from install import VALUES, sql
 
 
 def helm_tests() -> str:
@@ -41,6 +41,21 @@ def monitored() -> list[dict[str, Any]]:
     return [m for m in objects("servicemonitors") if m["metadata"]["namespace"] in OUR_NAMESPACES]
 
 
+def figures_alone() -> str:
+    """The exporter's role may read the views of figures, and no table."""
+    tables = ("raw.encounters", "clean.encounters", "serving.predictions", "serving.feedback", "privacy.accesses")
+    refused = []
+    for table in tables:
+        try:
+            raise AssertionError(f"the exporter may read {table}: {sql(f'SELECT 1 FROM {table}', *EXPORTER)}")
+        except ProofError as error:
+            if "permission denied" not in str(error):
+                raise
+            refused.append(table)
+    return f"refused: {', '.join(refused)}; read: {sql('SELECT count(*) FROM metrics.batches', *EXPORTER)} batches"
+
+
+EXPORTER = ("exporter", "readmission")
 CONNECT = (
     "import socket, sys\n"
     "try: socket.create_connection((sys.argv[1], int(sys.argv[2])), 4); print('open')\n"

@@ -53,6 +53,7 @@ def rules(prove: Prove) -> None:
     prove("every replica serves the champion", install.replicas)
     prove("helm test", proofs.helm_tests)
     prove("Prometheus: targets and rules", proofs.targets)
+    prove("the exporter's role sees figures and no row", proofs.figures_alone)
     prove("NetworkPolicies", proofs.policies)
     prove("Pod Security", proofs.pod_security)
 

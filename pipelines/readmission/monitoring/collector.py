@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from readmission.errors import UserError
 from readmission.monitoring.queries import QUERIES, Query
 from readmission.registry.aliases import RegistryError, find_champion
-from readmission.settings import Settings
+from readmission.settings import Role, Settings
 from readmission.stores import postgres
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class DatabaseCollector(Collector):
         began, metrics, up = time.monotonic(), list[Metric](), 1.0
         arguments = {"model_name": self._settings.mlflow.model_name, "champion": self._champion}
         try:
-            with postgres.transaction(self._settings, "monitor") as cursor:
+            with postgres.transaction(self._settings, _role(self._settings)) as cursor:
                 # All queries read one snapshot, and none may delay a scrape.
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 cursor.execute("SET LOCAL statement_timeout = '5s'")
@@ -113,6 +113,11 @@ class DatabaseCollector(Collector):
 
 
 Samples = list[tuple[tuple[str, ...], float]]
+
+
+def _role(settings: Settings) -> Role:
+    """Return the exporter's own role, or `monitor`, which may read its views, while it has no password."""
+    return "monitor" if settings.postgres.password_exporter is None else "exporter"
 
 
 def _own(name: str, samples: Samples) -> Metric:

@@ -1,6 +1,7 @@
 """Metrics that only the database knows, one query each; docs/metrics.md lists them.
 
-A query returns the values of the labels, then the number. Labels are bounded: the newest 20 batches, the newest 10
+The queries read the views of the schema `metrics` alone, in which nothing is of a patient: the exporter's role may read
+no table. A query returns the values of the labels, then the number. Labels are bounded: the newest 20 batches, the newest 10
 promotions, the columns of the contract. More than 250 lines, because it is one table with an entry a metric.
 """
 
@@ -44,59 +45,36 @@ def _counter(name: str, text: str, labels: str, sql: str) -> Query:
 #: The champion with the run of its promotion, and when the ledger last recorded it; a roll-back trains nothing.
 _CHAMPION = (
     "SELECT c.model_version, p.run_id, p.family, d.decided_at FROM (SELECT %(champion)s AS model_version) c"
-    " LEFT JOIN LATERAL (SELECT run_id, family FROM training.promotions t WHERE t.model_version = c.model_version"
+    " LEFT JOIN LATERAL (SELECT run_id, family FROM metrics.promotions t WHERE t.model_version = c.model_version"
     " AND t.model_name = %(model_name)s AND run_id IS NOT NULL ORDER BY id DESC LIMIT 1) p ON true"
-    " LEFT JOIN LATERAL (SELECT decided_at FROM training.promotions t WHERE t.model_version = c.model_version"
+    " LEFT JOIN LATERAL (SELECT decided_at FROM metrics.promotions t WHERE t.model_version = c.model_version"
     " AND t.model_name = %(model_name)s AND decision IN ('promoted', 'rolled back') ORDER BY id DESC LIMIT 1) d ON true"
     " WHERE c.model_version IS NOT NULL"
 )
 #: The version that the ledger recorded last.
 _RECORDED = (
-    "SELECT model_version FROM training.promotions WHERE model_name = %(model_name)s"
+    "SELECT model_version FROM metrics.promotions WHERE model_name = %(model_name)s"
     " AND decision IN ('promoted', 'rolled back') ORDER BY id DESC LIMIT 1"
 )
 #: The newest report of each subject, with the name of the window that stands for it.
 _REPORT = (
     "SELECT DISTINCT ON (subject) report_id, subject, alarm, judged, measured_at,"
-    " CASE subject WHEN 'batch' THEN 'batch' ELSE (SELECT window_name FROM monitoring.drift d"
+    " CASE subject WHEN 'batch' THEN 'batch' ELSE (SELECT window_name FROM metrics.drift d"
     " WHERE d.report_id = r.report_id ORDER BY window_name NOT LIKE 'last %%', window_rows LIMIT 1) END AS window_name"
-    " FROM monitoring.drift_reports r ORDER BY subject, batch_id DESC NULLS LAST, measured_at DESC"
+    " FROM metrics.drift_reports r ORDER BY subject, batch_id DESC NULLS LAST, measured_at DESC"
 )
-_DRIFT = f"FROM ({_REPORT}) r JOIN monitoring.drift d USING (report_id, window_name)"
+_DRIFT = f"FROM ({_REPORT}) r JOIN metrics.drift d USING (report_id, window_name)"
 #: The newest figures of each model version and source.
 _QUALITY = (
-    "FROM monitoring.quality q JOIN (SELECT model_version, source, max(measured_on) AS measured_on"
-    " FROM monitoring.quality GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 20) newest"
+    "FROM metrics.quality q JOIN (SELECT model_version, source, max(measured_on) AS measured_on"
+    " FROM metrics.quality GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 20) newest"
     " USING (model_version, source, measured_on)"
 )
-#: The oldest entry of each place by the rule of `purge` (readmission/privacy/retention.py); a test compares the places.
-_OLDEST = " UNION ALL ".join(
-    f"SELECT '{name}', extract(epoch FROM min({moment})) FROM {rows}"
-    for name, moment, rows in (
-        ("serving.predictions", "predicted_at", "serving.predictions"),
-        ("serving.feedback", "received_at", "serving.feedback"),
-        ("serving.card_feedback", "received_at", "serving.card_feedback"),
-        ("serving.follow_ups", "received_at", "serving.follow_ups"),
-        ("serving.discharges", "received_at", "serving.discharges"),
-        (
-            "serving.scores",
-            "scored_at",
-            f"serving.scores WHERE model_name = %(model_name)s AND model_version IS DISTINCT FROM ({_RECORDED})",
-        ),
-        ("raw.quarantine", "quarantined_at", "raw.quarantine WHERE content <> '{}'"),
-        (
-            "raw.corrections",
-            "b.finished",
-            "raw.batches b JOIN raw.corrections r USING (batch_id) WHERE r.content <> '{}'",
-        ),
-        (
-            "raw.encounters",
-            "c.finished",
-            "clean.batches c WHERE EXISTS (SELECT FROM raw.encounters r WHERE r.batch_id = c.batch_id AND r.age <> '')",
-        ),
-        ("privacy.accesses", "accessed_at", "privacy.accesses"),
-        ("monitoring.drift_reports", "measured_at", "monitoring.drift_reports"),
-    )
+#: Where the view has scores by version, those that `purge` may drop (readmission/privacy/retention.py).
+_OLDEST = (
+    "SELECT place, extract(epoch FROM moment) FROM metrics.oldest_entries UNION ALL SELECT 'serving.scores',"
+    " extract(epoch FROM min(moment)) FROM metrics.oldest_scores"
+    f" WHERE model_name = %(model_name)s AND model_version IS DISTINCT FROM ({_RECORDED})"
 )
 _ROWS = "LATERAL (VALUES ('accepted', accepted), ('quarantined', quarantined), ('duplicate', duplicate)) v (result, n)"
 #: Codes of the reasons on a card (serving/clinic/cards.py); a record system may send any other.
@@ -108,7 +86,7 @@ QUERIES: tuple[Query, ...] = (
         "How much more early readmissions the champion finds than a known score at equal alerts, lower bound.",
         "score",
         "SELECT substring(c ->> 'figure' FROM 'found_over_(.*)_low'), (c ->> 'value')::float8 FROM (SELECT reasons"
-        " FROM training.promotions WHERE decision = 'promoted' AND model_name = %(model_name)s"
+        " FROM metrics.promotions WHERE decision = 'promoted' AND model_name = %(model_name)s"
         " AND model_version = %(champion)s ORDER BY id DESC LIMIT 1) p, jsonb_array_elements(p.reasons) c"
         " WHERE c ->> 'figure' LIKE 'found_over_%%_low'",
     ),
@@ -117,65 +95,63 @@ QUERIES: tuple[Query, ...] = (
         "Cards of CDS Hooks that clinicians accepted or overrode, by reason; never an outcome of a patient.",
         "model_version outcome reason",
         f"SELECT model_version, outcome, CASE WHEN reason IN {_REASONS} THEN reason ELSE 'other' END, sum(cards)"
-        " FROM monitoring.card_feedback WHERE model_version IN (SELECT model_version FROM monitoring.card_feedback"
+        " FROM metrics.card_feedback WHERE model_version IN (SELECT model_version FROM metrics.card_feedback"
         " GROUP BY 1 ORDER BY max(last_at) DESC LIMIT 10) GROUP BY 1, 2, 3",
     ),
     _gauge(
         "batches",
         "Batches in a layer (raw, clean).",
         "layer",
-        "SELECT 'raw', count(*) FROM raw.batches UNION ALL SELECT 'clean', count(*) FROM clean.snapshots WHERE rows > 0",
+        "SELECT 'raw', count(*) FROM metrics.batches UNION ALL SELECT 'clean', count(*) FROM metrics.snapshots WHERE rows > 0",
     ),
     _gauge(
         "batch_finished_timestamp_seconds",
         "When the newest batch of a layer was finished.",
         "layer",
-        "SELECT 'raw', extract(epoch FROM max(finished)) FROM raw.batches"
-        " UNION ALL SELECT 'clean', extract(epoch FROM max(finished)) FROM clean.snapshots WHERE rows > 0",
+        "SELECT 'raw', extract(epoch FROM max(finished)) FROM metrics.batches"
+        " UNION ALL SELECT 'clean', extract(epoch FROM max(finished)) FROM metrics.snapshots WHERE rows > 0",
     ),
     _gauge(
         "batch_rows",
         "Rows of one of the newest 20 batches, by what became of them.",
         "batch result",
-        f"SELECT b.batch_id::text, result, n FROM (SELECT * FROM raw.batches ORDER BY batch_id DESC LIMIT 20) b, {_ROWS}",
+        f"SELECT b.batch_id::text, result, n FROM (SELECT * FROM metrics.batches ORDER BY batch_id DESC LIMIT 20) b, {_ROWS}",
     ),
     _gauge(
         "batch_duration_seconds",
         "Time to ingest one of the newest 20 batches.",
         "batch",
-        "SELECT batch_id::text, extract(epoch FROM finished - started) FROM raw.batches ORDER BY batch_id DESC LIMIT 20",
+        "SELECT batch_id::text, extract(epoch FROM finished - started) FROM metrics.batches ORDER BY batch_id DESC LIMIT 20",
     ),
     _counter(
         "ingested_rows",
         "Rows read, by what became of them.",
         "result",
-        f"SELECT result, sum(n) FROM raw.batches, {_ROWS} GROUP BY 1",
+        f"SELECT result, sum(n) FROM metrics.batches, {_ROWS} GROUP BY 1",
     ),
     _gauge(
         "batch_quarantine_ratio",
         "Share of the newest batch that was quarantined.",
         "",
-        "SELECT quarantined::float / greatest(rows_read, 1) FROM raw.batches ORDER BY batch_id DESC LIMIT 1",
+        "SELECT quarantined::float / greatest(rows_read, 1) FROM metrics.batches ORDER BY batch_id DESC LIMIT 1",
     ),
     _gauge(
         "batch_quarantine_reasons",
         "Quarantined values of the newest batch, by field and problem.",
         "field problem",
-        "SELECT CASE WHEN r->>'field' = '' THEN 'row' ELSE r->>'field' END, left(r->>'problem', 20), count(*)"
-        " FROM raw.quarantine q, jsonb_array_elements(q.reasons) r"
-        " WHERE batch_id = (SELECT max(batch_id) FROM raw.batches) GROUP BY 1, 2",
+        "SELECT field, problem, problems FROM metrics.quarantine_reasons",
     ),
     _gauge(
         "clean_rows",
         "Encounters of the clean table by split.",
         "split",
-        "SELECT split, count(*) FROM clean.encounters GROUP BY 1",
+        "SELECT split, rows FROM metrics.clean_rows",
     ),
     _gauge(
         "immature_outcomes",
         "Encounters of the clean table whose outcome is unknown, or cannot be known yet.",
         "",
-        "SELECT coalesce(sum(immature), 0) FROM clean.snapshots",
+        "SELECT coalesce(sum(immature), 0) FROM metrics.snapshots",
     ),
     _gauge(
         "champion_info",
@@ -199,17 +175,17 @@ QUERIES: tuple[Query, ...] = (
         "champion_batches_behind",
         "Clean batches that the champion was not trained on.",
         "",
-        f"SELECT (SELECT count(*) FROM clean.snapshots WHERE rows > 0 AND batch_id > e.last_batch) FROM ({_CHAMPION}) c"
-        " JOIN training.runs e USING (run_id)",
+        f"SELECT (SELECT count(*) FROM metrics.snapshots WHERE rows > 0 AND batch_id > e.last_batch) FROM ({_CHAMPION}) c"
+        " JOIN metrics.runs e USING (run_id)",
     ),
     _gauge(
         "model_quality",
         "Test metrics of the newest 10 promoted versions, as of their promotion.",
         "model_version family metric",
         "SELECT DISTINCT ON (p.model_version, m.key) p.model_version, coalesce(p.family, ''), m.key, m.value::text::float"
-        " FROM (SELECT * FROM training.promotions WHERE decision = 'promoted'"
+        " FROM (SELECT * FROM metrics.promotions WHERE decision = 'promoted'"
         " AND model_name = %(model_name)s ORDER BY id DESC LIMIT 10) p"
-        " JOIN training.runs e USING (run_id), jsonb_each(e.metrics) m"
+        " JOIN metrics.runs e USING (run_id), jsonb_each(e.metrics) m"
         " WHERE m.key LIKE 'test\\_%%' AND jsonb_typeof(m.value) = 'number'",
     ),
     _counter(
@@ -217,9 +193,9 @@ QUERIES: tuple[Query, ...] = (
         "Decisions of the promotion gate.",
         "decision",
         "SELECT d, count(p.id) FROM unnest(ARRAY['promoted', 'refused', 'rolled back']) d"
-        " LEFT JOIN training.promotions p ON p.decision = d AND p.model_name = %(model_name)s GROUP BY 1",
+        " LEFT JOIN metrics.promotions p ON p.decision = d AND p.model_name = %(model_name)s GROUP BY 1",
     ),
-    _counter("experiments", "Trained models.", "family", "SELECT family, count(*) FROM training.runs GROUP BY 1"),
+    _counter("experiments", "Trained models.", "family", "SELECT family, count(*) FROM metrics.runs GROUP BY 1"),
     _gauge(
         "drift_psi",
         "PSI of a column in the newest report of a subject (batch, predictions).",
@@ -260,8 +236,8 @@ QUERIES: tuple[Query, ...] = (
         "expected_quality",
         "Quality that the risks promise before outcomes are known: bound is value, low or high (95 %).",
         "model_version source metric bound",
-        "SELECT model_version, source, metric, bound, v FROM monitoring.expected_quality q"
-        " JOIN (SELECT model_version, source, max(measured_on) AS measured_on FROM monitoring.expected_quality"
+        "SELECT model_version, source, metric, bound, v FROM metrics.expected_quality q"
+        " JOIN (SELECT model_version, source, max(measured_on) AS measured_on FROM metrics.expected_quality"
         " GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 20) newest USING (model_version, source, measured_on),"
         " LATERAL (VALUES ('value', value), ('low', low), ('high', high)) b (bound, v)",
     ),
@@ -289,39 +265,38 @@ QUERIES: tuple[Query, ...] = (
         "Decisions whether to retrain.",
         "retrain",
         "SELECT d, count(id) FROM unnest(ARRAY['true', 'false']) d"
-        " LEFT JOIN monitoring.decisions ON retrain::text = d GROUP BY 1",
+        " LEFT JOIN metrics.decisions ON retrain::text = d GROUP BY 1",
     ),
     _gauge(
         "retraining_nothing_new",
         "1 when drift or live quality asks for a retraining that would give the same models again.",
         "",
-        "SELECT nothing_new::int FROM monitoring.decisions ORDER BY id DESC LIMIT 1",
+        "SELECT nothing_new::int FROM metrics.decisions ORDER BY id DESC LIMIT 1",
     ),
     _counter(
         "step_runs",
         "Runs of a pipeline step by result.",
         "step result",
-        "SELECT step, result, count(*) FROM monitoring.step_runs GROUP BY 1, 2",
+        "SELECT step, result, count(*) FROM metrics.step_runs GROUP BY 1, 2",
     ),
     _gauge(
         "step_last_success_timestamp_seconds",
         "When a step last ended well (nothing to do is well).",
         "step",
-        "SELECT step, extract(epoch FROM max(finished)) FROM monitoring.step_runs WHERE result <> 'failure' GROUP BY 1",
+        "SELECT step, extract(epoch FROM max(finished)) FROM metrics.step_runs WHERE result <> 'failure' GROUP BY 1",
     ),
     _gauge(
         "step_duration_seconds",
         "How long the last run of a step with something to do took.",
         "step",
-        "SELECT DISTINCT ON (step) step, extract(epoch FROM finished - started) FROM monitoring.step_runs"
+        "SELECT DISTINCT ON (step) step, extract(epoch FROM finished - started) FROM metrics.step_runs"
         " WHERE result <> 'nothing to do' ORDER BY step, finished DESC",
     ),
     _gauge(
         "step_failed",
         "1 when the last run of a step failed.",
         "step",
-        "SELECT DISTINCT ON (step) step, (result = 'failure')::int FROM monitoring.step_runs"
-        " ORDER BY step, finished DESC",
+        "SELECT DISTINCT ON (step) step, (result = 'failure')::int FROM metrics.step_runs ORDER BY step, finished DESC",
     ),
     _gauge(
         "oldest_entry_timestamp_seconds",
@@ -334,14 +309,14 @@ QUERIES: tuple[Query, ...] = (
         "How long the last purge kept the entries of a place.",
         "place",
         # Not of an earlier purge: a setting of 0 keeps for ever what had a retention before.
-        "SELECT DISTINCT ON (place) place, keep_days * 86400 FROM privacy.purges"
-        " WHERE purged_at > (SELECT max(purged_at) FROM privacy.purges) - interval '12 hours' ORDER BY place, id DESC",
+        "SELECT DISTINCT ON (place) place, keep_days * 86400 FROM metrics.purges"
+        " WHERE purged_at > (SELECT max(purged_at) FROM metrics.purges) - interval '12 hours' ORDER BY place, id DESC",
     ),
     _counter(
         "purged_rows",
         "Rows dropped because of their age.",
         "place",
-        "SELECT place, sum(dropped) FROM privacy.purges GROUP BY 1",
+        "SELECT place, sum(dropped) FROM metrics.purges GROUP BY 1",
     ),
     _gauge("database_size_bytes", "Size of the database.", "", "SELECT pg_database_size(current_database())"),
     _gauge(

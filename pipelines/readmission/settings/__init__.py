@@ -45,10 +45,21 @@ from readmission.signatures import SigningKey, Trust, read_signers
 
 #: Database roles, one per component. Each may do what its component needs and nothing else.
 Role = Literal[
-    "owner", "ingest", "process", "train", "score", "serving", "monitor", "privacy", "analyst", "mlflow", "airflow"
+    "owner",
+    "ingest",
+    "process",
+    "train",
+    "score",
+    "serving",
+    "monitor",
+    "exporter",
+    "privacy",
+    "analyst",
+    "mlflow",
+    "airflow",
 ]
 #: Roles that an installation may leave without a password; then nobody can log in as one.
-OPTIONAL_ROLES: frozenset[Role] = frozenset({"privacy", "analyst"})
+OPTIONAL_ROLES: frozenset[Role] = frozenset({"exporter", "privacy", "analyst"})
 
 
 #: Every variable begins with it, in any case of letters.

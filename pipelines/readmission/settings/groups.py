@@ -37,6 +37,7 @@ class Postgres(Group):
     password_score: SecretStr | None = None
     password_serving: SecretStr | None = None
     password_monitor: SecretStr | None = None
+    password_exporter: SecretStr | None = None
     password_privacy: SecretStr | None = None
     password_analyst: SecretStr | None = None
     password_mlflow: SecretStr | None = None

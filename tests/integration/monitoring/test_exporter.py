@@ -3,13 +3,15 @@
 import json
 from pathlib import Path
 
+import psycopg2
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from readmission import contract
 from readmission.monitoring.collector import OWN, DatabaseCollector
-from readmission.monitoring.queries import QUERIES
-from readmission.settings import Settings
+from readmission.monitoring.queries import QUERIES, Query
+from readmission.settings import Role, Settings
 from readmission.steps import ingest, process
 from readmission.stores import postgres, step_runs
 from tests.integration.monitoring.conftest import move_alias
@@ -135,6 +137,64 @@ def test_without_an_answer_of_mlflow_no_champion_is_claimed(config: Settings) ->
     samples = scrape(config)
     assert samples["readmission_exporter_database_up"] == {(): 1.0}
     assert not [name for name in samples if name.startswith("readmission_champion_")]
+
+
+def test_the_exporter_may_read_no_table_and_no_row_of_a_patient(database: Settings) -> None:
+    with postgres.transaction(database, "owner") as cursor:
+        cursor.execute(
+            "SELECT n.nspname, c.relname, c.relkind, array_agg(a.attname::text) FROM pg_class c"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0"
+            " WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND c.relkind IN ('r', 'p', 'v', 'm')"
+            " AND has_schema_privilege('readmission_exporter', n.oid, 'USAGE')"
+            " AND has_any_column_privilege('readmission_exporter', c.oid, 'SELECT, INSERT, UPDATE') GROUP BY 1, 2, 3"
+        )
+        readable = cursor.fetchall()
+    assert {schema for schema, *_ in readable} == {"metrics"} and {kind for _, _, kind, _ in readable} == {"v"}
+    columns = {column for *_, names in readable for column in names}
+    of_patients = {*contract.COLUMN_NAMES, *contract.TIME_NAMES, "prediction_id", "inputs", "content"}
+    assert len(readable) >= 16 and not columns & of_patients
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "raw.batches",
+        "raw.encounters",
+        "raw.quarantine",
+        "clean.encounters",
+        "serving.predictions",
+        "serving.predictions_default",
+        "serving.feedback",
+        "serving.scores",
+        "training.promotions",
+        "privacy.accesses",
+        "monitoring.quality",
+        "analyst.encounters",
+    ],
+)
+def test_a_table_is_refused_to_the_exporter(database: Settings, table: str) -> None:
+    with (
+        pytest.raises(psycopg2.errors.InsufficientPrivilege),
+        postgres.transaction(database, "exporter") as cursor,
+    ):
+        cursor.execute(f"SELECT 1 FROM {table}")
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: str(query.name))
+def test_every_query_runs_as_the_exporter_and_as_monitor_which_stood_in_for_it(
+    postgres_server: Settings, query: Query
+) -> None:
+    """All figures are there, with both roles: an installation of before may have no password of the exporter yet."""
+    roles: tuple[Role, ...] = ("exporter", "monitor")
+    for role in roles:
+        with postgres.transaction(postgres_server, role) as cursor:
+            cursor.execute(query.sql, {"model_name": "m", "champion": "1"})
+
+
+def test_without_a_password_of_its_own_it_asks_as_monitor(config: Settings) -> None:
+    before = config.replace(postgres_password_exporter=None)
+    assert scrape(before)["readmission_exporter_database_up"] == {(): 1.0}
+    assert scrape(before).keys() == scrape(config).keys()
 
 
 def test_names_are_those_of_the_field() -> None:
