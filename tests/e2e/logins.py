@@ -3,12 +3,11 @@
 import contextlib
 import json
 import secrets
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import jwt
-from chains import airflow
+from chains import PROMOTIONS, airflow, asked_for
 from cluster import OUR_NAMESPACES, ProofError, forward, helmfile, kubectl, objects, run, start, until
 from identity import PEOPLE, SECRET
 from install import VALUES, sql
@@ -22,7 +21,7 @@ RELEASES = ("foundation", "readmission", "airflow", "door")
 MAY = {"mlflow": {"olga"}, "demo": {"vera", "olga", "anna"}}
 #: What to ask of parts that have keys or a log-in of their own.
 ASKED = {"inference": ("POST", "/predict"), "airflow": ("GET", "/api/v2/dags")}
-PROMOTE = f"http://airflow.{DOMAIN}/api/v2/dags/readmission_promote/dagRuns"
+PROMOTE = f"http://airflow.{DOMAIN}/api/v2/{PROMOTIONS}"
 
 
 def sync(*values: Path) -> None:
@@ -118,25 +117,19 @@ def approved() -> str:
         dags = f"http://airflow.{DOMAIN}/api/v2/dags"
         listed = {person: client.get(dags).status_code for person, client in sessions.items()}
         started = {}
-        for person in ("nora", "vera", "anna", "olga"):
-            answer = sessions[person].post(PROMOTE, json={"logical_date": None, "conf": {"approval": True}})
-            started[person] = answer.status_code
-        number = answer.raise_for_status().json()["dag_run_id"]
-        tasks = f"dags/readmission_promote/dagRuns/{number}/taskInstances"
 
-        def waits() -> bool:
-            states = {t["task_id"]: str(t["state"] or "") for t in airflow(tasks)["task_instances"]}
-            return states["approve"] in ("awaiting_input", "deferred")
+        def start() -> str:
+            for person in ("nora", "vera", "anna", "olga"):
+                answer = sessions[person].post(PROMOTE, json={"logical_date": None, "conf": {"approval": True}})
+                started[person] = answer.status_code
+            return str(answer.raise_for_status().json()["dag_run_id"])
 
-        until(900, "the request for approval", waits, pause=2)
-        # As late as a person: answered before the scheduler has heard that the task is parked, it asks anew.
-        time.sleep(15)
+        run = asked_for(start)
         answers = {}
         for person in ("vera", "olga", "anna"):
-            url = f"{PROMOTE}/{number}/taskInstances/approve/-1/hitlDetails"
+            url = f"http://airflow.{DOMAIN}/api/v2/{run}/taskInstances/approve/-1/hitlDetails"
             answers[person] = sessions[person].patch(url, json={"chosen_options": ["Approve"]}).status_code
-    run_of = f"dags/readmission_promote/dagRuns/{number}"
-    until(300, "the end of the run", lambda: airflow(run_of)["state"] == "success", pause=2)
+    until(300, "the end of the run", lambda: airflow(run)["state"] == "success", pause=2)
     ledger = sql("SELECT decided_by FROM training.promotions ORDER BY id DESC LIMIT 1")
     expected = {
         "listed": {"vera": 200, "olga": 200, "anna": 200, "nora": 403},
