@@ -1,12 +1,10 @@
 """What is installed beside the system: a second one from manifests, each chart alone, a load test as a release."""
 
-import json
 import os
 import re
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import httpx
 import yaml
@@ -130,81 +128,6 @@ def alone() -> str:
     finally:
         kubectl("delete", "namespace", namespace)
     return f"{len(lines)} charts: {', '.join(lines)}"
-
-
-#: Client in a pod like a step's: 60 tasks of a second each, which are all done although a worker is killed meanwhile.
-TASKS = """
-import time
-from distributed import Client
-from readmission.settings import load_settings
-
-def work(number):
-    time.sleep(1)
-    return number
-
-with Client(load_settings().dask.scheduler, timeout=60) as client:
-    print(sorted(client.gather(client.map(work, range(60), pure=False))) == list(range(60)), flush=True)
-"""
-
-
-def client_pod() -> dict[str, Any]:
-    """Return a pod that is to the policies a step, and runs TASKS on Dask."""
-    image = objects("deployments", "pipelines", "app.kubernetes.io/name=dask")[0]["spec"]["template"]["spec"]
-    user = {"runAsUser": 10001, "runAsGroup": 10001, "runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-    container = {
-        "name": "base",
-        "image": image["containers"][0]["image"],
-        "command": ["python", "-c", TASKS],
-        "env": [{"name": "HOME", "value": "/tmp"}, {"name": "READMISSION_HOME", "value": "/tmp/state"}],
-        "envFrom": [{"configMapRef": {"name": "readmission-settings"}}],
-        "volumeMounts": [{"name": "dask", "mountPath": "/etc/readmission/dask"}, {"name": "tmp", "mountPath": "/tmp"}],
-        "resources": {"requests": {"cpu": "50m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}},
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-    }
-    volumes = [{"name": "dask", "secret": {"secretName": "dask-tls"}}, {"name": "tmp", "emptyDir": {}}]
-    spec = {"restartPolicy": "Never", "containers": [container], "volumes": volumes, "securityContext": user}
-    labels = {"app.kubernetes.io/component": "step", "app.kubernetes.io/part-of": "readmission"}
-    metadata = {"name": "dask-client", "namespace": "pipelines", "labels": labels}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-
-
-def dask() -> str:
-    """Install Dask with a certificate, give it work from a step's pod, kill a worker in the middle."""
-    folder = VALUES.parent
-    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "7", "-subj", "/CN=dask"]
-    run(*request, "-keyout", str(folder / "tls.key"), "-out", str(folder / "tls.crt"))
-    certificate = [
-        f"--from-file={key}={folder / file}"
-        for key, file in (("tls.crt", "tls.crt"), ("tls.key", "tls.key"), ("ca.crt", "tls.crt"))
-    ]
-    kubectl("-n", "pipelines", "create", "secret", "generic", "dask-tls", *certificate, check=False)
-    values = VALUES.with_name("dask.yaml")
-    # Two workers beside everything else: a node of two cores has no more than this to give.
-    small = {"requests": {"cpu": "50m", "memory": "384Mi"}, "limits": {"memory": "1Gi"}}
-    values.write_text(
-        json.dumps({"dask": {"install": True, "workers": 2}, "overrides": {"dask": {"resources": small}}})
-    )
-    pod = VALUES.with_name("client.json")
-    try:
-        helmfile("-l", "name=foundation", "-l", "name=dask", "sync", values=(VALUES, values))
-        kubectl("-n", "pipelines", "rollout", "status", "deployment/dask-worker", "--timeout=180s")
-        pod.write_text(json.dumps(client_pod()))
-        kubectl("apply", "-f", str(pod))
-        kubectl("-n", "pipelines", "wait", "--for=condition=Ready", "pod/dask-client", "--timeout=120s")
-        worker = objects("pods", "pipelines", "app.kubernetes.io/name=dask,app.kubernetes.io/component=worker")[0]
-        kubectl("-n", "pipelines", "delete", "pod", worker["metadata"]["name"], "--grace-period=0", "--force")
-        kubectl(
-            "-n", "pipelines", "wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/dask-client", "--timeout=300s"
-        )
-        answer = kubectl("-n", "pipelines", "logs", "dask-client")
-    finally:
-        kubectl("delete", "--ignore-not-found", "-f", str(pod), check=False)
-        run("helm", "-n", "pipelines", "uninstall", "dask", "--wait", check=False)
-        helmfile("-l", "name=foundation", "sync", values=(VALUES,))
-        kubectl("-n", "pipelines", "delete", "secret", "dask-tls", "--ignore-not-found")
-    if not answer.strip().endswith("True"):
-        raise ProofError(answer[-500:])
-    return "60 tasks over TLS, a worker killed in the middle, every result there once"
 
 
 def load() -> str:

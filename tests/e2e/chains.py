@@ -133,12 +133,13 @@ def pause(step: str, paused: bool) -> None:
     airflow(f"dags/readmission_{step}", "PATCH", {"is_paused": paused})
 
 
-def next_batch() -> None:
+def next_batch(meanwhile: Callable[[], None] = lambda: None) -> None:
     """Take a batch from ingest to trained families; its promotion is left to whoever asks for it."""
     before = runs()["train"].count("success")
     pause("promote", True)
     try:
         airflow("dags/readmission_ingest/dagRuns", "POST", {"logical_date": None})
+        meanwhile()
         until(900, "the training of a batch", lambda: runs()["train"].count("success") > before, pause=5)
     finally:
         pause("promote", False)

@@ -20,6 +20,7 @@ import observed
 import printed
 import proofs
 import spool
+import workers
 import workplace
 from cluster import Report
 
@@ -96,7 +97,7 @@ def neighbours(prove: Prove) -> None:
     prove("a second apply of the manifests changes nothing", beside.applied_again)
     prove("the second system goes, the first stays", beside.second_gone)
     prove("a load test as a release", beside.load)
-    prove("Dask as a release, a worker killed", beside.dask)
+    prove("a batch on Dask, a worker killed", workers.batch)
     if prove("JupyterLab, and its notebooks", workplace.opened):
         prove("back to the values before", changes.calm)
 
