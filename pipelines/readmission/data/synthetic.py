@@ -2,6 +2,9 @@
 
 import csv
 import io
+from bisect import bisect
+from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from random import Random
 
@@ -15,6 +18,8 @@ from readmission.settings import Settings
 
 #: Diagnoses that the sample draws from, the frequent ones of the field.
 _DIAGNOSES = ("428", "414", "786", "410", "486", "427", "250.02", "250.6", "401", "276", "403", "V45", "E878")
+#: Where the shares of a drug's levels end in a uniform draw, but for the last: of the drugs in use, and of the others.
+_USED, _UNUSED = (tuple(accumulate(shares)) for shares in ((0.6, 0.1, 0.2), (0.995, 0.001, 0.003)))
 
 
 def sample_path(settings: Settings, rows: int = 6000) -> Path:
@@ -53,16 +58,21 @@ def _draw(column: contract.Column, rng: np.random.Generator) -> str:
     if column.nullable and rng.random() < 0.1:
         return contract.MISSING_TOKEN
     if column.name in contract.DIAGNOSES:
-        return str(rng.choice(_DIAGNOSES))
+        return _pick(_DIAGNOSES, rng)
     if column.name in codes.DRUGS:
         used = column.name in ("metformin", "insulin", "glipizide", "glyburide")
-        return str(rng.choice(column.levels, p=(0.6, 0.1, 0.2, 0.1) if used else (0.995, 0.001, 0.003, 0.001)))
+        return column.levels[bisect(_USED if used else _UNUSED, rng.random())]
     if column.levels:
-        return str(rng.choice(column.levels))
+        return _pick(column.levels, rng)
     if column.name in contract.NUMERIC:
         low = max(column.minimum, 1 if column.required else 0)
         return str(int(min(column.maximum, low + rng.poisson(4 if column.required else 0.5))))
     return str(column.draw(Random(int(rng.integers(2**32)))))  # noqa: S311 - a draw, not a secret
+
+
+def _pick(levels: Sequence[str], rng: np.random.Generator) -> str:
+    """Draw as `rng.choice` does, which makes an array of the levels for each draw."""
+    return levels[int(rng.integers(len(levels)))]
 
 
 def _consistent(row: dict[str, str], rng: np.random.Generator) -> dict[str, str]:
