@@ -53,3 +53,41 @@ def test_the_steps_are_told_too() -> None:
     [settings] = [o["data"] for o in items if o["metadata"]["name"] == "readmission-settings"]
     names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE", "PGSSLROOTCERT")
     assert {settings[name] for name in names} == {BUNDLE} and settings["PGSSLMODE"] == "verify-full"
+
+
+MESH = {"cluster": {"mesh": "istio-ambient"}}
+LABEL = "istio.io/dataplane-mode"
+
+
+def foundation(environment: str, **over: Any) -> list[dict[str, Any]]:
+    [release] = [r for r in chartlib.releases(environment, **over) if r.name == "foundation"]
+    return chartlib.render(release, chartlib.CHARTS / "foundation")
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_a_mesh_gets_the_closed_namespaces_and_its_port_beside_those_of_every_flow_between_pods(
+    environment: str,
+) -> None:
+    plain, meshed = (foundation(environment, **over) for over in ({}, MESH))
+    labels = {o["metadata"]["name"]: o["metadata"]["labels"].get(LABEL) for o in meshed if o["kind"] == "Namespace"}
+    closed = {o["metadata"]["namespace"] for o in meshed if o["metadata"]["name"] == "default-deny"}
+    assert {name for name, mode in labels.items() if mode == "ambient"} == closed and len(closed) == 4
+    before = {(o["metadata"]["namespace"], o["metadata"]["name"]): o for o in plain if o["kind"] == "NetworkPolicy"}
+    after = {(o["metadata"]["namespace"], o["metadata"]["name"]): o for o in meshed if o["kind"] == "NetworkPolicy"}
+    assert before.keys() == after.keys()
+    for key, policy in after.items():
+        spec, was = policy["spec"], before[key]["spec"]
+        if key[1] == "default-deny":
+            assert spec.pop("ingress") == [{"from": [{"ipBlock": {"cidr": "169.254.7.127/32"}}]}] and spec == was
+            continue
+        [direction] = spec.keys() & {"ingress", "egress"}
+        [rule], [old] = spec[direction], was[direction]
+        outside = direction == "egress" and not any("namespaceSelector" in peer for peer in rule.get("to", ()))
+        added = [] if outside or "ports" not in old else [{"port": 15008}]
+        assert rule == old | ({"ports": [*old["ports"], *added]} if "ports" in old else {}), key
+
+
+def test_without_one_nothing_of_it_renders_and_another_is_refused() -> None:
+    assert LABEL not in str(foundation("prod")) and "15008" not in str(foundation("prod"))
+    with pytest.raises(Exception, match=r"cluster\.mesh: linkerd is not known; it may be istio-ambient"):
+        foundation("prod", cluster={"mesh": "linkerd"})
