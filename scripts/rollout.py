@@ -75,14 +75,22 @@ def answering(workload: Item) -> int:
     return int(status.get("readyReplicas" if workload["kind"] == "StatefulSet" else "availableReplicas", 0))
 
 
-def finished(workload: Item, pods: list[Item]) -> str:
-    """Say how the rollout ended; empty while it goes on."""
-    status, replicas = workload.get("status", {}), workload["spec"].get("replicas", 1)
+def needed(workload: Item, items: list[Item]) -> int:
+    """Return how many pods must be ready: what an autoscaler adds to its minimum is not of the rollout."""
+    replicas = int(workload["spec"].get("replicas", 1))
+    scalers = [i["spec"] for i in items if i["kind"] == "HorizontalPodAutoscaler"]
+    minimums = [int(s.get("minReplicas", 1)) for s in scalers if s["scaleTargetRef"]["name"] == name(workload)]
+    return min([replicas, *minimums])
+
+
+def finished(workload: Item, pods: list[Item], replicas: int) -> str:
+    """Say how the rollout ended, of which that many pods must be ready; empty while it goes on."""
+    status = workload.get("status", {})
     if status.get("observedGeneration", 0) < workload["metadata"]["generation"]:
         return ""
     updated, ready = status.get("updatedReplicas", 0), answering(workload)
-    if updated == replicas == status.get("replicas", 0) and ready >= replicas:
-        return f"{ready} of {replicas} ready"
+    if updated == status.get("replicas", 0) >= replicas and ready >= replicas:
+        return f"{ready} of {updated} ready"
     started = [all(s.get("started") for s in pod.get("status", {}).get("containerStatuses", [{}])) for pod in pods]
     if (reason := annotation(workload, READY_WITH)) and not ready and started and all(started):
         return f"started; ready with {reason}"
@@ -125,8 +133,8 @@ def failure(workload: Item, reason: str) -> RolloutError:
 
 
 def look(cluster: Cluster, namespace: str, release: str) -> list[Item]:
-    """Return the release's workloads, their ReplicaSets and pods."""
-    kinds = "deployments,statefulsets,replicasets,pods"
+    """Return the release's workloads, their ReplicaSets, pods and autoscalers."""
+    kinds = "deployments,statefulsets,replicasets,pods,horizontalpodautoscalers"
     selector = f"app.kubernetes.io/instance={release}"
     status, text = cluster.run("get", kinds, "--namespace", namespace, "--selector", selector, "-o", "json")
     if status:
@@ -154,7 +162,9 @@ class Watch:
         kinds = ("Deployment", "StatefulSet")
         workloads = [i for i in items if i["kind"] in kinds and annotation(i, ROLLOUT) != "unwatched"]
         pods = {name(workload): new_pods(workload, items) for workload in workloads}
-        ended = {name(workload): finished(workload, pods[name(workload)]) for workload in workloads}
+        ended = {
+            name(workload): finished(workload, pods[name(workload)], needed(workload, items)) for workload in workloads
+        }
         if all(ended.values()):
             return ended
         waiting = [workload for workload in workloads if not ended[name(workload)]]

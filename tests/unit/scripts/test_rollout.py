@@ -148,6 +148,22 @@ def test_a_statefulset_is_judged_by_its_revision() -> None:
     assert Watch(0, 600).judge([item, new]) == {"inference": "1 of 1 ready"}
 
 
+def test_what_load_adds_beyond_the_minimum_is_not_waited_for() -> None:
+    """A small cluster may have no room for it; an update would fail for the load of that moment."""
+    item = deployment(ready=1, updated=3, total=3)
+    item["spec"]["replicas"] = 3
+    items = [item, *SETS, pod(2, READY)]
+    scaler = {
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "inference"},
+        "spec": {"minReplicas": 1, "scaleTargetRef": {"name": "inference"}},
+    }
+    assert Watch(60, 600).judge(items) is None
+    assert Watch(60, 600).judge([*items, scaler]) == {"inference": "1 of 3 ready"}
+    item["status"]["replicas"] = 4  # one of before is still there
+    assert Watch(60, 600).judge([*items, scaler]) is None
+
+
 def test_what_ends_by_design_is_not_watched() -> None:
     assert Watch(0, 600).judge([deployment(ready=0, annotation=ROLLOUT), *SETS, pod(2, CRASHING)]) == {}
 
@@ -158,8 +174,9 @@ def run(tmp_path: Path, looks: list[list[Item]], *options: str) -> subprocess.Co
     (tmp_path / "looks").write_text("\n".join(json.dumps({"items": items}) for items in looks))
     kubectl.write_text(
         "#!/bin/sh\ncd $(dirname $0)\n"
-        '[ "$*" = "--context=test get deployments,statefulsets,replicasets,pods --namespace a-readmission'
-        ' --selector app.kubernetes.io/instance=readmission -o json" ] || { echo "unexpected: $*" >&2; exit 9; }\n'
+        '[ "$*" = "--context=test get deployments,statefulsets,replicasets,pods,horizontalpodautoscalers'
+        ' --namespace a-readmission --selector app.kubernetes.io/instance=readmission -o json" ] ||'
+        ' { echo "unexpected: $*" >&2; exit 9; }\n'
         '[ -s looks ] || { echo "no such host" >&2; exit 1; }\n'
         "head -n 1 looks\n"
         '[ "$(wc -l < looks)" = 0 ] || sed -i 1d looks\n'
