@@ -6,6 +6,7 @@ Nothing is pushed. `--dry-run` does all of it in a clone that is deleted afterwa
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -118,14 +119,33 @@ def write_version(root: Path, version: str) -> str:
     return notes
 
 
+def base_image(root: Path) -> str:
+    """Return the base of the images: what PYTHON_IMAGE names, by its digest, or else what the Dockerfile names.
+
+    Raises:
+        RefusedError: PYTHON_IMAGE has no digest.
+    """
+    chosen = os.environ.get("PYTHON_IMAGE", "")
+    if chosen and not re.fullmatch(r"\S+@sha256:[0-9a-f]{64}", chosen):
+        raise RefusedError(f"PYTHON_IMAGE={chosen}: a release names its base by digest, python@sha256: and 64 digits.")
+    [named] = re.findall(r"^ARG PYTHON_IMAGE=(\S+)$", (root / "images/Dockerfile").read_text(), re.M)
+    if not chosen:
+        print(
+            f"images.txt names the base {named} by its tag. `make images` prints its digest: set PYTHON_IMAGE to that."
+        )
+    return chosen or str(named)
+
+
 def list_images(root: Path, version: str) -> str:
     """Return every image and chart that `prod` needs, a line each; without the charts of others, our images only."""
+    base = base_image(root)
     command = [sys.executable, str(root / "scripts/charts.py"), "images", "prod"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 0:
-        return done.stdout
+        return f"base {base}\n{done.stdout}"
     print(f"images.txt has this project's images only: {done.stderr.strip()}", file=sys.stderr)
-    return "".join(f"own {path.stem}:{version}\n" for path in sorted((root / "images").glob("*.args")))
+    own = (f"own {path.stem}:{version}\n" for path in sorted((root / "images").glob("*.args")))
+    return f"base {base}\n{''.join(own)}"
 
 
 def package(root: Path, version: str, notes: str) -> Path:

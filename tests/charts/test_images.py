@@ -1,6 +1,7 @@
 """The images: one Dockerfile, a target and a file of arguments each."""
 
 import ast
+import os
 import re
 import subprocess
 import tomllib
@@ -75,3 +76,33 @@ def test_an_unknown_image_is_refused() -> None:
     done = subprocess.run([ROOT / "scripts/images", "nope"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "There is no image nope" in done.stderr
+
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+def build(tmp_path: Path, docker: str = "exit 1", **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run scripts/images with builders that build nothing; `docker` answers what its digests are."""
+    for name in ("docker", "podman", "buildah"):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{docker if name == 'docker' else 'exit 1'}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "IMAGE_BUILD": "echo", **settings}
+    command = [str(ROOT / "scripts/images"), "demo"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_base_is_named_by_its_digest(tmp_path: Path) -> None:
+    done = build(tmp_path, PYTHON_IMAGE=f"python@{DIGEST}")
+    assert done.returncode == 0 and f"PYTHON_IMAGE=python@{DIGEST}" in done.stderr  # the build's argument
+    assert f"Base: PYTHON_IMAGE=python@{DIGEST}\n" in done.stdout
+
+
+def test_a_digest_that_is_none_is_refused_before_anything_is_built(tmp_path: Path) -> None:
+    done = build(tmp_path, PYTHON_IMAGE="python@sha256:abc")
+    assert done.returncode == 2 and "64 hexadecimal digits" in done.stderr and done.stdout == ""
+
+
+def test_a_base_by_tag_is_named_by_the_digest_that_the_program_knows(tmp_path: Path) -> None:
+    done = build(tmp_path, docker=f'case "$*" in *python:3.11*) echo python@{DIGEST} ;; esac')
+    assert f"Base: PYTHON_IMAGE=python@{DIGEST}\n" in done.stdout
+    assert "whatever it is today" in build(tmp_path).stdout

@@ -1,5 +1,6 @@
 """A version is released in a clone of this repository; nothing leaves it half released."""
 
+import re
 import subprocess
 import tarfile
 import tomllib
@@ -95,3 +96,18 @@ def test_the_first_and_the_next_version_are_released(clone: Path) -> None:
     notes = (folder / "RELEASE.md").read_text()
     assert "### Added" in notes
     assert "## [" not in notes
+
+
+def test_the_list_of_images_names_the_base_by_digest(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert release.base_image(clone).startswith("python:") and "by its tag" in capsys.readouterr().out
+    monkeypatch.setenv("PYTHON_IMAGE", "python:3.11")
+    with pytest.raises(RefusedError, match="by digest"):
+        release.base_image(clone)
+    base = "python@sha256:" + "0123456789abcdef" * 4
+    monkeypatch.setenv("PYTHON_IMAGE", base)
+    lines = release.list_images(clone, "0.2.0").splitlines()
+    assert lines[0] == f"base {base}"
+    charts = [line for line in lines if line.startswith("chart ")]
+    assert all(re.search(r"sha256:[0-9a-f]{64}", line) for line in charts) and "own demo:" in "\n".join(lines)
