@@ -134,10 +134,15 @@ migration: $(VENV)/.installed ## write the migration of new columns of the contr
 codes: $(VENV)/.installed ## build the table of ICD-10-CM codes anew, compare it with the packaged one, measure what translation costs; SOURCE=..., ARGS=--write
 	@$(BIN)/python scripts/codes.py --model $(if $(SOURCE),--source $(SOURCE)) $(ARGS)
 
+COMPILE = $(BIN)/uv pip compile -q --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-annotate \
+	--generate-hashes --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 .PHONY: lock
-lock: $(BIN)/uv ## resolve the dependencies anew; UPGRADE=1 takes newer versions
-	$(BIN)/uv pip compile -q --python-version 3.11 --all-extras --no-emit-index-url --no-emit-find-links --no-annotate \
-		--generate-hashes --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
+lock: $(VENV)/.installed ## resolve the dependencies anew; UPGRADE=1 takes newer versions
+	$(COMPILE) --all-extras pyproject.toml -o requirements.lock
+	$(COMPILE) images/pgadmin.in -o images/pgadmin.lock
+	@$(BIN)/uv venv -q --clear --python $(BIN)/python .cache/pgadmin
+	@$(BIN)/uv pip install -q --python .cache/pgadmin/bin/python --require-hashes -r images/pgadmin.lock
+	@$(BIN)/python scripts/sbom.py --record pgadmin .cache/pgadmin/lib/python3.11/site-packages
 
 .PHONY: bento
 bento: $(VENV)/.installed ## build the API as a Bento (into BENTOML_HOME)

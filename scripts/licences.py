@@ -23,6 +23,7 @@ ALLOWED = frozenset(
         "MIT-CMU",
         "MPL-2.0",
         "PSF-2.0",
+        "PostgreSQL",
         "Unlicense",
         "ZPL-2.1",
         "Zlib",
@@ -30,6 +31,9 @@ ALLOWED = frozenset(
 )
 #: Packages with another licence, and why they may be used.
 EXCEPTIONS = {
+    "ldap3": "LGPL-3.0: in the image of pgAdmin alone, not changed",
+    "libgravatar": "GPL-3.0: in the image of pgAdmin alone, with no code of ours; not changed",
+    "paramiko": "LGPL-2.1: in the image of pgAdmin alone, not changed",
     "psycopg": "LGPL-3.0: imported as a library, not changed",
     "psycopg-binary": "LGPL-3.0: imported as a library, not changed",
     "psycopg2-binary": "LGPL with exceptions: imported as a library, not changed",
@@ -57,6 +61,7 @@ _TEXTS = {
     "Apache License 2.0": "Apache-2.0",
     "Apache License, Version 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
+    "PostgreSQL Licence": "PostgreSQL",
     "BSD-derived (http://www.repoze.org/LICENSE.txt)": "BSD",
 }
 

@@ -7,7 +7,8 @@ one that OSV publishes for PyPI. Without one they are not checked, and the last 
 Debian's packages of the images are not in them: they are those of the base image and of DEBIAN in images/*.args.
 
 Tools for this read one environment, or ask a service about every package. This reads the lock and what `make install`
-has installed from it, offline, and knows which image has which packages.
+has installed from it, offline, and knows which image has which packages. What the packages of an image with a lock of
+its own state lies beside that lock in images/NAME.json, which `make lock` writes (`--record NAME FOLDER`).
 """
 
 import argparse
@@ -17,7 +18,7 @@ import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
+IMAGES = ROOT / "images"
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -56,8 +58,7 @@ def read_lock(text: str) -> dict[str, Package]:
 
 def read_extras(arguments: str) -> list[str]:
     """Return the extras of an image from its file of build arguments."""
-    lines = dict(line.split("=", 1) for line in arguments.splitlines() if "=" in line and not line.startswith("#"))
-    return re.findall(r"--extra (\S+)", lines.get("EXTRAS", ""))
+    return re.findall(r"--extra (\S+)", "".join(re.findall(r"(?m)^EXTRAS=.*", arguments)))
 
 
 def read_omitted(arguments: str) -> set[str]:
@@ -65,12 +66,49 @@ def read_omitted(arguments: str) -> set[str]:
     return {name for line in arguments.splitlines() if line.startswith("WITHOUT=") for name in line[8:].split()}
 
 
-def edges(name: str, extras: frozenset[str]) -> list[tuple[str, frozenset[str]]]:
+@dataclass(frozen=True)
+class Stock:
+    """Packages of one lock, by name: what is locked, its licence, and what it requires of the same lock."""
+
+    packages: dict[str, Package]
+    licences: dict[str, str]
+    graph: dict[str, set[str]]
+
+
+def installed_stock(text: str, folder: Path | None = None) -> Stock:
+    """Return the packages of a lock as they are installed, in this environment or in a folder of packages."""
+    locked = read_lock(text)
+    licences = {name: licence(_installed(name, folder)) for name in locked}
+    graph = {name: {below for below, _ in edges(name, frozenset(), folder)} & locked.keys() for name in locked}
+    return Stock(locked, licences, graph)
+
+
+def recorded_stock(text: str, record: Mapping[str, Any]) -> Stock:
+    """Return the packages of a lock with what was recorded of them; ends with a sentence if the record is another's."""
+    locked = read_lock(text)
+    if problem := {f"{name}=={package.version}" for name, package in locked.items()} ^ record.keys():
+        sys.exit(f"{', '.join(sorted(problem))}: lock and record differ: make lock")
+    facts = {key.split("==")[0]: value for key, value in record.items()}
+    licences = {name: fact["licence"] for name, fact in facts.items()}
+    return Stock(locked, licences, {name: {*fact["requires"]} for name, fact in facts.items()})
+
+
+def record(name: str, folder: Path) -> None:
+    """Write down what the packages of an image's own lock state of themselves, from where they are installed."""
+    stock = installed_stock((IMAGES / f"{name}.lock").read_text(), folder)
+    facts = {
+        f"{name}=={package.version}": {"licence": stock.licences[name], "requires": sorted(stock.graph[name])}
+        for name, package in sorted(stock.packages.items())
+    }
+    (IMAGES / f"{name}.json").write_text(json.dumps(facts, indent=1) + "\n")
+
+
+def edges(name: str, extras: frozenset[str], folder: Path | None = None) -> list[tuple[str, frozenset[str]]]:
     """Return what a package requires here, each with its extras: ours by pyproject.toml, others as installed."""
     if name == "readmission":
         texts = [*PROJECT["dependencies"], *(text for e in extras for text in PROJECT["optional-dependencies"][e])]
     else:
-        texts = _installed(name).requires or []
+        texts = _installed(name, folder).requires or []
     required: list[tuple[str, frozenset[str]]] = []
     for text in texts:
         requirement = Requirement(text)
@@ -97,8 +135,20 @@ def closure(extras: Sequence[str], locked: Mapping[str, Package]) -> dict[str, s
     return graph
 
 
-def bill(name: str, version: str, packages: Sequence[Package], graph: Mapping[str, set[str]]) -> dict[str, Any]:
+def image_stock(arguments: str, ours: Stock) -> Stock:
+    """Return what an image takes from our lock, from its file of build arguments."""
+    graph = closure(read_extras(arguments), ours.packages)
+    names = graph.keys() - read_omitted(arguments)
+    return Stock(
+        {name: ours.packages[name] for name in names},
+        {name: ours.licences[name] for name in names},
+        {name: graph[name] for name in names},
+    )
+
+
+def bill(name: str, version: str, stock: Stock) -> dict[str, Any]:
     """Return a bill of materials in CycloneDX 1.6, the same for the same lock."""
+    packages = sorted(stock.packages.values(), key=lambda package: package.name)
     urls = {package.name: package.url for package in packages}
     components = []
     for package in packages:
@@ -111,11 +161,11 @@ def bill(name: str, version: str, packages: Sequence[Package], graph: Mapping[st
             # One for each file of the lock: which one is installed depends on the platform.
             "hashes": [{"alg": "SHA-256", "content": content} for content in package.hashes],
         }
-        if stated := licence(_installed(package.name)):
+        if stated := stock.licences[package.name]:
             component["licenses"] = [{"expression": stated} if is_spdx(stated) else {"license": {"name": stated}}]
         components.append(component)
     depends = [
-        {"ref": urls[own], "dependsOn": sorted(urls[other] for other in graph.get(own, ()) if other in urls)}
+        {"ref": urls[own], "dependsOn": sorted(urls[other] for other in stock.graph.get(own, ()) if other in urls)}
         for own in sorted(urls)
     ]
     main = {"type": "application", "bom-ref": name, "name": name, "version": version}
@@ -129,22 +179,36 @@ def bill(name: str, version: str, packages: Sequence[Package], graph: Mapping[st
     }
 
 
-def _installed(name: str) -> Distribution:
-    try:
-        return distribution(name)
-    except PackageNotFoundError:
-        sys.exit(f"{name} is in the lock and not installed here: make install")
+def _installed(name: str, folder: Path | None = None) -> Distribution:
+    path = sys.path if folder is None else [str(folder)]
+    if package := next(iter(Distribution.discover(name=name, path=path)), None):
+        return package
+    sys.exit(f"{name} is in the lock and not installed here: make install")
 
 
-def licence_problems(packages: Sequence[Package]) -> list[str]:
+def licence_problems(stocks: Sequence[Stock]) -> list[str]:
     """Return the packages whose licence nobody has allowed, and exceptions without a package."""
-    problems = []
-    for package in packages:
-        stated = licence(_installed(package.name))
-        if package.name not in EXCEPTIONS and not is_allowed(stated):
-            problems.append(f"{package.name} {package.version}: licence {stated or 'not stated'} is not allowed")
-    names = {package.name for package in packages}
-    return problems + [f"EXCEPTIONS names {name}, which is not in the lock" for name in EXCEPTIONS.keys() - names]
+    problems = [
+        f"{name} {stock.packages[name].version}: licence {stated or 'not stated'} is not allowed"
+        for stock in stocks
+        for name, stated in stock.licences.items()
+        if name not in EXCEPTIONS and not is_allowed(stated)
+    ]
+    unused = EXCEPTIONS.keys() - {name for stock in stocks for name in stock.packages}
+    return problems + [f"EXCEPTIONS names {name}, which is not in the lock" for name in unused]
+
+
+def read_stocks() -> dict[str, Stock]:
+    """Return what our lock holds, as `lock`, and what each image does."""
+    stocks = {"lock": installed_stock((ROOT / "requirements.lock").read_text())}
+    for file in sorted(IMAGES.glob("*.args")):
+        lock = file.with_suffix(".lock")
+        stocks[file.stem] = (
+            recorded_stock(lock.read_text(), json.loads(file.with_suffix(".json").read_text()))
+            if lock.exists()
+            else image_stock(file.read_text(), stocks["lock"])
+        )
+    return stocks
 
 
 def main() -> None:
@@ -152,28 +216,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write CycloneDX bills of materials; check licences, vulnerabilities.")
     parser.add_argument("--advisories", type=Path, help="zip, folder or file of OSV records")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "sbom")
+    parser.add_argument("--record", nargs=2, metavar=("IMAGE", "FOLDER"), help="write images/IMAGE.json instead")
     arguments = parser.parse_args()
-    locked = read_lock((ROOT / "requirements.lock").read_text())
-    version = PROJECT["version"]
+    if arguments.record:
+        record(arguments.record[0], Path(arguments.record[1]))
+        return
+    stocks = read_stocks()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    everything = sorted(locked.values(), key=lambda package: package.name)
-    graphs = {"lock": {name: {edge for edge, _ in edges(name, frozenset())} & locked.keys() for name in locked}}
-    for file in sorted((ROOT / "images").glob("*.args")):
-        graph = closure(read_extras(file.read_text()), locked)
-        omitted = read_omitted(file.read_text())
-        graphs[file.stem] = {name: below for name, below in graph.items() if name not in omitted}
-    for name, graph in graphs.items():
-        packages = [package for package in everything if package.name in graph]
+    for name, stock in stocks.items():
         path = arguments.out / f"{name}.cdx.json"
-        path.write_text(json.dumps(bill(f"readmission-{name}", version, packages, graph), indent=1) + "\n")
-        print(f"{path}: {len(packages)} packages")
-    problems = licence_problems(everything)
+        path.write_text(json.dumps(bill(f"readmission-{name}", PROJECT["version"], stock), indent=1) + "\n")
+        print(f"{path}: {len(stock.packages)} packages")
+    locks = [stock for name, stock in stocks.items() if name == "lock" or (IMAGES / f"{name}.lock").exists()]
+    everything = sorted({package.url: package for stock in locks for package in stock.packages.values()}.items())
+    problems = licence_problems(locks)
     print(f"licences: {len(everything)} packages, {len(problems)} problems, {len(EXCEPTIONS)} exceptions")
     if arguments.advisories:
         vulnerable = [
             f"{package.name} {package.version}: {record['id']} {record.get('summary', '')}".rstrip()
             for record in read_advisories(arguments.advisories)
-            for package in everything
+            for _, package in everything
             if record["id"] not in ACCEPTED and affects(record, package.name, package.version)
         ]
         print(f"vulnerabilities: {len(vulnerable)}")

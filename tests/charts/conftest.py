@@ -26,7 +26,8 @@ def platform() -> Platform:
     """Objects of every release of ours with everything on, as prod has it: release -> objects."""
     everything = {"feed": {"enabled": True}, "loadtest": {"enabled": True}}
     values = chartlib.state("prod", **chartlib.ANSWERS)["overrides"]["readmission"]
-    over = {"notebook": {"install": True}, "overrides": {"readmission": chartlib.merged(values, everything)}}
+    chosen = {name: {"install": True} for name in ("notebook", "pgadmin")}
+    over = chosen | {"overrides": {"readmission": chartlib.merged(values, everything)}}
     return {r.name: chartlib.render(r, chartlib.ROOT / r.chart) for r in chartlib.releases("prod", **over) if r.ours}
 
 

@@ -45,7 +45,14 @@ def test_every_image_is_a_target_of_the_dockerfile() -> None:
 def test_arguments_are_those_that_the_dockerfile_takes(name: str) -> None:
     values = arguments(name)
     assert set(values) <= set(re.findall(r"^ARG (\w+)", DOCKERFILE, re.M))
-    assert set(values["EXTRAS"]) - {"--extra"} <= set(PROJECT["project"]["optional-dependencies"])
+    assert set(values.get("EXTRAS", [])) - {"--extra"} <= set(PROJECT["project"]["optional-dependencies"])
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_an_image_is_of_our_lock_or_of_one_of_its_own(name: str) -> None:
+    values, lock = arguments(name), ROOT / "images" / f"{name}.lock"
+    assert values.get("REQUIREMENTS", []) == (["-r", lock.name] if lock.exists() else [])
+    assert lock.exists() or "EXTRAS" in values
 
 
 @pytest.mark.parametrize("name", IMAGES)

@@ -13,6 +13,7 @@ ENCRYPTED: dict[str, Any] = {
     "postgres": {"install": False, "host": "db.example.org", "sslmode": "verify-full"},
     "objectStore": {"install": False, "endpoint": "https://s3.example.org"},
     "notebook": {"install": True},
+    "pgadmin": {"install": True},
 }
 
 
@@ -35,7 +36,7 @@ def test_every_client_of_the_database_verifies_it(containers: dict[str, dict[str
     addresses = {"READMISSION_POSTGRES_HOST", "PGPASSWORD", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"}
     clients = {name: environment for name, environment in containers.items() if environment.keys() & addresses}
     assert {name.split("/")[0] for name in clients} >= {"readmission"}
-    parts = ("migrate", "mlflow/mlflow", "garbage", "inference", "observability", "backup", "notebook")
+    parts = ("migrate", "mlflow/mlflow", "garbage", "inference", "observability", "backup", "notebook", "pgadmin")
     assert [part for part in parts if not any(part in name for name in clients)] == []
     for name, environment in clients.items():
         assert (environment.get("PGSSLMODE"), environment.get("PGSSLROOTCERT")) == ("verify-full", BUNDLE), name

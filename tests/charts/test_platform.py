@@ -113,7 +113,8 @@ def test_no_password_is_rendered(platform: Platform) -> None:
 
 
 def test_each_pod_gets_only_its_own_password(pods: list[Pod]) -> None:
-    own = {"inference": {"SERVING"}, "observability": {"EXPORTER"}, "notebook": {"ANALYST"}}
+    analysts = {part: {"ANALYST"} for part in ("notebook", "pgadmin")}
+    own = {"inference": {"SERVING"}, "observability": {"EXPORTER"}} | analysts
     for name, _, labels, spec in pods:
         variables = {e["name"] for c in spec["containers"] for e in c.get("env") or []}
         prefix = "READMISSION_POSTGRES_PASSWORD_"

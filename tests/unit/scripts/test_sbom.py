@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 import sbom
 
@@ -63,8 +64,41 @@ def test_a_known_vulnerability_ends_the_build(tmp_path: Path) -> None:
     assert f"httpx {version}: PYSEC-1 bad" in done.stderr
 
 
+def test_an_image_with_a_lock_of_its_own_is_judged_by_it(tmp_path: Path) -> None:
+    version = sbom.read_lock((sbom.IMAGES / "pgadmin.lock").read_text())["pgadmin4"].version
+    affected = [{"package": {"ecosystem": "PyPI", "name": "pgadmin4"}, "versions": [version]}]
+    (tmp_path / "one.json").write_text(json.dumps({"id": "PYSEC-1", "summary": "bad", "affected": affected}))
+    done = run(tmp_path / "out", "--advisories", str(tmp_path / "one.json"))
+    assert done.returncode == 1 and f"pgadmin4 {version}: PYSEC-1 bad" in done.stderr
+    bill = json.loads((tmp_path / "out" / "pgadmin.cdx.json").read_text())
+    names = {component["name"]: component for component in bill["components"]}
+    assert {"pgadmin4", "gunicorn", "flask"} <= names.keys() and not {"mlflow", "readmission", "pytest"} & names.keys()
+    assert names["pgadmin4"]["licenses"] == [{"expression": "PostgreSQL"}]
+    [edges] = [d["dependsOn"] for d in bill["dependencies"] if d["ref"] == names["pgadmin4"]["bom-ref"]]
+    assert names["flask"]["bom-ref"] in edges
+
+
+def test_a_record_holds_what_installed_packages_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = f"httpx==0.28 \\\n    --hash=sha256:{'a' * 64}\nidna==3.20 \\\n    --hash=sha256:{'b' * 64}\n"
+    (tmp_path / "web.lock").write_text(text)
+    monkeypatch.setattr(sbom, "IMAGES", tmp_path)
+    sbom.record("web", Path(httpx.__file__).parents[1])
+    stock = sbom.recorded_stock(text, json.loads((tmp_path / "web.json").read_text()))
+    assert stock == sbom.installed_stock(text)
+    assert (stock.graph, stock.licences["idna"]) == ({"httpx": {"idna"}, "idna": set()}, "BSD-3-Clause")
+
+
+def test_a_record_of_another_lock_is_refused() -> None:
+    with pytest.raises(SystemExit, match=r"alpha==1\.2\.3.*make lock"):
+        sbom.recorded_stock(LOCK, {"be-ta==4.5": {"licence": "MIT", "requires": []}})
+
+
 def test_a_licence_that_nobody_allowed_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sbom, "EXCEPTIONS", {"gone": "a reason"})
-    packages = [sbom.Package("psycopg2-binary", "2.9", ()), sbom.Package("httpx", "0.28", ())]
-    first, second = sbom.licence_problems(packages)
+    packages = {
+        "psycopg2-binary": sbom.Package("psycopg2-binary", "2.9", ()),
+        "httpx": sbom.Package("httpx", "0.28", ()),
+    }
+    licences = {"psycopg2-binary": "LGPL", "httpx": "BSD-3-Clause"}
+    first, second = sbom.licence_problems([sbom.Stock(packages, licences, {})])
     assert first.startswith("psycopg2-binary 2.9: licence LGPL") and second.startswith("EXCEPTIONS names gone")
