@@ -4,6 +4,7 @@ import base64
 import hashlib
 import importlib.util
 import json
+import re
 from typing import Any
 
 import chartlib
@@ -175,6 +176,32 @@ def test_pods_follow_a_rotation_and_every_kept_value_is_declared() -> None:
     assert json.loads(config["rotate.json"]) == {"all": "2026-12"}
     names = {name for _, name in credentials.PLACEHOLDER.findall(config["secrets.json"])}
     assert credentials.KEPT.keys() <= names
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_every_pod_that_has_a_rotated_value_is_replaced(environment: str) -> None:
+    everything = {name: {"install": True} for name in ("notebook", "pgadmin", "dask", "feed")}
+    releases = {r.name: r for r in chartlib.releases(environment, rotate={"all": "2026-12"}, **everything)}
+    foundation = chartlib.render(releases["foundation"], chartlib.CHARTS / "foundation")
+    (declared,) = (json.loads(o["data"]["secrets.json"]) for o in foundation if "secrets.json" in o.get("data", {}))
+    rotated = {
+        secret["name"]
+        for secret in declared
+        for text in secret["data"].values()
+        if {name for _, name in credentials.PLACEHOLDER.findall(text)} - credentials.KEPT.keys()
+    }
+    followers = set()
+    for release in (r for r in releases.values() if r.ours):
+        for item in chartlib.render(release, chartlib.ROOT / release.chart):
+            if item["kind"] not in ("Deployment", "StatefulSet"):
+                continue
+            names = set(re.findall(r"'(?:name|secretName)': '([a-z0-9-]+)'", str(item["spec"]["template"]["spec"])))
+            if names & rotated:
+                annotations = item["spec"]["template"]["metadata"].get("annotations", {})
+                assert "readmission/rotated" in annotations, (item["metadata"]["name"], names & rotated)
+                followers.add(item["metadata"]["name"])
+    assert {"readmission-inference", "readmission-notebook", "readmission-pgadmin", "dask-worker"} <= followers
+    assert ("door-to-mlflow" in followers) == (environment == "prod")
 
 
 def test_every_secret_that_is_named_is_made(platform: Platform, pods: list[Pod]) -> None:

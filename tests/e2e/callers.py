@@ -53,9 +53,9 @@ class Answers:
 
 
 @contextlib.contextmanager
-def asked_all_the_time() -> Iterator[Answers]:
-    """Ask the Service for predictions from the demo's pod, without pause; what came is known at the end."""
-    pod = ["-n", "readmission", "exec", "deploy/readmission-demo", "--"]
+def asked_all_the_time(deployment: str = "readmission-demo") -> Iterator[Answers]:
+    """Ask the Service for predictions from the demo's pod or another, without pause; what came is known at the end."""
+    pod = ["-n", "readmission", "exec", f"deploy/{deployment}", "--"]
     kubectl(*pod, "rm", "-f", "/tmp/stop")
     output: list[str] = []
     command = [*pod, "python", "-c", _PROGRAM, json.dumps(dict(contract.EXAMPLE)), str(_PAUSE)]

@@ -19,6 +19,7 @@ import logins
 import observed
 import printed
 import proofs
+import rotation
 import spool
 import workers
 import workplace
@@ -81,6 +82,7 @@ def upgrades(prove: Prove) -> None:
     prove("the HPA adds replicas under load", changes.scaling)
     prove("every replica serves the champion", install.replicas)
     prove("back to the values before", changes.calm)
+    prove("every password made anew under requests", rotation.rotated)
     if prove("every page behind a log-in", logins.opened):
         prove("an approval by the approver alone, with the person's name", logins.approved)
     prove("the log-in goes, and with it every address", logins.closed)
