@@ -22,10 +22,11 @@ FIRST_PREDICTION = 300
 
 def build_images() -> str:
     """Build the images and hand them to the cluster: by the printed line, or by what builds them for this cluster."""
+    optional = ("notebook", "pgadmin")
     if "IMAGE_BUILD" in os.environ:
-        return " ".join((run("scripts/images") + run("scripts/images", "notebook")).split())
+        return " ".join((run("scripts/images") + run("scripts/images", *optional)).split())
     command = shlex.split(printed.line("make images"))
-    return " ".join((run(*command) + run(*command, "NAMES=notebook")).split())
+    return " ".join((run(*command) + run(*command, f"NAMES={' '.join(optional)}")).split())
 
 
 def versions() -> str:

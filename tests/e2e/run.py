@@ -21,6 +21,7 @@ import printed
 import proofs
 import rotation
 import spool
+import sqlpage
 import workers
 import workplace
 from cluster import Report
@@ -100,8 +101,9 @@ def neighbours(prove: Prove) -> None:
     prove("the second system goes, the first stays", beside.second_gone)
     prove("a load test as a release", beside.load)
     prove("a batch on Dask, a worker killed", workers.batch)
-    if prove("JupyterLab, and its notebooks", workplace.opened):
-        prove("back to the values before", changes.calm)
+    prove("JupyterLab, and its notebooks", workplace.opened)
+    prove("pgAdmin, connected as the analyst", sqlpage.opened)
+    prove("back to the values before", changes.calm)
 
 
 def without_database(prove: Prove) -> None:
