@@ -106,11 +106,13 @@ format: $(VENV)/.installed ## format the code
 generate: $(VENV)/.installed ## write every generated file: rules, dashboards, chart docs, settings table, layering diagram
 	@$(BIN)/python scripts/generate.py
 
-# Three processes for two cores, each with a file at a time (tests/conftest.py): many tests wait for servers to start.
-# Bytecode is written, or each process that a test starts would compile our packages again.
+# Four processes for two cores, each with a file at a time (tests/conftest.py): many tests wait for servers to start. Unit
+# tests wait for nothing, and each process imports everything anew. Bytecode is written, or each process that a test
+# starts would compile our packages again.
+UNIT = $(filter unit,$(firstword $(ARGS)))
 .PHONY: test
 test: $(VENV)/.installed ## run the tests; ARGS=unit, ARGS="tests/integration/api -k feedback"
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(if $(filter unit,$(firstword $(ARGS))),tests/)$(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(if $(UNIT),2,4) --dist loadfile --no-loadscope-reorder $(if $(UNIT),tests/)$(ARGS)
 
 # Scripts that the site would otherwise load from another host.
 SITE := .cache/site

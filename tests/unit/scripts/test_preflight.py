@@ -28,7 +28,8 @@ WHOLE: dict[str, list[dict[str, Any]]] = {
     "ingressclasses": [],
     "secrets": [],
 }
-KUBECTL = """#!{python}
+#: Without `site`, as it starts a dozen times for each screen.
+KUBECTL = """#!{python} -IS
 import json, sys
 arguments = [a for a in sys.argv[1:] if not a.startswith("--context")]
 answers = json.load(open({answers!r}))

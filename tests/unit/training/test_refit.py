@@ -56,7 +56,7 @@ def test_the_same_data_gives_the_same_model_and_the_judged_one_is_left_alone() -
 
 
 def test_every_row_is_scored_by_a_fit_without_its_patient() -> None:
-    data = dataset(shared=True)
+    data = dataset(6_000, shared=True)
     fitted = refit.refit(data, models.build("decision_tree", {"min_samples_leaf": 1, "max_depth": None}), 1)
     risks = fitted.pipeline.named_steps["classify"].predict_proba(data.matrix)[:, 2]
     # A tree that may know each patient tells the outcomes of those it was fitted on, and of no other.
