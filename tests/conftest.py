@@ -43,10 +43,11 @@ for name in [
 
 #: What takes more than half a minute. It begins first, or one process would wait for the other at the end.
 SLOW = (
-    "tests/dags/test_chain.py",
-    "tests/dags/test_privacy.py",
+    "tests/system/test_real_data.py",
     "tests/system/",
     "tests/integration/year/test_quarter.py",
+    "tests/dags/test_chain.py",
+    "tests/dags/test_privacy.py",
     "tests/integration/api/test_fuzz_clinic.py",
     "tests/integration/api/test_fuzz.py",
     "tests/integration/training/test_tutorials.py",
@@ -75,13 +76,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
     """Keep a file in one process, and tests/system, whose files share one running system in their order.
 
-    The tests of the update and of faults run systems of their own, so another process may take them.
+    The tests of faults, of real data and of the update run systems of their own, so another process may take them.
     """
 
     class ByFile(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
-            alone = ("/test_update.py", "/test_faults.py")
+            alone = ("/test_faults.py", "/test_real_data.py", "/test_update.py")
             shared = file.startswith("tests/system/") and not file.endswith(alone)
             return "tests/system" if shared else file
 

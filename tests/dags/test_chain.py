@@ -1,8 +1,8 @@
 """The whole chain by Airflow with everything real, each step killed once and one family failing for good.
 
 On the first 12,000 rows of the real data set in three batches when it is there, else of the synthetic sample (two);
-tests/system/test_up.py takes all of them. The first run of ingest is killed when its batch is in, so that its retry
-takes the next one.
+tests/system/test_real_data.py takes all of them. The first run of ingest is killed when its batch is in, so that its
+retry takes the next one.
 """
 
 import hashlib
