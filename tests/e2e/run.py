@@ -11,6 +11,7 @@ import chains
 import changes
 import doors
 import environments
+import erasure
 import failover
 import foreign
 import install
@@ -128,6 +129,7 @@ def losses(prove: Prove) -> None:
     prove("a backup by the Job of the CronJob", backups.saved)
     prove("rows and models deleted, everything restored", backups.restored)
     prove("runs deleted in MLflow go for good", backups.collected)
+    prove("a patient erased by a pod of the cluster", erasure.erased)
     prove("a prediction after all that", install.first_prediction)
 
 
