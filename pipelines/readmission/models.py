@@ -98,15 +98,17 @@ class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     (1 - a, a - b, b). It costs two trees a boosting round where a three-class model costs three, and each
     head is trained on the question it answers.
 
-    Where the odds of a are moved by `any_shift_`, b stands and a is raised to it instead. A clipped b would cost 0.0014
-    of PR-AUC (measured on the real data, 27 November 2026).
+    Where the log-odds of a are recalibrated (times `any_slope_` plus `any_shift_`), b stands and a is raised to it
+    instead. A clipped b would cost 0.0014 of PR-AUC (measured on the real data, 27 November 2026).
 
     Args:
         estimator: Unfitted binary classifier with predict_proba, cloned for each head.
         categorical: Columns whose numbers are names, passed to the estimator (LightGBM) when it is fitted.
     """
 
-    #: Log-odds added to those of any readmission (`evaluation.recalibration`); stored models may have none.
+    #: What the log-odds of any readmission are multiplied by, and what is added to the product
+    #: (`evaluation.recalibration`). Stored models may have neither or the second alone.
+    any_slope_: float = 1.0
     any_shift_: float = 0.0
     #: Whether a lower risk of any readmission is raised to the early one even where its odds are not moved.
     early_first = False
@@ -126,7 +128,7 @@ class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         sample_weight: npt.NDArray[np.float64] | None = None,
     ) -> "TwoHeads":
         """Fit both heads; y: positions in contract.CLASSES; the weights of rows are optional."""
-        self.any_shift_ = 0.0
+        self.any_slope_, self.any_shift_ = 1.0, 0.0
         self.classes_ = np.arange(len(contract.CLASSES))
         self.n_features_in_ = X.shape[1]
         self.any_ = self._fit("any", X, y != _NO, sample_weight)
@@ -147,20 +149,29 @@ class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the fitted heads."""
         return self.any_, self.early_
 
-    def _risks(self, X: Matrix) -> tuple[Matrix, Matrix]:  # noqa: N803
-        """Return the risks of any and of early readmission, shape (n,) each."""
+    def risks(self, X: Matrix) -> tuple[Matrix, Matrix]:  # noqa: N803
+        """Return the risks of any and of early readmission as they were learned, shape (n,) each."""
         any_, early = (np.asarray(head.predict_proba(X), dtype=np.float64)[:, 1] for head in self.heads)
         return any_, early
 
     def predict_proba(self, X: Matrix) -> Matrix:  # noqa: N803
         """Return (n, 3) probabilities in the order of contract.CLASSES."""
-        any_, early = self._risks(X)
-        if self.any_shift_:
-            any_ = 1.0 / (1.0 + (1.0 / np.clip(any_, 1e-12, 1.0) - 1.0) * np.exp(-self.any_shift_))
-        if self.any_shift_ or self.early_first:
+        return self.join(*self.risks(X))
+
+    def join(self, any_: Matrix, early: Matrix) -> Matrix:
+        """Recalibrate what `risks` returns, and join it to (n, 3) probabilities in the order of contract.CLASSES."""
+        if self.is_recalibrated:
+            odds_against = (1.0 / np.clip(any_, 1e-12, 1.0) - 1.0) ** self.any_slope_
+            any_ = 1.0 / (1.0 + odds_against * np.exp(-self.any_shift_))
+        if self.is_recalibrated or self.early_first:
             any_ = np.maximum(any_, early)
         early = np.minimum(early, any_)
         return np.column_stack([1.0 - any_, any_ - early, early])
+
+    @property
+    def is_recalibrated(self) -> bool:
+        """Return whether any readmission states other odds than those that were learned."""
+        return (self.any_slope_, self.any_shift_) != (1.0, 0.0)
 
     def predict(self, X: Matrix) -> npt.NDArray[np.int64]:  # noqa: N803
         """Return the most probable class's position."""
@@ -227,7 +238,8 @@ class ThreeHeads(TwoHeads):
         """Return the fitted heads."""
         return self.any_, self.early_, self.soon_
 
-    def _risks(self, X: Matrix) -> tuple[Matrix, Matrix]:  # noqa: N803
+    def risks(self, X: Matrix) -> tuple[Matrix, Matrix]:  # noqa: N803
+        """Return the risk of any readmission, and that of an early one by the sum of all heads, shape (n,) each."""
         risks = [np.asarray(head.predict_proba(X), dtype=np.float64)[:, 1] for head in self.heads]
         odds = logit(np.clip(risks, 1e-12, 1 - 1e-12))
         return risks[0], expit(self.intercept_ + np.dot(self.weights_, odds))

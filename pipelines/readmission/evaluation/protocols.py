@@ -15,7 +15,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from readmission import contract, models
-from readmission.evaluation import metrics
+from readmission.evaluation import confusion
 from readmission.evaluation.metrics import Scored
 from readmission.features import encoding, history, icd9
 from readmission.features.visits import HISTORY_NAMES
@@ -222,7 +222,7 @@ def weighted_classes(scored: Scored, seed: int) -> Scored:
             for early in np.arange(1.0, 4.1, 0.25):
                 weights = np.array([1.0, late, early])
                 weighted = Scored(part.y, part.probabilities * weights, part.patients)
-                value = metrics.of_classes(weighted.confusion())["f1_macro"]
+                value = float(confusion.measure(weighted.confusion())["f1_macro"])
                 if value > best:
                     best, best_weights = value, weights
         weighted_probabilities[test] = scored.probabilities[test] * best_weights

@@ -3,13 +3,15 @@
 import msgspec
 
 from readmission.contract.risk import OperatingPoint, RiskBand
+from readmission.evaluation import recalibration
 from readmission.evaluation.metrics import Interval
 
-#: Figures of the folds that a card shows: key of `metrics.measure` -> label.
+#: Figures of the folds that a card shows: key of `metrics.measure`, or recent_ece_any -> label.
 QUALITY = {
     "roc_auc_30": "ROC-AUC, readmission within 30 days",
     "pr_auc_30": "PR-AUC, readmission within 30 days",
     "ece_30": "calibration error (ECE)",
+    "recent_ece_any": f"calibration error of any readmission on the newest {recalibration.RECENT_OF_ALL:,}",
 }
 
 
@@ -20,7 +22,8 @@ class RefitRecord(msgspec.Struct, frozen=True, kw_only=True):
         uri: MLflow URI of its Pipeline.
         data_sha256: Hash of the snapshot that it was fitted on.
         encounters, patients: How many it was fitted on.
-        quality: Figures of QUALITY over all encounters, each scored by a fit that had not seen its patient.
+        quality: Figures of QUALITY over all encounters, each scored by a fit that had not seen its patient. Records of
+            earlier releases lack recent_ece_any.
         points: Operating points, chosen on such scores of the encounters that are not of test.
         bands: Bands of risk, chosen likewise, with what became of the test encounters.
     """
@@ -45,7 +48,8 @@ def markdown(refit: RefitRecord | None) -> str:
             "The model that serves is the one that was judged: it was trained on the train split, and the figures below"
             " are its own."
         )
-    figures = ", ".join(f"{label} {refit.quality[name]}" for name, label in QUALITY.items())
+    shown = {label: refit.quality[name] for name, label in QUALITY.items() if name in refit.quality}
+    figures = ", ".join(f"{label} {interval}" for label, interval in shown.items())
     return (
         "The figures below, the gates included, are those of the **judged model**, which was trained on the train split"
         " and has seen neither validation nor test. **What serves** is the same family with the same parameters, fitted"

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from textwrap import shorten
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -130,8 +131,10 @@ def _table(report: DriftReport) -> str:
 def overview(report: DriftReport) -> str:
     """Draw the PSI of every column with its band, against the rule's thresholds."""
     shown = list(reversed(report.columns))
-    figure = Figure(figsize=(10, 0.2 * len(shown) + 1), layout="constrained")
+    height = 0.2 * len(shown) + 1
+    figure = Figure(figsize=(10, height))
     axes = figure.subplots()
+    figure.subplots_adjust(left=0.19, right=0.98, bottom=0.5 / height, top=1 - 0.1 / height)
     colors = [
         _GREY if entry.administrative else _RED if entry.beyond(report.rule.moderate) else _BLUE for entry in shown
     ]
@@ -154,7 +157,8 @@ def distributions(
     """Draw the clinical columns that differ most, before and now."""
     clinical = [entry for entry in report.columns if not entry.administrative][:most]
     counts = reference.counts(window, absent)
-    figure = Figure(figsize=(10, 7), layout="constrained")
+    figure = Figure(figsize=(10, 7))
+    figure.subplots_adjust(left=0.05, right=0.99, bottom=0.14, top=0.96, hspace=0.55, wspace=0.14)
     for axes, entry in zip(figure.subplots(2, 3).flat, clinical, strict=False):
         before = drift.shares(reference, reference.before[entry.column], entry.column)
         now = drift.shares(reference, counts[entry.column], entry.column)
@@ -162,7 +166,8 @@ def distributions(
         positions = range(len(bins))
         axes.bar([x - 0.2 for x in positions], [before[b] for b in bins], 0.4, color=_LIGHT, label="before")
         axes.bar([x + 0.2 for x in positions], [now[b] for b in bins], 0.4, color=_BLUE, label="now")
-        axes.set_xticks(positions, bins, rotation=90, fontsize=6)
+        axes.set_xticks(positions, [shorten(name, 24, placeholder=" …") for name in bins], rotation=90, fontsize=6)
+        axes.tick_params("y", labelsize=7)
         axes.set_title(f"{label(entry.column)} (PSI {entry.psi:.2f})", fontsize=9)
         axes.legend(fontsize=6)
     return image(figure)
@@ -172,7 +177,8 @@ def timeline(report: DriftReport, most: int = 12) -> str:
     """Draw the PSI of the clinical columns that differ most, one column of the picture a window."""
     names = [entry.column for entry in report.columns if not entry.administrative][:most]
     values = [[_psi(columns, name) for columns in report.windows.values()] for name in names]
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4))
+    figure.subplots_adjust(left=0.19, right=1.05, bottom=0.08, top=0.96)
     axes = figure.subplots()
     shades = axes.imshow(values, aspect="auto", cmap="Reds", vmin=0, vmax=report.rule.large)
     axes.set_yticks(range(len(names)), [label(name) for name in names], fontsize=7)

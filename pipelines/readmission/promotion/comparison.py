@@ -64,8 +64,11 @@ def _score(
     settings: Settings, client: MlflowClient, data: Dataset, candidate: TrainedModel, pipeline: Pipeline
 ) -> Scored | None:
     """Return all rows, each by the fit of the candidate that has not seen the patient."""
-    if refitted.find_or_fit(settings, client, candidate, pipeline) is None:
+    fitted = refitted.find_or_fit(settings, client, candidate, pipeline)
+    if fitted is None:
         return None
+    if fitted.unseen and fitted.record.data_sha256 == data.sha256:
+        return fitted.unseen
     with tempfile.TemporaryDirectory() as directory:
         return folds.score(settings, client, candidate.run_id, data, data.visits, Path(directory))
 

@@ -12,6 +12,7 @@ from readmission.contract.risk import OperatingPoint, RiskBand
 from readmission.evaluation import gates
 from readmission.evaluation.refits import RefitRecord
 from readmission.promotion import folds, refitted
+from readmission.promotion.refitted import Refitted
 from readmission.registry.runs import TrainedModel
 from readmission.scorer.compiler import compile_pipeline
 from readmission.scorer.manifest import ArtifactError, read_manifest, write_manifest
@@ -99,19 +100,17 @@ def add_refit(
     serving, beside = folder / SERVING, folder / JUDGED
     serving.rename(beside)
     try:
-        _compile_refit(settings, data, candidate, *fitted, folder)
+        _compile_refit(settings, data, candidate, fitted, folder)
     except ArtifactError as error:
         log.warning("%s is served as it was judged: %s", candidate.family, error)
         shutil.rmtree(serving, ignore_errors=True)
         beside.rename(serving)
         return None
     drop_visits(beside)
-    return fitted[1]
+    return fitted.record
 
 
-def _compile_refit(
-    settings: Settings, data: Dataset, candidate: TrainedModel, pipeline: Pipeline, record: RefitRecord, folder: Path
-) -> None:
+def _compile_refit(settings: Settings, data: Dataset, candidate: TrainedModel, fitted: Refitted, folder: Path) -> None:
     """Compile what serves, and check the gates of serving on it.
 
     Raises:
@@ -122,11 +121,11 @@ def _compile_refit(
         settings,
         data,
         candidate,
-        pipeline,
+        fitted.pipeline,
         folder / SERVING,
         figures=dict(read_manifest(folder / JUDGED).metrics),
-        points=record.points,
-        bands=record.bands,
+        points=fitted.record.points,
+        bands=fitted.record.bands,
         prevalence=float(early / size),
     )
     figures = gate_metrics.serving_metrics(folder / SERVING)

@@ -39,8 +39,8 @@ FOLDER = "folds"
 _COLUMNS = [*contract.FEATURE_NAMES, *contract.IDENTIFIERS, contract.TARGET]
 
 
-def keep(settings: Settings, client: MlflowClient, candidate: TrainedModel, pipelines: Sequence[Pipeline]) -> None:
-    """Compile the fits of a candidate's folds and keep them with its run; a family that cannot be compiled has none."""
+def keep(settings: Settings, client: MlflowClient, candidate: TrainedModel, pipelines: Sequence[Pipeline]) -> bool:
+    """Compile the fits of a candidate's folds and keep them with its run, unless its family cannot be compiled."""
     with tempfile.TemporaryDirectory() as directory:
         try:
             for number, pipeline in enumerate(pipelines):
@@ -57,8 +57,9 @@ def keep(settings: Settings, client: MlflowClient, candidate: TrainedModel, pipe
                 )
         except ArtifactError as error:
             log.warning("%s is compared on the validation patients alone: %s", candidate.family, error)
-            return
+            return False
         client.log_artifacts(candidate.run_id, directory, FOLDER)
+    return True
 
 
 def score(

@@ -4,6 +4,7 @@ import logging
 import os
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,8 @@ from mlflow.tracking import MlflowClient
 from sklearn.pipeline import Pipeline
 
 from readmission.errors import RefusalError
-from readmission.evaluation import metrics, operating_points, refits
+from readmission.evaluation import metrics, operating_points, recalibration, refits
+from readmission.evaluation.metrics import Scored
 from readmission.evaluation.refits import RefitRecord
 from readmission.features import encoding
 from readmission.promotion import folds
@@ -29,10 +31,24 @@ REFIT = "refit.json"
 _RESAMPLES = 200
 
 
-def find_or_fit(
-    settings: Settings, client: MlflowClient, candidate: TrainedModel, judged: Pipeline
-) -> tuple[Pipeline, RefitRecord] | None:
-    """Return a candidate fitted again on every patient, and its record; None if the judged model is to serve itself.
+@dataclass(frozen=True, kw_only=True)
+class Refitted:
+    """Candidate fitted again on every patient.
+
+    Attributes:
+        pipeline: Fitted Pipeline.
+        record: Record of the fit.
+        unseen: Rows of the record's data by batch and encounter, each as the fit of its folds answers it that has not
+            seen the patient. None if the fit was made earlier, or no such fits are kept.
+    """
+
+    pipeline: Pipeline
+    record: RefitRecord
+    unseen: Scored | None = None
+
+
+def find_or_fit(settings: Settings, client: MlflowClient, candidate: TrainedModel, judged: Pipeline) -> Refitted | None:
+    """Return a candidate fitted again on every patient; None if the judged model is to serve itself.
 
     A candidate that is judged again keeps the fit that a person may have approved.
 
@@ -48,7 +64,7 @@ def find_or_fit(
         with tempfile.TemporaryDirectory() as directory:
             path = Path(client.download_artifacts(candidate.run_id, REFIT, directory))
             record = msgspec.json.decode(path.read_bytes(), type=RefitRecord)
-        return tracking.load_pipeline(record.uri), record
+        return Refitted(pipeline=tracking.load_pipeline(record.uri), record=record)
     began = time.perf_counter()
     data = dataset.load(settings, candidate.last_batch)
     try:
@@ -56,18 +72,20 @@ def find_or_fit(
     except RefusalError as error:
         log.warning("%s is served as it was judged: %s", candidate.family, error)
         return None
-    folds.keep(settings, client, candidate, fitted.folds)
+    kept = folds.keep(settings, client, candidate, fitted.folds)
     uri = tracking.log_pipeline(fitted.pipeline, candidate.run_id, encoding.example(), "refit")
     record = _record(settings, data, fitted, uri)
     tracking.log_files(client, candidate.run_id, {REFIT: msgspec.json.format(msgspec.json.encode(record)).decode()})
     log.info("fitted on all %d encounters in %.1f s", record.encounters, time.perf_counter() - began)
-    return fitted.pipeline, record
+    return Refitted(pipeline=fitted.pipeline, record=record, unseen=fitted.unseen if kept else None)
 
 
 def _record(settings: Settings, data: Dataset, fitted: Refit, uri: str) -> RefitRecord:
     """Return the record of a fit: thresholds from the rows that are not of test, and what became of those of test."""
     others, test = fitted.unseen.part(~fitted.test), fitted.unseen.part(fitted.test)
     quality = metrics.intervals(fitted.unseen, _RESAMPLES, settings.seed)
+    count = recalibration.RECENT_OF_ALL
+    quality["recent_ece_any"] = recalibration.newest_error(fitted.unseen, _RESAMPLES, settings.seed, count)
     return RefitRecord(
         uri=uri,
         data_sha256=data.sha256,

@@ -179,7 +179,7 @@ def _write_engine(pipeline: Any, folder: Path) -> tuple[Engine, int]:
             ensemble, link = _ensemble(classifier, row_positions(features))
             layout = read_layout(encoder, single=ensemble.single)
             (folder / TREES).write_text(trees.text_model(ensemble, layout.width))
-            mix = classifier.weights_ if link == "three_heads" else ()
+            mix = _mix(classifier) if link == "three_heads" else ()
             recipe = Recipe(layout=layout, link=link, base=ensemble.base, trees=TREES, mix=mix)
             engine, count = "lightgbm", sum(map(len, ensemble.blocks))
     except (ValueError, TypeError, AttributeError, KeyError) as reason:
@@ -208,8 +208,17 @@ def _ensemble(classifier: Any, positions: Sequence[int]) -> tuple[trees.Ensemble
 def _joined(ensemble: trees.Ensemble, heads: Any) -> tuple[trees.Ensemble, Link]:
     """Return the heads with what is added to the margins of any and early readmission, and their link."""
     early = float(np.dot(heads.weights_, ensemble.base)) + heads.intercept_
-    link: Link = "three_heads" if len(heads.heads) > 2 else "early_first" if heads.any_shift_ else "two_heads"
-    return replace(ensemble, base=(ensemble.base[0] + heads.any_shift_, early)), link
+    any_ = float(heads.any_slope_ * ensemble.base[0] + heads.any_shift_)
+    link: Link = "three_heads" if len(heads.heads) > 2 else "early_first" if heads.is_recalibrated else "two_heads"
+    first, *others = ensemble.blocks
+    blocks = [[trees.scaled(block, heads.any_slope_) for block in first], *others]
+    return replace(ensemble, blocks=blocks, base=(any_, early)), link
+
+
+def _mix(heads: Any) -> tuple[float, ...]:
+    """Return the weight of each output of the trees in the margin of early readmission; the first output is scaled."""
+    any_, *others = heads.weights_
+    return any_ / heads.any_slope_, *others
 
 
 def _linear(classifier: Any, features: Sequence[Feature], layout: Layout) -> Recipe:

@@ -85,6 +85,17 @@ def _moved(indices: str, positions: Sequence[int]) -> str:
     return "split_feature=" + " ".join(str(positions[int(i)]) for i in indices.split())
 
 
+def scaled(block: str, factor: float) -> str:
+    """Return a tree whose leaves are multiplied by a factor."""
+    if factor == 1.0:
+        return block
+    return re.sub(
+        r"(?m)^leaf_value=(.*)$",
+        lambda m: "leaf_value=" + " ".join(repr(factor * float(v)) for v in m[1].split()),
+        block,
+    )
+
+
 def of_xgboost(models: Sequence[Any], positions: Sequence[int]) -> Ensemble:
     """Translate fitted binary `XGBClassifier` models, one output each."""
     blocks, base = [], []

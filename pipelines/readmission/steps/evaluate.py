@@ -1,6 +1,5 @@
 """Evaluation of the method: patient-grouped folds, forward in time, learning curve, ablations, references."""
 
-import json
 import logging
 import os
 import time
@@ -12,16 +11,15 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from matplotlib.figure import Figure
 
 from readmission import contract, models
 from readmission.data import snapshots
 from readmission.data.snapshots import Snapshot
 from readmission.evaluation import (
+    method_report,
     method_table,
     metrics,
-    model_card,
-    plots,
+    newest_batches,
     protocols,
     reference_models,
     score_comparison,
@@ -35,6 +33,8 @@ from readmission.settings import Settings
 log = logging.getLogger(__name__)
 
 Lines = dict[str, dict[str, Interval]]
+#: All rows by the number of the first batches that were learned.
+Grown = dict[int, Scored]
 Wait = Callable[[], Scored]
 #: Folds of a model that learns from 90 % of the patients, as near to a fit on all as can be measured.
 _MANY_FOLDS = 10
@@ -66,60 +66,31 @@ def run(
     data = snapshots.find(settings)
     frame = data.frame()
     table, points = protocols.EncodedRows.of(frame), score_comparison.score_frame(frame)
-    lines = _measure(table, points, family, settings.seed, seeds, quick)
+    lines, grown = _measure(table, points, family, settings.seed, seeds, quick)
     minutes = (time.perf_counter() - began) / 60
-    text = _render(settings, data, table, family, seeds, lines, minutes, code)
-    files = report_files(text, lines)
+    text = _render(settings, data, table, family, seeds, lines, grown, minutes, code)
+    files = method_report.files(text, lines)
     tags = {"step": "evaluate", "data_sha256": data.sha256, **lineage.tags(settings)}
     with tracking.run(client, settings, "evaluate", tags) as run_id:
         headline = next(iter(lines.values()))
         tracking.log_run(client, run_id, metrics={f"pooled_{n}": headline[n].value for n in SHOWN})
         tracking.log_files(client, run_id, files)
     if report:
-        _write(report, files)
+        method_report.write(report, files)
     typer.echo(text)
     return lines
 
 
-def report_files(text: str, lines: Lines) -> dict[str, str | Figure]:
-    """Return the files of the report by name: Markdown, HTML, JSON and a picture.
-
-    Args:
-        text: Report as Markdown.
-        lines: Metrics with intervals, by line of the table.
-    """
-    roc_auc = {label.strip(): figures["roc_auc_30"] for label, figures in lines.items()}
-    numbers = {
-        label.strip(): {name: vars(figure) for name, figure in figures.items()} for label, figures in lines.items()
-    }
-    picture = plots.bars(
-        {label: interval.value for label, interval in roc_auc.items()},
-        [(interval.low, interval.high) for interval in roc_auc.values()],
-        "ROC-AUC for readmission within 30 days, 95 % interval",
-        "how good the method is",
-    )
-    return {
-        "evaluation.md": text,
-        "evaluation.html": model_card.html(text, "How good the method is"),
-        "evaluation.json": json.dumps(numbers, indent=2),
-        "evaluation.png": picture,
-    }
-
-
-def _write(report: Path, files: Mapping[str, str | Figure]) -> None:
-    for name, content in files.items():
-        path = report.with_suffix(Path(name).suffix)
-        if isinstance(content, str):
-            path.write_text(content)
-        else:
-            content.savefig(path)
-
-
 def _measure(
     table: protocols.EncodedRows, points: Mapping[str, Array], family: str, seed: int, seeds: int, quick: bool
-) -> Lines:
-    """Return every line of the table; the fits run on one core each, beside the intervals of earlier lines."""
-    began, measured = time.perf_counter(), {}
+) -> tuple[Lines, Grown]:
+    """Return every line of the table, and the rows by how many of the first batches were learned.
+
+    The fits run on one core each, beside the intervals of earlier lines.
+    """
+    began, measured, grown = time.perf_counter(), Lines(), Grown()
+    count = len(np.unique(table.batches))
+    sizes = {_grown(family, size): size for size in range(2, count)} | {_pooled(family): count}
     pool = ThreadPoolExecutor(os.cpu_count() or 1)
     try:
         lines = [*_scores(pool, table, family, seed, seeds, quick), *_known_scores(table, points)]
@@ -127,6 +98,8 @@ def _measure(
         for number, (label, wait) in enumerate(lines, 1):
             scored = wait()
             measured[label] = metrics.intervals(scored, 200, seed)
+            if label in sizes:
+                grown[sizes[label]] = scored
             if not label.startswith(" "):
                 base = scored
             elif base and np.array_equal(base.patients, scored.patients):
@@ -135,7 +108,15 @@ def _measure(
             log.info("%d of %d after %.0f s, %s: ROC-AUC %s", number, len(lines), took, label.strip(), headline)
     finally:
         pool.shutdown(cancel_futures=True)
-    return measured
+    return measured, grown
+
+
+def _pooled(family: str) -> str:
+    return f"{family}, as served, folds pooled"
+
+
+def _grown(family: str, batches: int) -> str:
+    return f"{family}, trained on {batches} of the batches"
 
 
 def _scores(
@@ -153,7 +134,7 @@ def _scores(
         return pool.submit(protocol, table, learner, features, *(more or (seed,))).result
 
     base = fit(protocols.pooled, family)
-    yield f"{family}, as served, folds pooled", base
+    yield _pooled(family), base
     if not quick:
         many = fit(protocols.pooled, family, names, seed, _MANY_FOLDS)
         yield f"  {_MANY_FOLDS} folds: trained on 90 % of the patients", many
@@ -168,7 +149,7 @@ def _scores(
     yield "  without causal history", fit(protocols.ahead, family, protocols.ABLATIONS["without causal history"])
     yield from _recent(fit, family, names, seed)
     for count in range(1, len(np.unique(table.batches))):
-        yield f"{family}, trained on {count} of the batches", fit(protocols.growing, family, names, seed, count)
+        yield _grown(family, count), fit(protocols.growing, family, names, seed, count)
     for label, features in list(protocols.ABLATIONS.items())[1:]:
         yield f"{family}, {label}", fit(protocols.pooled, family, features)
     for name, other_family in models.FAMILIES.items():
@@ -217,6 +198,7 @@ def _render(
     family: str,
     seeds: int,
     lines: Lines,
+    grown: Grown,
     minutes: float,
     code: str,
 ) -> str:
@@ -237,6 +219,8 @@ def _render(
             "class. Indented lines change one thing of the line above them; the change is paired, on the same rows.",
             "",
             *method_table.markdown(lines, set(scores), published=not warning),
+            "",
+            *newest_batches.markdown(grown, table.batches, settings.seed),
             "",
             *(f"- {label}: {limits}" for label, limits in scores.items()),
             "",

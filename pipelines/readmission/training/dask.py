@@ -19,7 +19,6 @@ from readmission import models
 from readmission.data import snapshots
 from readmission.data.snapshots import CleanBatch, Snapshot
 from readmission.errors import RefusalError
-from readmission.evaluation import recalibration
 from readmission.evaluation.metrics import Scored
 from readmission.features import encoding, history
 from readmission.features.visits import Visits
@@ -100,7 +99,7 @@ def fit(data: DaskDataset, family: str, seed: int, params: Mapping[str, Any] | N
     _fit_heads(pipeline.named_steps["classify"], data)
     seconds = time.perf_counter() - began
     before = _score_splits(data, pipeline, ["validation"])
-    pipeline.named_steps["classify"].any_shift_ = recalibration.any_shift(before["validation"])
+    fitting.recalibrate(pipeline.named_steps["classify"], before["validation"])
     return fitting.judge(family, pipeline, _score_splits(data, pipeline, list(JUDGED)), seconds)
 
 

@@ -27,8 +27,8 @@ class FittedFamily:
         pipeline: Fitted Pipeline, from a typed frame to probabilities.
         params: Parameters of its estimator.
         scored: Rows with their probabilities, by split of JUDGED.
-        metrics: Metrics prefixed by val_ and test_, fit_seconds, and any_shift, the log-odds that those of any
-            readmission were moved by.
+        metrics: Metrics prefixed by val_ and test_, fit_seconds, and any_slope and any_shift, what the log-odds
+            of any readmission were multiplied by and moved by.
     """
 
     family: str
@@ -48,12 +48,23 @@ def fit(data: Dataset, family: str, seed: int, params: Mapping[str, Any] | None 
         classifier = pipeline.named_steps["classify"].fit(data.matrix[train], data.y[train])
         seconds = time.perf_counter() - began
         if isinstance(classifier, models.TwoHeads):
-            before = classifier.predict_proba(data.matrix[data.rows("validation")])
-            classifier.any_shift_ = recalibration.any_shift(data.scored("validation", before))
+            before = data.scored("validation", classifier.predict_proba(data.matrix[data.rows("validation")]))
+            recalibrate(classifier, before)
         scored = {
             split: data.scored(split, classifier.predict_proba(data.matrix[data.rows(split)])) for split in JUDGED
         }
     return judge(family, pipeline, scored, seconds)
+
+
+def recalibrate(heads: models.TwoHeads, before: Scored) -> None:
+    """Recalibrate the risks of any readmission to the newest rows of validation.
+
+    Args:
+        heads: Fitted heads, changed in place.
+        before: Validation rows by batch and encounter, as the heads answer them.
+    """
+    line = recalibration.recalibrate(recalibration.newest(before))
+    heads.any_slope_, heads.any_shift_ = line.slope, line.shift
 
 
 def judge(family: str, pipeline: Pipeline, scored: Mapping[str, Scored], seconds: float) -> FittedFamily:
@@ -73,7 +84,9 @@ def judge(family: str, pipeline: Pipeline, scored: Mapping[str, Scored], seconds
     roc_auc, accuracy = figures["val_roc_auc_30"], figures["val_accuracy"]
     log.info("%s: %.1f s, validation ROC-AUC for <30 %.4f, accuracy %.4f", family, seconds, roc_auc, accuracy)
     figures["fit_seconds"] = seconds
-    figures["any_shift"] = getattr(pipeline.named_steps["classify"], "any_shift_", 0.0)
+    classifier = pipeline.named_steps["classify"]
+    figures["any_slope"] = getattr(classifier, "any_slope_", 1.0)
+    figures["any_shift"] = getattr(classifier, "any_shift_", 0.0)
     return FittedFamily(
         family=family, pipeline=pipeline, params=models.parameters(pipeline), scored=scored, metrics=figures
     )

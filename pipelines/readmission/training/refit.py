@@ -4,6 +4,7 @@ A model is judged on patients whom it has not seen, so it is trained on 70 % of 
 has no patients left to be measured on, so thresholds and quality come from fits that leave out a third of the patients.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -69,12 +70,7 @@ def refit(data: Dataset, judged: Pipeline, jobs: int) -> Refit:
     order = np.argsort(data.places, kind="stable")
     with threadpool_limits(1), ThreadPoolExecutor(jobs) as pool:  # more threads would compete for the cores
         whole, *folds = pool.map(fit, parts)
-        unseen = _score(data, folds, parts[1:]).part(order)
-        if isinstance(whole, models.TwoHeads):
-            shift = recalibration.any_shift(unseen, recalibration.RECENT_OF_ALL)
-            for classifier in (whole, *folds):
-                classifier.any_shift_ = shift
-            unseen = _score(data, folds, parts[1:]).part(order)
+        unseen = _score(data, whole, folds, order)
     test = np.zeros(len(data.y), np.bool_)
     test[data.bounds["test"]] = True
     encode = judged.named_steps["encode"]
@@ -82,9 +78,28 @@ def refit(data: Dataset, judged: Pipeline, jobs: int) -> Refit:
     return Refit(pipeline=pipeline, folds=tuple(others), unseen=unseen, test=test[order])
 
 
-def _score(data: Dataset, classifiers: list[Any], parts: list[tuple[Any, Any]]) -> Scored:
-    """Return all rows, each with the probabilities of the classifier that has not seen its patient."""
+def _score(data: Dataset, whole: Any, folds: Sequence[Any], order: npt.NDArray[np.intp]) -> Scored:
+    """Return all rows by batch and encounter, each with the probabilities of the fit that has not seen its patient.
+
+    Any readmission is recalibrated to the newest encounters: for the fit on every patient by all of them, for the fit
+    of a fold by those of other patients, so that the probabilities of its own are those of patients whom nothing knows.
+    """
+    tested = [test for _, test in protocols.folds(data.patients, FOLD_SEED)]
+    if not isinstance(whole, models.TwoHeads):
+        answers = [fit.predict_proba(data.matrix[test]) for fit, test in zip(folds, tested, strict=True)]
+        return _scored(data, tested, answers).part(order)
+    risks = [fit.risks(data.matrix[test]) for fit, test in zip(folds, tested, strict=True)]
+    before = _scored(data, tested, [fit.join(*each) for fit, each in zip(folds, risks, strict=True)])
+    newest = order[-recalibration.RECENT_OF_ALL :]
+    for classifier, own in ((whole, newest[:0]), *zip(folds, tested, strict=True)):
+        line = recalibration.recalibrate(before.part(newest[~np.isin(newest, own)]))
+        classifier.any_slope_, classifier.any_shift_ = line.slope, line.shift
+    return _scored(data, tested, [fit.join(*each) for fit, each in zip(folds, risks, strict=True)]).part(order)
+
+
+def _scored(data: Dataset, tested: Sequence[Any], answers: Sequence[Any]) -> Scored:
+    """Return all rows in the order of the dataset, with the answers of the folds to the rows that they test."""
     probabilities = np.empty((len(data.y), len(contract.CLASSES)))
-    for classifier, (_, test) in zip(classifiers, parts, strict=True):
-        probabilities[test] = classifier.predict_proba(data.matrix[test])
+    for test, answer in zip(tested, answers, strict=True):
+        probabilities[test] = answer
     return Scored(data.y, probabilities, data.patients)

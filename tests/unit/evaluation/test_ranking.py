@@ -13,10 +13,14 @@ def test_the_names_are_those_that_are_measured_and_no_bin_or_class_is_needed() -
     y = np.where(random.random(500) < risks, 2, 0)
     scored = Scored(y, np.c_[1 - risks, 0 * risks, risks], np.arange(500))
     weights = random.integers(0, 3, 500).astype(float)
-    figures = ranking.measure(*scored.ranking(weights))
+    figures = ranking.measure_each(*scored.ranking(weights[np.newaxis]))
     assert set(figures) == ranking.NAMES
     whole = metrics.measure(scored, weights)
-    assert figures == {name: whole[name] for name in ranking.NAMES}
+    assert {name: values[0] for name, values in figures.items()} == {name: whole[name] for name in ranking.NAMES}
+    assert set(ranking.measure_each(*scored.ranking(weights[np.newaxis]), ["pr_auc_30"])) == {"pr_auc_30"}
+    in_groups = [np.bincount((risks * 100).round().astype(int), weights=w)[::-1] for w in (weights * (y == 2), weights)]
+    events, every = (weight[in_groups[1] > 0] for weight in in_groups)
+    assert ranking.measure(events, every - events) == pytest.approx({n: v[0] for n, v in figures.items()})
 
 
 @pytest.mark.parametrize(("events", "others"), [([0.0, 0.0], [1.0, 2.0]), ([1.0, 2.0], [0.0, 0.0])])

@@ -1,27 +1,46 @@
-"""The odds of any readmission are moved to the newest encounters, and only where there are enough."""
+"""Any readmission is recalibrated to the newest encounters, and only where there are enough."""
 
 import numpy as np
 import pytest
 
-from readmission.evaluation import recalibration
+from readmission.evaluation import metrics, recalibration
 from readmission.evaluation.metrics import Scored
 
 
-def draw(n: int, late_odds: float) -> Scored:
-    """Draw outcomes from risks that hold for the first half; in the second half the odds of any are others."""
+def draw(n: int, late_odds: float, slope: float = 1.0) -> Scored:
+    """Draw outcomes from risks that hold for the first half; in the second half the odds of any are others.
+
+    Args:
+        n: Encounters.
+        late_odds: What is added to their log-odds in the second half.
+        slope: What these are multiplied by before.
+    """
     random = np.random.default_rng(7)
     any_ = random.uniform(0.2, 0.8, n)
     early = any_ * 0.2
     newer = np.arange(n) >= n // 2
-    true = 1 / (1 + (1 / any_ - 1) * np.exp(-late_odds * newer))
+    true = np.where(newer, 1 / (1 + (1 / any_ - 1) ** slope * np.exp(-late_odds)), any_)
     drawn = random.random(n)
     y = np.where(drawn < early, 2, np.where(drawn < true, 1, 0))
     return Scored(y, np.column_stack([1 - any_, any_ - early, early]), np.arange(n))
 
 
-def test_the_shift_is_that_of_the_newest_encounters() -> None:
-    assert recalibration.any_shift(draw(40_000, -0.6)) == pytest.approx(-0.6, abs=0.12)
-    assert recalibration.any_shift(draw(40_000, 0.0)) == pytest.approx(0.0, abs=0.12)
+def test_slope_and_shift_are_those_of_the_newest_encounters() -> None:
+    for shift, slope in ((-0.6, 1.0), (0.0, 1.0), (-0.5, 1.3)):
+        line = recalibration.recalibrate(recalibration.newest(draw(40_000, shift, slope), 15_000))
+        assert (line.shift, line.slope) == pytest.approx((shift, slope), abs=0.08)
+
+
+def test_the_mean_risk_is_the_observed_share_and_the_error_falls() -> None:
+    newest = recalibration.newest(draw(40_000, -0.6, 0.1), 5_000)
+    line = recalibration.recalibrate(newest)
+    assert line.slope == 0.5  # fewer are not believed
+    odds = np.log(newest.any / (1 - newest.any))
+    any_ = 1 / (1 + np.exp(-line.slope * odds - line.shift))
+    assert any_.mean() == pytest.approx((newest.y > 0).mean(), abs=1e-9)
+    moved = Scored(newest.y, np.column_stack([1 - any_, any_ - 0.01, 0 * any_ + 0.01]), newest.patients)
+    assert metrics.measure(moved)["ece_any"] < metrics.measure(newest)["ece_any"] / 2
+    assert recalibration.newest_error(moved, 50, 7, 5_000).value == metrics.measure(moved)["ece_any"]
 
 
 def test_the_newest_stand_last() -> None:
@@ -31,7 +50,8 @@ def test_the_newest_stand_last() -> None:
 
 
 def test_few_encounters_or_one_outcome_move_nothing() -> None:
-    assert recalibration.any_shift(draw(400, -0.6)) == 0.0
+    nothing = recalibration.Recalibration()
+    assert recalibration.recalibrate(draw(400, -0.6)) == nothing
     scored = draw(4_000, 0.0)
-    assert recalibration.any_shift(Scored(np.zeros(4_000, int), scored.probabilities, scored.patients)) == 0.0
-    assert recalibration.any_shift(scored.part(np.zeros(4_000, bool))) == 0.0
+    assert recalibration.recalibrate(Scored(np.zeros(4_000, int), scored.probabilities, scored.patients)) == nothing
+    assert recalibration.recalibrate(scored.part(np.zeros(4_000, bool))) == nothing

@@ -54,9 +54,9 @@ def test_the_odds_of_any_readmission_are_moved_to_the_newest_encounters() -> Non
     data.y = y
     fitted = fitting.fit(data, "lightgbm", 7, {"n_estimators": 20})
     heads = fitted.pipeline.named_steps["classify"]
-    assert heads.any_shift_ == fitted.metrics["any_shift"] < -0.5
+    assert heads.any_shift_ == fitted.metrics["any_shift"] < -0.5 and heads.any_slope_ == fitted.metrics["any_slope"]
     newest = recalibration.newest(fitted.scored["test"])
     moved = metrics.measure(newest)["ece_any"]
-    heads.any_shift_ = 0.0
+    heads.any_slope_, heads.any_shift_ = 1.0, 0.0
     before = metrics.measure(Scored(newest.y, heads.predict_proba(x[1_500:3_000]), newest.patients))["ece_any"]
     assert moved < 0.06 < 0.12 < before
