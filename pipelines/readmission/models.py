@@ -98,7 +98,7 @@ class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     (1 - a, a - b, b). It costs two trees a boosting round where a three-class model costs three, and each
     head is trained on the question it answers.
 
-    Where the log-odds of a are recalibrated (times `any_slope_` plus `any_shift_`), b stands and a is raised to it
+    Where the log-odds of a are recalibrated (times `any_slope_` plus `any_shift_`), b counts and a is raised to it
     instead. A clipped b would cost 0.0014 of PR-AUC (measured on the real data, 27 November 2026).
 
     Args:
@@ -110,6 +110,8 @@ class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     #: (`evaluation.recalibration`). Stored models may have neither or the second alone.
     any_slope_: float = 1.0
     any_shift_: float = 0.0
+    #: What is added to the log-odds of early readmission, likewise.
+    early_shift_: float = 0.0
     #: Whether a lower risk of any readmission is raised to the early one even where its odds are not moved.
     early_first = False
     #: Weight of each of `heads` in the log-odds of early readmission.
@@ -128,7 +130,7 @@ class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         sample_weight: npt.NDArray[np.float64] | None = None,
     ) -> "TwoHeads":
         """Fit both heads; y: positions in contract.CLASSES; the weights of rows are optional."""
-        self.any_slope_, self.any_shift_ = 1.0, 0.0
+        self.any_slope_, self.any_shift_, self.early_shift_ = 1.0, 0.0, 0.0
         self.classes_ = np.arange(len(contract.CLASSES))
         self.n_features_in_ = X.shape[1]
         self.any_ = self._fit("any", X, y != _NO, sample_weight)
@@ -163,15 +165,27 @@ class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.is_recalibrated:
             odds_against = (1.0 / np.clip(any_, 1e-12, 1.0) - 1.0) ** self.any_slope_
             any_ = 1.0 / (1.0 + odds_against * np.exp(-self.any_shift_))
+        if self.early_shift_:
+            early = 1.0 / (1.0 + (1.0 / np.clip(early, 1e-12, 1.0) - 1.0) * np.exp(-self.early_shift_))
         if self.is_recalibrated or self.early_first:
             any_ = np.maximum(any_, early)
         early = np.minimum(early, any_)
         return np.column_stack([1.0 - any_, any_ - early, early])
 
+    def recalibrate(self, slope: float, shift: float, early: float) -> None:
+        """State other odds than those that were learned.
+
+        Args:
+            slope: What the log-odds of any readmission are multiplied by.
+            shift: What is added to the product.
+            early: What is added to the log-odds of early readmission.
+        """
+        self.any_slope_, self.any_shift_, self.early_shift_ = slope, shift, early
+
     @property
     def is_recalibrated(self) -> bool:
-        """Return whether any readmission states other odds than those that were learned."""
-        return (self.any_slope_, self.any_shift_) != (1.0, 0.0)
+        """Return whether the heads state other odds than those that they learned."""
+        return (self.any_slope_, self.any_shift_, self.early_shift_) != (1.0, 0.0, 0.0)
 
     def predict(self, X: Matrix) -> npt.NDArray[np.int64]:  # noqa: N803
         """Return the most probable class's position."""

@@ -207,7 +207,7 @@ def _ensemble(classifier: Any, positions: Sequence[int]) -> tuple[trees.Ensemble
 
 def _joined(ensemble: trees.Ensemble, heads: Any) -> tuple[trees.Ensemble, Link]:
     """Return the heads with what is added to the margins of any and early readmission, and their link."""
-    early = float(np.dot(heads.weights_, ensemble.base)) + heads.intercept_
+    early = float(np.dot(heads.weights_, ensemble.base)) + heads.intercept_ + heads.early_shift_
     any_ = float(heads.any_slope_ * ensemble.base[0] + heads.any_shift_)
     link: Link = "three_heads" if len(heads.heads) > 2 else "early_first" if heads.is_recalibrated else "two_heads"
     first, *others = ensemble.blocks

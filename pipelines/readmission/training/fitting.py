@@ -27,8 +27,8 @@ class FittedFamily:
         pipeline: Fitted Pipeline, from a typed frame to probabilities.
         params: Parameters of its estimator.
         scored: Rows with their probabilities, by split of JUDGED.
-        metrics: Metrics prefixed by val_ and test_, fit_seconds, and any_slope and any_shift, what the log-odds
-            of any readmission were multiplied by and moved by.
+        metrics: Metrics prefixed by val_ and test_, fit_seconds, any_slope and any_shift, what the log-odds of any
+            readmission were multiplied by and moved by, and early_shift, what those of early readmission were moved by.
     """
 
     family: str
@@ -57,14 +57,14 @@ def fit(data: Dataset, family: str, seed: int, params: Mapping[str, Any] | None 
 
 
 def recalibrate(heads: models.TwoHeads, before: Scored) -> None:
-    """Recalibrate the risks of any readmission to the newest rows of validation.
+    """Recalibrate the risks to the newest rows of validation.
 
     Args:
         heads: Fitted heads, changed in place.
         before: Validation rows by batch and encounter, as the heads answer them.
     """
     line = recalibration.recalibrate(recalibration.newest(before))
-    heads.any_slope_, heads.any_shift_ = line.slope, line.shift
+    heads.recalibrate(line.slope, line.shift, line.early)
 
 
 def judge(family: str, pipeline: Pipeline, scored: Mapping[str, Scored], seconds: float) -> FittedFamily:
@@ -87,6 +87,7 @@ def judge(family: str, pipeline: Pipeline, scored: Mapping[str, Scored], seconds
     classifier = pipeline.named_steps["classify"]
     figures["any_slope"] = getattr(classifier, "any_slope_", 1.0)
     figures["any_shift"] = getattr(classifier, "any_shift_", 0.0)
+    figures["early_shift"] = getattr(classifier, "early_shift_", 0.0)
     return FittedFamily(
         family=family, pipeline=pipeline, params=models.parameters(pipeline), scored=scored, metrics=figures
     )

@@ -81,8 +81,9 @@ def refit(data: Dataset, judged: Pipeline, jobs: int) -> Refit:
 def _score(data: Dataset, whole: Any, folds: Sequence[Any], order: npt.NDArray[np.intp]) -> Scored:
     """Return all rows by batch and encounter, each with the probabilities of the fit that has not seen its patient.
 
-    Any readmission is recalibrated to the newest encounters: for the fit on every patient by all of them, for the fit
-    of a fold by those of other patients, so that the probabilities of its own are those of patients whom nothing knows.
+    The risks are recalibrated to the newest encounters: those of the fit on every patient by all of them. Any
+    readmission of the patients of a fold is recalibrated by other patients, so that it is that of patients whom nothing
+    knows. Early readmission is moved alike in every fold: otherwise the folds would rank each other's patients wrongly.
     """
     tested = [test for _, test in protocols.folds(data.patients, FOLD_SEED)]
     if not isinstance(whole, models.TwoHeads):
@@ -91,9 +92,11 @@ def _score(data: Dataset, whole: Any, folds: Sequence[Any], order: npt.NDArray[n
     risks = [fit.risks(data.matrix[test]) for fit, test in zip(folds, tested, strict=True)]
     before = _scored(data, tested, [fit.join(*each) for fit, each in zip(folds, risks, strict=True)])
     newest = order[-recalibration.RECENT_OF_ALL :]
-    for classifier, own in ((whole, newest[:0]), *zip(folds, tested, strict=True)):
+    served = recalibration.recalibrate(before.part(newest))
+    whole.recalibrate(served.slope, served.shift, served.early)
+    for fit, own in zip(folds, tested, strict=True):
         line = recalibration.recalibrate(before.part(newest[~np.isin(newest, own)]))
-        classifier.any_slope_, classifier.any_shift_ = line.slope, line.shift
+        fit.recalibrate(line.slope, line.shift, served.early)
     return _scored(data, tested, [fit.join(*each) for fit, each in zip(folds, risks, strict=True)]).part(order)
 
 

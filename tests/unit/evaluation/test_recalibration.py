@@ -34,11 +34,10 @@ def test_slope_and_shift_are_those_of_the_newest_encounters() -> None:
 def test_the_mean_risk_is_the_observed_share_and_the_error_falls() -> None:
     newest = recalibration.newest(draw(40_000, -0.6, 0.1), 5_000)
     line = recalibration.recalibrate(newest)
-    assert line.slope == 0.5  # fewer are not believed
-    odds = np.log(newest.any / (1 - newest.any))
-    any_ = 1 / (1 + np.exp(-line.slope * odds - line.shift))
-    assert any_.mean() == pytest.approx((newest.y > 0).mean(), abs=1e-9)
-    moved = Scored(newest.y, np.column_stack([1 - any_, any_ - 0.01, 0 * any_ + 0.01]), newest.patients)
+    assert line.slope == 0.5  # flatter ones are not believed
+    moved = recalibration.move(newest, line)
+    assert moved.any.mean() == pytest.approx((newest.y > 0).mean(), abs=1e-9)
+    assert moved.early.mean() == pytest.approx(newest.event.mean(), abs=1e-9)
     assert metrics.measure(moved)["ece_any"] < metrics.measure(newest)["ece_any"] / 2
     assert recalibration.newest_error(moved, 50, 7, 5_000).value == metrics.measure(moved)["ece_any"]
 
@@ -55,3 +54,14 @@ def test_few_encounters_or_one_outcome_move_nothing() -> None:
     scored = draw(4_000, 0.0)
     assert recalibration.recalibrate(Scored(np.zeros(4_000, int), scored.probabilities, scored.patients)) == nothing
     assert recalibration.recalibrate(scored.part(np.zeros(4_000, bool))) == nothing
+
+
+def test_few_early_readmissions_leave_the_early_risk() -> None:
+    wrong = draw(8_000, 0.0)
+    high = Scored(
+        wrong.y, wrong.probabilities * [1, 0.5, 1] + wrong.probabilities[:, [1]] * [0, 0, 0.5], wrong.patients
+    )
+    assert recalibration.recalibrate(high).early < -0.5
+    few = high.part(np.arange(2_000))
+    assert few.event.sum() < recalibration.LEAST_EVENTS and recalibration.recalibrate(few).early == 0.0
+    assert np.array_equal(recalibration.move(few, recalibration.recalibrate(few)).early, few.early)

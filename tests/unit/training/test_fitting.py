@@ -22,7 +22,7 @@ def test_metrics_are_prefixed_by_split_and_plots_are_of_test() -> None:
     pipeline.named_steps["classify"].fit(random.normal(size=(300, 2)), random.integers(0, len(contract.CLASSES), 300))
     fitted = fitting.judge("decision_tree", pipeline, {"validation": scored(1), "test": scored(2)}, 1.5)
     assert fitted.metrics["fit_seconds"] == 1.5
-    assert {name.split("_")[0] for name in fitted.metrics} == {"val", "test", "fit", "any"}
+    assert {name.split("_")[0] for name in fitted.metrics} == {"val", "test", "fit", "any", "early"}
     assert fitted.metrics["val_roc_auc_30"] != fitted.metrics["test_roc_auc_30"]
     assert pd.Series(fitted.params).equals(pd.Series(models.parameters(pipeline)))
     assert len(fitting.draw_plots(fitted)) == 5

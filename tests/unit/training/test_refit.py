@@ -79,6 +79,8 @@ def test_rows_stand_in_the_order_of_time_and_the_newest_decide_the_recalibration
         (h.any_slope_, h.any_shift_) for h in (p.named_steps["classify"] for p in (fitted.pipeline, *fitted.folds))
     ]
     assert len(set(lines)) == 4 and all(shift < -0.3 for _, shift in lines)
+    assert len({h.named_steps["classify"].early_shift_ for h in (fitted.pipeline, *fitted.folds)}) == 1
+    assert newest.early.mean() == pytest.approx(newest.event.mean(), abs=0.001)
 
 
 def test_a_fold_belongs_to_a_patient_and_not_to_a_model() -> None:
