@@ -29,7 +29,9 @@ def test_the_evaluation_is_written_to_its_end(system: Settings, sample: Path, tm
         assert phrase in text, phrase
     assert "published" not in text  # made-up data is not compared with papers
     numbers = json.loads((tmp_path / "evaluation.json").read_text())
-    assert len(numbers) == len(lines) == text.count("\n| ") - 1
+    table, _, newest = text.partition("Calibration at each promotion of the past")
+    assert len(numbers) == len(lines) == table.count("\n| ") - 1
+    assert newest.count("\n| ") == 1 + 3 * 4 - 1  # a head, and after 2 to 5 batches three lines, without a sixth batch
     headline = numbers["lightgbm, as served, folds pooled"]["roc_auc_30"]
     assert headline["low"] <= headline["value"] <= headline["high"]
     # An indented line says what it changes, where the rows are the same; it is measured on the same resamples.
