@@ -14,7 +14,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 from sklearn.pipeline import Pipeline
 
-from readmission import contract, tracing
+from readmission import contract, models, tracing
 from readmission.contract import icd
 from readmission.contract.validation import reason_for
 from readmission.data import snapshots
@@ -79,9 +79,20 @@ def _fits(
     judged = tracking.model_uri(client, str(champion.run_id))
     if champion.source == judged:
         return lambda _: pipeline
-    before = custody.load_pipeline(settings, client, champion, judged)
+    before = recalibrate_alike(custody.load_pipeline(settings, client, champion, judged), pipeline)
     last = int(champion.tags["batches"].split("-")[-1])
     return lambda batch: before if batch <= last else pipeline
+
+
+def recalibrate_alike(judged: Pipeline, served: Pipeline) -> Pipeline:
+    """Let the judged model state the odds that the one in service does, and return it.
+
+    Both were recalibrated to the newest patients, each by rows of its own; that is no drift between batches.
+    """
+    heads = served.named_steps["classify"]
+    if isinstance(heads, models.TwoHeads):
+        judged.named_steps["classify"].recalibrate(heads.any_slope_, heads.any_shift_, heads.early_shift_)
+    return judged
 
 
 def _score_file(settings: Settings, pipeline: Pipeline, file: Path, out: Path, accesses: Scoring) -> int:

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from readmission import contract
+from readmission import contract, models
 from readmission.errors import UserError
 from readmission.steps import score
 
@@ -29,3 +30,18 @@ def test_an_absent_required_column_is_named(tmp_path: Path) -> None:
 def test_a_partly_unknown_identifier_identifies_nobody() -> None:
     raw = pd.DataFrame({"encounter_id": ["1", "?"], "patient_nbr": ["1", "2"]})
     assert list(score._without_partial_ids(raw)) == ["patient_nbr"]
+
+
+def test_the_judged_model_states_the_odds_of_the_one_that_serves() -> None:
+    random = np.random.default_rng(3)
+    matrix, y = random.normal(size=(600, 2)), random.integers(0, len(contract.CLASSES), 600)
+    judged, served, tree = (
+        models.build(family, names=("age", "number_inpatient")) for family in ("lightgbm", "xgboost", "decision_tree")
+    )
+    for pipeline in (judged, served, tree):
+        pipeline.named_steps["classify"].fit(matrix, y)
+    served.named_steps["classify"].recalibrate(1.2, -0.4, -0.2)
+    before = judged.named_steps["classify"].predict_proba(matrix)
+    after = score.recalibrate_alike(judged, served).named_steps["classify"].predict_proba(matrix)
+    assert np.log(after[:, 2] / (1 - after[:, 2])) == pytest.approx(np.log(before[:, 2] / (1 - before[:, 2])) - 0.2)
+    assert np.array_equal(score.recalibrate_alike(judged, tree).named_steps["classify"].predict_proba(matrix), after)
