@@ -34,6 +34,10 @@ PICTURES = os.environ.get("READMISSION_TEST_PICTURES", "")
 hypothesis_settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("house")
 
+# Threads of OpenMP sleep while they wait for each other: on cores that they share with other tests, those that spin
+# take ten times the processor time of the work itself. Each process reads it when it loads a library of models.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # A developer's own settings must not reach the tests. Those of the tests must reach every process of a run.
 for name in [
     name for name in os.environ if name.startswith("READMISSION_") and not name.startswith("READMISSION_TEST_")

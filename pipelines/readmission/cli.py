@@ -328,6 +328,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # Before any step imports MLflow: its client would send usage to the internet, from threads that break requests.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # And before any loads OpenMP: a step shares its cores with the API and other steps, and threads that spin while
+    # they wait for each other would take many times the processor time of the work itself.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app(prog_name="readmission")
     except UserError as error:

@@ -81,16 +81,21 @@ def test_version_is_shown(tmp_path: Path) -> None:
     assert (result.returncode, result.stdout) == (0, f"readmission {version('readmission')}\n")
 
 
-def test_no_verb_reports_to_mlflows_makers() -> None:
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("MLFLOW_DISABLE_TELEMETRY", "true"), ("OMP_WAIT_POLICY", "PASSIVE")],
+    ids=["no verb reports to the makers of MLflow", "threads of a step do not spin"],
+)
+def test_every_verb_sets_for_the_libraries_of_others(variable: str, value: str) -> None:
     program = (
         "import atexit, os, sys, readmission.cli\n"
-        "atexit.register(lambda: print('telemetry off:', os.environ.get('MLFLOW_DISABLE_TELEMETRY')))\n"
+        f"atexit.register(lambda: print('set:', os.environ.get({variable!r})))\n"
         "sys.argv = ['readmission', '--version']\n"
         "readmission.cli.main()\n"
     )
-    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_DISABLE_TELEMETRY"}
+    environment = {name: content for name, content in os.environ.items() if name != variable}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("telemetry off: true\n")
+    assert done.stdout.endswith(f"set: {value}\n")
 
 
 def test_status_before_the_first_start_is_a_sentence(tmp_path: Path) -> None:
