@@ -4,8 +4,6 @@ import logging
 import shutil
 from pathlib import Path
 
-from readmission.data.sources import open_source
-from readmission.data.synthetic import sample_path
 from readmission.errors import UnreachableError, UserError
 from readmission.files import write_atomic
 from readmission.settings import Settings
@@ -48,31 +46,45 @@ def choose_source(settings: Settings, asked: bool, running: bool) -> str:
     if settings.source == location(settings):
         return _mark(settings, marker)
     if marker.exists():
-        if running and asked:
-            return ""
-        if running:
-            log.warning(_RUNNING)
-            return str(sample_path(settings))
-        try:
-            open_source(settings)
-        except UserError as error:
-            if asked:
-                raise
-            log.warning("The system stays on the SYNTHETIC sample: %s", error)
-            return str(sample_path(settings))
-        log.warning("The data is here: the synthetic sample, its models and its predictions are deleted.")
-        _forget(settings.home)
-    elif not settings.source and not (settings.home / "postgres").exists():
-        try:
-            open_source(settings)
-        except UnreachableError:
-            log.warning(_INSTEAD)
-            return _mark(settings, marker)
+        return _keep_or_replace(settings, asked, running)
+    if settings.source or (settings.home / "postgres").exists():
+        return ""
+    from readmission.data.sources import open_source  # with pandas: half a second that most starts do not need
+
+    try:
+        open_source(settings)
+    except UnreachableError:
+        log.warning(_INSTEAD)
+        return _mark(settings, marker)
+    return ""
+
+
+def _keep_or_replace(settings: Settings, asked: bool, running: bool) -> str:
+    """Choose as `choose_source` does where the state is the sample's."""
+    from readmission.data.sources import open_source
+    from readmission.data.synthetic import sample_path
+
+    if running and asked:
+        return ""
+    if running:
+        log.warning(_RUNNING)
+        return str(sample_path(settings))
+    try:
+        open_source(settings)
+    except UserError as error:
+        if asked:
+            raise
+        log.warning("The system stays on the SYNTHETIC sample: %s", error)
+        return str(sample_path(settings))
+    log.warning("The data is here: the synthetic sample, its models and its predictions are deleted.")
+    _forget(settings.home)
     return ""
 
 
 def _mark(settings: Settings, marker: Path) -> str:
     """Write down that the state is the sample's; a state that holds other data refuses the sample later."""
+    from readmission.data.synthetic import sample_path
+
     path = sample_path(settings)
     if not (settings.home / "postgres").exists():
         write_atomic(marker, "The state of this folder comes from the synthetic sample.\n")

@@ -2,20 +2,19 @@
 
 import logging
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from readmission.embedded import airflow, monitoring, options, pgserver, record_systems, secrets, status
-from readmission.embedded.component import Part
+from readmission.embedded import airflow, main_job, monitoring, options, pgserver, record_systems, secrets, status
 from readmission.embedded.components import parts, refuse_busy_ports, refuse_moved_ports, refuse_open_doors
 from readmission.embedded.down import stop
 from readmission.embedded.sample import choose_source, location
+from readmission.embedded.step_processes import DATA, MODEL, StepProcesses
 from readmission.embedded.supervisor import Supervisor
 from readmission.embedded.waiting import wait_for, wait_for_part
 from readmission.errors import UserError
@@ -23,10 +22,6 @@ from readmission.settings import Settings, load_settings
 from readmission.steps import migrate
 
 log = logging.getLogger(__name__)
-
-#: Trained and promoted before the others where nothing is served yet: a tenth of the work of all six families, and on
-#: the UCI data the one that is promoted in the end. It is named here, since `models` takes seconds to import.
-FIRST_FAMILY = "lightgbm"
 
 
 def run(
@@ -117,19 +112,25 @@ def _remember(settings: Settings) -> None:
 
 def _bring_up(settings: Settings, supervisor: Supervisor, source: str, asked: bool) -> None:
     """Start what does not run, run the steps, and wait for a served prediction."""
-    start_parts(settings, supervisor)
     if settings.airflow.enabled:
+        start_parts(settings, supervisor)
         wait_for_airflow(settings, supervisor)
     else:
-        main_job(settings, source, asked)
+        first = not (settings.home / "postgres").exists()
+        with StepProcesses() as steps:
+            # They import while the database starts.
+            for verbs in (DATA, MODEL) if first else (DATA,):
+                steps.prepare(verbs)
+            start_parts(settings, supervisor, without=main_job.AFTER_DATA if first else ())
+            main_job.run(settings, source, asked, steps)
     wait_for("a prediction", lambda: status.collect(settings)["ready"], supervisor, "api", seconds=60)
     typer.echo(status.render(status.collect(settings)))
     if settings.monitoring.enabled and (sentence := monitoring.advice(settings)):
         typer.echo(sentence)
 
 
-def start_parts(settings: Settings, supervisor: Supervisor) -> None:
-    """Start every part that does not run yet."""
+def start_parts(settings: Settings, supervisor: Supervisor, without: Collection[str] = ()) -> None:
+    """Start every part that does not run yet, but for some."""
     refuse_open_doors(settings)
     listed = parts(settings)
     if supervisor.running():
@@ -146,53 +147,8 @@ def start_parts(settings: Settings, supervisor: Supervisor) -> None:
     if settings.airflow.enabled:
         airflow.migrate(settings)
     for part in listed[1:]:
-        supervisor.start(part.name)
-
-
-def main_job(settings: Settings, source: str, asked: bool) -> None:
-    """Run the steps up to a champion; steps that are done already are skipped.
-
-    Args:
-        settings: Of the system.
-        source: What to ingest. If empty, what the settings name.
-        asked: Whether this command was asked for its source.
-
-    Raises:
-        UserError: A step failed. If no source was asked for and a champion serves, a failed ingest is a warning.
-    """
-    supervisor = Supervisor(settings)
-    by_name = {part.name: part for part in parts(settings)}
-    before = status.batches(settings)
-    try:
-        step("ingest", "--all", *(["--source", source] if source else []))
-    except UserError:
-        wait_for_part(supervisor, by_name["mlflow"])
-        if asked or not before or not status.has_champion(settings):
-            raise
-        log.warning("No new data could be taken; the messages are above. The system serves on with what it has.")
-    step("process")
-    wait_for_part(supervisor, by_name["mlflow"])
-    serves = status.has_champion(settings)
-    if not serves:
-        _serve_first_family(settings, supervisor, by_name["api"])
-    if status.batches(settings) != before or not serves:
-        step("train")
-        step("promote")
-    wait_for_part(supervisor, by_name["api"])
-    wait_for_part(supervisor, by_name["ui"])
-
-
-def _serve_first_family(settings: Settings, supervisor: Supervisor, api: Part) -> None:
-    """Train and promote one quick family, so that predictions are answered while the others are trained."""
-    step("train", "--models", FIRST_FAMILY)
-    try:
-        step("promote")
-    except UserError:
-        log.warning("%s alone does not pass the gates; the other families are trained now", FIRST_FAMILY)
-        return
-    wait_for_part(supervisor, api)
-    wait_for("a prediction", lambda: status.collect(settings)["ready"], supervisor, "api", seconds=60)
-    log.info("predictions are answered by %s; the other families are trained now", FIRST_FAMILY)
+        if part.name not in without:
+            supervisor.start(part.name)
 
 
 def wait_for_airflow(settings: Settings, supervisor: Supervisor) -> None:
@@ -211,18 +167,6 @@ def wait_for_airflow(settings: Settings, supervisor: Supervisor) -> None:
         "airflow-scheduler",
         seconds=1200,
     )
-
-
-def step(verb: str, *arguments: str) -> None:
-    """Run one verb as a process of its own that logs to the same terminal.
-
-    Raises:
-        UserError: The verb failed.
-    """
-    log.info("— %s", verb)
-    result = subprocess.run([sys.executable, "-m", "readmission.cli", verb, *arguments], check=False)
-    if result.returncode:
-        raise UserError(f"The step `{verb}` failed; its messages are above. `readmission status` shows the parts.")
 
 
 def with_secrets(settings: Settings) -> Settings:

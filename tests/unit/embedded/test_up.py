@@ -2,13 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from readmission import models
-from readmission.embedded import options, status, up
+from readmission.embedded import main_job, options, status, up
 from readmission.embedded.sample import location
+from readmission.embedded.step_processes import StepProcesses
 from readmission.errors import UserError
 from readmission.settings import Settings
 from tests.conftest import make_settings
@@ -36,7 +35,8 @@ def stops(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Settings]:
     stopped: list[Settings] = []
     monkeypatch.setattr(up, "stop", stopped.append)
     monkeypatch.setattr(up, "with_secrets", lambda settings: settings)
-    monkeypatch.setattr(up, "start_parts", lambda *_: None)
+    monkeypatch.setattr(up, "start_parts", lambda *_, **__: None)
+    monkeypatch.setattr(StepProcesses, "prepare", lambda *_: None)
     monkeypatch.setattr(up, "choose_source", lambda *_, **__: "")
     monkeypatch.setattr(up, "wait_for", lambda *_, **__: None)
     monkeypatch.setattr(up, "wait_for_part", lambda *_: None)
@@ -55,7 +55,7 @@ def test_only_what_this_command_started_is_stopped(
         raise error
 
     monkeypatch.setattr(up, "Supervisor", lambda _: FakeSupervisor(running))
-    monkeypatch.setattr(up, "main_job", fail)
+    monkeypatch.setattr(main_job, "run", fail)
     with pytest.raises(type(error)):
         up.run(make_settings(tmp_path))
     assert bool(stops) != running
@@ -65,7 +65,7 @@ def test_running_system_is_named_and_left_running(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stops: list[Settings], capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(up, "Supervisor", lambda _: FakeSupervisor(True))
-    monkeypatch.setattr(up, "main_job", lambda *_: None)
+    monkeypatch.setattr(main_job, "run", lambda *_: None)
     up.run(make_settings(tmp_path))
     text = capsys.readouterr().out
     for expected in ("already running", "08:15", "readmission status", "readmission down"):
@@ -77,7 +77,7 @@ def test_a_shell_that_does_not_find_the_verbs_is_told_where_they_are(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stops: list[Settings], capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(up, "Supervisor", lambda _: FakeSupervisor(True))
-    monkeypatch.setattr(up, "main_job", lambda *_: None)
+    monkeypatch.setattr(main_job, "run", lambda *_: None)
     (tmp_path / "activate").touch()
     (tmp_path / "readmission").touch(mode=0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
@@ -89,74 +89,12 @@ def test_a_shell_that_does_not_find_the_verbs_is_told_where_they_are(
     assert "once in each shell" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("batches", "champion", "source", "fails"),
-    [
-        ([{"batch_id": 1}], True, {}, False),
-        ([{"batch_id": 1}], False, {}, True),
-        ([], True, {}, True),
-        ([{"batch_id": 1}], True, {"source": "/absent.csv"}, True),
-    ],
-    ids=["serves", "no champion", "no batch", "a source was asked for"],
-)
-def test_unreachable_data_is_a_warning_where_a_champion_serves(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    stops: list[Settings],
-    batches: list[Any],
-    champion: bool,
-    source: dict[str, Any],
-    fails: bool,
-) -> None:
-    done: list[str] = []
-
-    def step(verb: str, *_: str) -> None:
-        done.append(verb)
-        if verb == "ingest":
-            raise UserError("The step `ingest` failed")
-
-    monkeypatch.setattr(up, "step", step)
-    monkeypatch.setattr(status, "batches", lambda _: batches)
-    monkeypatch.setattr(status, "has_champion", lambda _: champion)
-    monkeypatch.setattr(up, "Supervisor", lambda _: FakeSupervisor(True))
-    part = dict.fromkeys(("mlflow", "api", "ui"))
-    monkeypatch.setattr(up, "parts", lambda _: [type("Part", (), {"name": name}) for name in part])
-    if fails:
-        with pytest.raises(UserError):
-            up.main_job(make_settings(tmp_path, **source), "", bool(source))
-    else:
-        up.main_job(make_settings(tmp_path, **source), "", bool(source))
-        assert done == ["ingest", "process"]
-
-
-@pytest.mark.parametrize("passes", [True, False], ids=["promoted", "refused"])
-def test_one_family_is_served_before_the_others_are_trained(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stops: list[Settings], passes: bool
-) -> None:
-    done: list[tuple[str, ...]] = []
-
-    def step(*verb: str) -> None:
-        done.append(verb)
-        if verb == ("promote",) and done.count(verb) == 1 and not passes:
-            raise UserError("The step `promote` failed")
-
-    monkeypatch.setattr(up, "step", step)
-    monkeypatch.setattr(status, "batches", lambda _: [])
-    monkeypatch.setattr(status, "has_champion", lambda _: False)
-    monkeypatch.setattr(up, "Supervisor", lambda _: FakeSupervisor(True))
-    monkeypatch.setattr(up, "parts", lambda _: [type("Part", (), {"name": name}) for name in ("mlflow", "api", "ui")])
-    up.main_job(make_settings(tmp_path), "", asked=False)
-    first = [("train", "--models", up.FIRST_FAMILY), ("promote",)]
-    assert done == [("ingest", "--all"), ("process",), *first, ("train",), ("promote",)]
-    assert up.FIRST_FAMILY in models.FAMILIES
-
-
 def test_options_of_a_start_that_succeeds_are_remembered(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stops: list[Settings]
 ) -> None:
     done: list[tuple[Settings, bool]] = []
     monkeypatch.setattr(up, "Supervisor", lambda _: FakeSupervisor(True))
-    monkeypatch.setattr(up, "main_job", lambda settings, source, asked: done.append((settings, asked)))
+    monkeypatch.setattr(main_job, "run", lambda settings, source, asked, _: done.append((settings, asked)))
     data = tmp_path / "data.csv"
     data.touch()
     first = make_settings(tmp_path, source=str(data))
@@ -179,7 +117,7 @@ def test_source_of_a_start_that_fails_is_not_remembered(
         raise UserError("no such file")
 
     monkeypatch.setattr(up, "Supervisor", lambda _: FakeSupervisor(True))
-    monkeypatch.setattr(up, "main_job", fail)
+    monkeypatch.setattr(main_job, "run", fail)
     with pytest.raises(UserError):
         up.run(make_settings(tmp_path, source="/absent.csv"))
     assert options.recall(make_settings(tmp_path).home) == {}
