@@ -8,6 +8,7 @@ References:
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from readmission import contract
@@ -108,9 +109,18 @@ def _length_of_stay(days: int) -> int:
 
 def _comorbidity(encounter: Mapping[str, Value]) -> int:
     """Return LACE's points of the diagnoses."""
-    codes = [encounter.get(name) for name in contract.DIAGNOSES]
-    parsed = [icd9.parse(code) for code in codes if isinstance(code, str) and code != contract.MISSING_TOKEN]
-    present = {name for name, position in _POSITIONS.items() if any(code.flags[position] for code in parsed)}
-    diabetes = 2 if "diabetes_complicated" in present else int(any(250 <= code.number < 251 for code in parsed))
+    codes = (encounter.get(name) for name in contract.DIAGNOSES)
+    present = frozenset[str]().union(*(_groups(code) for code in codes if isinstance(code, str)))
+    diabetes = 2 if "diabetes_complicated" in present else int("diabetes" in present)
     total = sum(_LACE_WEIGHTS.get(name, 0) for name in present) + diabetes
     return total if total < 4 else 5
+
+
+@lru_cache(maxsize=4096)
+def _groups(code: str) -> frozenset[str]:
+    """Return the comorbidity groups of one code, and `diabetes` for any form of it; none if it is not known."""
+    if code == contract.MISSING_TOKEN:
+        return frozenset()
+    parsed = icd9.parse(code)
+    groups = {name for name, position in _POSITIONS.items() if parsed.flags[position]}
+    return frozenset(groups | {"diabetes"} if 250 <= parsed.number < 251 else groups)

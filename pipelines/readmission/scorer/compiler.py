@@ -130,13 +130,14 @@ def _expected(pipeline: Any, sample: pd.DataFrame, visits: bytes) -> tuple[list[
 
     Real rows keep the history that training saw; every other invented one is a new visit of a patient who is known.
     """
-    invented = invented_rows(_INVENTED_ROWS)
-    frame = to_frame(invented)
+    invented = list(invented_rows(_INVENTED_ROWS))
     if visits:
         table = Visits(visits)
         patients = [table.patient(i % table.patients) if i % 2 else None for i in range(len(invented))]
         invented = [(*row, None, patient) for row, patient in zip(invented, patients, strict=True)]
-        frame = history.add(to_frame(invented), table, pipeline.named_steps["encode"].grain)
+    frame = to_frame(invented)
+    if visits:
+        frame = history.add(frame, table, pipeline.named_steps["encode"].grain)
     answers = (pipeline.predict_proba(part) for part in (sample, frame) if len(part))
     return [*to_values(sample), *invented], np.concatenate(list(answers))
 

@@ -44,18 +44,23 @@ def read_layout(encoder: Encoder, *, single: bool) -> Layout:
         single: Whether the model compares float32 numbers rather than float64.
     """
     features = encoder.features
-    tables = tuple(_table(encoder, features[i], i) for i in _single(features))
+    tables = _tables(encoder, [(i, features[i].source) for i in _single(features)])
     flags = tuple(feature.position for feature in features if feature.rule == "icd9_flag")
     past = tuple(HISTORY_NAMES.index(feature.source) for feature in features if feature.rule == "history")
     return Layout(tables=tables, flags=flags, single=single, history=past, grain=encoder.grain)
 
 
-def _table(encoder: Encoder, feature: Feature, position: int) -> LookupTable:
-    column = contract.BY_NAME[feature.source]
-    keys = column.values()
-    index = contract.FEATURE_NAMES.index(feature.source)
-    empty: list[str | int | None] = [None] * len(contract.FEATURE_COLUMNS)
-    rows = [[*empty[:index], key, *empty[index + 1 :]] for key in (*keys, None)]
-    encoded = encoder.transform(to_frame(rows))[:, position].tolist()
-    *numbers, absent = (None if math.isnan(x) else x for x in encoded)
-    return LookupTable(feature.source, keys, tuple(numbers), absent)
+def _tables(encoder: Encoder, columns: Sequence[tuple[int, str]]) -> tuple[LookupTable, ...]:
+    """Return the tables of some features, by position and raw column; all their values are encoded at once."""
+    stated: list[tuple[str, str | int | None]] = []
+    for _, source in columns:
+        stated += [(source, key) for key in (*contract.BY_NAME[source].values(), None)]
+    rows = [tuple(key if name == source else None for name in contract.FEATURE_NAMES) for source, key in stated]
+    encoded, tables, start = encoder.transform(to_frame(rows)), [], 0
+    for position, source in columns:
+        keys = contract.BY_NAME[source].values()
+        end = start + len(keys)
+        *numbers, absent = (None if math.isnan(x) else x for x in encoded[start : end + 1, position].tolist())
+        tables.append(LookupTable(source, keys, tuple(numbers), absent))
+        start = end + 1
+    return tuple(tables)
