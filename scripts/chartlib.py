@@ -10,6 +10,7 @@ import json
 import pickle
 import shutil
 import tarfile
+import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -166,13 +167,19 @@ def alone(name: str) -> dict[str, Any]:
 
 
 def build_dependencies(folder: Path = CHARTS) -> None:
-    """Put each chart's dependencies, which are its siblings, into its charts/ folder: `helm dependency build`."""
-    for name in CHART_NAMES:
-        target = folder / name / "charts"
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir()
-        for dependency in read((folder / name / "Chart.yaml").read_text()).get("dependencies", []):
-            helm.package(folder / dependency["repository"].removeprefix("file://../"), destination=target)
+    """Put each chart's dependencies, which are its siblings, into its charts/ folder: `helm dependency build`.
+
+    An archive takes the place of the one before at once, so that another process can render meanwhile.
+    """
+    with tempfile.TemporaryDirectory(dir=folder.parent) as built:
+        for name in CHART_NAMES:
+            target = folder / name / "charts"
+            target.mkdir(exist_ok=True)
+            for dependency in read((folder / name / "Chart.yaml").read_text()).get("dependencies", []):
+                helm.package(folder / dependency["repository"].removeprefix("file://../"), destination=built)
+            current = [path.replace(target / path.name) for path in Path(built).iterdir()]
+            for path in set(target.iterdir()) - set(current):
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def render(release: Release, chart: Path) -> list[dict[str, Any]]:
