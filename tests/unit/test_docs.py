@@ -22,6 +22,18 @@ PAGES = [
 CODE = re.compile(r"```[\s\S]*?```|^ {4}\S.*$|`[^`]+`", re.M)
 
 
+#: Fences of these languages are executed, each by the test that reads its page; `console` and indented lines are shown.
+EXECUTED = ("bash", "sh", "python", "javascript")
+EXECUTED_BY = {
+    "docs/api.md": "tests/integration/api/test_examples.py",
+    "docs/clinic.md": "tests/integration/api/test_worklist.py",
+    "docs/quickstart.md": "tests/integration/api/test_quickstart.py",
+    "docs/run-it-at-night.md": "tests/integration/training/test_tutorials.py",
+    "docs/runbooks": "tests/integration/monitoring/test_runbooks.py",
+    "docs/your-first-model.md": "tests/integration/training/test_tutorials.py",
+}
+
+
 def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
@@ -127,3 +139,17 @@ def test_make_hands_a_named_source_on(command: str, expected: str) -> None:
     )
     last = lines.stdout.strip().splitlines()[-1]
     assert last.strip().startswith(expected.strip()), last
+
+
+def test_every_block_of_commands_is_executed_or_marked_as_shown() -> None:
+    fenced = {
+        name(page.parent if page.parent.name == "runbooks" else page): language
+        for page in PAGES
+        for language in re.findall(r"^ *```(\w+)$", page.read_text(), re.M)
+        if language in EXECUTED
+    }
+    assert fenced.keys() == EXECUTED_BY.keys(), (
+        "name the test that executes the page, or fence what is shown as console"
+    )
+    for page, test in EXECUTED_BY.items():
+        assert f'"{Path(page).name}"' in (ROOT / test).read_text().replace("docs/", ""), page
