@@ -25,7 +25,7 @@ def test_swagger_ui_sends_a_prediction_and_loads_nothing_from_outside(browser: A
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1280, 768, 390])
 def test_the_table_of_columns_is_readable(browser: Any, api: str, width: int, scheme: str) -> None:
     tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     tab.goto(f"{api}/docs/columns")
@@ -47,7 +47,7 @@ def luminances(picture: bytes) -> list[float]:
     return seen
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1280, 768, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_swagger_ui_is_readable_in_both_schemes(
     browser: Any, api: str, width: int, scheme: str, pictures: Path

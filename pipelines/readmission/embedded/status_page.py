@@ -48,6 +48,11 @@ FIGURES: tuple[tuple[str, str, Callable[[float], str] | str], ...] = (
         lambda seconds: f"{seconds / 3600:.1f} hours",
     ),
 )
+#: Changes what has changed and leaves focus and scroll position; while the page does not answer, the last one stays.
+_REFRESH = """setInterval(() => fetch("/").then(a => a.text()).then(text => {
+  const page = new DOMParser().parseFromString(text, "text/html");
+  document.querySelector("main").replaceWith(page.querySelector("main"));
+}).catch(() => {}), 30000)"""
 _STYLE = (Path(__file__).parent / "status_page.css").read_text()
 
 
@@ -121,12 +126,13 @@ async def overview(prometheus: httpx.AsyncClient, exporter: httpx.AsyncClient, m
     return f"{alert_list(alerts['alerts'])}<h2>What users feel</h2><dl>{figures}</dl>"
 
 
-def page(title: str, body: str, *, refresh: bool = False) -> HTMLResponse:
-    """Return a whole page; one that refreshes loads again every 30 seconds."""
-    again = "<meta http-equiv=refresh content=30>" if refresh else ""
+def page(title: str, links: str, body: str, *, refresh: bool = False) -> HTMLResponse:
+    """Return a whole page; one that refreshes takes a new main part every 30 seconds."""
+    again = f"<script>{_REFRESH}</script>" if refresh else ""
     return HTMLResponse(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"{again}<title>{escape(title)}</title><style>{_STYLE}</style><body>{body}</body></html>"
+        f"<title>{escape(title)}</title><style>{_STYLE}</style><body>"
+        f"<nav>{links}</nav><main>{body}</main>{again}</body></html>"
     )
 
 
@@ -150,15 +156,15 @@ def create(settings: Settings) -> Starlette:
 
     async def status(request: Request) -> HTMLResponse:
         clock = time.strftime("%H:%M", time.gmtime())
-        body = f"<nav>{nav}</nav><h1>Readmission at {clock} UTC</h1>"
+        body = f"<h1>Readmission at {clock} UTC</h1>"
         body += await overview(prometheus, exporter, missing)
-        return page("Readmission", f"{body}<h2>Runbooks</h2><ul>{index}</ul>", refresh=True)
+        return page("Readmission", nav, f"{body}<h2>Runbooks</h2><ul>{index}</ul>", refresh=True)
 
     async def runbook(request: Request) -> HTMLResponse | PlainTextResponse:
         if (path := runbooks.get(request.path_params["name"])) is None:
             return PlainTextResponse("There is no such runbook.", 404)
         text = MarkdownIt("commonmark").enable("table").render(path.read_text())
-        return page(path.stem, f"<nav><a href='/'>Status</a></nav>{text}")
+        return page(path.stem, "<a href='/'>Status</a>", text.replace("<pre>", "<pre tabindex=0>"))
 
     async def health(request: Request) -> PlainTextResponse:
         return PlainTextResponse("ok")

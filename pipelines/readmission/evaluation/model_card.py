@@ -43,7 +43,8 @@ _PURPOSE = (
     f"is **not** for: {OUT_OF_SCOPE}"
 )
 _STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1e293b}"
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1e293b;"
+    "background:#fff}"
     "h1{overflow-wrap:anywhere}"
     "table{border-collapse:collapse;display:block;overflow-x:auto}td,th{border-bottom:1px solid #cbd5e1;"
     "padding:.25rem .75rem;text-align:left}code{background:#f1f5f9;padding:0 .2rem}"
@@ -212,9 +213,11 @@ def _earlier(facts: Facts) -> str:
 def html(text: str, title: str, language: str = "en") -> str:
     """Return Markdown as one HTML page that loads nothing."""
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    body = body.replace("<table>", '<table tabindex="0">')  # a wide one scrolls, by keyboard too
     return (
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>{body}</body></html>'
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>'
+        f"<body><main>{body}</main></body></html>"
     )
 
 

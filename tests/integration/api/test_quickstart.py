@@ -1,4 +1,4 @@
-"""The examples of docs/quickstart.md, against a running API."""
+"""The examples of docs/quickstart.md and of the README, against a running API."""
 
 import json
 import os
@@ -35,6 +35,17 @@ def run(command: list[str], api: Api, folder: Path) -> str:
 def test_curl(api: Api, tmp_path: Path) -> None:
     answer = json.loads(run(["bash", "-euo", "pipefail", "-c", example("bash")], api, tmp_path))
     assert answer["notes"][:2] == ["diabetesMed was read as 'Yes'", "change was read as 'Ch'"]
+
+
+def test_the_readmes_request_is_answered_as_it_shows(api: Api, tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    (request,) = re.findall(r"^    (curl .*?}')$", readme, re.DOTALL | re.MULTILINE)
+    (shown,) = re.findall(r"^    ({\"prediction_id.*?})$", readme, re.DOTALL | re.MULTILINE)
+    command = request.replace("http://127.0.0.1:18080", str(api.http.base_url).rstrip("/"))
+    answer = json.loads(run(["bash", "-c", command], api, tmp_path))
+    fields = json.loads(shown.replace(", ...", ""))
+    assert answer.keys() == fields.keys() and answer["probabilities"].keys() == fields["probabilities"].keys()
+    assert answer["missing"][:2] == fields["missing"]
 
 
 def test_python(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
