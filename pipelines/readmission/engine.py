@@ -25,7 +25,8 @@ def each(
 
     Args:
         settings: Settings that say where the work is done. They reach the task.
-        role: Only database role whose password reaches the workers.
+        role: Only database role whose password reaches the workers. Beside it they get the keys of patients'
+            pseudonyms, by which they recognise who has been erased.
         task: A function of a module; on Dask it may run twice when a worker is lost, so it must be idempotent.
         items: Arguments of the task, small and independent of each other.
 
@@ -36,9 +37,8 @@ def each(
         yield from ((item, task(settings, item)) for item in items)
         return
     with cluster(settings) as client:
-        futures = client.map(
-            task, [settings.without_secrets(keep=f"postgres_password_{role}")] * len(items), items, pure=False
-        )
+        worker_settings = settings.without_secrets(f"postgres_password_{role}", "patient_key", "previous_patient_keys")
+        futures = client.map(task, [worker_settings] * len(items), items, pure=False)
         yield from ((item, future.result()) for item, future in zip(items, futures, strict=True))
 
 

@@ -151,9 +151,9 @@ class Settings(BaseSettings):
         group, field = VARIABLES[name]
         return getattr(getattr(self, group) if group else self, field)
 
-    def without_secrets(self, keep: str = "") -> Self:
-        """Return a copy without any secret but the one of the flat name `keep`: workers get it over the network."""
-        return self.replace(**dict.fromkeys(SECRETS - {keep}))
+    def without_secrets(self, *keep: str) -> Self:
+        """Return a copy without any secret but those of the flat names `keep`: workers get it over the network."""
+        return self.replace(**dict.fromkeys(SECRETS - set(keep)))
 
     @property
     def patient_keys(self) -> tuple[PatientKey, ...]:

@@ -61,7 +61,7 @@ def load(settings: Settings, client: Any, up_to: int | None = None) -> DaskDatas
 
     snapshot, worker_settings = (
         snapshots.find(settings, up_to),
-        settings.without_secrets(keep="postgres_password_train"),
+        settings.without_secrets("postgres_password_train"),
     )
     batches = client.map(_read_batch, [worker_settings] * len(snapshot.keys), snapshot.keys, pure=False)
     scans = client.gather(client.map(dataset.scan_batch, batches, pure=False))

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
+from pydantic import SecretStr
 
 from readmission import engine, models
 from readmission.errors import UserError
 from readmission.evaluation import metrics
 from readmission.features import encoding
+from readmission.privacy import erase
 from readmission.registry import tracking
 from readmission.settings import Settings
 from readmission.steps import ingest, process, promote, score, train
@@ -90,6 +92,21 @@ def test_both_engines_write_the_same_tables_also_when_a_worker_is_killed(on_dask
     process.run(on_dask)
     killer.join()
     assert tables(on_dask) == expected
+
+
+def test_workers_leave_out_who_has_been_erased(on_dask: Settings, mlflow_server: str) -> None:
+    config = on_dask.replace(mlflow_uri=mlflow_server, patient_key=SecretStr("k" * 64))
+    with postgres.transaction(config, "monitor") as cursor:
+        cursor.execute("SELECT patient_nbr FROM raw.encounters ORDER BY 1 LIMIT 1")
+        [patient] = cursor.fetchone()
+    process.run(config)
+    erase.run(config, patient=str(patient), reason="asked to be")
+    forget(config)
+    process.run(locally(config))
+    expected = tables(config)
+    forget(config)
+    process.run(config)
+    assert tables(config) == expected
 
 
 def test_a_model_trained_on_dask_is_one_like_any_other(on_dask: Settings, mlflow_server: str) -> None:
