@@ -23,7 +23,7 @@ pre{background:#f6f8fa;padding:.8rem;overflow:auto;border-radius:6px;font-size:.
 table{border-collapse:collapse;width:100%;font-size:.875rem}caption{text-align:left}
 td,th{text-align:left;vertical-align:top;padding:.4rem .8rem .4rem 0;border-bottom:1px solid #d0d7de}
 td:nth-child(-n+3),th{white-space:nowrap}td:last-child{min-width:22rem;overflow-wrap:break-word}
-@media(max-width:45rem){tr{display:block;padding:.5rem 0;border-bottom:1px solid #d0d7de}th{display:none}
+@media(max-width:60rem){tr{display:block;padding:.5rem 0;border-bottom:1px solid #d0d7de}th{display:none}
 td{display:inline;border:0}td:nth-child(-n+3){white-space:normal}td:last-child{display:block;min-width:0}}
 @media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}pre{background:#161b22}a{color:#79c0ff}
 tr,td,th{border-color:#30363d}}
