@@ -18,7 +18,7 @@ def test_items_come_back_in_their_order(tmp_path: Path) -> None:
 
 def test_only_one_role_s_password_reaches_the_workers(tmp_path: Path) -> None:
     passwords = {f"postgres_password_{role}": SecretStr(role) for role in ("admin", "train", "ingest", "serving")}
-    travelling = Settings(home=tmp_path).replace(**passwords).without_secrets(keep="postgres_password_train")
+    travelling = Settings(home=tmp_path).replace(**passwords).without_secrets("postgres_password_train")
     assert travelling.password("train") == "train"
     assert travelling.postgres.password_admin is None
     assert travelling.postgres.password_ingest is None

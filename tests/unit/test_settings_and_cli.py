@@ -175,7 +175,7 @@ def test_every_setting_has_one_flat_name() -> None:
 
 def test_copies_for_workers_hold_one_secret(tmp_path: Path) -> None:
     bare = Settings(_env_file=None, home=tmp_path).replace(**{name: SecretStr("x") for name in SECRETS})
-    travelling = bare.without_secrets(keep="postgres_password_train")
+    travelling = bare.without_secrets("postgres_password_train")
     assert {name for name in SECRETS if travelling.value(name)} == {"postgres_password_train"}
 
 
