@@ -82,7 +82,7 @@ def assert_verdict_stands_with(client: MlflowClient, version: ModelVersion) -> N
     card = mlflow.artifacts.load_text(f"runs:/{version.run_id}/model_card.md")
     assert "SYNTHETIC" in card and "## Groups of people" in card and str(version.run_id) in card
     page = mlflow.artifacts.load_text(f"runs:/{version.run_id}/model_card.html")
-    assert "<table>" in page and "Operating points" in page
+    assert "<table" in page and "Operating points" in page
 
 
 def assert_scores_are_kept(config: Settings) -> None:
