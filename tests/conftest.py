@@ -1,6 +1,7 @@
 """Fixtures of all tests: a real Postgres, a real MLflow server, the synthetic sample, the real data if it is there."""
 
 import gc
+import itertools
 import os
 import socket
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +94,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
     return ByFile(config, log)
 
 
+def _ports() -> Iterator[int]:
+    """Go through this process's ports: below those that connections get, and none of another process of this run."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4
+    return itertools.cycle(20_000 + 3_000 * worker + (os.getpid() + number) % 3_000 for number in range(3_000))
+
+
+_PORTS = _ports()
+
+
 def free_port() -> int:
-    """Return a TCP port of the loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port of the loopback that nobody listens on now, or is given while a part of a test is down."""
+    while True:
+        port = next(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(ready: Callable[[], bool], seconds: float, process: subprocess.Popen[bytes]) -> None:

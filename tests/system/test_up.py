@@ -109,6 +109,7 @@ def test_a_killed_part_comes_back(system: System) -> None:
 
 
 def test_a_killed_supervisor_leaves_no_orphan_and_up_goes_on(system: System) -> None:
+    assert system.run("up", "--detach", "--sample").returncode == 0  # it runs, unless this test failed before
     supervisor = int((system.home / "supervisord.pid").read_text())
     os.kill(supervisor, signal.SIGKILL)
     psutil.wait_procs(system.processes(), timeout=60)
