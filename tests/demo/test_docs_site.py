@@ -35,3 +35,14 @@ def test_search_and_diagrams_work_from_the_disk(browser: Any, site: Path, scheme
     tab.screenshot(path=pictures / f"site-{scheme}.png")
     assert outside == []
     tab.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 768, 390])
+def test_pages_fit_their_width(browser: Any, site: Path, width: int, scheme: str, pictures: Path) -> None:
+    tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    for name in ("index", "kubernetes", "clinic"):
+        tab.goto((site / "docs" / f"{name}.html").as_uri())
+        tab.screenshot(path=pictures / f"site-{name}-{scheme}-{width}.png")
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width, name
+    tab.close()
