@@ -37,9 +37,9 @@ select,button{font:inherit;padding:6px 10px;border-radius:8px;border:1px solid v
 color:var(--ink)}button{background:var(--accent);color:var(--on);border-color:var(--accent);cursor:pointer}
 :focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 .notice{background:var(--paper);border:1px solid var(--line);border-radius:8px;padding:12px 16px}
-@media(max-width:700px){thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}
+@media(max-width:900px){thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}
 tr{display:block;border-bottom:1px solid var(--line);padding:8px 0}tr.cut td{border-top:0}
-tr.cut{border-top:3px solid var(--bar)}td{display:grid;grid-template-columns:8.5rem 1fr;border:0;padding:2px 12px}
+tr.cut{border-top:3px solid var(--bar)}td{display:grid;grid-template-columns:9.5rem 1fr;border:0;padding:2px 12px}
 td::before{content:attr(data-label);color:var(--soft)}}
 @media print{form,nav{display:none}}
 """

@@ -10,10 +10,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+from playwright.sync_api import sync_playwright
+
 from readmission.privacy import accesses
 from readmission.settings import Settings
 from serving.clinic import hooks
 from tests import fhir_stay
+from tests.demo.conftest import CHROMIUM, FLAGS, demo_for, pictures  # noqa: F401 (pictures is a fixture)
+from tests.demo.judged import judge
 from tests.integration.api.record_system import ISSUER, RECORD, URL, call, key_set, request, token
 from tests.integration.api.tools import Api, Starter, install, rows, until
 
@@ -88,6 +93,28 @@ def test_cards_are_answered_for_and_discharges_followed_up(
     lists = [access for access in accesses.read_accesses(database, "Patient/p1") if access.route == "/worklist"]
     assert len(lists) >= 2 * 3 and lists[0].model == f"{database.mlflow.model_name} 1", "each list names the patient"
     check_feedback(api, database, high)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
+def test_the_list_is_read_in_a_browser_in_both_languages(
+    start: Starter,
+    database: Settings,
+    compiled: dict[str, Path],
+    pictures: Path,  # noqa: F811
+) -> None:
+    api = started(start, database, compiled)
+    discharge(api, "low", number_inpatient=0, number_emergency=0)
+    discharge(api, "high", number_inpatient=6)
+    until(lambda: len(api.http.get("/worklist").json()["discharges"]) == 2, 30)
+    with demo_for(str(api.http.base_url).rstrip("/")) as demo, sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        for name, path, text in (
+            ("discharges", "/discharges", "nothing yet"),
+            ("altas", "/es/discharges", "nada todavía"),
+        ):
+            for scheme in ("light", "dark"):
+                judge(browser, demo, path, text, scheme, pictures, name)
+        browser.close()
 
 
 def check_feedback(api: Api, database: Settings, card: str) -> None:
